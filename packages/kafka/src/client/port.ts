@@ -1,0 +1,140 @@
+/**
+ * The few calls Millrace needs of a Kafka client, so that a driver can be replaced without touching a stage.
+ *
+ * Life of a consumer client: `connect` → `subscribe` → `poll` in a loop → `close`. Rebalances, commit results and errors
+ * travel beside the chunks, and a client serves them only inside `poll`, so the owner of a consumer polls until `close`,
+ * also while everything is paused, while it drains and while it waits for a commit.
+ */
+
+export interface TopicPartition {
+  readonly topic: string;
+  readonly partition: number;
+}
+
+/** A position: the offset of the *next* record to read, which is what Kafka stores for a group. */
+export interface TopicPartitionOffset extends TopicPartition {
+  readonly offset: number;
+  readonly metadata?: string;
+}
+
+/** Header names may repeat; values are bytes, or `null`. */
+export type Headers = readonly (readonly [name: string, value: Buffer | null])[];
+
+/** Neighbouring records of one partition inside a chunk: indices `from` (inclusive) to `to` (exclusive). */
+export interface PartitionRun extends TopicPartition {
+  readonly from: number;
+  readonly to: number;
+  readonly lastOffset: number;
+}
+
+/**
+ * What `poll` returns: columns, so that a driver may keep the records in one arena.
+ * `key` and `value` are valid until `release`; a stage that keeps them longer copies them.
+ */
+export interface RecordChunk {
+  readonly length: number;
+  topic(index: number): string;
+  partition(index: number): number;
+  offset(index: number): number;
+  /** Milliseconds since the epoch, or -1 where the broker gave none. */
+  timestamp(index: number): number;
+  key(index: number): Buffer | null;
+  value(index: number): Buffer | null;
+  headers(index: number): Headers;
+  runs(): readonly PartitionRun[];
+  release(): void;
+}
+
+export type Subscription =
+  | { readonly kind: "topics"; readonly topics: readonly string[] }
+  | { readonly kind: "pattern"; readonly pattern: RegExp }
+  /** Manual: never rebalances. Without an offset the group's committed position is used, else `auto.offset.reset`. */
+  | {
+      readonly kind: "assignment";
+      readonly partitions: readonly (TopicPartition & { readonly offset?: number | "beginning" | "end" })[];
+    };
+
+/** Flat librdkafka properties; the driver sends each to the level (client or topic) at which librdkafka reads it. */
+export type ClientProperties = Readonly<Record<string, string | number | boolean>>;
+
+export interface ConsumerListener {
+  /** The partitions are assigned and fetched once the returned promise resolves. */
+  onAssign(partitions: readonly TopicPartition[]): Promise<void> | void;
+  /** The partitions are given up once the returned promise resolves; the client goes on polling meanwhile. */
+  onRevoke(partitions: readonly TopicPartition[]): Promise<void> | void;
+  /** An error that no call reports: a broker gone, an authentication failure. `fatal` ones end the client. */
+  onError(error: Error): void;
+}
+
+export interface PollOptions {
+  readonly maxRecords: number;
+  /** How long to wait for the *first* record; what is queued is returned at once. */
+  readonly waitMs: number;
+}
+
+export interface ConsumerClient {
+  connect(): Promise<void>;
+  /** Returns at once; assignments arrive through the listener while polling. */
+  subscribe(subscription: Subscription): void;
+  /** Never two at a time. Rejects with the client's error; polling may go on unless the error is fatal. */
+  poll(options: PollOptions): Promise<RecordChunk | undefined>;
+  pause(partitions: readonly TopicPartition[]): void;
+  resume(partitions: readonly TopicPartition[]): void;
+  /** Resolves when the broker acknowledged; served inside `poll`. One at a time. */
+  commit(positions: readonly TopicPartitionOffset[]): Promise<void>;
+  /** Committed positions of this group; partitions without one are left out. */
+  committed(partitions: readonly TopicPartition[], timeoutMs: number): Promise<readonly TopicPartitionOffset[]>;
+  /** Low and high watermark as the broker knows them now. */
+  watermarks(partition: TopicPartition, timeoutMs: number): Promise<{ readonly low: number; readonly high: number }>;
+  /** Leaves the group and closes; waits for a running poll; idempotent. */
+  close(): Promise<void>;
+}
+
+/** One record to send; `partition` absent means the partitioner decides by key. */
+export interface OutgoingRecord {
+  readonly topic: string;
+  readonly partition?: number;
+  readonly key: Buffer | null;
+  readonly value: Buffer | null;
+  readonly headers?: Headers;
+  readonly timestamp?: number;
+}
+
+/** Delivery reports in columns; report `i` belongs to the record that was given id `ids[i]`. */
+export interface DeliveryReports {
+  readonly length: number;
+  readonly ids: readonly number[];
+  readonly partitions: readonly number[];
+  /** -1 where the broker gave none. */
+  readonly offsets: readonly number[];
+  /** `undefined` where the record was acknowledged. */
+  readonly errors: readonly (Error | undefined)[];
+}
+
+export interface ProducerListener {
+  onReports(reports: DeliveryReports): void;
+  onError(error: Error): void;
+}
+
+export interface ProducerClient {
+  connect(): Promise<void>;
+  /**
+   * Queues the records from `from` on, in order, with ids `firstId + index`, and returns how many were accepted.
+   * Fewer than given means the queue is full: call again after the next reports. A record that can never be sent throws
+   * and nothing from it on is queued.
+   */
+  produceBatch(records: readonly OutgoingRecord[], from: number, firstId: number): number;
+  /** Records accepted and not yet reported. */
+  readonly outstanding: number;
+  /** Resolves when every accepted record has been reported, or rejects at the deadline. */
+  flush(timeoutMs: number): Promise<void>;
+  /** `drop: true` does not wait for what is queued. Idempotent. */
+  close(options?: { readonly drop?: boolean }): Promise<void>;
+}
+
+/** Makes clients; the default one is node-rdkafka. */
+export interface KafkaDriver {
+  readonly name: string;
+  consumer(properties: ClientProperties, listener: ConsumerListener): ConsumerClient;
+  producer(properties: ClientProperties, listener: ProducerListener): ProducerClient;
+}

@@ -1,0 +1,43 @@
+/** Every code a `KafkaConnectorError` can carry. */
+export type KafkaErrorCode =
+  | "INVALID_SETTINGS"
+  | "GROUP_ID_MISSING"
+  | "AUTO_COMMIT_REFUSED"
+  | "INVALID_RECORD"
+  | "DESERIALIZATION_FAILED"
+  | "SERIALIZATION_FAILED"
+  | "CONNECT_FAILED"
+  | "POLL_FAILED"
+  | "COMMIT_FAILED"
+  | "COMMIT_TIMEOUT"
+  | "CONSUMER_CLOSED"
+  | "PRODUCE_FAILED"
+  | "FLUSH_TIMEOUT"
+  | "CLIENT_FAILED";
+
+export interface KafkaErrorOptions {
+  /** The client's numeric code where there is one, for example -185 for a timed-out request. */
+  readonly clientCode?: number;
+  /** The same call may succeed when repeated. */
+  readonly retriable?: boolean;
+  /** The client that reported it is of no further use. */
+  readonly fatal?: boolean;
+  readonly cause?: unknown;
+}
+
+/** What every Millrace Kafka call fails with; `code` is for programs, `message` says what to do next. */
+export class KafkaConnectorError extends Error {
+  override readonly name: string = "KafkaConnectorError";
+  readonly code: KafkaErrorCode;
+  readonly clientCode: number | undefined;
+  readonly retriable: boolean;
+  readonly fatal: boolean;
+
+  constructor(code: KafkaErrorCode, message: string, options: KafkaErrorOptions = {}) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    this.code = code;
+    this.clientCode = options.clientCode;
+    this.retriable = options.retriable ?? false;
+    this.fatal = options.fatal ?? false;
+  }
+}
