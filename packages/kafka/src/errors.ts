@@ -13,6 +13,11 @@ export type KafkaErrorCode =
   | "CONSUMER_CLOSED"
   | "PRODUCE_FAILED"
   | "FLUSH_TIMEOUT"
+  /** A rebalance listener threw, or the client refused the partitions; they are given up or taken all the same. */
+  | "REBALANCE_FAILED"
+  | "PRODUCER_CLOSED"
+  /** `close` gave up waiting; its message says for what. */
+  | "CLOSE_TIMEOUT"
   | "CLIENT_FAILED";
 
 export interface KafkaErrorOptions {

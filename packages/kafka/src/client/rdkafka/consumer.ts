@@ -1,0 +1,316 @@
+import { KafkaConnectorError } from "../../errors.js";
+import type {
+  ClientProperties,
+  ConsumerClient,
+  ConsumerListener,
+  PollOptions,
+  RecordChunk,
+  Subscription,
+  TopicPartition,
+  TopicPartitionOffset,
+} from "../port.js";
+import { CODE, codeOf, connectorError } from "./error-codes.js";
+import { brokersOf, CLIENT_TIMEOUTS, type ClientTimeouts, connectClient, within } from "./client-life.js";
+import { consumerProperties } from "./default-properties.js";
+import { type ConsumerFactory, createNativeConsumer, type NativeConsumer, type NativeMessage } from "./native.js";
+import { RdkafkaChunk } from "./record-chunk.js";
+import { Rebalancer } from "./rebalancer.js";
+import { splitProperties } from "./split-properties.js";
+import { toTopicPattern } from "./topic-pattern.js";
+
+/** One waiting `consume` owns one of libuv's few threads, so it never waits longer than this at a stretch. */
+const WAIT_SLICE_MS = 100;
+
+interface Commit {
+  readonly resolve: () => void;
+  readonly reject: (error: KafkaConnectorError) => void;
+}
+
+/**
+ * A consumer over `consume(n)`, the one call of node-rdkafka with backpressure and with error codes.
+ *
+ * `consume(n)` applies its timeout to each message, so a trickle would hold a batch for n timeouts. Hence three steps:
+ * take what is queued with no timeout; if that is nothing, wait for one message; then take what came with it.
+ *
+ *     connect ──► subscribe ──► poll ──► … ──► close: the running poll ends → the commit in flight is served →
+ *                                              native calls end → leave the group (last onRevoke) → closed
+ */
+export class RdkafkaConsumer implements ConsumerClient {
+  readonly #native: NativeConsumer;
+  readonly #listener: ConsumerListener;
+  readonly #timeouts: ClientTimeouts;
+  readonly #brokers: string;
+  readonly #rebalancer: Rebalancer;
+  /** Native calls that use the client off the main thread; disconnecting under them would free it beneath their feet. */
+  readonly #calls: Set<Promise<unknown>> = new Set();
+  #connecting: Promise<void> | undefined;
+  #connected = false;
+  #polling: Promise<unknown> | undefined;
+  /** The last poll had records, so there may be more at once. */
+  #hot = false;
+  /** An error that followed a record already fetched; the next poll throws it. */
+  #deferred: KafkaConnectorError | undefined;
+  #commit: Commit | undefined;
+  #closing: Promise<void> | undefined;
+
+  constructor(
+    properties: ClientProperties,
+    listener: ConsumerListener,
+    timeouts: ClientTimeouts = CLIENT_TIMEOUTS,
+    create: ConsumerFactory = createNativeConsumer,
+  ) {
+    const { client, topic } = splitProperties(consumerProperties(properties));
+    this.#listener = listener;
+    this.#timeouts = timeouts;
+    this.#brokers = brokersOf(properties);
+    this.#rebalancer = new Rebalancer(() => this.#native, listener);
+    try {
+      this.#native = create(client, topic, this.#rebalancer.onRebalance);
+    } catch (error) {
+      throw connectorError(
+        "INVALID_SETTINGS",
+        "librdkafka refuses these consumer properties",
+        error,
+        "Correct or remove the property.",
+      );
+    }
+    this.#native.on("event.error", (error) => {
+      listener.onError(connectorError("CLIENT_FAILED", "The consumer reported an error", error));
+    });
+    this.#native.on("offset.commit", (error) => this.#onCommit(error));
+  }
+
+  connect(): Promise<void> {
+    if (this.#closing !== undefined) return Promise.reject(this.#closedError("connect"));
+    this.#connecting ??= connectClient(this.#native, "consumer", this.#brokers, this.#timeouts.connectMs).then(() => {
+      this.#connected = true;
+    });
+    return this.#connecting;
+  }
+
+  subscribe(subscription: Subscription): void {
+    this.#requireOpen("subscribe");
+    try {
+      if (subscription.kind === "assignment") this.#native.assign(subscription.partitions);
+      else if (subscription.kind === "pattern") this.#native.subscribe([toTopicPattern(subscription.pattern)]);
+      else this.#native.subscribe(namedTopics(subscription.topics));
+    } catch (error) {
+      throw connectorError("CLIENT_FAILED", "The consumer could not subscribe", error);
+    }
+  }
+
+  async poll(options: PollOptions): Promise<RecordChunk | undefined> {
+    this.#requireOpen("poll");
+    if (this.#polling !== undefined) {
+      throw new KafkaConnectorError(
+        "POLL_FAILED",
+        "A poll is running. Await it before the next one: two would reorder records.",
+      );
+    }
+    const fetching = this.#fetch(options.maxRecords, options.waitMs);
+    this.#polling = fetching;
+    try {
+      const messages = await fetching;
+      this.#hot = messages.length > 0;
+      return this.#hot ? new RdkafkaChunk(messages) : undefined;
+    } finally {
+      this.#polling = undefined;
+    }
+  }
+
+  pause(partitions: readonly TopicPartition[]): void {
+    this.#setPaused("pause", partitions);
+  }
+
+  resume(partitions: readonly TopicPartition[]): void {
+    this.#setPaused("resume", partitions);
+  }
+
+  commit(positions: readonly TopicPartitionOffset[]): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#requireOpen("commit");
+      if (this.#commit !== undefined) {
+        throw new KafkaConnectorError("COMMIT_FAILED", "A commit is in flight. Await it before the next one.", {
+          retriable: true,
+        });
+      }
+      if (positions.length === 0) return resolve();
+      try {
+        this.#native.commit(positions);
+      } catch (error) {
+        throw connectorError("COMMIT_FAILED", "The client refused to commit", error);
+      }
+      this.#commit = { resolve, reject };
+    });
+  }
+
+  async committed(partitions: readonly TopicPartition[], timeoutMs: number): Promise<readonly TopicPartitionOffset[]> {
+    const answers = await this.#call<readonly (Error | { topic: string; partition: number; offset?: number })[]>(
+      "read committed positions",
+      (done) => this.#native.committed(partitions, timeoutMs, done),
+    );
+    const positions: TopicPartitionOffset[] = [];
+    for (const answer of answers) {
+      if (answer instanceof Error)
+        throw connectorError("CLIENT_FAILED", "A committed position could not be read", answer);
+      const { topic, partition, offset } = answer;
+      if (offset !== undefined && offset >= 0) positions.push({ topic, partition, offset });
+    }
+    return positions;
+  }
+
+  async watermarks(
+    { topic, partition }: TopicPartition,
+    timeoutMs: number,
+  ): Promise<{ readonly low: number; readonly high: number }> {
+    const { lowOffset, highOffset } = await this.#call<{ lowOffset: number; highOffset: number }>(
+      `read the watermarks of ${topic} ${partition}`,
+      (done) => this.#native.queryWatermarkOffsets(topic, partition, timeoutMs, done),
+    );
+    return { low: lowOffset, high: highOffset };
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #fetch(maxRecords: number, waitMs: number): Promise<NativeMessage[]> {
+    if (this.#deferred !== undefined) {
+      const error = this.#deferred;
+      this.#deferred = undefined;
+      throw error;
+    }
+    if (this.#hot || waitMs <= 0) {
+      const queued = await this.#consume(maxRecords, 0);
+      if (queued.length > 0 || waitMs <= 0) return queued;
+    }
+    const messages = await this.#awaitFirst(waitMs);
+    if (messages.length === 0 || maxRecords <= 1) return messages;
+    try {
+      const rest = await this.#consume(maxRecords - 1, 0);
+      rest.unshift(messages[0] as NativeMessage);
+      return rest;
+    } catch (error) {
+      this.#deferred = error as KafkaConnectorError;
+      return messages;
+    }
+  }
+
+  async #awaitFirst(waitMs: number): Promise<NativeMessage[]> {
+    const deadline = performance.now() + waitMs;
+    for (let left = waitMs; ; left = Math.ceil(deadline - performance.now())) {
+      if (left <= 0 || this.#closing !== undefined) return [];
+      const messages = await this.#consume(1, Math.min(left, WAIT_SLICE_MS));
+      if (messages.length > 0) return messages;
+    }
+  }
+
+  #consume(count: number, timeoutMs: number): Promise<NativeMessage[]> {
+    return new Promise((resolve, reject) => {
+      this.#native.setDefaultConsumeTimeout(timeoutMs);
+      this.#native.consume(count, (error, messages) => {
+        if (error === null || error === undefined) return resolve(messages);
+        const code = codeOf(error);
+        if (code === CODE.partitionEof || code === CODE.timedOut) return resolve([]);
+        reject(connectorError("POLL_FAILED", "The consumer could not read", error));
+      });
+    });
+  }
+
+  #setPaused(call: "pause" | "resume", partitions: readonly TopicPartition[]): void {
+    if (partitions.length === 0 || !this.#connected || this.#closing !== undefined) return;
+    try {
+      this.#native[call](partitions);
+    } catch (error) {
+      // A rebalance may have taken the partitions a moment ago; what is gone needs no pause.
+      const code = codeOf(error);
+      if (code === CODE.unknownPartition || code === CODE.unknownTopic) return;
+      throw connectorError("CLIENT_FAILED", `The consumer could not ${call} partitions`, error);
+    }
+  }
+
+  #onCommit(error: unknown): void {
+    const commit = this.#commit;
+    this.#commit = undefined;
+    if (error === undefined || error === null) commit?.resolve();
+    else commit?.reject(connectorError("COMMIT_FAILED", "The broker refused the commit", error));
+  }
+
+  #call<T>(what: string, call: (done: (error: unknown, result: T) => void) => void): Promise<T> {
+    const running = new Promise<T>((resolve, reject) => {
+      this.#requireOpen(what);
+      call((error, result) => {
+        if (error === null || error === undefined) resolve(result);
+        else reject(connectorError("CLIENT_FAILED", `The consumer could not ${what}`, error));
+      });
+    });
+    this.#calls.add(running);
+    const ended = (): void => void this.#calls.delete(running);
+    running.then(ended, ended);
+    return running;
+  }
+
+  async #close(): Promise<void> {
+    const deadline = performance.now() + this.#timeouts.closeMs;
+    await this.#connecting?.catch(() => undefined);
+    await this.#polling?.catch(() => undefined);
+    try {
+      if (this.#connected) await this.#leave(deadline);
+    } finally {
+      this.#connected = false;
+      this.#commit?.reject(
+        new KafkaConnectorError(
+          "CONSUMER_CLOSED",
+          "The consumer closed before the commit was answered; it may have been stored.",
+        ),
+      );
+      this.#commit = undefined;
+    }
+  }
+
+  async #leave(deadline: number): Promise<void> {
+    // Closing discards the answer to a commit in flight, so it is awaited first, with polls whose records nobody gets.
+    while (this.#commit !== undefined && performance.now() < deadline) {
+      await this.#consume(1, 20).catch((error: unknown) => error);
+    }
+    await within(Promise.allSettled(this.#calls), deadline);
+    const left = new Promise<true>((resolve) => this.#native.disconnect(() => resolve(true)));
+    if ((await within(left, deadline)) === true) return;
+    const listeners = this.#rebalancer.unanswered;
+    this.#rebalancer.abandon();
+    const ended = (await within(left, performance.now() + this.#timeouts.graceMs)) === true;
+    throw new KafkaConnectorError(
+      "CLOSE_TIMEOUT",
+      `The consumer did not close within ${this.#timeouts.closeMs} ms: ${
+        listeners > 0
+          ? "a rebalance listener has not ended, so its partitions were given up without it"
+          : "the client is stuck"
+      }. ${ended ? "It is closed now." : "It may still be open."} Let onAssign and onRevoke end sooner.`,
+      { fatal: true },
+    );
+  }
+
+  #requireOpen(call: string): void {
+    if (this.#closing !== undefined) throw this.#closedError(call);
+    if (!this.#connected) {
+      throw new KafkaConnectorError(
+        "CLIENT_FAILED",
+        `Cannot ${call}: the consumer is not connected. Await connect() first.`,
+      );
+    }
+  }
+
+  #closedError(call: string): KafkaConnectorError {
+    return new KafkaConnectorError("CONSUMER_CLOSED", `Cannot ${call}: the consumer is closed. Make a new one.`);
+  }
+}
+
+function namedTopics(topics: readonly string[]): readonly string[] {
+  const pattern = topics.find((topic) => topic.startsWith("^"));
+  if (pattern === undefined) return topics;
+  throw new KafkaConnectorError(
+    "INVALID_SETTINGS",
+    `${JSON.stringify(pattern)} is not a topic name. To subscribe by pattern, give a regular expression.`,
+  );
+}

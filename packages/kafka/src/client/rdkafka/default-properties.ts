@@ -1,0 +1,90 @@
+import { KafkaConnectorError } from "../../errors.js";
+import type { ClientProperties } from "../port.js";
+
+/** Callbacks and switches by which the driver hears of rebalances, commits, reports and errors. */
+const DRIVER_OWNED = [
+  "rebalance_cb",
+  "offset_commit_cb",
+  "dr_cb",
+  "dr_msg_cb",
+  "event_cb",
+  "delivery.report.only.error",
+];
+
+const CONSUMER_DEFAULTS: ClientProperties = {
+  // At the default of 1000 ms a partition pauses for a second whenever the shared queue is full: less than half the rate.
+  "fetch.queue.backoff.ms": 5,
+  // Millrace commits what was processed; the client would commit what was handed over.
+  "enable.auto.commit": false,
+  // Positions to commit are always named explicitly.
+  "enable.auto.offset.store": false,
+  // The port has no end-of-partition event.
+  "enable.partition.eof": false,
+  // An idle connection that a firewall dropped is noticed.
+  "socket.keepalive.enable": true,
+};
+
+const PRODUCER_DEFAULTS: ClientProperties = {
+  // Retries neither duplicate nor reorder records.
+  "enable.idempotence": true,
+  // Fills batches under load without a delay that people notice.
+  "linger.ms": 5,
+  // A full queue is the backpressure; 10 000 keeps the rate of an unbounded one and bounds memory.
+  "queue.buffering.max.messages": 10_000,
+  // An idle connection that a firewall dropped is noticed.
+  "socket.keepalive.enable": true,
+};
+
+/** The consumer's properties with the driver's defaults below the user's; refuses what would break the driver. */
+export function consumerProperties(properties: ClientProperties): ClientProperties {
+  refuseDriverOwned(properties);
+  const groupId = properties["group.id"];
+  if (typeof groupId !== "string" || groupId === "") {
+    throw new KafkaConnectorError(
+      "GROUP_ID_MISSING",
+      "A consumer needs a `group.id`, also with a manual assignment. Set it to the name of your application.",
+    );
+  }
+  for (const key of ["enable.auto.commit", "auto.commit.enable"]) {
+    if (String(properties[key]) === "true") {
+      throw new KafkaConnectorError(
+        "AUTO_COMMIT_REFUSED",
+        `\`${key}\` is true, which commits records before they are processed. Remove it and commit through a committer.`,
+      );
+    }
+  }
+  return { ...CONSUMER_DEFAULTS, ...properties };
+}
+
+/** The producer's properties with the driver's defaults below the user's; refuses what would break the driver. */
+export function producerProperties(properties: ClientProperties): ClientProperties {
+  refuseDriverOwned(properties);
+  const merged = { ...PRODUCER_DEFAULTS, ...properties };
+  // librdkafka refuses two names of one setting no more than it says which of them won.
+  if ("queue.buffering.max.ms" in properties && !("linger.ms" in properties)) delete merged["linger.ms"];
+  if (!("enable.idempotence" in properties) && contradictsIdempotence(properties)) delete merged["enable.idempotence"];
+  return merged;
+}
+
+/** librdkafka refuses these beside `enable.idempotence`; a default must not forbid what the user asked for. */
+function contradictsIdempotence(properties: ClientProperties): boolean {
+  const acks = properties["acks"] ?? properties["request.required.acks"] ?? "all";
+  const inFlight = properties["max.in.flight"] ?? properties["max.in.flight.requests.per.connection"] ?? 5;
+  const retries = properties["retries"] ?? properties["message.send.max.retries"] ?? 1;
+  return (
+    !["all", "-1"].includes(String(acks)) ||
+    Number(inFlight) > 5 ||
+    Number(retries) < 1 ||
+    properties["queuing.strategy"] === "lifo"
+  );
+}
+
+function refuseDriverOwned(properties: ClientProperties): void {
+  const key = DRIVER_OWNED.find((owned) => owned in properties);
+  if (key !== undefined) {
+    throw new KafkaConnectorError(
+      "INVALID_SETTINGS",
+      `\`${key}\` belongs to the driver. Remove it from the properties.`,
+    );
+  }
+}

@@ -1,0 +1,248 @@
+import { KafkaConnectorError } from "../../errors.js";
+import type { ClientProperties, DeliveryReports, OutgoingRecord, ProducerClient, ProducerListener } from "../port.js";
+import { brokersOf, CLIENT_TIMEOUTS, type ClientTimeouts, connectClient, within } from "./client-life.js";
+import { producerProperties } from "./default-properties.js";
+import { CODE, codeOf, connectorError } from "./error-codes.js";
+import { toNativeHeaders } from "./headers.js";
+import { createNativeProducer, type NativeProducer, type ProducerFactory } from "./native.js";
+import { ReportColumns } from "./report-columns.js";
+import { splitProperties } from "./split-properties.js";
+
+/** Between polls while reports are outstanding and none arrives; linger and the broker take longer than this. */
+const IDLE_POLL_MS = 1;
+
+/** The record itself is at fault: sending it again cannot help. */
+const INVALID: ReadonlySet<number> = new Set([
+  CODE.invalidArgument,
+  CODE.unknownPartition,
+  CODE.unknownTopic,
+  CODE.messageTooLarge,
+]);
+
+/**
+ * A producer over `produce` and `dr_cb`, which counts its reports: neither `flush` nor `disconnect` of node-rdkafka waits
+ * until they have reached JavaScript.
+ *
+ * Reports arrive in bursts of up to 100 in the event loop's poll phase; `#tick` runs in the check phase after it, hands
+ * them over in columns and polls again. Without arrivals it waits on a timer, and with nothing outstanding not at all, so
+ * an idle producer costs nothing and holds no process open; errors of a connection nobody uses show at the next record.
+ */
+export class RdkafkaProducer implements ProducerClient {
+  readonly #native: NativeProducer;
+  readonly #listener: ProducerListener;
+  readonly #timeouts: ClientTimeouts;
+  readonly #brokers: string;
+  #connecting: Promise<void> | undefined;
+  /** Takes records: from connected until `close`. */
+  #open = false;
+  /** May poll: from connected until disconnecting. */
+  #polls = false;
+  #drop = false;
+  #closing: Promise<void> | undefined;
+  #outstanding = 0;
+  #arrived: ReportColumns = new ReportColumns();
+  #immediate: NodeJS.Immediate | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  #drained: (() => void)[] = [];
+
+  constructor(
+    properties: ClientProperties,
+    listener: ProducerListener,
+    timeouts: ClientTimeouts = CLIENT_TIMEOUTS,
+    create: ProducerFactory = createNativeProducer,
+  ) {
+    const { client, topic } = splitProperties(producerProperties(properties));
+    this.#listener = listener;
+    this.#timeouts = timeouts;
+    this.#brokers = brokersOf(properties);
+    try {
+      this.#native = create(client, topic);
+    } catch (error) {
+      throw connectorError(
+        "INVALID_SETTINGS",
+        "librdkafka refuses these producer properties",
+        error,
+        "Correct or remove the property.",
+      );
+    }
+    this.#native.on("event.error", (error) => {
+      listener.onError(connectorError("CLIENT_FAILED", "The producer reported an error", error));
+    });
+    this.#native.on("delivery-report", (error, report) => {
+      this.#arrived.push(error, report);
+      if (this.#arrived.length === 1) this.#pollSoon();
+    });
+  }
+
+  get outstanding(): number {
+    return this.#outstanding;
+  }
+
+  connect(): Promise<void> {
+    if (this.#closing !== undefined) return Promise.reject(closedError());
+    this.#connecting ??= connectClient(this.#native, "producer", this.#brokers, this.#timeouts.connectMs).then(() => {
+      this.#polls = true;
+      this.#open = this.#closing === undefined;
+    });
+    return this.#connecting;
+  }
+
+  produceBatch(records: readonly OutgoingRecord[], from: number, firstId: number): number {
+    if (!this.#open) throw this.#notOpenError();
+    let index = from;
+    try {
+      for (; index < records.length; index++) {
+        const record = records[index] as OutgoingRecord;
+        checkRecord(record);
+        this.#native.produce(
+          record.topic,
+          record.partition ?? null,
+          record.value,
+          record.key,
+          record.timestamp ?? null,
+          firstId + index,
+          record.headers === undefined || record.headers.length === 0 ? undefined : toNativeHeaders(record.headers),
+        );
+      }
+    } catch (error) {
+      // What was queued before a bad record is reported by the count; the bad one throws when it comes first.
+      if (index === from && codeOf(error) !== CODE.queueFull) throw produceError(error);
+    } finally {
+      this.#outstanding += index - from;
+      if (this.#outstanding > 0) this.#pollLater();
+    }
+    return index - from;
+  }
+
+  async flush(timeoutMs: number): Promise<void> {
+    await this.#drain(timeoutMs);
+    if (this.#outstanding > 0) {
+      throw new KafkaConnectorError(
+        "FLUSH_TIMEOUT",
+        `${this.#outstanding} records were not reported within ${timeoutMs} ms. Flush again, or close with \`drop: true\`.`,
+        { retriable: true },
+      );
+    }
+  }
+
+  close(options: { readonly drop?: boolean } = {}): Promise<void> {
+    this.#open = false;
+    this.#drop ||= options.drop === true;
+    if (this.#drop) this.#resumeDrained();
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
+    await this.#connecting?.catch(() => undefined);
+    if (!this.#polls) return;
+    await this.#drain(this.#timeouts.closeMs);
+    // 1. Disconnecting frees the client off the main thread; 2. a poll then would read freed memory; 3. so polls end here.
+    this.#polls = false;
+    this.#disarm();
+    this.#handOver();
+    const lost = this.#outstanding;
+    const left = new Promise<true>((resolve) => this.#native.disconnect(0, () => resolve(true)));
+    if ((await within(left, performance.now() + this.#timeouts.graceMs)) === undefined) {
+      throw new KafkaConnectorError(
+        "CLOSE_TIMEOUT",
+        `The producer did not disconnect within ${this.#timeouts.graceMs} ms and may still be open. Do not wait for it.`,
+        { fatal: true },
+      );
+    }
+    if (lost === 0 || this.#drop) return;
+    throw new KafkaConnectorError(
+      "FLUSH_TIMEOUT",
+      `The producer closed after ${this.#timeouts.closeMs} ms with ${lost} records unreported: they may or may not have been ` +
+        "delivered. Flush before closing, and check that the brokers are reachable.",
+    );
+  }
+
+  #tick(): void {
+    this.#disarm();
+    const busy = this.#arrived.length > 0;
+    this.#native.poll();
+    try {
+      if (busy) this.#handOver();
+    } finally {
+      if (this.#outstanding > 0) busy ? this.#pollSoon() : this.#pollLater();
+    }
+  }
+
+  #handOver(): void {
+    const reports = this.#arrived;
+    if (reports.length === 0) return;
+    this.#arrived = new ReportColumns();
+    this.#outstanding -= reports.length;
+    if (this.#outstanding === 0) this.#resumeDrained();
+    this.#listener.onReports(reports);
+  }
+
+  #pollSoon(): void {
+    if (!this.#polls || this.#immediate !== undefined) return;
+    this.#disarm();
+    this.#immediate = setImmediate(() => this.#tick());
+  }
+
+  #pollLater(): void {
+    if (!this.#polls || this.#immediate !== undefined || this.#timer !== undefined) return;
+    this.#timer = setTimeout(() => this.#tick(), IDLE_POLL_MS);
+  }
+
+  #disarm(): void {
+    clearImmediate(this.#immediate);
+    clearTimeout(this.#timer);
+    this.#immediate = undefined;
+    this.#timer = undefined;
+  }
+
+  async #drain(timeoutMs: number): Promise<void> {
+    if (this.#outstanding === 0 || this.#drop) return;
+    await within(new Promise<void>((resolve) => this.#drained.push(resolve)), performance.now() + timeoutMs);
+  }
+
+  #resumeDrained(): void {
+    const waiting = this.#drained;
+    this.#drained = [];
+    for (const resume of waiting) resume();
+  }
+
+  #notOpenError(): KafkaConnectorError {
+    return this.#closing === undefined
+      ? new KafkaConnectorError("PRODUCE_FAILED", "The producer is not connected. Await connect() first.")
+      : closedError();
+  }
+}
+
+function closedError(): KafkaConnectorError {
+  return new KafkaConnectorError("PRODUCER_CLOSED", "The producer is closed. Make a new one.");
+}
+
+function checkRecord(record: OutgoingRecord): void {
+  const { topic, partition, key, value, timestamp } = record;
+  if (typeof topic !== "string" || topic === "") throw invalidRecord("its topic is not a name");
+  if (!isBytes(value)) throw invalidRecord("its value is neither a Buffer nor null; serialize it first");
+  if (!isBytes(key)) throw invalidRecord("its key is neither a Buffer nor null; serialize it first");
+  if (partition !== undefined && !isNatural(partition)) throw invalidRecord("its partition is not a natural number");
+  if (timestamp !== undefined && !isNatural(timestamp))
+    throw invalidRecord("its timestamp is not in milliseconds since 1970");
+}
+
+function isBytes(bytes: unknown): boolean {
+  return bytes === null || bytes instanceof Uint8Array;
+}
+
+function isNatural(number: number): boolean {
+  return Number.isSafeInteger(number) && number >= 0;
+}
+
+function invalidRecord(reason: string): KafkaConnectorError {
+  return new KafkaConnectorError("INVALID_RECORD", `A record can never be sent: ${reason}.`);
+}
+
+function produceError(error: unknown): KafkaConnectorError {
+  const code = codeOf(error);
+  if (code !== undefined && INVALID.has(code))
+    return connectorError("INVALID_RECORD", "A record can never be sent", error);
+  return connectorError("PRODUCE_FAILED", "The client refused a record", error);
+}

@@ -1,0 +1,110 @@
+import type { ConsumerListener, TopicPartition } from "../port.js";
+import { CODE, codeOf, connectorError } from "./error-codes.js";
+import type { NativeConsumer, NativeTopicPartition, RebalanceCallback } from "./native.js";
+
+type Answer = "assign" | "unassign";
+
+interface Rebalance {
+  readonly answer: Answer;
+  readonly partitions: readonly NativeTopicPartition[];
+}
+
+/**
+ * Answers librdkafka's rebalances. It waits for an answer to each, and closing waits with it, so every one is answered:
+ * also when the listener throws, when the client refuses to assign because it closes, and when the listener never ends
+ * (then `abandon` answers at the deadline of `close`).
+ */
+export class Rebalancer {
+  readonly #native: () => NativeConsumer;
+  readonly #listener: ConsumerListener;
+  readonly #unanswered: Set<Rebalance> = new Set();
+  #cooperative: boolean | undefined;
+
+  constructor(native: () => NativeConsumer, listener: ConsumerListener) {
+    this.#native = native;
+    this.#listener = listener;
+  }
+
+  /** Rebalances whose listener has not ended. */
+  get unanswered(): number {
+    return this.#unanswered.size;
+  }
+
+  /** Never throws: node-rdkafka calls it from native code. */
+  readonly onRebalance: RebalanceCallback = (event, partitions) => {
+    const code = event === undefined ? undefined : codeOf(event);
+    const answer: Answer = code === CODE.assignPartitions ? "assign" : "unassign";
+    if (answer === "unassign" && code !== CODE.revokePartitions) {
+      this.#listener.onError(connectorError("REBALANCE_FAILED", "The group could not be rebalanced", event));
+    }
+    const rebalance: Rebalance = { answer, partitions };
+    this.#unanswered.add(rebalance);
+    void this.#serve(rebalance);
+  };
+
+  /** Answers what is unanswered now; the listeners that still run are ignored when they end. */
+  abandon(): void {
+    for (const rebalance of this.#unanswered) this.#answer(rebalance);
+  }
+
+  async #serve(rebalance: Rebalance): Promise<void> {
+    const { answer } = rebalance;
+    const partitions: readonly TopicPartition[] = rebalance.partitions.map(({ topic, partition }) => ({
+      topic,
+      partition,
+    }));
+    try {
+      await (answer === "assign" ? this.#listener.onAssign(partitions) : this.#listener.onRevoke(partitions));
+    } catch (error) {
+      const name = answer === "assign" ? "onAssign" : "onRevoke";
+      this.#listener.onError(connectorError("REBALANCE_FAILED", `The rebalance listener's ${name} threw`, error));
+    }
+    this.#answer(rebalance);
+  }
+
+  #answer(rebalance: Rebalance): void {
+    if (!this.#unanswered.delete(rebalance)) return;
+    try {
+      if (rebalance.answer === "assign") this.#assign(rebalance.partitions);
+      else this.#unassign(rebalance.partitions);
+    } catch (error) {
+      this.#listener.onError(
+        connectorError("REBALANCE_FAILED", `The client refused to ${rebalance.answer} partitions`, error),
+      );
+    }
+  }
+
+  #assign(partitions: readonly NativeTopicPartition[]): void {
+    const native = this.#native();
+    this.#cooperative = native.rebalanceProtocol() === "COOPERATIVE";
+    try {
+      if (this.#cooperative) native.incrementalAssign(partitions);
+      else native.assign(partitions);
+    } catch (error) {
+      // 1. The group assigns; 2. `close` begins, after which the client refuses to assign; 3. closing waits for an answer.
+      this.#giveUp(native);
+      throw error;
+    }
+  }
+
+  #unassign(partitions: readonly NativeTopicPartition[]): void {
+    const native = this.#native();
+    // While closing the protocol reads "NONE", so the one of the last assignment counts.
+    const cooperative = this.#cooperative ?? native.rebalanceProtocol() === "COOPERATIVE";
+    try {
+      if (cooperative) native.incrementalUnassign(partitions);
+      else native.unassign();
+    } catch (error) {
+      this.#giveUp(native);
+      throw error;
+    }
+  }
+
+  #giveUp(native: NativeConsumer): void {
+    try {
+      native.unassign();
+    } catch {
+      // The first error is the one to tell; this is the last thing that can be tried.
+    }
+  }
+}

@@ -1,0 +1,35 @@
+import type { KafkaConnectorError } from "../../errors.js";
+import type { DeliveryReports } from "../port.js";
+import { connectorError } from "./error-codes.js";
+import type { NativeError, NativeReport } from "./native.js";
+
+/** Collects node-rdkafka's reports, one call each, into the columns that are handed over. */
+export class ReportColumns implements DeliveryReports {
+  readonly ids: number[] = [];
+  readonly partitions: number[] = [];
+  readonly offsets: number[] = [];
+  readonly errors: (KafkaConnectorError | undefined)[] = [];
+  /** When a broker dies thousands of records fail with one text: they share one error, and one stack. */
+  readonly #byText: Map<string, KafkaConnectorError> = new Map();
+
+  get length(): number {
+    return this.ids.length;
+  }
+
+  push(error: NativeError | null | undefined, report: NativeReport): void {
+    this.ids.push(report.opaque);
+    this.partitions.push(report.partition);
+    this.offsets.push(report.offset >= 0 ? report.offset : -1);
+    this.errors.push(error === null || error === undefined ? undefined : this.#failure(error));
+  }
+
+  #failure(error: NativeError): KafkaConnectorError {
+    const text = String((error as { readonly message?: unknown }).message);
+    let failure = this.#byText.get(text);
+    if (failure === undefined) {
+      failure = connectorError("PRODUCE_FAILED", "The record was not delivered", error);
+      this.#byText.set(text, failure);
+    }
+    return failure;
+  }
+}
