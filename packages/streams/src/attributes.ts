@@ -1,0 +1,26 @@
+/** What becomes of a stage whose user function threw: fail the stream, drop the element, or drop it and start afresh. */
+export type Directive = "stop" | "resume" | "restart";
+
+/** Decides by the error; the default decider answers `"stop"`. */
+export type Decider = (error: unknown) => Directive;
+
+/** Settings that apply to every stage of the graph below them; inner ones win over outer ones. */
+export interface Attributes {
+  /** Shown by `describe()` and in hook events. */
+  readonly name?: string;
+  /** Consulted where an operator says "adheres to supervision". */
+  readonly supervision?: Decider;
+  /** Elements per chunk of in-memory sources; default 512. */
+  readonly chunkElements?: number;
+}
+
+/** Ready-made deciders. */
+export const Supervision: {
+  readonly stoppingDecider: Decider;
+  readonly resumingDecider: Decider;
+  readonly restartingDecider: Decider;
+} = {
+  stoppingDecider: () => "stop",
+  resumingDecider: () => "resume",
+  restartingDecider: () => "restart",
+};

@@ -1,0 +1,53 @@
+import type { Attributes } from "../attributes.js";
+import type { Fork, Junction, MatStage, SinkStage, SourceStage, Stage } from "../engine/stage.js";
+
+/** Combines two materialised values. */
+export type Combine = (left: never, right: never) => unknown;
+
+/**
+ * How things are connected, as an immutable tree read from its end: every node knows its upstream. What a stage does is
+ * the stage's own business; the interpreter and `describe` look at tags only.
+ */
+export type Blueprint =
+  | { readonly tag: "source"; readonly source: SourceStage<unknown, unknown> }
+  /** The open inlet of a flow or sink. */
+  | { readonly tag: "hole" }
+  | { readonly tag: "stage"; readonly upstream: Blueprint; readonly stage: Stage<never, unknown> }
+  | {
+      readonly tag: "matStage";
+      readonly upstream: Blueprint;
+      readonly stage: MatStage<never, unknown, unknown>;
+      readonly combine: Combine;
+    }
+  | {
+      readonly tag: "sink";
+      readonly upstream: Blueprint;
+      readonly sink: SinkStage<never, unknown>;
+      readonly combine: Combine;
+    }
+  /** A flow or sink put at the end of `upstream` (via, to). */
+  | { readonly tag: "graft"; readonly upstream: Blueprint; readonly graft: Blueprint; readonly combine: Combine }
+  | {
+      readonly tag: "fanIn";
+      readonly upstreams: readonly Blueprint[];
+      readonly junction: Junction<never, unknown>;
+    }
+  /** Branches are flows or sinks; the outlets of those that have one are joined again. */
+  | {
+      readonly tag: "fanOut";
+      readonly upstream: Blueprint;
+      readonly fork: Fork<never, unknown>;
+      readonly branches: readonly Blueprint[];
+      readonly join: Junction<never, unknown> | undefined;
+      readonly combine: (upstream: never, branches: never) => unknown;
+    }
+  | { readonly tag: "mat"; readonly upstream: Blueprint; readonly f: (mat: never) => unknown }
+  | { readonly tag: "attributes"; readonly upstream: Blueprint; readonly attributes: Attributes };
+
+type Node<Tag extends Blueprint["tag"]> = Extract<Blueprint, { tag: Tag }>;
+
+/** Makes a frozen node. */
+export const node = <const Tag extends Blueprint["tag"]>(tag: Tag, fields: Omit<Node<Tag>, "tag">): Blueprint =>
+  Object.freeze({ tag, ...fields }) as unknown as Blueprint;
+
+export const hole: Blueprint = Object.freeze({ tag: "hole" });

@@ -1,0 +1,156 @@
+import { budgetSpent } from "./budget.js";
+import { nextTurn, soon } from "./host.js";
+import { type Chunk, DONE, type Pull, type Pulled, WAIT, type Wake } from "./pull.js";
+
+/**
+ * What every stage that answers later shares: one upstream it pulls at its own pace, results that wait in `ready`, and a
+ * downstream that is woken once there is an answer. A subclass writes `advance`.
+ */
+export abstract class AsyncPull<In, Out> implements Pull<Out> {
+  readonly #upstream: Pull<In>;
+  readonly #onUpstream: Wake = () => {
+    this.#upstreamWaits = false;
+    this.poke();
+  };
+  readonly #onSoon = (): void => {
+    this.#pokeScheduled = false;
+    this.poke();
+  };
+  #wake: Wake | undefined;
+  #upstreamWaits = false;
+  #upstreamDone = false;
+  #pokeScheduled = false;
+  #closed = false;
+  #failure: { readonly error: unknown } | undefined;
+  #pulledElements = 0;
+  protected ready: Out[] = [];
+
+  constructor(upstream: Pull<In>) {
+    this.#upstream = upstream;
+  }
+
+  /** Does what can be done now: asks `take` for input, puts results into `ready`. Runs on demand and on every poke. */
+  protected abstract advance(): void;
+
+  /** Whether nothing will come after `ready`; asked only once upstream is done. */
+  protected abstract drained(): boolean;
+
+  /** Downstream asks: the moment to close what is still open, such as a batch, and put it into `ready`. */
+  protected emitPending(): void {}
+
+  /** Whether `emitPending` would put something into `ready`. */
+  protected hasPending(): boolean {
+    return false;
+  }
+
+  /** Cancelled or failed: undo timers, cancel what else feeds this stage. */
+  protected onClose(_cause: unknown): void {}
+
+  /** Downstream has asked and waits. */
+  protected get demanded(): boolean {
+    return this.#wake !== undefined;
+  }
+
+  protected get upstreamDone(): boolean {
+    return this.#upstreamDone;
+  }
+
+  /** Failed or cancelled: start no more work. */
+  protected get stopped(): boolean {
+    return this.#closed || this.#failure !== undefined;
+  }
+
+  /** The next chunk of upstream, or `undefined` when there is none now; `advance` runs again when there is. */
+  protected take(): Chunk<In> | undefined {
+    if (this.#upstreamDone || this.#upstreamWaits || this.stopped) return undefined;
+    if (budgetSpent(this.#pulledElements)) {
+      this.#pulledElements = 0;
+      this.#upstreamWaits = true;
+      nextTurn(this.#onUpstream);
+      return undefined;
+    }
+    let pulled: Pulled<In>;
+    try {
+      pulled = this.#upstream.pull(this.#onUpstream);
+    } catch (error) {
+      this.#upstreamDone = true;
+      this.#fail(error);
+      return undefined;
+    }
+    if (pulled === WAIT) {
+      this.#upstreamWaits = true;
+      return undefined;
+    }
+    if (pulled === DONE) {
+      this.#upstreamDone = true;
+      return undefined;
+    }
+    this.#pulledElements = pulled.length;
+    return pulled;
+  }
+
+  /** Fails downstream after what is ready, and cancels upstream. */
+  protected fail(error: unknown): void {
+    if (this.stopped) return;
+    this.#cancelUpstream(error);
+    this.#fail(error);
+  }
+
+  /** Advances, and wakes downstream when there is an answer. For wakes, timers and settled promises. */
+  protected poke(): void {
+    if (this.#closed) return;
+    this.advance();
+    if (this.#wake !== undefined && this.#answered()) {
+      const wake = this.#wake;
+      this.#wake = undefined;
+      wake();
+    }
+  }
+
+  /** Pokes once the current stack is empty, however often it is asked to. */
+  protected pokeSoon(): void {
+    if (this.#pokeScheduled || this.#closed) return;
+    this.#pokeScheduled = true;
+    soon(this.#onSoon);
+  }
+
+  pull(wake: Wake): Pulled<Out> {
+    if (this.#closed) return DONE;
+    this.advance();
+    this.emitPending();
+    if (this.ready.length > 0) {
+      const chunk = this.ready;
+      this.ready = [];
+      return chunk;
+    }
+    if (this.#failure) throw this.#failure.error;
+    if (this.#answered()) return DONE;
+    this.#wake = wake;
+    return WAIT;
+  }
+
+  cancel(cause: unknown): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#wake = undefined;
+    this.#cancelUpstream(cause);
+    this.onClose(cause);
+  }
+
+  #answered(): boolean {
+    if (this.ready.length > 0 || this.hasPending() || this.#failure !== undefined) return true;
+    return this.#upstreamDone && this.drained();
+  }
+
+  #cancelUpstream(cause: unknown): void {
+    if (this.#upstreamDone) return;
+    this.#upstreamDone = true;
+    this.#upstream.cancel(cause);
+  }
+
+  #fail(error: unknown): void {
+    this.#failure = { error };
+    this.onClose(error);
+    this.pokeSoon();
+  }
+}

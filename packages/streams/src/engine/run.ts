@@ -1,0 +1,143 @@
+import type { Attributes, Directive } from "../attributes.js";
+import { InvariantViolation } from "../errors.js";
+import { type Clock, systemClock } from "./clock.js";
+import { soon } from "./host.js";
+import type { Pull } from "./pull.js";
+
+/** What `run()` accepts. */
+export interface RunOptions {
+  /** Default: the machine's clock. */
+  readonly clock?: Clock;
+  /** Attributes of the whole graph. */
+  readonly attributes?: Attributes;
+  /** Puts something around every outlet, for tests and tracing. */
+  readonly wrap?: <A>(outlet: Pull<A>, stage: string) => Pull<A>;
+}
+
+export type Finaliser = () => void | Promise<void>;
+
+interface RunState {
+  readonly options: RunOptions;
+  readonly starts: (() => void)[];
+  readonly finalisers: Finaliser[];
+  readonly finished: Promise<void>;
+  readonly finish: () => void;
+  terminals: number;
+  started: boolean;
+  ended: boolean;
+}
+
+const live = new Set<object>();
+
+/** How many materialisations of this process have not ended yet, finalisers included. */
+export const liveRuns = (): number => live.size;
+
+/**
+ * One materialisation: its clock, attributes and end. A run ends when its last terminal (a sink or an iterator) has
+ * ended; then its finalisers run once, in reverse order of registration, each awaited.
+ */
+export class Run {
+  readonly #state: RunState;
+  readonly attributes: Attributes;
+
+  private constructor(state: RunState, attributes: Attributes) {
+    this.#state = state;
+    this.attributes = attributes;
+  }
+
+  static create(options: RunOptions = {}): Run {
+    let finish = (): void => undefined;
+    const finished = new Promise<void>((resolve) => {
+      finish = resolve;
+    });
+    const state: RunState = {
+      options,
+      starts: [],
+      finalisers: [],
+      finished,
+      finish,
+      terminals: 0,
+      started: false,
+      ended: false,
+    };
+    live.add(state);
+    return new Run(state, options.attributes ?? {});
+  }
+
+  /** The same run seen by stages below a `withAttributes`. */
+  with(attributes: Attributes): Run {
+    return new Run(this.#state, { ...this.attributes, ...attributes });
+  }
+
+  get clock(): Clock {
+    return this.#state.options.clock ?? systemClock;
+  }
+
+  /** Settles, without a value, once the run has ended and every finaliser has run. */
+  get finished(): Promise<void> {
+    return this.#state.finished;
+  }
+
+  decide(error: unknown): Directive {
+    if (error instanceof InvariantViolation) return "stop";
+    return this.attributes.supervision?.(error) ?? "stop";
+  }
+
+  wrap<A>(outlet: Pull<A>, stage: string): Pull<A> {
+    return this.#state.options.wrap?.(outlet, stage) ?? outlet;
+  }
+
+  /** Registers work to undo or close when the run ends. */
+  onEnd(finaliser: Finaliser): void {
+    this.#state.finalisers.push(finaliser);
+  }
+
+  /** Announces a terminal; it starts once the whole graph stands, and calls the returned function when it has ended. */
+  terminal(start: () => void): () => void {
+    const state = this.#state;
+    state.terminals += 1;
+    if (state.started) soon(start);
+    else state.starts.push(start);
+    let open = true;
+    return () => {
+      if (!open) return;
+      open = false;
+      state.terminals -= 1;
+      if (state.terminals === 0) this.#end();
+    };
+  }
+
+  /** The graph stands: terminals begin, in a later microtask, so that `run()` returns before any element flows. */
+  start(): void {
+    const state = this.#state;
+    soon(() => {
+      state.started = true;
+      for (const start of state.starts.splice(0)) start();
+    });
+  }
+
+  /** Materialising failed half-way: whatever registered itself is closed. */
+  abandon(): void {
+    this.#end();
+  }
+
+  #end(): void {
+    const state = this.#state;
+    if (state.ended) return;
+    state.ended = true;
+    void this.#finalise();
+  }
+
+  async #finalise(): Promise<void> {
+    const state = this.#state;
+    for (let finaliser = state.finalisers.pop(); finaliser; finaliser = state.finalisers.pop()) {
+      try {
+        await finaliser();
+      } catch {
+        // A finaliser's owner reports its failure through the owner's materialised value; the others must still run.
+      }
+    }
+    live.delete(state);
+    state.finish();
+  }
+}

@@ -1,0 +1,38 @@
+/** Every code a `StreamError` can carry. */
+export type StreamErrorCode =
+  | "INVALID_ARGUMENT"
+  | "EMPTY_STREAM"
+  | "TOO_MANY_SUBSTREAMS"
+  | "BUFFER_OVERFLOW"
+  | "RATE_EXCEEDED"
+  | "NOT_A_SOURCE"
+  | "INVARIANT_VIOLATION";
+
+/** What the library itself fails a stream or a call with; errors thrown by user functions pass through unchanged. */
+export class StreamError extends Error {
+  override readonly name: string = "StreamError";
+  readonly code: StreamErrorCode;
+
+  constructor(code: StreamErrorCode, message: string, options?: { readonly cause?: unknown }) {
+    super(message, options);
+    this.code = code;
+  }
+}
+
+/** An impossible state: a bug in a stage or in Millrace, never supervised. */
+export class InvariantViolation extends StreamError {
+  override readonly name = "InvariantViolation";
+
+  constructor(message: string) {
+    super("INVARIANT_VIOLATION", `${message} (this is a bug in a stage or in Millrace; please report it)`);
+  }
+}
+
+/** Refuses a bad argument while the graph is built. */
+export const requireArgument = (holds: boolean, operator: string, rule: string): void => {
+  if (!holds) throw new StreamError("INVALID_ARGUMENT", `${operator}: ${rule}`);
+};
+
+/** The commonest rule: a positive whole number. */
+export const requirePositive = (value: number, operator: string, name: string): void =>
+  requireArgument(Number.isInteger(value) && value >= 1, operator, `${name} must be a whole number >= 1, got ${value}`);

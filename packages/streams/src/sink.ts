@@ -1,0 +1,59 @@
+import type { Attributes } from "./attributes.js";
+import { type Blueprint, hole, node } from "./blueprint/blueprint.js";
+import type { SinkStage } from "./engine/stage.js";
+import { Keep } from "./keep.js";
+import type { SinkShape } from "./shapes.js";
+import { foldSink, forEach, head, ignore, last, toArray } from "./stages/sink/sinks.js";
+
+/** The end of a stream, with one open inlet; it asks for elements as fast as it handles them. */
+export class Sink<in In, out Mat> implements SinkShape<In, Mat> {
+  declare readonly "~types"?: { readonly kind: "sink"; readonly in: (element: In) => void; readonly mat: Mat };
+  readonly blueprint: Blueprint;
+
+  constructor(blueprint: Blueprint) {
+    this.blueprint = blueprint;
+  }
+
+  /** A sink of one stage, for stage authors. */
+  static fromStage<In, Mat>(sink: SinkStage<In, Mat>): Sink<In, Mat> {
+    return new Sink(node("sink", { upstream: hole, sink, combine: Keep.right }));
+  }
+
+  /** Discards every element; the promise settles with the stream. */
+  static readonly ignore: Sink<unknown, Promise<void>> = Sink.fromStage(ignore);
+
+  /** Calls `f` for each element; a throw fails the stream. For asynchronous work use `mapAsync` and `Sink.ignore`. */
+  static forEach<A>(f: (element: A) => void): Sink<A, Promise<void>> {
+    return Sink.fromStage(forEach(f));
+  }
+
+  /** Folds all elements; the promise is of the last state. */
+  static fold<A, S>(zero: S, f: (state: S, element: A) => S): Sink<A, Promise<S>> {
+    return Sink.fromStage(foldSink(zero, f));
+  }
+
+  /** Gathers every element in memory. */
+  static toArray<A>(): Sink<A, Promise<A[]>> {
+    return Sink.fromStage(toArray<A>());
+  }
+
+  /** The first element, then cancels; rejects with `EMPTY_STREAM` when there is none. */
+  static head<A>(): Sink<A, Promise<A>> {
+    return Sink.fromStage(head<A>());
+  }
+
+  /** The last element; rejects with `EMPTY_STREAM` when there is none. */
+  static last<A>(): Sink<A, Promise<A>> {
+    return Sink.fromStage(last<A>());
+  }
+
+  /** Changes the materialised value. */
+  mapMaterializedValue<M2>(f: (mat: Mat) => M2): Sink<In, M2> {
+    return new Sink(node("mat", { upstream: this.blueprint, f }));
+  }
+
+  /** Applies attributes to every stage of the sink. */
+  withAttributes(attributes: Attributes): Sink<In, Mat> {
+    return new Sink(node("attributes", { upstream: this.blueprint, attributes }));
+  }
+}

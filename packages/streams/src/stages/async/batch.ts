@@ -1,0 +1,78 @@
+import { AsyncPull } from "../../engine/async-pull.js";
+import type { Chunk, Pull } from "../../engine/pull.js";
+import type { Run } from "../../engine/run.js";
+import type { Stage } from "../../engine/stage.js";
+
+export interface BatchLogic<in A, in out S> {
+  readonly max: number;
+  readonly seed: (element: A) => S;
+  readonly aggregate: (batch: S, element: A) => S;
+}
+
+/** Aggregates what has arrived by the time downstream asks, and goes on while downstream is busy, up to `max` elements. */
+class Batch<A, S> extends AsyncPull<A, S> {
+  readonly #run: Run;
+  readonly #logic: BatchLogic<A, S>;
+  #batch: { state: S; count: number } | undefined;
+  #input: Chunk<A> = [];
+  #next = 0;
+
+  constructor(upstream: Pull<A>, run: Run, logic: BatchLogic<A, S>) {
+    super(upstream);
+    this.#run = run;
+    this.#logic = logic;
+  }
+
+  protected advance(): void {
+    while (!this.stopped && (this.#batch?.count ?? 0) < this.#logic.max) {
+      if (this.#next < this.#input.length) {
+        this.#add(this.#input[this.#next++] as A);
+        continue;
+      }
+      const chunk = this.take();
+      if (!chunk) return;
+      this.#input = chunk;
+      this.#next = 0;
+    }
+  }
+
+  /** What downstream gets when it asks; upstream goes on being read while downstream handles it. */
+  protected override emitPending(): void {
+    const batch = this.#batch;
+    if (!batch) return;
+    this.#batch = undefined;
+    this.ready.push(batch.state);
+    this.pokeSoon();
+  }
+
+  #add(element: A): void {
+    try {
+      if (this.#batch) {
+        this.#batch.state = this.#logic.aggregate(this.#batch.state, element);
+        this.#batch.count += 1;
+      } else this.#batch = { state: this.#logic.seed(element), count: 1 };
+    } catch (error) {
+      const directive = this.#run.decide(error);
+      if (directive === "stop") this.fail(error);
+      else if (directive === "restart") this.#batch = undefined;
+    }
+  }
+
+  protected drained(): boolean {
+    return this.#batch === undefined && this.#next === this.#input.length;
+  }
+
+  protected override hasPending(): boolean {
+    return this.#batch !== undefined;
+  }
+}
+
+const stage = <A, S>(name: string, logic: BatchLogic<A, S>): Stage<A, S> => ({
+  name,
+  create: (upstream, run) => new Batch(upstream, run, logic),
+});
+
+export const batch = <A, S>(logic: BatchLogic<A, S>): Stage<A, S> => stage("batch", logic);
+
+export const conflate = <A>(aggregate: (kept: A, element: A) => A): Stage<A, A> =>
+  stage("conflate", { max: Number.MAX_SAFE_INTEGER, seed: (element) => element, aggregate });

@@ -1,0 +1,90 @@
+import { AsyncPull } from "../../engine/async-pull.js";
+import type { Chunk, Pull } from "../../engine/pull.js";
+import type { Stage } from "../../engine/stage.js";
+import { StreamError } from "../../errors.js";
+
+/** What a full buffer does with the next element. */
+export type OverflowStrategy = "backpressure" | "dropHead" | "dropTail" | "dropNew" | "dropBuffer" | "fail";
+
+/** Reads ahead of downstream, up to its bound. */
+class Buffer<A> extends AsyncPull<A, A> {
+  readonly #bound: number;
+  readonly #strategy: OverflowStrategy;
+  #queue: A[] = [];
+  #input: Chunk<A> = [];
+  #next = 0;
+
+  constructor(upstream: Pull<A>, bound: number, strategy: OverflowStrategy) {
+    super(upstream);
+    this.#bound = bound;
+    this.#strategy = strategy;
+  }
+
+  protected advance(): void {
+    while (!this.stopped) {
+      while (this.#next < this.#input.length) {
+        if (this.#queue.length === this.#bound && !this.#makeRoom()) return;
+        if (this.stopped) return;
+        if (this.#queue.length < this.#bound) this.#queue.push(this.#input[this.#next] as A);
+        this.#next += 1;
+      }
+      if (this.#strategy === "backpressure" && this.#queue.length === this.#bound) return;
+      const chunk = this.take();
+      if (!chunk) return;
+      this.#input = chunk;
+      this.#next = 0;
+    }
+  }
+
+  /** Whether the next element may be looked at; `dropNew` leaves the buffer full, so it is then passed over. */
+  #makeRoom(): boolean {
+    switch (this.#strategy) {
+      case "backpressure":
+        return false;
+      case "dropHead":
+        this.#queue.shift();
+        return true;
+      case "dropTail":
+        this.#queue.pop();
+        return true;
+      case "dropBuffer":
+        this.#queue = [];
+        return true;
+      case "dropNew":
+        return true;
+      case "fail":
+        this.fail(
+          new StreamError(
+            "BUFFER_OVERFLOW",
+            `buffer: more than ${this.#bound} elements waited for downstream; raise the bound or choose another strategy`,
+          ),
+        );
+        return true;
+    }
+  }
+
+  protected override emitPending(): void {
+    if (this.#queue.length === 0) return;
+    this.ready = this.#queue;
+    this.#queue = [];
+    this.pokeSoon();
+  }
+
+  protected override hasPending(): boolean {
+    return this.#queue.length > 0;
+  }
+
+  protected drained(): boolean {
+    return this.#queue.length === 0 && this.#next === this.#input.length;
+  }
+
+  protected override fail(error: unknown): void {
+    this.#queue = [];
+    super.fail(error);
+  }
+}
+
+export const buffer = <A>(bound: number, strategy: OverflowStrategy): Stage<A, A> => ({
+  name: "buffer",
+  create: (upstream) => new Buffer(upstream, bound, strategy),
+});

@@ -1,0 +1,12 @@
+import { OrderedWindow, UnorderedWindow } from "../../engine/async-window.js";
+import type { Stage } from "../../engine/stage.js";
+
+export const mapAsync = <A, B>(parallelism: number, f: (element: A) => B | PromiseLike<B>): Stage<A, B> => ({
+  name: "mapAsync",
+  create: (upstream, run) => new OrderedWindow(upstream, run, parallelism, f),
+});
+
+export const mapAsyncUnordered = <A, B>(parallelism: number, f: (element: A) => B | PromiseLike<B>): Stage<A, B> => ({
+  name: "mapAsyncUnordered",
+  create: (upstream, run) => new UnorderedWindow(upstream, run, parallelism, f),
+});

@@ -1,0 +1,15 @@
+import { elementStage } from "../../engine/element-stage.js";
+import type { Stage } from "../../engine/stage.js";
+
+export const fold = <A, S>(zero: S, f: (state: S, element: A) => S): Stage<A, S> =>
+  elementStage("fold", () => {
+    let state = zero;
+    return {
+      onElement(element) {
+        state = f(state, element);
+      },
+      onComplete(out) {
+        out.push(state);
+      },
+    };
+  });

@@ -1,0 +1,18 @@
+import { elementStage } from "../../engine/element-stage.js";
+import type { Stage } from "../../engine/stage.js";
+
+export const grouped = <A>(size: number): Stage<A, readonly A[]> =>
+  elementStage("grouped", () => {
+    let group: A[] = [];
+    return {
+      onElement(element, out) {
+        group.push(element);
+        if (group.length < size) return;
+        out.push(group);
+        group = [];
+      },
+      onComplete(out) {
+        if (group.length > 0) out.push(group);
+      },
+    };
+  });

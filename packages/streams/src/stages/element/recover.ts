@@ -1,0 +1,25 @@
+import { DONE, type Pull } from "../../engine/pull.js";
+import type { Stage } from "../../engine/stage.js";
+
+export const recover = <A, B>(f: (error: unknown) => B | undefined): Stage<A, A | B> => ({
+  name: "recover",
+  create(upstream): Pull<A | B> {
+    let recovered = false;
+    return {
+      pull(wake) {
+        if (recovered) return DONE;
+        try {
+          return upstream.pull(wake);
+        } catch (error) {
+          recovered = true;
+          const element = f(error);
+          if (element === undefined) throw error;
+          return [element];
+        }
+      },
+      cancel(cause) {
+        if (!recovered) upstream.cancel(cause);
+      },
+    };
+  },
+});

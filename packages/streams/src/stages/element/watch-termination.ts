@@ -1,0 +1,35 @@
+import { DONE, isFailure, type Pull, type Pulled } from "../../engine/pull.js";
+import type { MatStage } from "../../engine/stage.js";
+
+/** Materialises a promise of the end: it rejects with the failure that passed, and needs no handler of its own. */
+export const watchTermination = <A>(): MatStage<A, A, Promise<void>> => ({
+  name: "watchTermination",
+  createWithMat(upstream) {
+    let complete = (): void => undefined;
+    let fail = (_error: unknown): void => undefined;
+    const mat = new Promise<void>((resolve, reject) => {
+      complete = resolve;
+      fail = reject;
+    });
+    mat.catch(() => undefined);
+    const outlet: Pull<A> = {
+      pull(wake) {
+        let pulled: Pulled<A>;
+        try {
+          pulled = upstream.pull(wake);
+        } catch (error) {
+          fail(error);
+          throw error;
+        }
+        if (pulled === DONE) complete();
+        return pulled;
+      },
+      cancel(cause) {
+        if (isFailure(cause)) fail(cause);
+        else complete();
+        upstream.cancel(cause);
+      },
+    };
+    return { outlet, mat };
+  },
+});

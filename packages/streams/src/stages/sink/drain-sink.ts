@@ -1,0 +1,52 @@
+import { drainLoop } from "../../engine/drain.js";
+import { type Chunk, DONE, NO_MORE_ELEMENTS } from "../../engine/pull.js";
+import type { SinkStage } from "../../engine/stage.js";
+
+/** What a sink does; a throw fails the stream, cancels upstream and rejects the materialised promise. */
+export interface SinkLogic<in A, out Result> {
+  /** Answers `DONE` when it has all it wants. */
+  onChunk(chunk: Chunk<A>): typeof DONE | void;
+  /** The result, once upstream completed or `onChunk` answered `DONE`. */
+  result(): Result;
+}
+
+/** A sink that materialises a promise of its result. */
+export const drainSink = <A, Result>(
+  name: string,
+  create: () => SinkLogic<A, Result>,
+): SinkStage<A, Promise<Result>> => ({
+  name,
+  create: (upstream, run) =>
+    new Promise<Result>((resolve, reject) => {
+      const logic = create();
+      const settle = (): void => {
+        end();
+        try {
+          resolve(logic.result());
+        } catch (error) {
+          reject(error);
+        }
+      };
+      const fail = (error: unknown): void => {
+        end();
+        reject(error);
+      };
+      const loop = drainLoop(upstream, {
+        onChunk(chunk) {
+          try {
+            if (logic.onChunk(chunk) !== DONE) return;
+          } catch (error) {
+            upstream.cancel(error);
+            fail(error);
+            return DONE;
+          }
+          upstream.cancel(NO_MORE_ELEMENTS);
+          settle();
+          return DONE;
+        },
+        onComplete: settle,
+        onFailure: fail,
+      });
+      const end = run.terminal(loop.resume);
+    }),
+});

@@ -1,0 +1,67 @@
+import { nextTurn } from "../../engine/host.js";
+import { budgetSpent } from "../../engine/budget.js";
+import { DONE, type Pull, WAIT, type Wake } from "../../engine/pull.js";
+import type { SourceStage } from "../../engine/stage.js";
+
+const READY: readonly never[] = [];
+
+/** One `next()` at a time, each element a chunk of one: gathering several would delay the first. */
+class AsyncIterablePull<A> implements Pull<A> {
+  readonly #elements: AsyncIterable<A>;
+  #iterator: AsyncIterator<A> | undefined;
+  #answer: readonly A[] = READY;
+  #ended = false;
+  #failure: { readonly error: unknown } | undefined;
+  #wake: Wake | undefined;
+
+  constructor(elements: AsyncIterable<A>) {
+    this.#elements = elements;
+  }
+
+  readonly #onStep = (step: IteratorResult<A>): void => {
+    if (step.done === true) this.#ended = true;
+    else this.#answer = [step.value];
+    this.#notify();
+  };
+
+  readonly #onError = (error: unknown): void => {
+    this.#failure = { error };
+    this.#notify();
+  };
+
+  #notify(): void {
+    const wake = this.#wake;
+    this.#wake = undefined;
+    if (!wake) return;
+    if (budgetSpent(1)) nextTurn(wake);
+    else wake();
+  }
+
+  pull(wake: Wake): readonly A[] | typeof WAIT | typeof DONE {
+    if (this.#answer !== READY) {
+      const chunk = this.#answer;
+      this.#answer = READY;
+      return chunk;
+    }
+    if (this.#failure) throw this.#failure.error;
+    if (this.#ended) return DONE;
+    this.#iterator ??= this.#elements[Symbol.asyncIterator]();
+    this.#wake = wake;
+    this.#iterator.next().then(this.#onStep, this.#onError);
+    return WAIT;
+  }
+
+  cancel(): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    this.#wake = undefined;
+    this.#answer = READY;
+    // The iterator's clean-up fails for itself: nobody downstream is left to hear of it.
+    this.#iterator?.return?.().then(undefined, () => undefined);
+  }
+}
+
+export const asyncIterable = <A>(elements: AsyncIterable<A>): SourceStage<A, void> => ({
+  name: "from",
+  create: () => ({ outlet: new AsyncIterablePull(elements), mat: undefined }),
+});

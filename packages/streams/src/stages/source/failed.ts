@@ -1,0 +1,14 @@
+import type { SourceStage } from "../../engine/stage.js";
+
+export const failed = (error: unknown): SourceStage<never, void> => ({
+  name: "failed",
+  create: () => ({
+    outlet: {
+      pull() {
+        throw error;
+      },
+      cancel() {},
+    },
+    mat: undefined,
+  }),
+});

@@ -1,0 +1,63 @@
+import { DONE, type Pull } from "../../engine/pull.js";
+import type { SourceStage } from "../../engine/stage.js";
+
+/** Big enough to make the fixed cost of a chunk vanish, small enough to stay in cache and leave memory early. */
+const CHUNK_ELEMENTS = 512;
+
+const slices = <A>(elements: readonly A[], size: number): Pull<A> => {
+  let next = 0;
+  return {
+    pull() {
+      if (next >= elements.length) return DONE;
+      const from = next;
+      next = from + size;
+      return elements.slice(from, next);
+    },
+    cancel() {
+      next = elements.length;
+    },
+  };
+};
+
+const steps = <A>(elements: Iterable<A>, size: number): Pull<A> => {
+  let iterator: Iterator<A> | undefined;
+  let ended = false;
+  let failure: { readonly error: unknown } | undefined;
+  return {
+    pull() {
+      if (failure) throw failure.error;
+      if (ended) return DONE;
+      const chunk: A[] = [];
+      try {
+        iterator ??= elements[Symbol.iterator]();
+        while (chunk.length < size) {
+          const step = iterator.next();
+          if (step.done === true) {
+            ended = true;
+            break;
+          }
+          chunk.push(step.value);
+        }
+      } catch (error) {
+        ended = true;
+        failure = { error };
+      }
+      if (chunk.length > 0) return chunk;
+      if (failure) throw (failure as { readonly error: unknown }).error;
+      return DONE;
+    },
+    cancel() {
+      if (ended) return;
+      ended = true;
+      iterator?.return?.();
+    },
+  };
+};
+
+export const iterable = <A>(elements: Iterable<A>): SourceStage<A, void> => ({
+  name: "from",
+  create: (run) => {
+    const size = run.attributes.chunkElements ?? CHUNK_ELEMENTS;
+    return { outlet: Array.isArray(elements) ? slices<A>(elements, size) : steps(elements, size), mat: undefined };
+  },
+});
