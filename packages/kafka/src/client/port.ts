@@ -48,7 +48,10 @@ export interface RecordChunk {
 export type Subscription =
   | { readonly kind: "topics"; readonly topics: readonly string[] }
   | { readonly kind: "pattern"; readonly pattern: RegExp }
-  /** Manual: never rebalances. Without an offset the group's committed position is used, else `auto.offset.reset`. */
+  /**
+   * Manual: never rebalances and never calls the listener's `onAssign` or `onRevoke`. Without an offset the group's
+   * committed position is used, else `auto.offset.reset`.
+   */
   | {
       readonly kind: "assignment";
       readonly partitions: readonly (TopicPartition & { readonly offset?: number | "beginning" | "end" })[];
@@ -121,7 +124,7 @@ export interface ProducerClient {
   /**
    * Queues the records from `from` on, in order, with ids `firstId + index`, and returns how many were accepted.
    * Fewer than given means the queue is full: call again after the next reports. A record that can never be sent throws
-   * and nothing from it on is queued.
+   * when it is the first (`from`) and otherwise ends the batch before it, so nothing is queued by a call that throws.
    */
   produceBatch(records: readonly OutgoingRecord[], from: number, firstId: number): number;
   /** Records accepted and not yet reported. */

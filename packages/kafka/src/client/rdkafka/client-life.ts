@@ -5,9 +5,9 @@ import type { NativeConsumer, NativeProducer } from "./native.js";
 export interface ClientTimeouts {
   /** How long `connect` waits for the brokers' answer. */
   readonly connectMs: number;
-  /** How long `close` waits for everything it waits for. */
+  /** How long `close` waits for rebalance listeners, reports and native calls. */
   readonly closeMs: number;
-  /** How much longer it waits once it has given up the listeners that did not end. */
+  /** How long it waits for a commit in flight, and for the client to disconnect once nothing else is awaited. */
   readonly graceMs: number;
 }
 

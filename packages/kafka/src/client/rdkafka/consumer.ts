@@ -271,7 +271,8 @@ export class RdkafkaConsumer implements ConsumerClient {
 
   async #leave(deadline: number): Promise<void> {
     // Closing discards the answer to a commit in flight, so it is awaited first, with polls whose records nobody gets.
-    while (this.#commit !== undefined && performance.now() < deadline) {
+    const answered = Math.min(deadline, performance.now() + this.#timeouts.graceMs);
+    while (this.#commit !== undefined && performance.now() < answered) {
       await this.#consume(1, 20).catch((error: unknown) => error);
     }
     await within(Promise.allSettled(this.#calls), deadline);

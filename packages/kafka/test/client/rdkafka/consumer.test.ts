@@ -1,0 +1,301 @@
+import { expect } from "chai";
+import type { ClientTimeouts } from "../../../src/client/rdkafka/client-life.js";
+import { RdkafkaConsumer } from "../../../src/client/rdkafka/consumer.js";
+import type { NativeMessage } from "../../../src/client/rdkafka/native.js";
+import type { ConsumerListener } from "../../../src/client/port.js";
+import { codeThrownBy, rejectionOf } from "./support/errors.js";
+import { type Consume, FakeConsumer } from "./support/fake-native.js";
+
+const TIMEOUTS: ClientTimeouts = { connectMs: 1000, closeMs: 60, graceMs: 30 };
+
+const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+
+const message = (offset: number): NativeMessage => ({ topic: "t", partition: 0, offset, key: null, value: null });
+
+async function setUp(listener: Partial<ConsumerListener> = {}) {
+  const native = new FakeConsumer();
+  const errors: Error[] = [];
+  const consumer = new RdkafkaConsumer(
+    { "group.id": "g" },
+    { onAssign: () => undefined, onRevoke: () => undefined, onError: (error) => void errors.push(error), ...listener },
+    TIMEOUTS,
+    native.create,
+  );
+  await consumer.connect();
+  return { native, errors, consumer };
+}
+
+describe("RdkafkaConsumer", () => {
+  describe("poll", () => {
+    it("rejects with the client's code and goes on", async () => {
+      const { native, consumer } = await setUp();
+      native.onConsume = (consume) => consume.fail({ code: -140, message: "No offset" });
+      expect(await rejectionOf(consumer.poll({ maxRecords: 10, waitMs: 50 }))).to.include({
+        code: "POLL_FAILED",
+        clientCode: -140,
+      });
+      native.onConsume = (consume) => consume.answer([message(1)]);
+      expect((await consumer.poll({ maxRecords: 1, waitMs: 50 }))?.offset(0)).to.equal(1);
+    });
+
+    it("does not take end of partition or a timeout for an error", async () => {
+      const { native, consumer } = await setUp();
+      for (const code of [-191, -185]) {
+        native.onConsume = (consume) => consume.fail({ code, message: "" });
+        expect(await consumer.poll({ maxRecords: 10, waitMs: 0 })).to.equal(undefined);
+      }
+    });
+
+    it("refuses a second poll while one runs, so that none overtakes", async () => {
+      const { native, consumer } = await setUp();
+      const first = consumer.poll({ maxRecords: 1, waitMs: 50 });
+      expect(await rejectionOf(consumer.poll({ maxRecords: 1, waitMs: 50 }))).to.include({ code: "POLL_FAILED" });
+      native.consumes[0]?.answer([message(0)]);
+      expect((await first)?.length).to.equal(1);
+    });
+
+    it("gives the record and keeps an error behind it for the next poll", async () => {
+      const { native, consumer } = await setUp();
+      native.onConsume = (consume) =>
+        native.consumes.length === 1 ? consume.answer([message(0)]) : consume.fail({ code: -195, message: "" });
+      expect((await consumer.poll({ maxRecords: 10, waitMs: 50 }))?.length).to.equal(1);
+      expect(await rejectionOf(consumer.poll({ maxRecords: 10, waitMs: 50 }))).to.include({
+        clientCode: -195,
+        retriable: true,
+      });
+    });
+
+    it("waits for the first record only: a trickle does not hold it for one timeout per record", async () => {
+      const { native, consumer } = await setUp();
+      let offset = 0;
+      // A record comes during every wait, and none is ever queued.
+      native.onConsume = (consume) => consume.answer(consume.timeoutMs > 0 ? [message(offset++)] : []);
+      for (let poll = 0; poll < 3; poll++) {
+        expect((await consumer.poll({ maxRecords: 1000, waitMs: 100 }))?.length).to.equal(1);
+      }
+      const waiting = native.consumes.filter(({ timeoutMs }) => timeoutMs > 0);
+      expect(waiting.map(({ count }) => count)).to.deep.equal([1, 1, 1]);
+    });
+
+    it("takes a full queue in full batches, with one call each and no timeout", async () => {
+      const { native, consumer } = await setUp();
+      let offset = 0;
+      native.onConsume = ({ answer, count }: Consume) => answer(Array.from({ length: count }, () => message(offset++)));
+      await consumer.poll({ maxRecords: 1000, waitMs: 100 });
+      native.consumes.length = 0;
+      for (let poll = 0; poll < 3; poll++) {
+        const chunk = await consumer.poll({ maxRecords: 1000, waitMs: 100 });
+        expect(chunk?.length).to.equal(1000);
+        expect(chunk?.offset(0)).to.equal(1000 * (poll + 1));
+      }
+      expect(native.consumes.map(({ count, timeoutMs }) => [count, timeoutMs])).to.deep.equal([
+        [1000, 0],
+        [1000, 0],
+        [1000, 0],
+      ]);
+    });
+
+    it("keeps order when records come with the awaited one", async () => {
+      const { native, consumer } = await setUp();
+      native.onConsume = ({ answer, count }: Consume) => answer(count === 1 ? [message(0)] : [message(1), message(2)]);
+      const chunk = await consumer.poll({ maxRecords: 10, waitMs: 100 });
+      expect([0, 1, 2].map((index) => chunk?.offset(index))).to.deep.equal([0, 1, 2]);
+    });
+
+    it("never holds a libuv thread for more than 100 ms at a stretch", async () => {
+      const { native, consumer } = await setUp();
+      native.onConsume = (consume) => consume.answer(native.consumes.length > 3 ? [message(0)] : []);
+      await consumer.poll({ maxRecords: 1, waitMs: 60_000 });
+      expect(Math.max(...native.consumes.map(({ timeoutMs }) => timeoutMs))).to.equal(100);
+      expect(native.mostInFlight).to.equal(1);
+    });
+  });
+
+  describe("commit", () => {
+    const position = [{ topic: "t", partition: 0, offset: 5 }];
+
+    it("rejects with the broker's code", async () => {
+      const { native, consumer } = await setUp();
+      const commit = consumer.commit(position);
+      native.emit("offset.commit", { code: 27, message: "Broker: Group rebalance in progress" });
+      expect(await rejectionOf(commit)).to.include({ code: "COMMIT_FAILED", clientCode: 27, retriable: true });
+      const again = consumer.commit(position);
+      native.emit("offset.commit", { code: 22, message: "Broker: Specified group generation id is not valid" });
+      expect(await rejectionOf(again)).to.include({ code: "COMMIT_FAILED", clientCode: 22, retriable: false });
+    });
+
+    it("rejects when the client refuses at once", async () => {
+      const { native, consumer } = await setUp();
+      native.throws.set("commit", Object.assign(new Error("erroneous state"), { code: -172 }));
+      expect(await rejectionOf(consumer.commit(position))).to.include({ code: "COMMIT_FAILED", clientCode: -172 });
+    });
+
+    it("refuses a second one in flight", async () => {
+      const { native, consumer } = await setUp();
+      const first = consumer.commit(position);
+      expect(await rejectionOf(consumer.commit(position))).to.include({ code: "COMMIT_FAILED", retriable: true });
+      native.emit("offset.commit", undefined);
+      await first;
+    });
+
+    it("of nothing resolves at once", async () => {
+      const { native, consumer } = await setUp();
+      await consumer.commit([]);
+      expect(native.named).to.deep.equal([]);
+    });
+
+    it("in flight is served by close, which polls for its answer", async () => {
+      const { native, consumer } = await setUp();
+      const commit = consumer.commit(position);
+      native.onConsume = (consume) => {
+        if (native.consumes.length === 3) native.emit("offset.commit", undefined);
+        consume.answer([]);
+      };
+      await consumer.close();
+      await commit;
+      expect(native.named).to.deep.equal(["commit", "disconnect"]);
+    });
+
+    it("in flight rejects with CONSUMER_CLOSED when close ends without its answer", async () => {
+      const { native, consumer } = await setUp();
+      const commit = rejectionOf(consumer.commit(position));
+      native.onConsume = (consume) => consume.answer([]);
+      await consumer.close();
+      expect(await commit).to.include({ code: "CONSUMER_CLOSED" });
+    });
+  });
+
+  describe("pause and resume", () => {
+    it("do not throw for partitions that are no longer assigned", async () => {
+      const { native, consumer } = await setUp();
+      for (const code of [-190, -188]) {
+        native.throws.set("pause", { code, message: "gone" });
+        consumer.pause([{ topic: "t", partition: 9 }]);
+      }
+    });
+
+    it("wrap other errors, and do nothing when there is nothing to do", async () => {
+      const { native, consumer } = await setUp();
+      consumer.pause([]);
+      native.throws.set("resume", { code: -172, message: "" });
+      expect(codeThrownBy(() => consumer.resume([{ topic: "t", partition: 9 }]))).to.equal("CLIENT_FAILED");
+      await consumer.close();
+      consumer.resume([{ topic: "t", partition: 9 }]);
+      expect(native.named).to.deep.equal(["resume", "disconnect"]);
+    });
+  });
+
+  describe("committed", () => {
+    it("leaves out partitions without a position", async () => {
+      const { native, consumer } = await setUp();
+      const committed = consumer.committed([], 100);
+      const done = native.calls[0]?.[1] as (error: null, answers: unknown[]) => void;
+      done(null, [
+        { topic: "t", partition: 0 },
+        { topic: "t", partition: 1, offset: 4 },
+      ]);
+      expect(await committed).to.deep.equal([{ topic: "t", partition: 1, offset: 4 }]);
+    });
+
+    it("rejects when one partition failed", async () => {
+      const { native, consumer } = await setUp();
+      const committed = rejectionOf(consumer.committed([], 100));
+      const done = native.calls[0]?.[1] as (error: null, answers: unknown[]) => void;
+      done(null, [new Error("Broker: Topic authorization failed")]);
+      expect(await committed).to.include({ code: "CLIENT_FAILED", clientCode: 29 });
+    });
+
+    it("in flight is awaited by close, since disconnecting under it would crash", async () => {
+      const { native, consumer } = await setUp();
+      const committed = consumer.committed([], 100);
+      const closed = consumer.close();
+      await turn();
+      expect(native.named).to.deep.equal(["committed"]);
+      (native.calls[0]?.[1] as (error: null, answers: unknown[]) => void)(null, []);
+      await Promise.all([committed, closed]);
+      expect(native.named).to.deep.equal(["committed", "disconnect"]);
+    });
+  });
+
+  describe("close", () => {
+    it("ends at its deadline when a listener never does, gives its partitions up and says so", async () => {
+      const { native, consumer } = await setUp({ onRevoke: () => new Promise<void>(() => undefined) });
+      native.onDisconnect = (done) => {
+        native.rebalance?.({ code: -174 }, [{ topic: "t", partition: 0 }]);
+        const wait = (): void => void (native.named.includes("unassign") ? done() : setImmediate(wait));
+        wait();
+      };
+      const error = await rejectionOf(consumer.close());
+      expect(error).to.include({ code: "CLOSE_TIMEOUT" });
+      expect(error.message).to.contain("a rebalance listener has not ended").and.to.contain("It is closed now.");
+      expect(native.disconnected).to.equal(true);
+    });
+
+    it("ends at its deadline when the client never does", async () => {
+      const { native, consumer } = await setUp();
+      native.onDisconnect = () => undefined;
+      const error = await rejectionOf(consumer.close());
+      expect(error).to.include({ code: "CLOSE_TIMEOUT" });
+      expect(error.message).to.contain("the client is stuck").and.to.contain("It may still be open.");
+    });
+
+    it("cuts the wait of a running poll short and waits for it", async () => {
+      const { native, consumer } = await setUp();
+      const poll = consumer.poll({ maxRecords: 10, waitMs: 60_000 });
+      const closed = consumer.close();
+      await turn();
+      expect(native.named).to.deep.equal([]);
+      native.consumes[0]?.answer([]);
+      expect(await poll).to.equal(undefined);
+      await closed;
+      expect(native.disconnected).to.equal(true);
+    });
+
+    it("is idempotent, and every later call rejects with CONSUMER_CLOSED", async () => {
+      const { native, consumer } = await setUp();
+      const closed = consumer.close();
+      expect(consumer.close()).to.equal(closed);
+      await closed;
+      expect(native.named).to.deep.equal(["disconnect"]);
+      expect((await rejectionOf(consumer.poll({ maxRecords: 1, waitMs: 1 }))).code).to.equal("CONSUMER_CLOSED");
+      expect((await rejectionOf(consumer.commit([]))).code).to.equal("CONSUMER_CLOSED");
+      expect((await rejectionOf(consumer.connect())).code).to.equal("CONSUMER_CLOSED");
+      expect((await rejectionOf(consumer.watermarks({ topic: "t", partition: 0 }, 1))).code).to.equal(
+        "CONSUMER_CLOSED",
+      );
+      expect(codeThrownBy(() => consumer.subscribe({ kind: "topics", topics: ["t"] }))).to.equal("CONSUMER_CLOSED");
+    });
+
+    it("of a consumer that never connected resolves", async () => {
+      const native = new FakeConsumer();
+      const listener: ConsumerListener = {
+        onAssign: () => undefined,
+        onRevoke: () => undefined,
+        onError: () => undefined,
+      };
+      const consumer = new RdkafkaConsumer({ "group.id": "g" }, listener, TIMEOUTS, native.create);
+      expect((await rejectionOf(consumer.poll({ maxRecords: 1, waitMs: 1 }))).code).to.equal("CLIENT_FAILED");
+      await consumer.close();
+      expect(native.named).to.deep.equal([]);
+    });
+  });
+
+  describe("subscribe", () => {
+    it("refuses a pattern that poses as a topic name", async () => {
+      const { consumer } = await setUp();
+      expect(codeThrownBy(() => consumer.subscribe({ kind: "topics", topics: ["^a"] }))).to.equal("INVALID_SETTINGS");
+    });
+
+    it("passes a pattern as text, since node-rdkafka prints regular expressions to stderr", async () => {
+      const { native, consumer } = await setUp();
+      consumer.subscribe({ kind: "pattern", pattern: /^a\./ });
+      expect(native.calls).to.deep.equal([["subscribe", ["^a\\."]]]);
+    });
+  });
+
+  it("reports the client's errors with their codes rebuilt", async () => {
+    const { native, errors } = await setUp();
+    native.emit("event.error", { code: -1, message: "all broker connections are down" });
+    expect(errors[0]).to.include({ code: "CLIENT_FAILED", clientCode: -187, retriable: true, fatal: false });
+  });
+});

@@ -1,0 +1,74 @@
+import { expect } from "chai";
+import { consumerProperties, producerProperties } from "../../../src/client/rdkafka/default-properties.js";
+import { codeThrownBy } from "./support/errors.js";
+
+describe("the driver's default properties", () => {
+  it("refuse enable.auto.commit: true, also as text and by its old name", () => {
+    for (const extra of [
+      { "enable.auto.commit": true },
+      { "enable.auto.commit": "true" },
+      { "auto.commit.enable": true },
+    ]) {
+      expect(codeThrownBy(() => consumerProperties({ "group.id": "g", ...extra }))).to.equal("AUTO_COMMIT_REFUSED");
+    }
+  });
+
+  it("refuse a consumer without a group id", () => {
+    expect(codeThrownBy(() => consumerProperties({}))).to.equal("GROUP_ID_MISSING");
+    expect(codeThrownBy(() => consumerProperties({ "group.id": "" }))).to.equal("GROUP_ID_MISSING");
+  });
+
+  it("refuse the callbacks the driver lives by", () => {
+    for (const key of [
+      "rebalance_cb",
+      "offset_commit_cb",
+      "dr_cb",
+      "dr_msg_cb",
+      "event_cb",
+      "delivery.report.only.error",
+    ]) {
+      expect(
+        codeThrownBy(() => consumerProperties({ "group.id": "g", [key]: true })),
+        key,
+      ).to.equal("INVALID_SETTINGS");
+      expect(
+        codeThrownBy(() => producerProperties({ [key]: true })),
+        key,
+      ).to.equal("INVALID_SETTINGS");
+    }
+  });
+
+  it("stand below the user's properties", () => {
+    const consumer = consumerProperties({ "group.id": "g", "fetch.queue.backoff.ms": 77 });
+    expect(consumer).to.include({
+      "fetch.queue.backoff.ms": 77,
+      "enable.auto.commit": false,
+      "enable.partition.eof": false,
+    });
+    expect(consumer).to.include({ "enable.auto.offset.store": false, "socket.keepalive.enable": true });
+    const producer = producerProperties({ "linger.ms": 0 });
+    expect(producer).to.include({ "linger.ms": 0, "enable.idempotence": true, "queue.buffering.max.messages": 10_000 });
+  });
+
+  it("leave linger to its other name when the user chose that", () => {
+    expect(producerProperties({ "queue.buffering.max.ms": 50 })).to.not.have.property("linger.ms");
+  });
+
+  it("drop idempotence only where the user asked for what librdkafka refuses beside it", () => {
+    for (const asked of [
+      { acks: 1 },
+      { "request.required.acks": "0" },
+      { "max.in.flight": 6 },
+      { "max.in.flight.requests.per.connection": 1000 },
+      { retries: 0 },
+      { "message.send.max.retries": 0 },
+      { "queuing.strategy": "lifo" },
+    ]) {
+      expect(producerProperties(asked), JSON.stringify(asked)).to.not.have.property("enable.idempotence");
+    }
+    for (const asked of [{ acks: "all" }, { acks: -1 }, { "max.in.flight": 5 }, { retries: 3 }]) {
+      expect(producerProperties(asked), JSON.stringify(asked)).to.have.property("enable.idempotence", true);
+    }
+    expect(producerProperties({ acks: 1, "enable.idempotence": true })).to.have.property("enable.idempotence", true);
+  });
+});

@@ -1,0 +1,231 @@
+import { expect } from "chai";
+import type { ClientTimeouts } from "../../../src/client/rdkafka/client-life.js";
+import { RdkafkaProducer } from "../../../src/client/rdkafka/producer.js";
+import type { DeliveryReports, OutgoingRecord } from "../../../src/client/port.js";
+import { rejectionOf, thrownBy } from "./support/errors.js";
+import { FakeProducer } from "./support/fake-native.js";
+
+const TIMEOUTS: ClientTimeouts = { connectMs: 1000, closeMs: 60, graceMs: 30 };
+
+const record = (extra: object = {}): OutgoingRecord => ({ topic: "t", key: null, value: Buffer.from("v"), ...extra });
+
+const records = (count: number): OutgoingRecord[] => Array.from({ length: count }, () => record());
+
+async function setUp(timeouts: ClientTimeouts = TIMEOUTS) {
+  const native = new FakeProducer();
+  const reports: DeliveryReports[] = [];
+  const errors: Error[] = [];
+  const listener = {
+    onReports: (report: DeliveryReports) => void reports.push(report),
+    onError: (error: Error) => void errors.push(error),
+  };
+  const producer = new RdkafkaProducer({}, listener, timeouts, native.create);
+  await producer.connect();
+  return { native, producer, reports, errors };
+}
+
+/** Reports everything produced and not yet reported, from the next poll on. */
+function reportAll(native: FakeProducer): void {
+  let next = 0;
+  native.onPoll = () => {
+    for (; next < native.produced.length; next++)
+      native.report({ opaque: native.produced[next]?.id ?? -1, offset: next });
+  };
+}
+
+describe("RdkafkaProducer", () => {
+  describe("produceBatch", () => {
+    const invalid: [string, object][] = [
+      ["a value that is a string", { value: "text" }],
+      ["an undefined value", { value: undefined }],
+      ["a key that is a string", { key: "text" }],
+      ["no topic", { topic: "" }],
+      ["a negative partition", { partition: -1 }],
+      ["half a partition", { partition: 0.5 }],
+      ["a timestamp that is no number", { timestamp: Number.NaN }],
+      ["a header that would not arrive intact", { headers: [["h", Buffer.from([0xff])]] }],
+    ];
+    for (const [name, bad] of invalid) {
+      it(`throws INVALID_RECORD for ${name}, and queues nothing from it on`, async () => {
+        const { native, producer } = await setUp();
+        const batch = [record(), record(bad), record()];
+        expect(producer.produceBatch(batch, 0, 0)).to.equal(1);
+        expect(thrownBy(() => producer.produceBatch(batch, 1, 0)).code).to.equal("INVALID_RECORD");
+        expect(native.produced).to.have.length(1);
+        expect(producer.outstanding).to.equal(1);
+        await producer.close({ drop: true });
+      });
+    }
+
+    it("throws INVALID_RECORD for what librdkafka will never take, with its code", async () => {
+      const { native, producer } = await setUp();
+      native.throws.set("produce", Object.assign(new Error("message size too large"), { code: 10 }));
+      expect(thrownBy(() => producer.produceBatch(records(1), 0, 0))).to.include({
+        code: "INVALID_RECORD",
+        clientCode: 10,
+      });
+      await producer.close();
+    });
+
+    it("throws PRODUCE_FAILED, fatal, after a fatal error", async () => {
+      const { native, producer } = await setUp();
+      native.throws.set("produce", Object.assign(new Error("fatal error"), { code: -150 }));
+      expect(thrownBy(() => producer.produceBatch(records(1), 0, 0))).to.include({
+        code: "PRODUCE_FAILED",
+        fatal: true,
+      });
+      await producer.close();
+    });
+
+    it("returns fewer than given when the queue is full, without an exception", async () => {
+      const { native, producer } = await setUp();
+      native.capacity = 3;
+      expect(producer.produceBatch(records(5), 0, 0)).to.equal(3);
+      expect(producer.produceBatch(records(5), 3, 0)).to.equal(0);
+      expect(producer.outstanding).to.equal(3);
+      await producer.close({ drop: true });
+    });
+
+    it("gives record `index` the id `firstId + index`", async () => {
+      const { native, producer } = await setUp();
+      producer.produceBatch(records(4), 2, 100);
+      expect(native.produced.map(({ id }) => id)).to.deep.equal([102, 103]);
+      await producer.close({ drop: true });
+    });
+
+    it("rejects before connect and after close", async () => {
+      const listener = { onReports: () => undefined, onError: () => undefined };
+      const producer = new RdkafkaProducer({}, listener, TIMEOUTS, new FakeProducer().create);
+      expect(thrownBy(() => producer.produceBatch(records(1), 0, 0)).code).to.equal("PRODUCE_FAILED");
+      await producer.close();
+      expect(thrownBy(() => producer.produceBatch(records(1), 0, 0)).code).to.equal("PRODUCER_CLOSED");
+      expect((await rejectionOf(producer.connect())).code).to.equal("PRODUCER_CLOSED");
+    });
+  });
+
+  describe("reports", () => {
+    it("carry rebuilt codes, and share one error per text", async () => {
+      const { native, producer, reports } = await setUp();
+      producer.produceBatch(records(3), 0, 0);
+      native.onPoll = () => {
+        native.onPoll = undefined;
+        for (const opaque of [0, 1])
+          native.report({ opaque, offset: -1001 }, { code: -1, message: "message timed out" });
+        native.report({ opaque: 2, offset: 8 });
+      };
+      await producer.flush(1000);
+      const [report] = reports;
+      expect(report?.errors[0]).to.include({ code: "PRODUCE_FAILED", clientCode: -192, retriable: true });
+      expect(report?.errors[1]).to.equal(report?.errors[0]);
+      expect(report?.errors[2]).to.equal(undefined);
+      expect([report?.ids, report?.offsets]).to.deep.equal([
+        [0, 1, 2],
+        [-1, -1, 8],
+      ]);
+      await producer.close();
+    });
+
+    it("are handed over once per poll, not once per record", async () => {
+      const { native, producer, reports } = await setUp();
+      reportAll(native);
+      producer.produceBatch(records(500), 0, 0);
+      await producer.flush(1000);
+      expect(reports.map(({ length }) => length)).to.deep.equal([500]);
+      await producer.close();
+    });
+
+    it("are polled for only while some are outstanding", async () => {
+      const { native, producer } = await setUp();
+      reportAll(native);
+      producer.produceBatch(records(10), 0, 0);
+      await producer.flush(1000);
+      const { polls } = native;
+      for (let turn = 0; turn < 5; turn++) await new Promise(setImmediate);
+      await new Promise((resolve) => setTimeout(resolve, 10));
+      expect(native.polls).to.be.at.most(polls + 1);
+      await producer.close();
+    });
+
+    it("go on when the listener produces from within", async () => {
+      const native = new FakeProducer();
+      let reported = 0;
+      const producer: RdkafkaProducer = new RdkafkaProducer(
+        {},
+        {
+          onReports: ({ length }) => {
+            reported += length;
+            if (reported < 5) producer.produceBatch(records(1), 0, reported);
+          },
+          onError: () => undefined,
+        },
+        TIMEOUTS,
+        native.create,
+      );
+      await producer.connect();
+      reportAll(native);
+      producer.produceBatch(records(1), 0, 0);
+      while (reported < 5) await new Promise(setImmediate);
+      await producer.close();
+      expect(native.produced).to.have.length(5);
+    });
+  });
+
+  describe("flush", () => {
+    it("rejects at its deadline with FLUSH_TIMEOUT, and may be repeated", async () => {
+      const { native, producer } = await setUp();
+      producer.produceBatch(records(2), 0, 0);
+      expect(await rejectionOf(producer.flush(20))).to.include({ code: "FLUSH_TIMEOUT", retriable: true });
+      reportAll(native);
+      await producer.flush(1000);
+      expect(producer.outstanding).to.equal(0);
+      await producer.close();
+    });
+  });
+
+  describe("close", () => {
+    it("waits for every report before it disconnects, and polls no more after", async () => {
+      const { native, producer, reports } = await setUp();
+      reportAll(native);
+      producer.produceBatch(records(300), 0, 0);
+      let pollsAtDisconnect = 0;
+      native.onDisconnect = (done) => {
+        pollsAtDisconnect = native.polls;
+        setTimeout(done, 10);
+      };
+      await producer.close();
+      expect(reports.reduce((sum, { length }) => sum + length, 0)).to.equal(300);
+      expect(native.polls).to.equal(pollsAtDisconnect);
+    });
+
+    it("rejects at its deadline and says how many records are unreported, but is closed", async () => {
+      const { native, producer } = await setUp();
+      producer.produceBatch(records(2), 0, 0);
+      const error = await rejectionOf(producer.close());
+      expect(error).to.include({ code: "FLUSH_TIMEOUT" });
+      expect(error.message).to.contain("2 records unreported");
+      expect(native.disconnected).to.equal(true);
+    });
+
+    it("rejects with CLOSE_TIMEOUT when the client never disconnects", async () => {
+      const { native, producer } = await setUp();
+      native.onDisconnect = () => undefined;
+      expect((await rejectionOf(producer.close())).code).to.equal("CLOSE_TIMEOUT");
+    });
+
+    it("with drop overtakes a close that waits, and is idempotent", async () => {
+      const { native, producer } = await setUp({ ...TIMEOUTS, closeMs: 60_000 });
+      producer.produceBatch(records(2), 0, 0);
+      const closed = producer.close();
+      expect(producer.close({ drop: true })).to.equal(closed);
+      await closed;
+      expect(native.named.filter((name) => name === "disconnect")).to.have.length(1);
+    });
+  });
+
+  it("reports the client's errors with their codes rebuilt", async () => {
+    const { native, producer, errors } = await setUp();
+    native.emit("event.error", { code: -1, message: "fatal error" });
+    expect(errors[0]).to.include({ code: "CLIENT_FAILED", clientCode: -150, fatal: true });
+    await producer.close();
+  });
+});

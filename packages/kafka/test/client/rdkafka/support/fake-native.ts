@@ -1,0 +1,182 @@
+import type {
+  ConsumerFactory,
+  NativeConsumer,
+  NativeError,
+  NativeMessage,
+  NativeProducer,
+  NativeReport,
+  NativeTopicPartition,
+  ProducerFactory,
+  RebalanceCallback,
+} from "../../../../src/client/rdkafka/native.js";
+
+export interface Consume {
+  readonly count: number;
+  readonly timeoutMs: number;
+  answer(messages: NativeMessage[]): void;
+  fail(error: NativeError): void;
+}
+
+type Listener = (...values: unknown[]) => void;
+
+class FakeClient {
+  readonly listeners: Map<string, Listener[]> = new Map();
+  /** What each call but `consume` and `produce` was given, in order. */
+  readonly calls: unknown[][] = [];
+  /** Calls that throw what is given here. */
+  readonly throws: Map<string, unknown> = new Map();
+
+  on(event: string, listener: never): void {
+    this.listeners.set(event, [...(this.listeners.get(event) ?? []), listener]);
+  }
+
+  emit(event: string, ...values: unknown[]): void {
+    for (const listener of this.listeners.get(event) ?? []) listener(...values);
+  }
+
+  connect(_options: unknown, done: (error: null, metadata: object) => void): void {
+    setImmediate(() => done(null, {}));
+  }
+
+  record(call: string, ...values: unknown[]): void {
+    this.calls.push([call, ...values]);
+    if (this.throws.has(call)) throw this.throws.get(call);
+  }
+
+  /** The names of the calls so far. */
+  get named(): string[] {
+    return this.calls.map(([name]) => String(name));
+  }
+}
+
+/** A consumer whose `consume` calls the test answers one by one, or all alike by `onConsume`. */
+export class FakeConsumer extends FakeClient {
+  rebalance: RebalanceCallback | undefined;
+  protocol = "EAGER";
+  inFlight = 0;
+  mostInFlight = 0;
+  readonly consumes: Consume[] = [];
+  onConsume: ((consume: Consume) => void) | undefined;
+  disconnected = false;
+  /** What `disconnect` does instead of answering at once. */
+  onDisconnect: ((done: () => void) => void) | undefined;
+  #timeoutMs = 1000;
+
+  readonly create: ConsumerFactory = (_client, _topic, rebalance) => {
+    this.rebalance = rebalance;
+    return this as unknown as NativeConsumer;
+  };
+
+  setDefaultConsumeTimeout(timeoutMs: number): void {
+    this.#timeoutMs = timeoutMs;
+  }
+
+  consume(count: number, done: (error: NativeError, messages: NativeMessage[]) => void): void {
+    this.inFlight += 1;
+    this.mostInFlight = Math.max(this.mostInFlight, this.inFlight);
+    const end = (error: NativeError, messages: NativeMessage[]): void => {
+      this.inFlight -= 1;
+      done(error, messages);
+    };
+    const consume: Consume = {
+      count,
+      timeoutMs: this.#timeoutMs,
+      answer: (messages) => end(null, messages),
+      fail: (error) => end(error, []),
+    };
+    this.consumes.push(consume);
+    if (this.onConsume !== undefined) setImmediate(this.onConsume, consume);
+  }
+
+  rebalanceProtocol(): string {
+    return this.protocol;
+  }
+  subscribe(topics: unknown): void {
+    this.record("subscribe", topics);
+  }
+  assign(partitions: readonly NativeTopicPartition[]): void {
+    this.record("assign", partitions);
+  }
+  unassign(): void {
+    this.record("unassign");
+  }
+  incrementalAssign(partitions: readonly NativeTopicPartition[]): void {
+    this.record("incrementalAssign", partitions);
+  }
+  incrementalUnassign(partitions: readonly NativeTopicPartition[]): void {
+    this.record("incrementalUnassign", partitions);
+  }
+  pause(partitions: unknown): void {
+    this.record("pause", partitions);
+  }
+  resume(partitions: unknown): void {
+    this.record("resume", partitions);
+  }
+  commit(positions: unknown): void {
+    this.record("commit", positions);
+  }
+  committed(_partitions: unknown, _timeoutMs: number, done: (error: NativeError, answers: unknown[]) => void): void {
+    this.record("committed", done);
+  }
+
+  disconnect(done: () => void): void {
+    this.record("disconnect");
+    const end = (): void => {
+      this.disconnected = true;
+      done();
+    };
+    if (this.onDisconnect === undefined) setImmediate(end);
+    else this.onDisconnect(end);
+  }
+}
+
+export interface Produced {
+  readonly id: number;
+  readonly value: Buffer | null;
+  readonly partition: number | null;
+}
+
+/** A producer with a queue of `capacity`; the test reports what it likes. */
+export class FakeProducer extends FakeClient {
+  capacity = Number.POSITIVE_INFINITY;
+  polls = 0;
+  readonly produced: Produced[] = [];
+  /** Called by each poll, as librdkafka's thread would add reports. */
+  onPoll: (() => void) | undefined;
+  onDisconnect: ((done: () => void) => void) | undefined;
+  disconnected = false;
+
+  readonly create: ProducerFactory = () => this as unknown as NativeProducer;
+
+  produce(
+    _topic: string,
+    partition: number | null,
+    value: Buffer | null,
+    _key: unknown,
+    _time: unknown,
+    id: number,
+  ): void {
+    this.record("produce");
+    if (this.produced.length >= this.capacity) throw Object.assign(new Error("Local: Queue full"), { code: -184 });
+    this.produced.push({ id, value, partition });
+  }
+
+  poll(): void {
+    this.polls += 1;
+    this.onPoll?.();
+  }
+
+  report(report: Partial<NativeReport> & { readonly opaque: number }, error: NativeError | null = null): void {
+    this.emit("delivery-report", error, { partition: 0, offset: 0, ...report });
+  }
+
+  disconnect(_flushMs: number, done: () => void): void {
+    this.record("disconnect");
+    const end = (): void => {
+      this.disconnected = true;
+      done();
+    };
+    if (this.onDisconnect === undefined) setImmediate(end);
+    else this.onDisconnect(end);
+  }
+}
