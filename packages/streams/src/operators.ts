@@ -288,10 +288,10 @@ export abstract class Operators<K extends Kind, out Out, out Mat> {
    * Sends every element through every flow and joins what they emit: `broadcast([f, g], Join.merge())`.
    * Backpressures when any flow does; goes on while any flow does.
    */
-  broadcast<B, C>(
-    flows: readonly [FlowShape<Out, B, unknown>, ...FlowShape<Out, B, unknown>[]],
-    join: Join<B, C>,
-  ): Apply<K, C, Mat> {
+  broadcast<Branches extends readonly [unknown, ...unknown[]], B>(
+    flows: { readonly [Index in keyof Branches]: FlowShape<Out, Branches[Index], unknown> },
+    join: Join<Branches[number], B>,
+  ): Apply<K, B, Mat> {
     return this.apply(
       node("fanOut", {
         upstream: this.blueprint,
