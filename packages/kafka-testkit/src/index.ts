@@ -1,1 +1,4 @@
-export {};
+export { EmbeddedKafka, type EmbeddedKafkaOptions } from "./embedded/embedded-kafka.js";
+export { KafkaTestkitError, type KafkaTestkitErrorCode } from "./errors.js";
+export type { LocalBroker, LocalKafkaKind, LocalKafkaOptions } from "./local/backend.js";
+export { LocalKafka, type CreateTopicOptions, type LocalKafkaSearch } from "./local/local-kafka.js";

@@ -1,0 +1,216 @@
+import { mkdtemp, readdir, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { EmbeddedKafka, LocalKafka } from "@millrace/kafka-testkit";
+import { expect } from "chai";
+import {
+  accepts,
+  eventually,
+  isRunning,
+  killAndAwait,
+  ownInOtherProcess,
+} from "../../packages/kafka-testkit/test/support/owner.js";
+import { leaderOf, rawProducer, readValues } from "../../packages/kafka-testkit/test/support/raw-client.js";
+import { brokerOrSkip, ownBrokersOrSkip, skipWithReason } from "../support/broker.js";
+
+function refusal(work: Promise<unknown>): Promise<unknown> {
+  return work.then(
+    () => "accepted",
+    (error: unknown) => error,
+  );
+}
+
+describe("LocalKafka, where the tests may share a cluster", function () {
+  this.timeout(30_000);
+  let kafka: LocalKafka;
+
+  before(async function () {
+    kafka = await brokerOrSkip(this);
+  });
+
+  it("refuses to create a topic that exists", async () => {
+    const topic = `exists-${process.pid}`;
+    await kafka.createTopic(topic, { partitions: 1 });
+    expect(await refusal(kafka.createTopic(topic))).to.include({ code: "REQUEST_FAILED" });
+    await kafka.deleteTopic(topic);
+  });
+
+  it("refuses to delete a topic that does not exist", async () => {
+    expect(await refusal(kafka.deleteTopic(`never-${process.pid}`))).to.include({ code: "REQUEST_FAILED" });
+  });
+
+  it("creates a topic whose partitions take records at once, and deletes it", async () => {
+    const topic = `round-trip-${process.pid}`;
+    await kafka.createTopic(topic, { partitions: 2, configs: { "cleanup.policy": "compact,delete" } });
+    const producer = await rawProducer(kafka.brokers);
+    await producer.send(topic, 1, "hello");
+    await producer.close();
+    expect(await readValues(kafka.brokers, topic, 1, 1)).to.deep.equal(["hello"]);
+    await kafka.deleteTopic(topic);
+    // The name is free again: deletion has reached the brokers.
+    await kafka.createTopic(topic, { partitions: 1 });
+    await kafka.deleteTopic(topic);
+  });
+});
+
+describe("LocalKafka with brokers of its own", function () {
+  this.timeout(60_000);
+  let kafka: LocalKafka | undefined;
+
+  afterEach(async () => {
+    await kafka?.stop();
+    kafka = undefined;
+  });
+
+  it("fails with the broker's own words when a property is wrong, and leaves nothing behind", async function () {
+    const search = await LocalKafka.find({ kinds: ["jvm"] });
+    if (!search.available) skipWithReason(this, search.reasons.join("; "));
+    const error = await refusal(LocalKafka.start({ kinds: ["jvm"], properties: { "num.partitions": "many" } }));
+    expect(error).to.include({ code: "START_FAILED" });
+    expect(String(error)).to.contain("num.partitions");
+  });
+
+  it("refuses a broker that is not there", async function () {
+    kafka = await ownBrokersOrSkip(this);
+    expect(() => kafka?.broker(2)).to.throw(RangeError, "from 1 to 1");
+  });
+
+  it("keeps its data when a broker is killed and started again", async function () {
+    kafka = await ownBrokersOrSkip(this);
+    await kafka.createTopic("kept", { partitions: 1 });
+    const producer = await rawProducer(kafka.brokers);
+    await producer.send("kept", 0, "before");
+    const pid = kafka.broker(1).pid ?? 0;
+    await kafka.broker(1).kill();
+    expect(isRunning(pid), "the JVM runs").to.equal(false);
+    expect(await accepts(kafka.brokers)).to.equal(false);
+    await kafka.broker(1).start();
+    await producer.send("kept", 0, "after");
+    await producer.close();
+    expect(await readValues(kafka.brokers, "kept", 0, 2)).to.deep.equal(["before", "after"]);
+  });
+
+  it("answers nothing while a broker is paused, and goes on when it is resumed", async function () {
+    kafka = await ownBrokersOrSkip(this);
+    await kafka.createTopic("paused", { partitions: 1 });
+    const producer = await rawProducer(kafka.brokers);
+    await producer.send("paused", 0, "before");
+    await kafka.broker(1).pause();
+    let answered = false;
+    const sent = producer.send("paused", 0, "meanwhile").then(() => (answered = true));
+    // Bounded from below on purpose: nothing can be polled for that must not happen.
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    expect(answered).to.equal(false);
+    await kafka.broker(1).resume();
+    await sent;
+    await producer.close();
+    expect(await readValues(kafka.brokers, "paused", 0, 2)).to.deep.equal(["before", "meanwhile"]);
+  });
+
+  it("goes on with acks=all when the leader of three brokers is killed", async function () {
+    kafka = await ownBrokersOrSkip(this, { brokers: 3 });
+    await kafka.createTopic("replicated", { partitions: 1 });
+    const producer = await rawProducer(kafka.brokers);
+    const values = Array.from({ length: 40 }, (_, index) => `value ${index}`);
+    const leader = (await leaderOf(kafka.brokers, "replicated", 0)) ?? 0;
+    for (const [index, value] of values.entries()) {
+      if (index === 20) await kafka.broker(leader).kill();
+      await producer.send("replicated", 0, value);
+    }
+    await producer.close();
+    const others = [1, 2, 3].filter((id) => id !== leader).map((id) => kafka?.broker(id).address);
+    expect(await leaderOf(others.join(","), "replicated", 0)).to.not.equal(leader);
+    const read = await readValues(others.join(","), "replicated", 0, 40);
+    expect([...new Set(read)]).to.deep.equal(values);
+  });
+
+  it("has shut down in order and is back after restart", async function () {
+    kafka = await ownBrokersOrSkip(this);
+    const before = kafka.broker(1).pid;
+    await kafka.broker(1).restart();
+    expect(kafka.broker(1).pid).to.be.a("number").and.not.equal(before);
+    expect(await accepts(kafka.brokers)).to.equal(true);
+  });
+});
+
+describe("LocalKafka, when it ends", function () {
+  this.timeout(60_000);
+  let directory: string;
+  let oldDirectory: string | undefined;
+
+  before(async function () {
+    const search = await LocalKafka.find({ kinds: ["jvm"] });
+    if (!search.available) skipWithReason(this, search.reasons.join("; "));
+  });
+
+  beforeEach(async () => {
+    directory = await mkdtemp(join(tmpdir(), "millrace-test-"));
+    oldDirectory = process.env["TMPDIR"];
+    process.env["TMPDIR"] = directory;
+  });
+
+  afterEach(async () => {
+    if (oldDirectory === undefined) delete process.env["TMPDIR"];
+    else process.env["TMPDIR"] = oldDirectory;
+    await rm(directory, { recursive: true, force: true });
+  });
+
+  async function dataLeft(): Promise<readonly string[]> {
+    return (await readdir(directory)).filter((name) => name.startsWith("millrace-kafka-"));
+  }
+
+  it("leaves no JVM and no data when the process that owns it is killed", async () => {
+    const { owner, owned } = await ownInOtherProcess("local", { TMPDIR: directory });
+    expect(owned.pids.map(isRunning)).to.deep.equal([true]);
+    expect(await dataLeft()).to.have.length(1);
+    await killAndAwait(owner);
+    await eventually("the JVM is gone", () => !owned.pids.some(isRunning));
+    await eventually("the data is gone", async () => (await dataLeft()).length === 0);
+  });
+
+  it("leaves no JVM and no data after stop, and takes a second stop", async () => {
+    const kafka = await LocalKafka.start({ kinds: ["jvm"] });
+    const pid = kafka.broker(1).pid ?? 0;
+    expect(isRunning(pid)).to.equal(true);
+    await kafka.stop();
+    await kafka.stop();
+    expect(isRunning(pid)).to.equal(false);
+    expect(await dataLeft()).to.deep.equal([]);
+    expect(kafka.broker(1).pid).to.equal(undefined);
+  });
+});
+
+describe("LocalKafka.find", function () {
+  this.timeout(30_000);
+  const before = { ...process.env };
+
+  afterEach(() => {
+    process.env = { ...before };
+  });
+
+  it("lists why each kind was refused when there is none", async () => {
+    delete process.env["KAFKA_BOOTSTRAP_SERVERS"];
+    process.env["JAVA_HOME"] = "/nowhere/jdk";
+    process.env["PATH"] = "/nowhere";
+    const kinds = ["existing", "jvm"] as const;
+    const search = await LocalKafka.find({ kinds });
+    expect(search.available).to.equal(false);
+    const error = await refusal(LocalKafka.start({ kinds }));
+    expect(error).to.include({ code: "NO_KAFKA" });
+    for (const part of ["KAFKA_BOOTSTRAP_SERVERS is not set", "/nowhere/jdk", "PATH: java does not run"]) {
+      expect(String(error)).to.contain(part);
+      expect(search.available ? "" : search.reasons.join()).to.contain(part);
+    }
+  });
+
+  it("prefers a running cluster to everything else, and never stops it", async () => {
+    await using running = await EmbeddedKafka.start();
+    process.env["KAFKA_BOOTSTRAP_SERVERS"] = running.brokers;
+    expect(await LocalKafka.find()).to.deep.equal({ available: true, kind: "existing" });
+    const kafka = await LocalKafka.start();
+    expect(kafka).to.include({ kind: "existing", brokers: running.brokers });
+    expect(() => kafka.broker(1)).to.throw(/not ours to stop/);
+    await kafka.stop();
+    expect(await accepts(running.brokers)).to.equal(true);
+  });
+});
