@@ -1,0 +1,131 @@
+import { PERIOD } from "./data.js";
+import { pipelineNames, prepare, type PipelineName, type Subject, type Sum } from "./pipelines.js";
+import { measured, others, type UserFunctions } from "./user-functions.js";
+
+/** What one process found out about one implementation and one bench. */
+export interface Cell {
+  /** Of one period of elements; equal for every implementation. */
+  readonly checksum: number;
+  readonly nsPerElement: number;
+  readonly longestStallMs?: number;
+  readonly microsPerRun?: number;
+}
+
+export interface Effort {
+  /** A timed run takes about this long. */
+  readonly runMs: number;
+  readonly runs: number;
+}
+
+const MAX_PERIODS = 512;
+
+export const median = (values: readonly number[]): number => {
+  const sorted = [...values].sort((left, right) => left - right);
+  return sorted[sorted.length >> 1] ?? Number.NaN;
+};
+
+const collectGarbage = (): void => (globalThis as { gc?: () => void }).gc?.();
+
+const elapsed = async (run: () => Sum, expected: number): Promise<number> => {
+  const start = performance.now();
+  const sum = await run();
+  const ms = performance.now() - start;
+  if (sum !== expected) throw new Error(`checksum ${sum}, expected ${expected}`);
+  return ms;
+};
+
+const required = (subject: Subject, pipeline: PipelineName, count: number, user: UserFunctions): (() => Sum) => {
+  const run = prepare(subject, pipeline, count, user);
+  if (!run) throw new Error(`not written for this implementation: ${pipeline}`);
+  return run;
+};
+
+/** Runs every pipeline with other functions, several times, so that shared call sites and hidden classes have seen many. */
+const pollute = async (subject: Subject): Promise<void> => {
+  for (let round = 0; round < 3; round++) {
+    for (const user of others) {
+      for (const pipeline of pipelineNames) await prepare(subject, pipeline, 2 * PERIOD, user)?.();
+    }
+  }
+};
+
+interface Sized {
+  readonly checksum: number;
+  readonly count: number;
+  readonly expected: number;
+  readonly run: () => Sum;
+}
+
+/** Warms up with ever longer runs until one is long enough to time. */
+const warmUp = async (subject: Subject, pipeline: PipelineName, runMs: number): Promise<Sized> => {
+  const checksum = await required(subject, pipeline, PERIOD, measured)();
+  for (let periods = 1; ; periods *= 2) {
+    const count = periods * PERIOD;
+    const expected = Math.imul(periods, checksum);
+    const run = required(subject, pipeline, count, measured);
+    let ms = 0;
+    for (let repeat = 0; repeat < 3; repeat++) ms = await elapsed(run, expected);
+    if (ms > runMs / 2 || periods >= MAX_PERIODS) return { checksum, count, expected, run };
+  }
+};
+
+export const measurePipeline = async (
+  subject: Subject,
+  pipeline: PipelineName,
+  polluted: boolean,
+  effort: Effort,
+): Promise<Cell> => {
+  if (polluted) await pollute(subject);
+  const { checksum, count, expected, run } = await warmUp(subject, pipeline, effort.runMs);
+  const times: number[] = [];
+  for (let repeat = 0; repeat < effort.runs; repeat++) {
+    collectGarbage();
+    times.push(await elapsed(run, expected));
+  }
+  return { checksum, nsPerElement: (median(times) / count) * 1e6 };
+};
+
+const STALL_RUN_MS = 200;
+
+/** Floods the implementation with elements it can handle at once, and watches from the event loop. */
+export const measureStall = async (subject: Subject, polluted: boolean, effort: Effort): Promise<Cell> => {
+  if (polluted) await pollute(subject);
+  const { checksum, count, expected, run } = await warmUp(subject, "map-filter-map", STALL_RUN_MS);
+  const stalls: number[] = [];
+  const times: number[] = [];
+  for (let repeat = 0; repeat < effort.runs; repeat++) {
+    collectGarbage();
+    let longest = 0;
+    let last = performance.now();
+    let probe = setImmediate(function look() {
+      const now = performance.now();
+      longest = Math.max(longest, now - last);
+      last = now;
+      probe = setImmediate(look);
+    });
+    times.push(await elapsed(run, expected));
+    longest = Math.max(longest, performance.now() - last);
+    clearImmediate(probe);
+    stalls.push(longest);
+  }
+  return { checksum, nsPerElement: (median(times) / count) * 1e6, longestStallMs: median(stalls) };
+};
+
+const START_UP_ELEMENTS = 10;
+
+/** Builds and runs the same short stream again and again. */
+export const measureStartUp = async (subject: Subject, polluted: boolean, effort: Effort): Promise<Cell> => {
+  if (polluted) await pollute(subject);
+  const build = required(subject, "map-filter-map", START_UP_ELEMENTS, measured);
+  const checksum = await build();
+  const times: number[] = [];
+  for (let batch = 0; batch < effort.runs + 2; batch++) {
+    const runs = 40 * effort.runMs;
+    collectGarbage();
+    const start = performance.now();
+    for (let run = 0; run < runs; run++) await build();
+    if (batch >= 2) times.push(((performance.now() - start) / runs) * 1000);
+  }
+  const micros = median(times);
+  return { checksum, nsPerElement: (micros * 1000) / START_UP_ELEMENTS, microsPerRun: micros };
+};

@@ -1,0 +1,45 @@
+/** One measurement. Exactly one of `nsPerElement` and `perSecond` is there, except where a suite adds figures of its own. */
+export interface Row {
+  readonly bench: string;
+  /** Name of the implementation: `millrace` is ours, `loop` the floor. */
+  readonly subject: string;
+  readonly nsPerElement?: number;
+  readonly perSecond?: number;
+  /** Rate divided by the loop's rate in the same bench. */
+  readonly ratioToLoop?: number;
+  /** Longest time, in milliseconds, for which the event loop stood still. */
+  readonly longestStallMs?: number;
+  /** Microseconds to build and run one small stream. */
+  readonly microsPerRun?: number;
+}
+
+/** A promise about the rows; `measured` is absent when the rows it needs were not asked for. */
+export interface Goal {
+  readonly goal: string;
+  readonly target: number;
+  readonly atMost: boolean;
+  readonly measured: number | undefined;
+}
+
+export interface SuiteOptions {
+  /** Benches to run. */
+  readonly only: readonly string[];
+  /** Run unrelated pipelines first in the same process, as every real application does. */
+  readonly polluted: boolean;
+  /** Fewer and shorter runs, for CI. */
+  readonly quick: boolean;
+  /** Tells what is being done, for whoever waits. */
+  readonly progress: (text: string) => void;
+}
+
+/** What a file `<subject>.bench.ts` exports under the name `suite`. */
+export interface Suite {
+  readonly benches: readonly string[];
+  run(options: SuiteOptions): Promise<readonly Row[]>;
+  goals(rows: readonly Row[]): readonly Goal[];
+}
+
+export const holds = (goal: Goal): boolean | undefined => {
+  if (goal.measured === undefined) return undefined;
+  return goal.atMost ? goal.measured <= goal.target : goal.measured >= goal.target;
+};
