@@ -1,0 +1,55 @@
+import type { RunOptions } from "@millrace/streams";
+import { arbitraryChunking } from "./arbitrary-chunking.js";
+import { checked, type Checks } from "./checked.js";
+
+/** Options of a checked run. */
+export interface Instrumented extends RunOptions, Checks {
+  readonly wrap: Checks["wrap"];
+  /** Absent: checked without re-chunking. */
+  readonly seed: number | undefined;
+}
+
+export interface InstrumentedOptions extends Omit<RunOptions, "wrap"> {
+  readonly seed?: number | undefined;
+}
+
+/** Options for a run with checks on every outlet, and with random chunks between two of them when a seed is given. */
+export const instrumented = ({ seed, ...options }: InstrumentedOptions = {}): Instrumented => {
+  const checks = checked(seed === undefined ? "" : `[seed ${seed}] `);
+  if (seed === undefined) return { ...options, ...checks, seed };
+  const rechunk = arbitraryChunking(seed);
+  return {
+    ...options,
+    ...checks,
+    seed,
+    wrap: (outlet, stage) => {
+      const inner = checks.wrap(outlet, stage);
+      return checks.wrap(rechunk(inner, stage), `${stage} (re-chunked)`);
+    },
+  };
+};
+
+/** The seeds tests use unless they say otherwise; without a seed means as it is, only checked. */
+export const SEEDS: readonly (number | undefined)[] = [undefined, 1, 2, 3, 4, 5];
+
+/**
+ * Runs `block` once per seed with fresh options, and verifies the checks after each; a failure's message begins with the
+ * seed that shows it.
+ */
+export const forSeeds = async (
+  block: (options: Instrumented) => Promise<void>,
+  seeds: readonly (number | undefined)[] = SEEDS,
+): Promise<void> => {
+  for (const seed of seeds) {
+    const options = instrumented({ seed });
+    try {
+      await block(options);
+      options.verify();
+    } catch (error) {
+      if (error instanceof Error && seed !== undefined && !error.message.startsWith("[seed")) {
+        error.message = `[seed ${seed}] ${error.message}`;
+      }
+      throw error;
+    }
+  }
+};
