@@ -43,6 +43,11 @@ export abstract class AsyncPull<In, Out> implements Pull<Out> {
     return false;
   }
 
+  /** Upstream failed, and gives nothing more. A stage that first finishes what it began calls `fail` later. */
+  protected upstreamFailed(error: unknown): void {
+    this.#fail(error);
+  }
+
   /** Cancelled or failed: undo timers, cancel what else feeds this stage. */
   protected onClose(_cause: unknown): void {}
 
@@ -74,7 +79,7 @@ export abstract class AsyncPull<In, Out> implements Pull<Out> {
       pulled = this.#upstream.pull(this.#onUpstream);
     } catch (error) {
       this.#upstreamDone = true;
-      this.#fail(error);
+      this.upstreamFailed(error);
       return undefined;
     }
     if (pulled === WAIT) {

@@ -1,0 +1,29 @@
+import type { TopicPartition } from "../client/port.js";
+
+/** Which partitions this consumer owns, and under which epoch: epochs grow with every assignment of a partition. */
+export class Assignment {
+  readonly #epochs = new Map<string, number>();
+  readonly #owned = new Map<string, TopicPartition>();
+
+  add(partitions: readonly TopicPartition[]): void {
+    for (const { topic, partition } of partitions) {
+      const key = `${partition} ${topic}`;
+      this.#epochs.set(key, (this.#epochs.get(key) ?? 0) + 1);
+      this.#owned.set(key, { topic, partition });
+    }
+  }
+
+  remove(partitions: readonly TopicPartition[]): void {
+    for (const { topic, partition } of partitions) this.#owned.delete(`${partition} ${topic}`);
+  }
+
+  /** The epoch of an owned partition. */
+  epoch(topic: string, partition: number): number | undefined {
+    const key = `${partition} ${topic}`;
+    return this.#owned.has(key) ? this.#epochs.get(key) : undefined;
+  }
+
+  get partitions(): readonly TopicPartition[] {
+    return [...this.#owned.values()];
+  }
+}

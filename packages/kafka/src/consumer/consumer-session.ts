@@ -1,0 +1,213 @@
+import type { Logger } from "@millrace/streams";
+import type { ConsumerClient, KafkaDriver, TopicPartition } from "../client/port.js";
+import type { OffsetOwner, PositionToCommit } from "../committable-offset.js";
+import { KafkaConnectorError } from "../errors.js";
+import type { ParsedConsumer } from "../settings.js";
+import { Assignment } from "./assignment.js";
+import { OffsetCommitter } from "./offset-committer.js";
+import { type BufferedRun, RecordBuffer } from "./record-buffer.js";
+
+/** The longest a poll waits for its first record: how late a rebalance or commit result may be noticed. */
+const POLL_WAIT_MS = 50;
+/** Downstream may be busy this long before partitions are paused: a pause makes the client throw its prefetch away. */
+const PAUSE_AFTER_MS = 250;
+/** Wait after an error that polling may outlive. */
+const RETRY_POLL_MS = 200;
+/** How long a revocation waits for commits already asked for. */
+const REVOKE_COMMIT_MS = 5000;
+
+const wait = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+
+export interface SessionListener {
+  /** There may be records to take, or the session failed. */
+  onAvailable(): void;
+}
+
+/**
+ * One consumer client at work. Its loop polls from `start` until the client is closed, because rebalances and commit
+ * results are served only by polling; what the stream does not take yet waits in a bounded buffer.
+ *
+ *     start ──► running ──► stopped (delivers nothing, polls on for commits) ──► shut down (commits done, client closed)
+ */
+export class ConsumerSession implements OffsetOwner {
+  readonly groupId: string;
+  readonly #settings: ParsedConsumer;
+  readonly #logger: Logger;
+  readonly #listener: SessionListener;
+  readonly #client: ConsumerClient;
+  readonly #committer: OffsetCommitter;
+  readonly #assignment = new Assignment();
+  readonly #buffer = new RecordBuffer();
+  #paused: readonly TopicPartition[] = [];
+  #fullSince: number | undefined;
+  #stopped = false;
+  #closing = false;
+  #failure: { readonly error: unknown } | undefined;
+  #roomMade: () => void = () => undefined;
+  #loop: Promise<void> | undefined;
+  #shutdown: Promise<void> | undefined;
+
+  constructor(settings: ParsedConsumer, driver: KafkaDriver, logger: Logger, listener: SessionListener) {
+    this.#settings = settings;
+    this.#logger = logger;
+    this.#listener = listener;
+    this.groupId = settings.groupId ?? "";
+    this.#client = driver.consumer(settings.properties, {
+      onAssign: (partitions) => this.#onAssign(partitions),
+      onRevoke: (partitions) => this.#onRevoke(partitions),
+      onError: (error) => this.#onError(error),
+    });
+    this.#committer = new OffsetCommitter({
+      client: this.#client,
+      commitTimeoutMs: settings.commitTimeoutMs,
+      owns: ({ topic, partition, epoch }) => this.#assignment.epoch(topic, partition) === epoch,
+    });
+  }
+
+  start(): void {
+    this.#loop = this.#connectAndPoll();
+  }
+
+  /** What the stream failed with, once the buffer has been taken. */
+  get failure(): { readonly error: unknown } | undefined {
+    return this.#failure;
+  }
+
+  take(): readonly BufferedRun[] {
+    const runs = this.#buffer.take();
+    if (runs.length > 0) this.#roomMade();
+    return runs;
+  }
+
+  epoch(topic: string, partition: number): number {
+    return this.#assignment.epoch(topic, partition) ?? 0;
+  }
+
+  commit(positions: readonly PositionToCommit[]): Promise<void> {
+    return this.#committer.commit(positions);
+  }
+
+  /** Delivers nothing more; commits go on. */
+  stop(): void {
+    this.#stopped = true;
+    this.#buffer.clear();
+    this.#roomMade();
+  }
+
+  /** Stops, lets commits under way finish, leaves the group, closes. Idempotent. */
+  shutdown(): Promise<void> {
+    this.#shutdown ??= this.#shutDown();
+    return this.#shutdown;
+  }
+
+  async #shutDown(): Promise<void> {
+    this.stop();
+    await this.#committer.settled();
+    this.#committer.close();
+    this.#closing = true;
+    this.#roomMade();
+    // The client's close waits for a running poll and serves its own last revocation.
+    await this.#client.close();
+    await this.#loop;
+  }
+
+  async #connectAndPoll(): Promise<void> {
+    try {
+      await this.#client.connect();
+      if (this.#closing) return;
+      if (this.#settings.subscription.kind === "assignment")
+        this.#assignment.add(this.#settings.subscription.partitions);
+      this.#client.subscribe(this.#settings.subscription);
+    } catch (error) {
+      this.#fail(error);
+      return;
+    }
+    while (!this.#closing) await this.#step();
+  }
+
+  async #step(): Promise<void> {
+    const room = this.#stopped ? 0 : this.#settings.maxBufferedRecords - this.#buffer.size;
+    if (room > 0) {
+      this.#fullSince = undefined;
+      if (this.#paused.length > 0 && room >= this.#settings.maxBufferedRecords / 2) this.#resume();
+      await this.#poll(this.#paused.length > 0 ? 1 : Math.min(room, this.#settings.maxPollRecords));
+      return;
+    }
+    this.#fullSince ??= performance.now();
+    const fullMs = performance.now() - this.#fullSince;
+    // A commit under way is answered only by polling; until it is, the buffer may grow by a read of one record a time.
+    const overfull = this.#buffer.size >= 2 * this.#settings.maxBufferedRecords;
+    if (this.#stopped || fullMs >= PAUSE_AFTER_MS || overfull) this.#pause();
+    else if (!this.#committer.busy) {
+      await this.#untilRoom(PAUSE_AFTER_MS - fullMs);
+      return;
+    }
+    await this.#poll(1);
+  }
+
+  #untilRoom(timeoutMs: number): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, timeoutMs);
+      this.#roomMade = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
+  }
+
+  async #poll(maxRecords: number): Promise<void> {
+    try {
+      const chunk = await this.#client.poll({ maxRecords, waitMs: this.#committer.busy ? 5 : POLL_WAIT_MS });
+      if (!chunk || this.#stopped) return;
+      this.#buffer.add(chunk);
+      this.#listener.onAvailable();
+    } catch (error) {
+      if (this.#closing) return;
+      if (!(error instanceof KafkaConnectorError && error.retriable)) this.#fail(error);
+      else this.#logger.warn("kafka consumer: poll failed, trying again", { error });
+      await wait(RETRY_POLL_MS);
+    }
+  }
+
+  /** Pauses what is assigned and not paused yet: a rebalance brings partitions unpaused. */
+  #pause(): void {
+    const owned = this.#assignment.partitions;
+    if (this.#paused.length === owned.length && this.#paused.every((each, index) => each === owned[index])) return;
+    this.#paused = owned;
+    this.#client.pause(owned);
+  }
+
+  #resume(): void {
+    const paused = this.#paused;
+    this.#paused = [];
+    this.#client.resume(
+      paused.filter(({ topic, partition }) => this.#assignment.epoch(topic, partition) !== undefined),
+    );
+  }
+
+  #onAssign(partitions: readonly TopicPartition[]): void {
+    this.#assignment.add(partitions);
+    this.#logger.info("kafka consumer: partitions assigned", { groupId: this.groupId, partitions });
+  }
+
+  async #onRevoke(partitions: readonly TopicPartition[]): Promise<void> {
+    const dropped = this.#buffer.drop(partitions);
+    this.#roomMade();
+    if (this.#committer.busy && !this.#closing) await Promise.race([this.#committer.settled(), wait(REVOKE_COMMIT_MS)]);
+    // Fenced only now: fencing first would refuse commits of finished work and replay it.
+    this.#assignment.remove(partitions);
+    this.#logger.info("kafka consumer: partitions revoked", { groupId: this.groupId, partitions, dropped });
+  }
+
+  #onError(error: Error): void {
+    if (error instanceof KafkaConnectorError && error.fatal) this.#fail(error);
+    else this.#logger.warn("kafka consumer: client error", { error });
+  }
+
+  #fail(error: unknown): void {
+    if (this.#failure || this.#closing) return;
+    this.#failure = { error };
+    this.#logger.error("kafka consumer: failed", { groupId: this.groupId, error });
+    this.#listener.onAvailable();
+  }
+}

@@ -1,0 +1,146 @@
+import type { ConsumerClient, TopicPartition } from "../client/port.js";
+import type { PositionToCommit } from "../committable-offset.js";
+import { KafkaConnectorError } from "../errors.js";
+
+/** First wait before a retriable commit is tried again; doubled up to the limit. */
+const RETRY_MS = 50;
+const RETRY_LIMIT_MS = 1000;
+
+interface Waiter {
+  readonly resolve: () => void;
+  readonly reject: (error: unknown) => void;
+}
+
+export interface OffsetCommitterOptions {
+  readonly client: Pick<ConsumerClient, "commit">;
+  readonly commitTimeoutMs: number;
+  /** Whether this consumer still owns the partition under that epoch. */
+  readonly owns: (position: PositionToCommit) => boolean;
+}
+
+const keyOf = (partition: TopicPartition): string => `${partition.partition} ${partition.topic}`;
+
+const wait = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+
+/**
+ * Commits one batch at a time: what is asked for while a commit is under way goes into the next, at the highest position
+ * of each partition. Positions never go back within an epoch (I7), and those of a lost partition are left out (I5, I6).
+ */
+export class OffsetCommitter {
+  readonly #options: OffsetCommitterOptions;
+  readonly #committed = new Map<string, PositionToCommit>();
+  #next = new Map<string, PositionToCommit>();
+  #waiters: Waiter[] = [];
+  #running: Promise<void> | undefined;
+  #closed = false;
+
+  constructor(options: OffsetCommitterOptions) {
+    this.#options = options;
+  }
+
+  /** A commit is under way or waits: somebody has to keep polling. */
+  get busy(): boolean {
+    return this.#running !== undefined;
+  }
+
+  /** Resolves once the positions, or higher ones, are acknowledged. */
+  commit(positions: readonly PositionToCommit[]): Promise<void> {
+    if (this.#closed) return Promise.reject(this.#closedError());
+    for (const position of positions) this.#add(position);
+    return new Promise((resolve, reject) => {
+      this.#waiters.push({ resolve, reject });
+      this.#running ??= this.#run();
+    });
+  }
+
+  /** Resolves when nothing is under way any more, whether it succeeded or not. */
+  async settled(): Promise<void> {
+    while (this.#running) await this.#running;
+  }
+
+  /** Later commits are refused. */
+  close(): void {
+    this.#closed = true;
+  }
+
+  #closedError(): KafkaConnectorError {
+    return new KafkaConnectorError(
+      "CONSUMER_CLOSED",
+      "The consumer is closed, so its offsets can no longer be committed; the records will be read again. Use drainAndShutdown() to commit first.",
+    );
+  }
+
+  #add(position: PositionToCommit): void {
+    const key = keyOf(position);
+    const known = this.#next.get(key);
+    if (!known || position.epoch > known.epoch || position.position > known.position) this.#next.set(key, position);
+  }
+
+  /** What is still worth committing: owned, and above what is committed. */
+  #take(): PositionToCommit[] {
+    const taken = [...this.#next.values()].filter((position) => {
+      const committed = this.#committed.get(keyOf(position));
+      const above = committed?.epoch !== position.epoch || position.position > committed.position;
+      return above && this.#options.owns(position);
+    });
+    this.#next = new Map();
+    return taken;
+  }
+
+  async #run(): Promise<void> {
+    // One microtask later, so that commits asked for in one turn go together.
+    await undefined;
+    while (this.#waiters.length > 0) {
+      const waiters = this.#waiters;
+      this.#waiters = [];
+      try {
+        await this.#commitAll(this.#take());
+        for (const waiter of waiters) waiter.resolve();
+      } catch (error) {
+        for (const waiter of waiters) waiter.reject(error);
+      }
+    }
+    this.#running = undefined;
+  }
+
+  async #commitAll(wanted: readonly PositionToCommit[]): Promise<void> {
+    const deadline = performance.now() + this.#options.commitTimeoutMs;
+    let positions = wanted;
+    for (let delayMs = RETRY_MS; positions.length > 0; delayMs = Math.min(2 * delayMs, RETRY_LIMIT_MS)) {
+      try {
+        await this.#attempt(positions, deadline);
+        for (const position of positions) this.#committed.set(keyOf(position), position);
+        return;
+      } catch (error) {
+        const retriable = error instanceof KafkaConnectorError && error.retriable && error.code !== "COMMIT_TIMEOUT";
+        if (!retriable || performance.now() + delayMs > deadline) throw error;
+      }
+      await wait(delayMs);
+      positions = positions.filter(this.#options.owns);
+    }
+  }
+
+  #attempt(positions: readonly PositionToCommit[], deadline: number): Promise<void> {
+    const request = positions.map(({ topic, partition, position, metadata }) =>
+      metadata === undefined
+        ? { topic, partition, offset: position }
+        : { topic, partition, offset: position, metadata },
+    );
+    return new Promise((resolve, reject) => {
+      const timer = setTimeout(
+        () =>
+          reject(
+            new KafkaConnectorError(
+              "COMMIT_TIMEOUT",
+              `No answer to a commit of ${positions.length} partitions within ${this.#options.commitTimeoutMs} ms; it may still succeed. Check the group's coordinator, or raise commitTimeoutMs.`,
+            ),
+          ),
+        Math.max(0, deadline - performance.now()),
+      );
+      this.#options.client
+        .commit(request)
+        .then(resolve, reject)
+        .finally(() => clearTimeout(timer));
+    });
+  }
+}

@@ -1,0 +1,75 @@
+import type { CommittableOffset } from "./committable-offset.js";
+import type { Headers } from "./client/port.js";
+
+/** A record as consumed, its key and value decoded. */
+export interface ConsumerRecord<out K, out V> {
+  readonly topic: string;
+  readonly partition: number;
+  readonly offset: number;
+  /** Milliseconds since the epoch, or -1 where the broker gave none. */
+  readonly timestamp: number;
+  /** `null` where the record has none. */
+  readonly key: K | null;
+  readonly value: V;
+  readonly headers: Headers;
+}
+
+/** A record with the offset that finishes it; carry `offset` through the stream to a committer. */
+export interface CommittableMessage<out K, out V> {
+  readonly record: ConsumerRecord<K, V>;
+  readonly offset: CommittableOffset;
+}
+
+/** A record to produce. */
+export interface ProducerRecord<out K, out V> {
+  readonly topic: string;
+  readonly key?: K | null;
+  readonly value: V;
+  /** Absent: chosen by the hash of the key. */
+  readonly partition?: number;
+  /** Text, or bytes that are valid UTF-8 without NUL; others are refused with `INVALID_RECORD`. */
+  readonly headers?: Readonly<Record<string, string | Buffer>>;
+  /** Milliseconds since the epoch; absent: now. */
+  readonly timestamp?: number;
+}
+
+/** What a `producerFlow` takes: 0..n records and one pass-through, usually the offset of the record they came from. */
+export interface ProducerEnvelope<out K, out V, out PassThrough> {
+  readonly records: readonly ProducerRecord<K, V>[];
+  readonly passThrough: PassThrough;
+}
+
+/** Where the broker put a record. */
+export interface RecordMetadata {
+  readonly topic: string;
+  readonly partition: number;
+  /** -1 where the broker gave none (`acks=0`). */
+  readonly offset: number;
+}
+
+/** What a `producerFlow` emits, once every record of the envelope was acknowledged; `metadata` is in their order. */
+export interface ProducerResult<out PassThrough> {
+  readonly metadata: readonly RecordMetadata[];
+  readonly passThrough: PassThrough;
+}
+
+/** One record. `passThrough: undefined` says that this output finishes nothing: give the offset to the last output only. */
+export const produce: {
+  <K, V, PassThrough>(record: ProducerRecord<K, V>, passThrough: PassThrough): ProducerEnvelope<K, V, PassThrough>;
+  <K, V>(record: ProducerRecord<K, V>): ProducerEnvelope<K, V, undefined>;
+} = <K, V, PassThrough>(record: ProducerRecord<K, V>, passThrough?: PassThrough) => ({
+  records: [record],
+  passThrough: passThrough as PassThrough,
+});
+
+/** Several records that finish together: the pass-through is emitted once all are acknowledged. */
+export const produceMulti = <K, V, PassThrough>(
+  records: readonly ProducerRecord<K, V>[],
+  passThrough: PassThrough,
+): ProducerEnvelope<K, V, PassThrough> => ({ records, passThrough });
+
+/** No record: the pass-through keeps its place in the order. */
+export const passThrough = <PassThrough>(value: PassThrough): ProducerEnvelope<never, never, PassThrough> => ({
+  records: [],
+  passThrough: value,
+});

@@ -1,0 +1,86 @@
+import { Flow, Keep, Sink } from "@millrace/streams";
+import type { ClientProperties, Headers, OutgoingRecord } from "./client/port.js";
+import { rdkafkaDriver } from "./client/rdkafka/driver.js";
+import { KafkaConnectorError } from "./errors.js";
+import { produce, type ProducerEnvelope, type ProducerRecord, type ProducerResult } from "./messages.js";
+import { bytes, nullable, type Serializer, string } from "./serde.js";
+import { type KafkaSettings, parseProducer } from "./settings.js";
+import { silentLogger } from "./silent-logger.js";
+import { deliveryReports } from "./stages/delivery-reports.js";
+
+/** Settings of a producer. */
+export interface ProducerSettings<K, V> {
+  readonly kafka: KafkaSettings;
+  /** Default: UTF-8 text. */
+  readonly key?: Serializer<K>;
+  /** Default: the bytes, `null` for a tombstone. */
+  readonly value?: Serializer<V>;
+  /** librdkafka properties of this producer, over those of `kafka`. */
+  readonly properties?: ClientProperties;
+  /** Records in flight; beyond it upstream is held back. Default 10 000. */
+  readonly parallelism?: number;
+}
+
+const encodeHeaders = (headers: Readonly<Record<string, string | Buffer>>): Headers =>
+  Object.entries(headers).map(([name, value]) => [name, typeof value === "string" ? Buffer.from(value) : value]);
+
+const encoder = <K, V>(settings: ProducerSettings<K, V>): ((record: ProducerRecord<K, V>) => OutgoingRecord) => {
+  const keys = settings.key ?? (string() as Serializer<never> as Serializer<K>);
+  const values = settings.value ?? (nullable(bytes()) as Serializer<never> as Serializer<V>);
+  return (record) => {
+    try {
+      const { topic, key, partition, headers, timestamp } = record;
+      return {
+        topic,
+        key: key === undefined || key === null ? null : keys.encode(key),
+        value: values.encode(record.value),
+        ...(partition === undefined ? undefined : { partition }),
+        ...(headers === undefined ? undefined : { headers: encodeHeaders(headers) }),
+        ...(timestamp === undefined ? undefined : { timestamp }),
+      };
+    } catch (cause) {
+      throw new KafkaConnectorError(
+        "SERIALIZATION_FAILED",
+        `A record for ${record.topic} could not be encoded: ${cause instanceof Error ? cause.message : String(cause)}`,
+        { cause },
+      );
+    }
+  };
+};
+
+const flow = <K, V, P>(
+  name: string,
+  settings: ProducerSettings<K, V>,
+): Flow<ProducerEnvelope<K, V, P>, ProducerResult<P>> => {
+  const { properties, parallelism } = parseProducer(settings, name);
+  return Flow.fromStage(
+    deliveryReports<K, V, P>({
+      name,
+      properties,
+      parallelism,
+      driver: settings.kafka.driver ?? rdkafkaDriver,
+      logger: settings.kafka.logger ?? silentLogger,
+      encode: encoder(settings),
+    }),
+  );
+};
+
+/**
+ * Sends the records of each envelope and passes its pass-through on.
+ * Emits, in input order, when every record of an envelope was acknowledged. Backpressures when `parallelism` records are in
+ * flight or the client's queue is full. Completes when upstream has completed and everything is acknowledged; a failure of
+ * upstream waits for what was sent. A record that fails fails the stream, and nothing queued behind it is sent any more;
+ * adheres to supervision: resume drops the envelope.
+ */
+export const producerFlow = <K = string, V = Buffer | null, PassThrough = unknown>(
+  settings: ProducerSettings<K, V>,
+): Flow<ProducerEnvelope<K, V, PassThrough>, ProducerResult<PassThrough>> => flow("producerFlow", settings);
+
+/** Sends records and ends the stream; the promise settles once everything is acknowledged. */
+export const producerSink = <K = string, V = Buffer | null>(
+  settings: ProducerSettings<K, V>,
+): Sink<ProducerRecord<K, V>, Promise<void>> =>
+  Flow.of<ProducerRecord<K, V>>()
+    .map((record) => produce(record))
+    .via(flow<K, V, undefined>("producerSink", settings))
+    .toMat(Sink.ignore, Keep.right);

@@ -1,0 +1,216 @@
+import type { Logger } from "@millrace/streams";
+import { z } from "zod";
+import type { ClientProperties, KafkaDriver, Subscription } from "./client/port.js";
+import { KafkaConnectorError } from "./errors.js";
+
+/** How to reach a cluster, shared by sources and producers of one service. */
+export interface KafkaSettings {
+  /** `host:port`, several separated by commas, or an array of them. */
+  readonly brokers: string | readonly string[];
+  /** The consumer group of the sources; a source may name its own. */
+  readonly groupId?: string;
+  /** Shown in the broker's logs and quotas; default `millrace`. */
+  readonly clientId?: string;
+  /** librdkafka properties, flat; each is sent to the level at which librdkafka reads it. */
+  readonly properties?: ClientProperties;
+  /** Default: silent. A winston logger fits as it is. */
+  readonly logger?: Logger;
+  /** Default: node-rdkafka. */
+  readonly driver?: KafkaDriver;
+}
+
+/** Exactly one of `topics`, `topicPattern` and `assignment`. */
+export interface SubscriptionSettings {
+  readonly topics?: readonly string[];
+  /** Topics whose name matches, also those created later. */
+  readonly topicPattern?: RegExp;
+  /** These partitions, without group management; without an offset the committed position is used. */
+  readonly assignment?: readonly {
+    readonly topic: string;
+    readonly partition: number;
+    readonly offset?: number | "beginning" | "end";
+  }[];
+}
+
+/** Settings every consumer source takes beside its subscription and serdes. */
+export interface ConsumerSettings extends SubscriptionSettings {
+  readonly kafka: KafkaSettings;
+  /** Overrides `kafka.groupId`. */
+  readonly groupId?: string;
+  /** librdkafka properties of this consumer, over those of `kafka`. */
+  readonly properties?: ClientProperties;
+  /** Records of one read, at most; default 1000. */
+  readonly maxPollRecords?: number;
+  /** Records read ahead of the stream, at most; default 2000. The client's own prefetch comes on top. */
+  readonly maxBufferedRecords?: number;
+  /** How long a commit may take, retries included, before it fails with `COMMIT_TIMEOUT`; default 15 000 ms. */
+  readonly commitTimeoutMs?: number;
+}
+
+const topic = z
+  .string()
+  .min(1)
+  .max(249)
+  .regex(/^[a-zA-Z0-9._-]+$/, "letters, digits, '.', '_' and '-' only");
+const positive = z.number().int().positive();
+const properties = z.record(z.string(), z.union([z.string(), z.number(), z.boolean()]));
+const logger = z.custom<Logger>(
+  (value) => typeof value === "object" && value !== null && "warn" in value && "error" in value,
+  "a logger has debug, info, warn and error",
+);
+const driver = z.custom<KafkaDriver>(
+  (value) => typeof value === "object" && value !== null && "consumer" in value && "producer" in value,
+  "a driver has consumer and producer",
+);
+
+const kafkaSchema = z.strictObject({
+  brokers: z.union([z.string().min(1), z.array(z.string().min(1)).min(1)]),
+  groupId: z.string().min(1).optional(),
+  clientId: z.string().min(1).optional(),
+  properties: properties.optional(),
+  logger: logger.optional(),
+  driver: driver.optional(),
+});
+
+const subscriptionShape = {
+  topics: z.array(topic).min(1).optional(),
+  topicPattern: z.instanceof(RegExp).optional(),
+  assignment: z
+    .array(
+      z.strictObject({
+        topic,
+        partition: z.number().int().nonnegative(),
+        offset: z.union([z.number().int().nonnegative(), z.literal("beginning"), z.literal("end")]).optional(),
+      }),
+    )
+    .min(1)
+    .optional(),
+};
+
+const consumerSchema = z
+  .object({
+    kafka: kafkaSchema,
+    ...subscriptionShape,
+    groupId: z.string().min(1).optional(),
+    properties: properties.optional(),
+    maxPollRecords: positive.default(1000),
+    maxBufferedRecords: positive.default(2000),
+    commitTimeoutMs: positive.default(15_000),
+  })
+  .refine(
+    (settings) =>
+      [settings.topics, settings.topicPattern, settings.assignment].filter((each) => each !== undefined).length === 1,
+    "give exactly one of topics, topicPattern and assignment",
+  );
+
+const producerSchema = z.object({
+  kafka: kafkaSchema,
+  properties: properties.optional(),
+  parallelism: positive.default(10_000),
+});
+
+const committerSchema = z.strictObject({
+  maxBatch: positive.default(1000),
+  maxIntervalMs: positive.default(1000),
+  parallelism: positive.default(10),
+});
+
+/** Parses settings at the edge; the error names every wrong field and the call it was given to. */
+const parse = <S extends z.ZodType>(schema: S, settings: unknown, call: string): z.output<S> => {
+  const result = schema.safeParse(settings);
+  if (result.success) return result.data;
+  throw new KafkaConnectorError("INVALID_SETTINGS", `${call}: ${z.prettifyError(result.error)}`, {
+    cause: result.error,
+  });
+};
+
+const isOn = (value: unknown): boolean => value === true || value === "true";
+
+/** The client properties of one consumer or producer: shared ones first, then its own. */
+const clientProperties = (
+  kafka: {
+    readonly brokers: string | readonly string[];
+    readonly clientId?: string | undefined;
+    readonly properties?: ClientProperties | undefined;
+  },
+  own: ClientProperties | undefined,
+): ClientProperties => ({
+  "client.id": kafka.clientId ?? "millrace",
+  ...kafka.properties,
+  ...own,
+  "bootstrap.servers": typeof kafka.brokers === "string" ? kafka.brokers : kafka.brokers.join(","),
+});
+
+export interface ParsedConsumer {
+  readonly subscription: Subscription;
+  readonly properties: ClientProperties;
+  readonly groupId: string | undefined;
+  readonly maxPollRecords: number;
+  readonly maxBufferedRecords: number;
+  readonly commitTimeoutMs: number;
+}
+
+const subscriptionOf = (settings: z.output<typeof consumerSchema>): Subscription => {
+  if (settings.topics) return { kind: "topics", topics: settings.topics };
+  if (settings.topicPattern) return { kind: "pattern", pattern: settings.topicPattern };
+  return {
+    kind: "assignment",
+    partitions: (settings.assignment ?? []).map(({ topic, partition, offset }) =>
+      offset === undefined ? { topic, partition } : { topic, partition, offset },
+    ),
+  };
+};
+
+/** Refuses what would lose messages, and fills in defaults, before anything runs. */
+export const parseConsumer = (settings: unknown, call: string, commits: boolean): ParsedConsumer => {
+  const parsed = parse(consumerSchema, settings, call);
+  const properties = clientProperties(parsed.kafka, parsed.properties);
+  const groupId = parsed.groupId ?? parsed.kafka.groupId ?? properties["group.id"]?.toString();
+  if (isOn(properties["enable.auto.commit"])) {
+    throw new KafkaConnectorError(
+      "AUTO_COMMIT_REFUSED",
+      `${call}: enable.auto.commit would commit records that are still being processed. Remove it; committerSink commits what is done.`,
+    );
+  }
+  if (groupId === undefined && (commits || parsed.assignment === undefined)) {
+    throw new KafkaConnectorError(
+      "GROUP_ID_MISSING",
+      `${call}: a ${commits ? "committable source" : "topic subscription"} needs a consumer group. Set groupId in the source's settings or in kafka.`,
+    );
+  }
+  return {
+    subscription: subscriptionOf(parsed),
+    // librdkafka wants a group even where none is used; this one is never committed to.
+    properties: { ...properties, "group.id": groupId ?? "millrace-ungrouped" },
+    groupId,
+    maxPollRecords: parsed.maxPollRecords,
+    maxBufferedRecords: parsed.maxBufferedRecords,
+    commitTimeoutMs: parsed.commitTimeoutMs,
+  };
+};
+
+export interface ParsedProducer {
+  readonly properties: ClientProperties;
+  readonly parallelism: number;
+}
+
+export const parseProducer = (settings: unknown, call: string): ParsedProducer => {
+  const parsed = parse(producerSchema, settings, call);
+  return {
+    properties: clientProperties(parsed.kafka, parsed.properties),
+    parallelism: parsed.parallelism,
+  };
+};
+
+/** When a committer commits. */
+export interface CommitterSettings {
+  /** Offsets gathered before a commit; default 1000. */
+  readonly maxBatch?: number;
+  /** How long the oldest gathered offset waits, at most; default 1000 ms. */
+  readonly maxIntervalMs?: number;
+  /** Commits waiting for their acknowledgement; beyond it upstream is held back. Default 10. */
+  readonly parallelism?: number;
+}
+
+export const parseCommitter = (settings: unknown, call: string): Required<CommitterSettings> =>
+  parse(committerSchema, settings, call);

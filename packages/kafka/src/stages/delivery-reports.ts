@@ -1,0 +1,176 @@
+import type { Logger } from "@millrace/streams";
+import { AsyncPull, type Chunk, isFailure, type Pull, type Run, type Stage } from "@millrace/streams/stage";
+import type { ClientProperties, DeliveryReports, KafkaDriver, OutgoingRecord, ProducerClient } from "../client/port.js";
+import { KafkaConnectorError } from "../errors.js";
+import type { ProducerEnvelope, ProducerResult } from "../messages.js";
+import { InFlightRecords } from "./in-flight-records.js";
+
+export interface DeliveryOptions<in K, in V> {
+  readonly name: string;
+  readonly properties: ClientProperties;
+  readonly driver: KafkaDriver;
+  readonly logger: Logger;
+  /** Records sent, or waiting to be sent, whose envelope has not been answered; also results waiting for downstream. */
+  readonly parallelism: number;
+  readonly encode: (record: ProducerEnvelope<K, V, unknown>["records"][number]) => OutgoingRecord;
+}
+
+/**
+ * Sends envelopes and emits each, in input order, once all its records are acknowledged (I9). A full client queue is
+ * backpressure: what it does not take waits for the next reports.
+ */
+class DeliveryReportsPull<K, V, P> extends AsyncPull<ProducerEnvelope<K, V, P>, ProducerResult<P>> {
+  readonly #run: Run;
+  readonly #options: DeliveryOptions<K, V>;
+  readonly #client: ProducerClient;
+  readonly #inFlight: InFlightRecords<P>;
+  #connected = false;
+  #input: Chunk<ProducerEnvelope<K, V, P>> = [];
+  #next = 0;
+  #outgoing: OutgoingRecord[] = [];
+  #firstId = 0;
+  #sent = 0;
+  #upstreamError: { readonly error: unknown } | undefined;
+
+  constructor(upstream: Pull<ProducerEnvelope<K, V, P>>, run: Run, options: DeliveryOptions<K, V>) {
+    super(upstream);
+    this.#run = run;
+    this.#options = options;
+    this.#inFlight = new InFlightRecords(options.parallelism);
+    this.#client = options.driver.producer(options.properties, {
+      onReports: (reports) => this.#onReports(reports),
+      onError: (error) => this.#onError(error),
+    });
+    this.#client.connect().then(
+      () => {
+        this.#connected = true;
+        this.poke();
+      },
+      (error: unknown) => this.fail(error),
+    );
+    run.onEnd(() => this.#client.close());
+  }
+
+  protected advance(): void {
+    this.#inFlight.collect(this.ready);
+    if (!this.#connected) return;
+    while (!this.stopped && this.#send() && this.ready.length < this.#options.parallelism) {
+      if (this.#next === this.#input.length) {
+        const chunk = this.take();
+        if (!chunk) break;
+        this.#input = chunk;
+        this.#next = 0;
+      }
+      if (!this.#prepare()) break;
+      this.#inFlight.collect(this.ready);
+    }
+    if (this.upstreamDone && this.#isEmpty()) this.#finish();
+  }
+
+  /** Encodes as much of the input as may be in flight; answers whether there was room for any. */
+  #prepare(): boolean {
+    this.#outgoing = [];
+    this.#sent = 0;
+    this.#firstId = this.#inFlight.nextId;
+    const from = this.#next;
+    while (this.#next < this.#input.length && !this.stopped) {
+      const envelope = this.#input[this.#next] as ProducerEnvelope<K, V, P>;
+      if (!this.#inFlight.hasRoom(envelope.records.length)) break;
+      this.#next += 1;
+      this.#encode(envelope);
+    }
+    return this.#next > from;
+  }
+
+  #encode(envelope: ProducerEnvelope<K, V, P>): void {
+    const before = this.#outgoing.length;
+    try {
+      for (const record of envelope.records) this.#outgoing.push(this.#options.encode(record));
+    } catch (error) {
+      this.#outgoing.length = before;
+      if (this.#run.decide(error) === "stop") this.fail(error);
+      return;
+    }
+    this.#inFlight.add(envelope);
+  }
+
+  /** Hands the client what it takes; answers whether it took everything. */
+  #send(): boolean {
+    while (this.#sent < this.#outgoing.length) {
+      try {
+        const accepted = this.#client.produceBatch(this.#outgoing, this.#sent, this.#firstId);
+        if (accepted === 0) return false;
+        this.#sent += accepted;
+      } catch (error) {
+        this.#settle(this.#firstId + this.#sent, -1, -1, error);
+        this.#sent += 1;
+        if (this.stopped) return false;
+      }
+    }
+    return true;
+  }
+
+  #onReports(reports: DeliveryReports): void {
+    for (let index = 0; index < reports.length && !this.stopped; index++) {
+      this.#settle(
+        reports.ids[index] as number,
+        reports.partitions[index] as number,
+        reports.offsets[index] as number,
+        reports.errors[index],
+      );
+    }
+    this.pokeSoon();
+  }
+
+  #settle(id: number, partition: number, offset: number, error: unknown): void {
+    if (error === undefined) {
+      this.#inFlight.acknowledge(id, partition, offset);
+      return;
+    }
+    // Results before the failed one leave; none after it does.
+    this.#inFlight.collect(this.ready);
+    if (this.#run.decide(error) === "stop") this.fail(error);
+    else this.#inFlight.drop(id);
+  }
+
+  protected override upstreamFailed(error: unknown): void {
+    this.#upstreamError = { error };
+  }
+
+  #isEmpty(): boolean {
+    return this.#inFlight.isEmpty && this.#next === this.#input.length;
+  }
+
+  #finish(): void {
+    if (this.#upstreamError && !this.stopped) this.fail(this.#upstreamError.error);
+    else this.#close(false);
+  }
+
+  protected drained(): boolean {
+    return this.#isEmpty() && this.#upstreamError === undefined;
+  }
+
+  #onError(error: Error): void {
+    if (error instanceof KafkaConnectorError && error.fatal) this.fail(error);
+    else this.#options.logger.warn("kafka producer: client error", { error });
+  }
+
+  /** After a failed send what waits in the client is dropped, lest it overtake; cancelled or completed, it is flushed. */
+  protected override onClose(cause: unknown): void {
+    const drop = isFailure(cause) && cause !== this.#upstreamError?.error;
+    this.#close(drop);
+  }
+
+  #close(drop: boolean): void {
+    this.#client
+      .close({ drop })
+      .catch((error: unknown) => this.#options.logger.error("kafka producer: closing failed", { error }));
+  }
+}
+
+export const deliveryReports = <K, V, P>(
+  options: DeliveryOptions<K, V>,
+): Stage<ProducerEnvelope<K, V, P>, ProducerResult<P>> => ({
+  name: options.name,
+  create: (upstream, run) => new DeliveryReportsPull<K, V, P>(upstream, run, options),
+});
