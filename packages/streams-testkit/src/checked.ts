@@ -88,7 +88,8 @@ class CheckedPull<A> implements Pull<A> {
     if (this.#state === "cancelled") return;
     this.#state = state;
     this.#failure = failure;
-    this.#expectFinal();
+    // After a violation the outlet is broken anyway; the first finding is the one to show.
+    if (!(failure instanceof InvariantViolation)) this.#expectFinal();
   }
 
   #expectFinal(): void {
