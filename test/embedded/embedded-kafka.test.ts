@@ -19,9 +19,8 @@ describe("EmbeddedKafka", function () {
   }
 
   async function roundTrip(brokers: string, topic: string): Promise<readonly string[]> {
-    const producer = await rawProducer(brokers);
+    await using producer = await rawProducer(brokers);
     await producer.send(topic, 0, "hello");
-    await producer.close();
     return readValues(brokers, topic, 0, 1);
   }
 
@@ -55,10 +54,9 @@ describe("EmbeddedKafka", function () {
 
   it("creates a topic of 4 partitions when it is first used", async () => {
     const kafka = await start();
-    const producer = await rawProducer(kafka.brokers);
+    await using producer = await rawProducer(kafka.brokers);
     expect(await producer.send("four", 3, "last")).to.equal(0);
     expect(await producer.send("four", 4, "none").catch(() => "refused")).to.equal("refused");
-    await producer.close();
   });
 
   it("lists as many brokers as were asked for", async () => {
@@ -93,7 +91,7 @@ describe("EmbeddedKafka", function () {
 
     it("keeps its records when the client that wrote them has gone", async () => {
       const kafka = await start({ process: "child" });
-      const producer = await rawProducer(kafka.brokers);
+      await using producer = await rawProducer(kafka.brokers);
       await producer.send("kept", 0, "first");
       await producer.close();
       expect(await readValues(kafka.brokers, "kept", 0, 1)).to.deep.equal(["first"]);

@@ -31,16 +31,15 @@ export async function ownBrokersOrSkip(context: Mocha.Context, options: LocalKaf
 }
 
 /**
- * Skips the test, or all tests of the suite whose hook it is called from, and says why: on stderr, and one line
- * `<title>\t<reason>` each in the file that MILLRACE_SKIP_LOG names. With MILLRACE_REQUIRE_BROKER=1 it fails instead.
+ * Skips the test, or all tests of the suite whose hook it is called from, and says why on stderr; adds a line
+ * `<title>\t<reason>` for each to the file that MILLRACE_SKIP_LOG names. With MILLRACE_REQUIRE_BROKER=1 it fails instead.
  */
 export function skipWithReason(context: Mocha.Context, reason: string): never {
   if (process.env["MILLRACE_REQUIRE_BROKER"] === "1") throw new Error(`MILLRACE_REQUIRE_BROKER=1, but ${reason}`);
   const log = process.env["MILLRACE_SKIP_LOG"];
-  for (const title of skippedTitles(context.test)) {
-    process.stderr.write(`skipped: ${title}: ${reason}\n`);
-    if (log) appendFileSync(log, `${title}\t${reason}\n`);
-  }
+  const titles = skippedTitles(context.test);
+  process.stderr.write(`skipped (${titles.length}): ${reason}\n`);
+  if (log) appendFileSync(log, titles.map((title) => `${title}\t${reason}\n`).join(""));
   return context.skip();
 }
 

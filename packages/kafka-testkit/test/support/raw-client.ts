@@ -1,7 +1,8 @@
 /** The plainest possible clients, so that a cluster is tested without any Millrace in between. */
 import rdkafka from "node-rdkafka";
 
-export interface RawProducer {
+/** Of no use after `close`; `await using` closes it also when a test fails, or the open client would keep mocha alive. */
+export interface RawProducer extends AsyncDisposable {
   /** Done when the broker has acknowledged it; the offset it got. */
   send(topic: string, partition: number, value: string): Promise<number>;
   close(): Promise<void>;
@@ -30,6 +31,7 @@ export async function rawProducer(brokers: string): Promise<RawProducer> {
         client.produce(topic, partition, Buffer.from(value), null, null, count);
       }),
     close: () => disconnected(client),
+    [Symbol.asyncDispose]: () => disconnected(client),
   };
 }
 
@@ -86,5 +88,6 @@ function connected(client: rdkafka.Producer | rdkafka.KafkaConsumer): Promise<rd
 }
 
 function disconnected(client: rdkafka.Producer | rdkafka.KafkaConsumer): Promise<void> {
+  if (!client.isConnected()) return Promise.resolve();
   return new Promise((resolve) => client.disconnect(() => resolve()));
 }
