@@ -1,0 +1,112 @@
+/** Who may import whom; type-only imports obey the same rules. */
+
+const streams = "^packages/streams/src/";
+const surface = `${streams}[^/]+[.]ts$`;
+// Plain vocabulary without behaviour of its own, which every layer may name.
+const vocabulary = `${streams}(attributes|errors|logger)[.]ts$`;
+
+/** @type {import("dependency-cruiser").IConfiguration} */
+module.exports = {
+  forbidden: [
+    {
+      name: "no-cycles",
+      comment: "Each file can be read, and loaded, before those that import it.",
+      severity: "error",
+      from: {},
+      to: { circular: true },
+    },
+    {
+      name: "index-is-the-end",
+      comment: "The public entries gather; nothing of their own package imports them.",
+      severity: "error",
+      from: { path: "^packages/([^/]+)/src/" },
+      to: { path: "^packages/$1/src/(index|stage)[.]ts$" },
+    },
+    {
+      name: "stages-below-surface",
+      comment: "A stage, the engine and the blueprint know nothing of Source, Flow and Sink.",
+      severity: "error",
+      from: { path: `${streams}(stages|engine|blueprint)/` },
+      to: { path: surface, pathNot: vocabulary },
+    },
+    {
+      name: "engine-below-stages",
+      severity: "error",
+      from: { path: `${streams}(engine|blueprint)/` },
+      to: { path: `${streams}stages/` },
+    },
+    {
+      name: "stages-apart",
+      comment: "What two families share belongs to the engine; within a family a builder may be shared.",
+      severity: "error",
+      from: { path: `${streams}stages/([^/]+)/` },
+      to: { path: `${streams}stages/`, pathNot: `${streams}stages/$1/` },
+    },
+    {
+      name: "blueprint-is-data",
+      comment: "The tree names the interfaces of stages, and nothing that runs.",
+      severity: "error",
+      from: { path: `${streams}blueprint/` },
+      to: { path: streams, pathNot: `${streams}(blueprint/|engine/stage[.]ts|attributes[.]ts)` },
+    },
+    {
+      name: "streams-alone",
+      comment: "The streams need nothing but the language.",
+      severity: "error",
+      from: { path: streams },
+      to: { pathNot: streams },
+    },
+    {
+      name: "packages-by-name",
+      comment: "Another package is reached through its exports: `@millrace/streams`, not a path into it.",
+      severity: "error",
+      from: { path: "^packages/([^/]+)/" },
+      to: { path: "^packages/", pathNot: "^packages/($1/|[^/]+/src/(index|stage)[.]ts$)" },
+    },
+    {
+      name: "no-test-kit-in-production",
+      severity: "error",
+      from: { path: "^packages/[^/]+/src/", pathNot: "^packages/[^/]+-testkit/" },
+      to: { path: "^packages/[^/]+-testkit/|^test/|/test/|node_modules/(mocha|chai|fast-check)" },
+    },
+    {
+      name: "rdkafka-behind-the-port",
+      comment: "Only the client folder and the public factories know which client it is.",
+      severity: "error",
+      from: { path: "^packages/kafka/src/(stages|ledger)/" },
+      to: { path: "^packages/kafka/src/client/rdkafka/" },
+    },
+    {
+      name: "client-below-connector",
+      comment: "The client knows the port and the errors, not the connector above it.",
+      severity: "error",
+      from: { path: "^packages/kafka/src/client/" },
+      to: { path: "^packages/kafka/src/", pathNot: "^packages/kafka/src/(client/|errors[.]ts)" },
+    },
+    {
+      name: "declared-only",
+      comment: "What a package imports stands in its package.json.",
+      severity: "error",
+      from: { path: "^packages/[^/]+/src/" },
+      to: { dependencyTypes: ["npm-no-pkg", "npm-unknown", "npm-dev"], dependencyTypesNot: ["npm-peer"] },
+    },
+    {
+      name: "resolvable",
+      severity: "error",
+      from: {},
+      to: { couldNotResolve: true },
+    },
+  ],
+  options: {
+    doNotFollow: { path: "node_modules" },
+    exclude: { path: "(^|/)(dist|coverage|[.]cache)/" },
+    tsPreCompilationDeps: true,
+    combinedDependencies: false,
+    tsConfig: { fileName: "tsconfig.check.json" },
+    enhancedResolveOptions: {
+      exportsFields: ["exports"],
+      conditionNames: ["@millrace/source", "import", "node", "default", "types"],
+      extensions: [".ts", ".mjs", ".cjs", ".js", ".json"],
+    },
+  },
+};

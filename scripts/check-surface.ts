@@ -1,0 +1,185 @@
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { basename, dirname, join, relative, resolve } from "node:path";
+import ts from "typescript";
+
+const root = resolve(import.meta.dirname, "..");
+const streams = join(root, "packages/streams");
+
+const SKIPPED_FOLDERS = new Set(["node_modules", "dist", ".git", ".cache", "coverage"]);
+
+const walk = (folder: string): string[] =>
+  existsSync(folder)
+    ? readdirSync(folder, { withFileTypes: true }).flatMap((entry) => {
+        const path = join(folder, entry.name);
+        if (entry.isDirectory()) return SKIPPED_FOLDERS.has(entry.name) ? [] : walk(path);
+        return entry.isFile() ? [path] : [];
+      })
+    : [];
+
+const typescriptIn = (...folders: string[]): string[] =>
+  folders.flatMap((folder) => walk(join(root, folder))).filter((path) => path.endsWith(".ts"));
+
+const packagesWith = (folder: string): string[] =>
+  readdirSync(join(root, "packages")).map((name) => join("packages", name, folder));
+
+const text = (path: string): string => readFileSync(path, "utf8");
+const name = (path: string): string => relative(root, path);
+const parse = (path: string): ts.SourceFile => ts.createSourceFile(path, text(path), ts.ScriptTarget.ES2022, true);
+
+const kebab = (camel: string): string => camel.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+
+/** A public operator, or a static factory of `Source` or `Sink`. */
+export interface SurfaceMember {
+  readonly name: string;
+  /** What the page shows: the declaration as users of `Source` see it. */
+  readonly signature: string;
+  /** Relative to the root. */
+  readonly page: string;
+  readonly test: string;
+}
+
+/** Which stage file each imported name comes from, as `<family>/<file>`. */
+const stageImports = (file: ts.SourceFile): ReadonlyMap<string, string> =>
+  new Map(
+    file.statements.filter(ts.isImportDeclaration).flatMap((statement) => {
+      const from = (statement.moduleSpecifier as ts.StringLiteral).text;
+      const bindings = statement.importClause?.namedBindings;
+      if (!from.startsWith("./stages/") || !bindings || !ts.isNamedImports(bindings)) return [];
+      const stage = from.slice("./stages/".length).replace(/\.js$/, "");
+      return bindings.elements.map((element) => [element.name.text, stage] as const);
+    }),
+  );
+
+const stageOf = (member: ts.Node, imports: ReadonlyMap<string, string>): string | undefined => {
+  if (ts.isIdentifier(member) && imports.has(member.text)) return imports.get(member.text);
+  return ts.forEachChild(member, (child) => (ts.isTypeNode(child) ? undefined : stageOf(child, imports)));
+};
+
+const signature = (member: ts.ClassElement): string => {
+  const body = ts.isMethodDeclaration(member) ? member.body : (member as ts.PropertyDeclaration).initializer;
+  const file = member.getSourceFile();
+  return file.text
+    .slice(member.getStart(), body?.getStart() ?? member.end)
+    .replace(/^static (readonly )?/, "")
+    .replaceAll(/Apply<(K|Parent), /g, "Source<")
+    .replaceAll(/\s+/g, " ")
+    .replaceAll("( ", "(")
+    .replaceAll(/,? \)/g, ")")
+    .replace(/[\s;={]+$/, "");
+};
+
+const modifiers = (member: ts.ClassElement): ts.SyntaxKind[] =>
+  (ts.canHaveModifiers(member) ? (ts.getModifiers(member) ?? []) : []).map((modifier) => modifier.kind);
+
+const membersOf = (fileName: string, className: string, prefix: string): SurfaceMember[] => {
+  const file = parse(join(streams, "src", fileName));
+  const imports = stageImports(file);
+  const declared = file.statements.find((each) => ts.isClassDeclaration(each) && each.name?.text === className);
+  const members = (declared as ts.ClassDeclaration).members.filter((member) => {
+    const has = modifiers(member);
+    if (has.includes(ts.SyntaxKind.ProtectedKeyword) || has.includes(ts.SyntaxKind.AbstractKeyword)) return false;
+    return prefix === "" ? ts.isMethodDeclaration(member) : has.includes(ts.SyntaxKind.StaticKeyword);
+  });
+  const names = new Set(members.map((member) => member.name?.getText() ?? ""));
+  names.delete("fromStage");
+  return [...names].map((member) => {
+    const declarations = members.filter((each) => each.name?.getText() === member);
+    const own = declarations.map((each) => stageOf(each, imports)).find((each) => each !== undefined);
+    const stage = member === "mergeSubstreams" ? "substream/group-by" : own;
+    const overloads = declarations.filter((each) => ts.isMethodDeclaration(each) && !each.body);
+    return {
+      name: `${prefix}${member}`,
+      signature: (overloads.length > 0 ? overloads : declarations).map(signature).join("\n"),
+      page: `docs/operators/${stage ? dirname(stage) : "graph"}/${kebab(member)}.md`,
+      test: `packages/streams/test/${stage ? `stages/${stage}` : "surface/composition"}.test.ts`,
+    };
+  });
+};
+
+/** Every operator, and every factory of `Source` and `Sink`. */
+export const surface = (): readonly SurfaceMember[] => [
+  ...membersOf("operators.ts", "Operators", ""),
+  ...membersOf("operators.ts", "Substreams", ""),
+  ...membersOf("source.ts", "Source", "Source."),
+  ...membersOf("sink.ts", "Sink", "Sink."),
+];
+
+const functionsOver =
+  (limit: number) =>
+  (path: string): string[] => {
+    const file = parse(path);
+    const found: string[] = [];
+    const visit = (each: ts.Node): void => {
+      if (ts.isFunctionLike(each) && "body" in each && each.body) {
+        const line = (at: number): number => file.getLineAndCharacterOfPosition(at).line + 1;
+        const first = line(each.getStart());
+        const lines = line(each.end) - first + 1;
+        if (lines > limit) found.push(`${name(path)}:${first}: a function of ${lines} lines; split it below ${limit}`);
+      }
+      ts.forEachChild(each, visit);
+    };
+    visit(file);
+    return found;
+  };
+
+const importersOf = (module: string, folder: string): string[] =>
+  typescriptIn(folder).filter((path) => new RegExp(`(from|import|require)\\s*\\(?\\s*"${module}"`).test(text(path)));
+
+const shown = (page: string): string =>
+  [...page.matchAll(/^```ts signature\n(.*?)^```$/gms)].map((match) => match[1]?.trim()).join("\n");
+
+/** Each rule by its name, with what breaks it. */
+export const checks: Readonly<Record<string, () => readonly string[]>> = {
+  "every operator and factory has a test file": () =>
+    surface()
+      .filter((member) => !existsSync(join(root, member.test)))
+      .map((member) => `${member.name}: write ${member.test}`),
+  "every operator and factory has a page": () =>
+    surface()
+      .filter((member) => !existsSync(join(root, member.page)))
+      .map((member) => `${member.name}: write ${member.page}`),
+  "every page shows the signature of the code": () =>
+    surface()
+      .filter((member) => existsSync(join(root, member.page)))
+      .filter((member) => shown(text(join(root, member.page))) !== member.signature)
+      .map((member) => `${member.page}: put this into its signature block:\n${member.signature}`),
+  "every page is listed in the index": () => {
+    const index = text(join(root, "docs/operators/README.md"));
+    return walk(join(root, "docs/operators"))
+      .map((path) => relative(join(root, "docs/operators"), path))
+      .filter((path) => path !== "README.md" && !index.includes(`(${path})`))
+      .map((path) => `docs/operators/README.md: list ${path}`);
+  },
+  "no file is longer than 400 lines (operators.ts: 900)": () =>
+    typescriptIn("packages", "examples", "benchmarks", "test", "scripts")
+      .map((path) => ({ path, lines: text(path).split("\n").length - 1 }))
+      .filter(({ path, lines }) => lines > (basename(path) === "operators.ts" ? 900 : 400))
+      .map(({ path, lines }) => `${name(path)}: ${lines} lines`),
+  "no function is longer than 60 lines": () =>
+    typescriptIn(...packagesWith("src"), "examples", "scripts")
+      .filter((path) => !path.endsWith(".test.ts"))
+      .flatMap(functionsOver(60)),
+  "nothing is exported wholesale": () =>
+    typescriptIn("packages", "examples", "benchmarks", "test", "scripts")
+      .filter((path) => /^export \*/m.test(text(path)))
+      .map((path) => `${name(path)}: name what it exports`),
+  "node-rdkafka is imported in one file per package": () =>
+    ["packages/kafka/src", "packages/kafka-testkit/src"]
+      .map((folder) => ({ folder, files: importersOf("node-rdkafka", folder).map(name) }))
+      .filter(({ files }) => files.length > 1)
+      .map(({ folder, files }) => `${folder}: ${files.join(", ")}`),
+  "the streams need nothing but the language": () => [
+    ...typescriptIn("packages/streams/src")
+      .filter((path) => /from "(?!\.)/.test(text(path)))
+      .map((path) => `${name(path)}: imports a module that is not its own`),
+    ...["dependencies", "peerDependencies", "optionalDependencies"]
+      .filter((key) => key in JSON.parse(text(join(streams, "package.json"))))
+      .map((key) => `packages/streams/package.json: has ${key}`),
+  ],
+  "no file names a path of one machine": () => {
+    const machine = new RegExp(["", "work", ""].join("/") + String.raw`|\.` + "library" + String.raw`\b`);
+    return walk(root)
+      .filter((path) => /\.(ts|mjs|cjs|js|json|md|ya?ml|sh)$/.test(path) && machine.test(text(path)))
+      .map(name);
+  },
+};
