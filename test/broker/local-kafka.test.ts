@@ -25,6 +25,11 @@ function refusal(work: Promise<unknown>): Promise<unknown> {
   );
 }
 
+function restoreEnvironment(before: NodeJS.ProcessEnv): void {
+  for (const name of Object.keys(process.env)) if (!(name in before)) Reflect.deleteProperty(process.env, name);
+  Object.assign(process.env, before);
+}
+
 describe("LocalKafka, where the tests may share a cluster", function () {
   this.timeout(30_000);
   let kafka: LocalKafka;
@@ -203,7 +208,7 @@ describe("LocalKafka.find", function () {
   const before = { ...process.env };
 
   afterEach(() => {
-    process.env = { ...before };
+    restoreEnvironment(before);
   });
 
   it("lists why each kind was refused when there is none", async () => {
@@ -244,7 +249,7 @@ describe("a broker test that cannot run", () => {
   });
 
   afterEach(async () => {
-    process.env = { ...before };
+    restoreEnvironment(before);
     await rm(directory, { recursive: true, force: true });
   });
 

@@ -21,7 +21,7 @@ describe("EmbeddedKafka", function () {
   async function roundTrip(brokers: string, topic: string): Promise<readonly string[]> {
     await using producer = await rawProducer(brokers);
     await producer.send(topic, 0, "hello");
-    return readValues(brokers, topic, 0, 1);
+    return await readValues(brokers, topic, 0, 1);
   }
 
   afterEach(async () => {

@@ -2,13 +2,13 @@
 import rdkafka from "node-rdkafka";
 import { KafkaTestkitError } from "./errors.js";
 
-export interface BrokerAddress {
+interface BrokerAddress {
   readonly id: number;
   /** `host:port`, as the cluster advertises it. */
   readonly address: string;
 }
 
-export interface TopicLayout {
+interface TopicLayout {
   readonly topic: string;
   /** The broker that leads each partition, or -1 where none does. */
   readonly leaders: readonly number[];

@@ -15,7 +15,7 @@ export interface KafkaRequest {
   readonly kinds: readonly LocalKafkaKind[];
 }
 
-export interface FoundKafka {
+interface FoundKafka {
   readonly kind: LocalKafkaKind;
   start(settings: ClusterSettings): Promise<LocalCluster>;
 }
