@@ -110,11 +110,11 @@ describe("checked", () => {
   it("refuses an answer after a failure (P4)", () => {
     const { outlet, violations } = check<number>(
       scripted((_wake, pull) => {
-        if (pull > 1) return DONE;
+        if (pull > 1) return [1];
         throw new Error("boom");
       }),
     );
-    expectViolation(violations, () => outlet.pull(nothing), "P4: answered after it had failed");
+    expectViolation(violations, () => outlet.pull(nothing), "P4: answered something after it had failed");
   });
 
   it("refuses another error after a failure (P4)", () => {
