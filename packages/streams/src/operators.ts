@@ -114,7 +114,8 @@ export abstract class Operators<K extends Kind, out Out, out Mat> {
 
   /**
    * Changes each element into zero or more.
-   * Emits while the elements of one answer last. Adheres to supervision; what was already emitted of an answer stays.
+   * Emits while the elements of one answer last; an answer is iterated only as far as downstream asks, so it may be
+   * endless. Adheres to supervision; what was already emitted of an answer stays.
    */
   mapConcat<B>(f: (element: Out) => Iterable<B>): Apply<K, B, Mat> {
     return this.stage(mapConcat(f));
@@ -342,7 +343,10 @@ export abstract class Operators<K extends Kind, out Out, out Mat> {
     return this.apply(node("graft", { upstream: this.blueprint, graft: flow.blueprint, combine }));
   }
 
-  /** Logs elements and completion at `debug` and failures at `error`, to the console unless a logger is given. */
+  /**
+   * Logs elements and completion at `debug` and failures at `error`, to the console unless a logger is given.
+   * Adheres to supervision.
+   */
   log(name: string, options: LogOptions<Out> = {}): Apply<K, Out, Mat> {
     return this.stage(log(name, options.logger ?? consoleLogger, options.extract ?? ((element: Out) => element)));
   }

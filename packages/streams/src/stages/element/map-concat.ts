@@ -1,9 +1,99 @@
-import { elementStage } from "../../engine/element-stage.js";
+import { budgetSpent } from "../../engine/budget.js";
+import { nextTurn } from "../../engine/host.js";
+import { type Chunk, DONE, type Pull, type Pulled, WAIT, type Wake } from "../../engine/pull.js";
+import type { Run } from "../../engine/run.js";
 import type { Stage } from "../../engine/stage.js";
 
-export const mapConcat = <A, B>(f: (element: A) => Iterable<B>): Stage<A, B> =>
-  elementStage("mapConcat", () => ({
-    onElement(element, out) {
-      for (const part of f(element)) out.push(part);
-    },
-  }));
+/** Bounds a chunk of output: an answer may be endless, and 512 long answers to one chunk would not fit into memory. */
+const CHUNK_ELEMENTS = 512;
+
+/** Iterates an answer only as far as downstream asks, which is why it cannot be an element stage. */
+class MapConcat<A, B> implements Pull<B> {
+  readonly #upstream: Pull<A>;
+  readonly #run: Run;
+  readonly #f: (element: A) => Iterable<B>;
+  #input: Chunk<A> = [];
+  #next = 0;
+  #answer: Iterator<B> | undefined;
+  #ended = false;
+  #failure: { readonly error: unknown } | undefined;
+
+  constructor(upstream: Pull<A>, run: Run, f: (element: A) => Iterable<B>) {
+    this.#upstream = upstream;
+    this.#run = run;
+    this.#f = f;
+  }
+
+  pull(wake: Wake): Pulled<B> {
+    for (;;) {
+      const out: B[] = [];
+      this.#fill(out);
+      if (out.length > 0) return out;
+      if (this.#failure) throw this.#failure.error;
+      if (this.#ended) return DONE;
+      if (budgetSpent(this.#input.length)) {
+        this.#input = [];
+        this.#next = 0;
+        nextTurn(() => {
+          if (!this.#ended) wake();
+        });
+        return WAIT;
+      }
+      const pulled = this.#upstream.pull(wake);
+      if (pulled === WAIT) return WAIT;
+      if (pulled === DONE) this.#ended = true;
+      else {
+        this.#input = pulled;
+        this.#next = 0;
+      }
+    }
+  }
+
+  /** Adds what the answers to the input at hand give, up to the bound. */
+  #fill(out: B[]): void {
+    while (!this.#ended && out.length < CHUNK_ELEMENTS) {
+      try {
+        if (!this.#answer) {
+          if (this.#next === this.#input.length) return;
+          this.#answer = this.#f(this.#input[this.#next++] as A)[Symbol.iterator]();
+        }
+        this.#iterate(this.#answer, out);
+      } catch (error) {
+        this.#answer = undefined;
+        if (this.#run.decide(error) === "stop") {
+          this.#failure = { error };
+          this.cancel(error);
+        }
+      }
+    }
+  }
+
+  #iterate(answer: Iterator<B>, out: B[]): void {
+    while (out.length < CHUNK_ELEMENTS) {
+      const step = answer.next();
+      if (step.done === true) {
+        this.#answer = undefined;
+        return;
+      }
+      out.push(step.value);
+    }
+  }
+
+  cancel(cause: unknown): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    const answer = this.#answer;
+    this.#answer = undefined;
+    this.#upstream.cancel(cause);
+    try {
+      answer?.return?.();
+    } catch {
+      // The answer's clean-up fails for itself: nobody downstream is left to hear of it.
+    }
+  }
+}
+
+export const mapConcat = <A, B>(f: (element: A) => Iterable<B>): Stage<A, B> => ({
+  name: "mapConcat",
+  create: (upstream, run) => new MapConcat(upstream, run, f),
+});
