@@ -1,4 +1,5 @@
-import { DONE, isFailure, type Pull, type Pulled, WAIT } from "../../engine/pull.js";
+import { elementStage } from "../../engine/element-stage.js";
+import { DONE, isFailure, type Pull, type Pulled } from "../../engine/pull.js";
 import type { Stage } from "../../engine/stage.js";
 import type { Logger } from "../../logger.js";
 
@@ -8,24 +9,39 @@ export interface LogOptions<in A> {
   readonly extract?: (element: A) => unknown;
 }
 
-export const log = <A>(name: string, logger: Logger, extract: (element: A) => unknown): Stage<A, A> => ({
-  name: "log",
-  create: (upstream): Pull<A> => ({
-    pull(wake) {
-      let pulled: Pulled<A>;
-      try {
-        pulled = upstream.pull(wake);
-      } catch (error) {
-        logger.error(`${name}: failed`, { error });
-        throw error;
-      }
-      if (pulled === DONE) logger.debug(`${name}: completed`);
-      else if (pulled !== WAIT) for (const element of pulled) logger.debug(name, { element: extract(element) });
-      return pulled;
+export const log = <A>(name: string, logger: Logger, extract: (element: A) => unknown): Stage<A, A> => {
+  const elements = elementStage<A, A>("log", () => ({
+    onElement(element, out) {
+      logger.debug(name, { element: extract(element) });
+      out.push(element);
     },
-    cancel(cause) {
-      logger.debug(`${name}: cancelled`, isFailure(cause) ? { cause } : undefined);
-      upstream.cancel(cause);
+  }));
+  return {
+    name: "log",
+    create(upstream, run): Pull<A> {
+      const logged = elements.create(upstream, run);
+      let ended = false;
+      const end = (tell: () => void): void => {
+        if (!ended) tell();
+        ended = true;
+      };
+      return {
+        pull(wake) {
+          let pulled: Pulled<A>;
+          try {
+            pulled = logged.pull(wake);
+          } catch (error) {
+            end(() => logger.error(`${name}: failed`, { error }));
+            throw error;
+          }
+          if (pulled === DONE) end(() => logger.debug(`${name}: completed`));
+          return pulled;
+        },
+        cancel(cause) {
+          end(() => logger.debug(`${name}: cancelled`, isFailure(cause) ? { cause } : undefined));
+          logged.cancel(cause);
+        },
+      };
     },
-  }),
-});
+  };
+};
