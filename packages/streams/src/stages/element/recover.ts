@@ -4,21 +4,23 @@ import type { Stage } from "../../engine/stage.js";
 export const recover = <A, B>(f: (error: unknown) => B | undefined): Stage<A, A | B> => ({
   name: "recover",
   create(upstream): Pull<A | B> {
-    let recovered = false;
+    let ended = false;
     return {
       pull(wake) {
-        if (recovered) return DONE;
+        if (ended) return DONE;
         try {
           return upstream.pull(wake);
         } catch (error) {
-          recovered = true;
+          ended = true;
           const element = f(error);
           if (element === undefined) throw error;
           return [element];
         }
       },
       cancel(cause) {
-        if (!recovered) upstream.cancel(cause);
+        if (ended) return;
+        ended = true;
+        upstream.cancel(cause);
       },
     };
   },

@@ -12,6 +12,7 @@ export const watchTermination = <A>(): MatStage<A, A, Promise<void>> => ({
       fail = reject;
     });
     mat.catch(() => undefined);
+    let cancelled = false;
     const outlet: Pull<A> = {
       pull(wake) {
         let pulled: Pulled<A>;
@@ -25,6 +26,8 @@ export const watchTermination = <A>(): MatStage<A, A, Promise<void>> => ({
         return pulled;
       },
       cancel(cause) {
+        if (cancelled) return;
+        cancelled = true;
         if (isFailure(cause)) fail(cause);
         else complete();
         upstream.cancel(cause);
