@@ -1,8 +1,28 @@
 import { chunkStage } from "../../engine/element-stage.js";
-import { DONE } from "../../engine/pull.js";
+import { DONE, NO_MORE_ELEMENTS } from "../../engine/pull.js";
 import type { Stage } from "../../engine/stage.js";
 
-export const take = <A>(count: number): Stage<A, A> =>
+/** Completes without an element ever asked for. */
+const takeNone = <A>(): Stage<A, A> => ({
+  name: "take",
+  create(upstream) {
+    let cancelled = false;
+    const cancel = (cause: unknown): void => {
+      if (cancelled) return;
+      cancelled = true;
+      upstream.cancel(cause);
+    };
+    return {
+      pull() {
+        cancel(NO_MORE_ELEMENTS);
+        return DONE;
+      },
+      cancel,
+    };
+  },
+});
+
+const takeSome = <A>(count: number): Stage<A, A> =>
   chunkStage("take", () => {
     let left = count;
     return {
@@ -14,3 +34,5 @@ export const take = <A>(count: number): Stage<A, A> =>
       },
     };
   });
+
+export const take = <A>(count: number): Stage<A, A> => (count === 0 ? takeNone() : takeSome(count));
