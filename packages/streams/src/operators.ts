@@ -129,6 +129,7 @@ export abstract class Operators<K extends Kind, out Out, out Mat> {
    */
   mapAsync<B>(parallelism: number, f: (element: Out) => B | PromiseLike<B>): Apply<K, B, Mat> {
     requirePositive(parallelism, "mapAsync", "parallelism");
+    requireArgument(parallelism <= 65_536, "mapAsync", `parallelism must be at most 65536, got ${parallelism}`);
     return this.stage(mapAsync(parallelism, f));
   }
 

@@ -1,5 +1,5 @@
 import { AsyncPull } from "../../engine/async-pull.js";
-import type { Chunk, Pull } from "../../engine/pull.js";
+import type { Chunk, Pull, Pulled, Wake } from "../../engine/pull.js";
 import type { Stage } from "../../engine/stage.js";
 import { StreamError } from "../../errors.js";
 
@@ -13,6 +13,7 @@ class Buffer<A> extends AsyncPull<A, A> {
   #queue: A[] = [];
   #input: Chunk<A> = [];
   #next = 0;
+  #asked = false;
 
   constructor(upstream: Pull<A>, bound: number, strategy: OverflowStrategy) {
     super(upstream);
@@ -20,20 +21,49 @@ class Buffer<A> extends AsyncPull<A, A> {
     this.#strategy = strategy;
   }
 
+  override pull(wake: Wake): Pulled<A> {
+    this.#asked = true;
+    try {
+      return super.pull(wake);
+    } finally {
+      this.#asked = false;
+    }
+  }
+
   protected advance(): void {
     while (!this.stopped) {
-      while (this.#next < this.#input.length) {
-        if (this.#queue.length === this.#bound && !this.#makeRoom()) return;
-        if (this.stopped) return;
-        if (this.#queue.length < this.#bound) this.#queue.push(this.#input[this.#next] as A);
-        this.#next += 1;
+      if (this.#asked && (this.ready.length > 0 || this.#queue.length > 0)) return;
+      if (this.#next === this.#input.length) {
+        if (this.#strategy === "backpressure" && this.#queue.length === this.#bound) return;
+        const chunk = this.take();
+        if (!chunk) return;
+        this.#input = chunk;
+        this.#next = 0;
       }
-      if (this.#strategy === "backpressure" && this.#queue.length === this.#bound) return;
-      const chunk = this.take();
-      if (!chunk) return;
-      this.#input = chunk;
-      this.#next = 0;
+      if (this.#downstreamIdle) this.#passOn();
+      else if (!this.#fill()) return;
     }
+  }
+
+  /** Downstream waits for elements: none has to wait for it, so the bound does not count. */
+  get #downstreamIdle(): boolean {
+    return (this.#asked || this.demanded) && this.ready.length === 0 && this.#queue.length === 0;
+  }
+
+  #passOn(): void {
+    while (this.#next < this.#input.length) this.ready.push(this.#input[this.#next++] as A);
+    this.pokeSoon();
+  }
+
+  /** Whether the whole input was dealt with. */
+  #fill(): boolean {
+    while (this.#next < this.#input.length) {
+      if (this.#queue.length === this.#bound && !this.#makeRoom()) return false;
+      if (this.stopped) return false;
+      if (this.#queue.length < this.#bound) this.#queue.push(this.#input[this.#next] as A);
+      this.#next += 1;
+    }
+    return true;
   }
 
   /** Whether the next element may be looked at; `dropNew` leaves the buffer full, so it is then passed over. */
@@ -65,7 +95,8 @@ class Buffer<A> extends AsyncPull<A, A> {
 
   protected override emitPending(): void {
     if (this.#queue.length === 0) return;
-    this.ready = this.#queue;
+    if (this.ready.length === 0) this.ready = this.#queue;
+    else for (const element of this.#queue) this.ready.push(element);
     this.#queue = [];
     this.pokeSoon();
   }

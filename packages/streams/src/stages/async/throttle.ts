@@ -15,14 +15,19 @@ export interface ThrottleOptions {
   readonly mode?: "shaping" | "enforcing";
 }
 
-/** A token bucket: starts full, refilled continuously. */
+/** Parts of a token that make up for rounding: they are only compared with, so they do not add up. */
+const ROUNDING = 1e-6;
+
+/**
+ * A token bucket: starts full, refilled continuously. It is kept as the time at which it will be full again, to which
+ * every element adds its share: no count of tokens to round at every look.
+ */
 class Throttle<A> extends AsyncPull<A, A> {
   readonly #run: Run;
   readonly #options: ThrottleOptions;
   readonly #capacity: number;
   readonly #msPerElement: number;
-  #tokens: number;
-  #countedAt: number;
+  #fullAt: number;
   #timer: Cancellable | undefined;
   #input: Chunk<A> = [];
   #next = 0;
@@ -33,8 +38,7 @@ class Throttle<A> extends AsyncPull<A, A> {
     this.#options = options;
     this.#capacity = options.maximumBurst ?? options.elements;
     this.#msPerElement = options.perMs / options.elements;
-    this.#tokens = this.#capacity;
-    this.#countedAt = run.clock.now();
+    this.#fullAt = run.clock.now();
   }
 
   protected advance(): void {
@@ -45,25 +49,19 @@ class Throttle<A> extends AsyncPull<A, A> {
       this.#input = chunk;
       this.#next = 0;
     }
-    this.#count();
-    const passing = Math.min(Math.floor(this.#tokens), this.#input.length - this.#next);
+    const now = this.#run.clock.now();
+    const missing = Math.max(0, this.#fullAt - now) / this.#msPerElement;
+    const tokens = Math.floor(this.#capacity - missing + ROUNDING);
+    const passing = Math.min(tokens, this.#input.length - this.#next);
     for (let index = 0; index < passing; index++) this.ready.push(this.#input[this.#next++] as A);
-    this.#tokens -= passing;
+    this.#fullAt = Math.max(this.#fullAt, now) + passing * this.#msPerElement;
     if (this.#next === this.#input.length) return;
     if (this.#options.mode === "enforcing") this.#refuse();
-    else if (passing === 0) this.#waitForToken();
+    else if (passing === 0) this.#waitForToken(now);
   }
 
-  #count(): void {
-    const now = this.#run.clock.now();
-    // Half a millionth of a token makes up for what division by `msPerElement` rounds away.
-    const earned = (now - this.#countedAt) / this.#msPerElement + 5e-7;
-    this.#tokens = Math.min(this.#capacity, this.#tokens + earned);
-    this.#countedAt = now;
-  }
-
-  #waitForToken(): void {
-    const delayMs = (1 - this.#tokens) * this.#msPerElement;
+  #waitForToken(now: number): void {
+    const delayMs = this.#fullAt - (this.#capacity - 1) * this.#msPerElement - now;
     this.#timer = this.#run.clock.schedule(delayMs, () => {
       this.#timer = undefined;
       this.poke();
