@@ -60,7 +60,7 @@ export function consumerProperties(properties: ClientProperties): ClientProperti
 export function producerProperties(properties: ClientProperties): ClientProperties {
   refuseDriverOwned(properties);
   const merged = { ...PRODUCER_DEFAULTS, ...properties };
-  // librdkafka refuses two names of one setting no more than it says which of them won.
+  // Two names of one setting: the one set last would win, and that must not be the default.
   if ("queue.buffering.max.ms" in properties && !("linger.ms" in properties)) delete merged["linger.ms"];
   if (!("enable.idempotence" in properties) && contradictsIdempotence(properties)) delete merged["enable.idempotence"];
   return merged;

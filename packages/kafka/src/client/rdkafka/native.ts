@@ -36,7 +36,6 @@ type Done<T = void> = (error: NativeError | null | undefined, result: T) => void
 interface NativeClient {
   connect(options: { readonly allTopics: boolean; readonly timeout: number }, done: Done<unknown>): unknown;
   on(event: "event.error", listener: (error: NativeError) => void): unknown;
-  removeAllListeners(): unknown;
 }
 
 export interface NativeConsumer extends NativeClient {
@@ -96,20 +95,20 @@ type Level = Readonly<Record<string, string | number | boolean>>;
 export type ConsumerFactory = (client: Level, topic: Level, rebalance: RebalanceCallback) => NativeConsumer;
 export type ProducerFactory = (client: Level, topic: Level) => NativeProducer;
 
-// Both casts: the declared types know neither every librdkafka property nor that errors may be absent.
+// The casts: the declared callbacks do not say that errors may be absent.
 export const createNativeConsumer: ConsumerFactory = (client, topic, rebalance) =>
   new Kafka.KafkaConsumer(
-    { ...client, rebalance_cb: rebalance, offset_commit_cb: true } as never,
-    { ...topic } as never,
+    { ...client, rebalance_cb: rebalance, offset_commit_cb: true },
+    { ...topic },
   ) as unknown as NativeConsumer;
 
 export const createNativeProducer: ProducerFactory = (client, topic) =>
-  new Kafka.Producer({ ...client, dr_cb: true } as never, { ...topic } as never) as unknown as NativeProducer;
+  new Kafka.Producer({ ...client, dr_cb: true }, { ...topic }) as unknown as NativeProducer;
 
 /** Every error code of the linked librdkafka by name; some codes have two names. */
-export const errorCodes: Readonly<Record<string, number>> = Kafka.CODES.ERRORS as unknown as Record<string, number>;
+export const errorCodes: Readonly<Record<string, number>> = Kafka.CODES.ERRORS;
 
 /** librdkafka's text for a code, for example `Local: Message timed out`. */
 export const errorText: (code: number) => string = (
-  createRequire(import.meta.url)("node-rdkafka/librdkafka.js") as { err2str(code: number): string }
+  createRequire(import.meta.url)("node-rdkafka/librdkafka.js") as { readonly err2str: (code: number) => string }
 ).err2str;

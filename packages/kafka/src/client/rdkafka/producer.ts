@@ -1,5 +1,5 @@
 import { KafkaConnectorError } from "../../errors.js";
-import type { ClientProperties, DeliveryReports, OutgoingRecord, ProducerClient, ProducerListener } from "../port.js";
+import type { ClientProperties, OutgoingRecord, ProducerClient, ProducerListener } from "../port.js";
 import { brokersOf, CLIENT_TIMEOUTS, type ClientTimeouts, connectClient, within } from "./client-life.js";
 import { producerProperties } from "./default-properties.js";
 import { CODE, codeOf, connectorError } from "./error-codes.js";
@@ -165,7 +165,8 @@ export class RdkafkaProducer implements ProducerClient {
     try {
       if (busy) this.#handOver();
     } finally {
-      if (this.#outstanding > 0) busy ? this.#pollSoon() : this.#pollLater();
+      if (this.#outstanding > 0 && busy) this.#pollSoon();
+      else if (this.#outstanding > 0) this.#pollLater();
     }
   }
 

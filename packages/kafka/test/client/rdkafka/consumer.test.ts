@@ -222,7 +222,10 @@ describe("RdkafkaConsumer", () => {
       const { native, consumer } = await setUp({ onRevoke: () => new Promise<void>(() => undefined) });
       native.onDisconnect = (done) => {
         native.rebalance?.({ code: -174 }, [{ topic: "t", partition: 0 }]);
-        const wait = (): void => void (native.named.includes("unassign") ? done() : setImmediate(wait));
+        const wait = (): void => {
+          if (native.named.includes("unassign")) done();
+          else setImmediate(wait);
+        };
         wait();
       };
       const error = await rejectionOf(consumer.close());

@@ -13,8 +13,8 @@ import type {
 export interface Consume {
   readonly count: number;
   readonly timeoutMs: number;
-  answer(messages: NativeMessage[]): void;
-  fail(error: NativeError): void;
+  readonly answer: (messages: NativeMessage[]) => void;
+  readonly fail: (error: NativeError) => void;
 }
 
 type Listener = (...values: unknown[]) => void;
