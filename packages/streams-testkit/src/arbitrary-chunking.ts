@@ -38,6 +38,8 @@ class Rechunked<A> implements Pull<A> {
     while (this.#held.length > 0 && this.#held.length < HELD_ELEMENTS && this.#random() < MERGES) {
       if (!this.#gather()) break;
     }
+    // Cancelled by a function upstream, from inside this pull: nobody looks at the answer.
+    if (this.#cancelled) return DONE;
     if (this.#held.length > 0) return this.#held.splice(0, 1 + Math.floor(this.#random() * this.#held.length));
     if (!this.#end) {
       this.#ask = { wake };
@@ -60,7 +62,7 @@ class Rechunked<A> implements Pull<A> {
 
   /** Whether a chunk was there. */
   #gather(): boolean {
-    if (this.#end || this.#upstreamWaits) return false;
+    if (this.#end || this.#upstreamWaits || this.#cancelled) return false;
     let pulled: Pulled<A>;
     try {
       pulled = this.#upstream.pull(this.#onUpstream);
