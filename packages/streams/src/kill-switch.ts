@@ -1,5 +1,5 @@
 import { hole, node } from "./blueprint/blueprint.js";
-import { DONE, NO_MORE_ELEMENTS, type Pull, type Wake } from "./engine/pull.js";
+import { DONE, NO_MORE_ELEMENTS, type Pull, type Pulled, WAIT, type Wake } from "./engine/pull.js";
 import type { MatStage } from "./engine/stage.js";
 import { Flow } from "./flow.js";
 import { Keep } from "./keep.js";
@@ -12,9 +12,13 @@ export interface KillSwitch {
   abort(error: unknown): void;
 }
 
+interface Thrown {
+  readonly failure?: { readonly error: unknown };
+}
+
 class SwitchPull<A> implements Pull<A>, KillSwitch {
   readonly #upstream: Pull<A>;
-  #thrown: { readonly failure?: { readonly error: unknown } } | undefined;
+  #thrown: Thrown | undefined;
   #wake: Wake | undefined;
   #ended = false;
 
@@ -30,21 +34,33 @@ class SwitchPull<A> implements Pull<A>, KillSwitch {
     wake?.();
   }
 
-  pull(wake: Wake): ReturnType<Pull<A>["pull"]> {
-    if (this.#thrown?.failure) throw this.#thrown.failure.error;
-    if (this.#thrown || this.#ended) return DONE;
-    this.#wake = wake;
-    const pulled = this.#upstream.pull(this.#onUpstream);
-    if (typeof pulled !== "symbol") this.#wake = undefined;
+  pull(wake: Wake): Pulled<A> {
+    if (this.#thrown) return this.#answer(this.#thrown);
+    if (this.#ended) return DONE;
+    let pulled: Pulled<A>;
+    try {
+      pulled = this.#upstream.pull(this.#onUpstream);
+    } catch (error) {
+      this.#ended = true;
+      throw error;
+    }
+    // Thrown by a function upstream, from inside this pull: what came of it has not passed the switch.
+    if (this.#thrown) return this.#answer(this.#thrown);
+    if (pulled === WAIT) this.#wake = wake;
     else if (pulled === DONE) this.#ended = true;
     return pulled;
+  }
+
+  #answer(thrown: Thrown): typeof DONE {
+    if (thrown.failure) throw thrown.failure.error;
+    return DONE;
   }
 
   cancel(cause: unknown): void {
     if (this.#ended) return;
     this.#ended = true;
     this.#wake = undefined;
-    this.#upstream.cancel(cause);
+    if (!this.#thrown) this.#upstream.cancel(cause);
   }
 
   shutdown(): void {
@@ -55,7 +71,7 @@ class SwitchPull<A> implements Pull<A>, KillSwitch {
     this.#kill({ failure: { error } }, error);
   }
 
-  #kill(thrown: { readonly failure?: { readonly error: unknown } }, cause: unknown): void {
+  #kill(thrown: Thrown, cause: unknown): void {
     if (this.#thrown || this.#ended) return;
     this.#thrown = thrown;
     this.#upstream.cancel(cause);
