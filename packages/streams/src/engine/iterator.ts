@@ -50,6 +50,7 @@ class OutletIterator<A> implements AsyncIterableIterator<A> {
     this.#next = 0;
     if (!this.#ended) {
       this.#ended = true;
+      this.#asking = false;
       this.#outlet.cancel(NO_MORE_ELEMENTS);
       this.#end();
     }
