@@ -31,17 +31,23 @@ export const drainSink = <A, Result>(
         end();
         reject(error);
       };
+      /** A stage whose `cancel` throws is broken; that must show, and must not leave the promise open as well. */
+      const leave = (cause: unknown, then: () => void): void => {
+        try {
+          upstream.cancel(cause);
+        } finally {
+          then();
+        }
+      };
       const loop = drainLoop(upstream, {
         onChunk(chunk) {
           try {
             if (logic.onChunk(chunk) !== DONE) return;
           } catch (error) {
-            upstream.cancel(error);
-            fail(error);
+            leave(error, () => fail(error));
             return DONE;
           }
-          upstream.cancel(NO_MORE_ELEMENTS);
-          settle();
+          leave(NO_MORE_ELEMENTS, settle);
           return DONE;
         },
         onComplete: settle,

@@ -49,7 +49,11 @@ const steps = <A>(elements: Iterable<A>, size: number): Pull<A> => {
     cancel() {
       if (ended) return;
       ended = true;
-      iterator?.return?.();
+      try {
+        iterator?.return?.();
+      } catch {
+        // The iterator's clean-up fails for itself: nobody downstream is left to hear of it.
+      }
     },
   };
 };
