@@ -362,9 +362,6 @@ describe("the node-rdkafka driver on librdkafka's mock cluster", function () {
         const properties = {
           "group.id": `share-${strategy}`,
           "partition.assignment.strategy": strategy,
-          // The mock cluster lets a second member wait for the session timeout less a second.
-          "session.timeout.ms": 2500,
-          "heartbeat.interval.ms": 200,
         };
         const subscription: Subscription = { kind: "topics", topics: ["group"] };
         let polls = 0;

@@ -37,7 +37,14 @@ export class Clients {
     timeouts: Partial<typeof CLIENT_TIMEOUTS> = {},
   ): Promise<RdkafkaConsumer> {
     const consumer = new RdkafkaConsumer(
-      { "bootstrap.servers": this.#brokers, "group.id": `group-${Math.random()}`, ...properties },
+      {
+        "bootstrap.servers": this.#brokers,
+        "group.id": `group-${Math.random()}`,
+        // The mock cluster holds every join but a group's first for the session timeout less a second.
+        "session.timeout.ms": 2500,
+        "heartbeat.interval.ms": 200,
+        ...properties,
+      },
       { onAssign: () => undefined, onRevoke: () => undefined, onError: () => undefined, ...listener },
       { ...CLIENT_TIMEOUTS, ...timeouts },
     );
