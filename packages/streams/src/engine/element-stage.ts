@@ -9,7 +9,7 @@ export interface Cursor {
   index: number;
 }
 
-/** A stage's own loop over one chunk, for the hottest operators. */
+/** A stage's own loop over one chunk. */
 export interface ChunkLogic<in In, in out Out> {
   /** Starts at `at.index`, appends to `out`; answers `DONE` to complete downstream and cancel upstream. */
   onChunk(input: Chunk<In>, out: Out[], at: Cursor): typeof DONE | void;
@@ -17,9 +17,22 @@ export interface ChunkLogic<in In, in out Out> {
   onComplete?(out: Out[]): void;
 }
 
+/** Where a stage is inside a chunk it changes in place. */
+export interface InPlaceCursor extends Cursor {
+  /** How many elements stand at the head of the chunk as output; never more than were read. */
+  written: number;
+}
+
+/** The cheapest loop, for operators with at most one output per input. */
+export interface InPlaceLogic<in out In, in out Out> {
+  /** Reads from `at.index` on, puts output at `at.written`; answers `DONE` to complete downstream and cancel upstream. */
+  onChunk(chunk: (In | Out)[], at: InPlaceCursor): typeof DONE | void;
+}
+
 /** Logic that sees one element at a time. */
 export interface ElementLogic<in In, in out Out> {
   onElement(element: In, out: Out[]): typeof DONE | void;
+  /** Upstream completed: the last chance to emit. */
   onComplete?(out: Out[]): void;
 }
 
@@ -27,20 +40,35 @@ export interface ElementLogic<in In, in out Out> {
  * Owns what every synchronous operator needs and none should repeat: prefix before failure (P5), supervision, skipping of
  * empty results with the yield budget (P9), and final answers (P3, P4).
  */
-class ChunkPull<In, Out> implements Pull<Out> {
+abstract class SyncPull<In, Out, Logic> implements Pull<Out> {
   readonly #upstream: Pull<In>;
   readonly #run: Run;
-  readonly #create: () => ChunkLogic<In, Out>;
-  readonly #at: Cursor = { index: 0 };
-  #logic: ChunkLogic<In, Out>;
+  readonly #create: () => Logic;
+  protected logic: Logic;
   #ended = false;
   #failure: { readonly error: unknown } | undefined;
 
-  constructor(upstream: Pull<In>, run: Run, create: () => ChunkLogic<In, Out>) {
+  constructor(upstream: Pull<In>, run: Run, create: () => Logic) {
     this.#upstream = upstream;
     this.#run = run;
     this.#create = create;
-    this.#logic = create();
+    this.logic = create();
+  }
+
+  protected abstract process(input: Chunk<In>): Out[];
+
+  protected onComplete(_out: Out[]): void {}
+
+  /** Tells whether to go on behind the element that failed. */
+  protected supervise(error: unknown): boolean {
+    const directive = this.#run.decide(error);
+    if (directive === "stop") {
+      this.#failure = { error };
+      this.cancel(error);
+      return false;
+    }
+    if (directive === "restart") this.logic = this.#create();
+    return true;
   }
 
   pull(wake: Wake): Pulled<Out> {
@@ -49,13 +77,13 @@ class ChunkPull<In, Out> implements Pull<Out> {
     for (;;) {
       const input = this.#upstream.pull(wake);
       if (input === WAIT) return WAIT;
-      const out: Out[] = [];
-      if (input === DONE) this.#complete(out);
-      else this.#process(input, out);
+      // In place, the output may be the input: its length counts as work before it shrinks.
+      const elements = input === DONE ? 0 : input.length;
+      const out = input === DONE ? this.#complete() : this.process(input);
       if (out.length > 0) return out;
       if (this.#failure) throw (this.#failure as { readonly error: unknown }).error;
       if (this.#ended) return DONE;
-      if (budgetSpent((input as Chunk<In>).length)) {
+      if (budgetSpent(elements)) {
         nextTurn(() => {
           if (!this.#ended) wake();
         });
@@ -70,40 +98,80 @@ class ChunkPull<In, Out> implements Pull<Out> {
     this.#upstream.cancel(cause);
   }
 
-  #complete(out: Out[]): void {
+  #complete(): Out[] {
     this.#ended = true;
+    const out: Out[] = [];
     try {
-      this.#logic.onComplete?.(out);
+      this.onComplete(out);
     } catch (error) {
       this.#failure = { error };
     }
+    return out;
   }
+}
 
-  #process(input: Chunk<In>, out: Out[]): void {
+class ChunkPull<In, Out> extends SyncPull<In, Out, ChunkLogic<In, Out>> {
+  readonly #at: Cursor = { index: 0 };
+
+  protected process(input: Chunk<In>): Out[] {
+    const out: Out[] = [];
     const at = this.#at;
     at.index = 0;
     for (;;) {
       try {
-        if (this.#logic.onChunk(input, out, at) === DONE) this.cancel(NO_MORE_ELEMENTS);
-        return;
+        if (this.logic.onChunk(input, out, at) === DONE) this.cancel(NO_MORE_ELEMENTS);
+        return out;
       } catch (error) {
-        const directive = this.#run.decide(error);
-        if (directive === "stop") {
-          this.#failure = { error };
-          this.cancel(error);
-          return;
-        }
-        if (directive === "restart") this.#logic = this.#create();
+        if (!this.supervise(error)) return out;
         at.index += 1;
       }
     }
   }
+
+  protected override onComplete(out: Out[]): void {
+    this.logic.onComplete?.(out);
+  }
 }
 
-/** A stage from a loop over chunks. */
+/** Changes its own copy of a chunk, or a chunk that another synchronous stage just made for it and for nobody else. */
+class InPlacePull<In, Out> extends SyncPull<In, Out, InPlaceLogic<In, Out>> {
+  readonly #owned: boolean;
+  readonly #at: InPlaceCursor = { index: 0, written: 0 };
+
+  constructor(upstream: Pull<In>, run: Run, create: () => InPlaceLogic<In, Out>) {
+    super(upstream, run, create);
+    this.#owned = upstream instanceof SyncPull;
+  }
+
+  protected process(input: Chunk<In>): Out[] {
+    const chunk = (this.#owned ? input : input.slice()) as (In | Out)[];
+    const at = this.#at;
+    at.index = 0;
+    at.written = 0;
+    for (;;) {
+      try {
+        if (this.logic.onChunk(chunk, at) === DONE) this.cancel(NO_MORE_ELEMENTS);
+        break;
+      } catch (error) {
+        if (!this.supervise(error)) break;
+        at.index += 1;
+      }
+    }
+    if (at.written < chunk.length) chunk.length = at.written;
+    return chunk as Out[];
+  }
+}
+
+/** A stage from a loop over chunks; adheres to supervision. */
 export const chunkStage = <In, Out>(name: string, create: () => ChunkLogic<In, Out>): Stage<In, Out> => ({
   name,
   create: (upstream, run) => new ChunkPull(upstream, run, create),
+});
+
+/** A stage from a loop that changes chunks in place; adheres to supervision. */
+export const inPlaceStage = <In, Out>(name: string, create: () => InPlaceLogic<In, Out>): Stage<In, Out> => ({
+  name,
+  create: (upstream, run) => new InPlacePull(upstream, run, create),
 });
 
 /** A stage from per-element logic; adheres to supervision. */
@@ -112,8 +180,13 @@ export const elementStage = <In, Out>(name: string, create: () => ElementLogic<I
     const logic = create();
     return {
       onChunk(input, out, at) {
-        for (; at.index < input.length; at.index++) {
-          if (logic.onElement(input[at.index] as In, out) === DONE) return DONE;
+        let index = at.index;
+        try {
+          for (; index < input.length; index++) {
+            if (logic.onElement(input[index] as In, out) === DONE) return DONE;
+          }
+        } finally {
+          at.index = index;
         }
       },
       onComplete: (out) => logic.onComplete?.(out),

@@ -1,12 +1,18 @@
-import { chunkStage } from "../../engine/element-stage.js";
+import { inPlaceStage } from "../../engine/element-stage.js";
 import type { Stage } from "../../engine/stage.js";
 
 export const collect = <A, B>(f: (element: A) => B): Stage<A, Exclude<B, undefined>> =>
-  chunkStage("collect", () => ({
-    onChunk(input, out, at) {
-      for (; at.index < input.length; at.index++) {
-        const mapped = f(input[at.index] as A);
-        if (mapped !== undefined) out.push(mapped as Exclude<B, undefined>);
+  inPlaceStage<A, Exclude<B, undefined>>("collect", () => ({
+    onChunk(chunk, at) {
+      let { index, written } = at;
+      try {
+        for (; index < chunk.length; index++) {
+          const mapped = f(chunk[index] as A);
+          if (mapped !== undefined) chunk[written++] = mapped as Exclude<B, undefined>;
+        }
+      } finally {
+        at.index = index;
+        at.written = written;
       }
     },
   }));

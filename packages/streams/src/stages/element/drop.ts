@@ -1,14 +1,15 @@
-import { chunkStage } from "../../engine/element-stage.js";
+import { inPlaceStage } from "../../engine/element-stage.js";
 import type { Stage } from "../../engine/stage.js";
 
 export const drop = <A>(count: number): Stage<A, A> =>
-  chunkStage("drop", () => {
+  inPlaceStage<A, A>("drop", () => {
     let left = count;
     return {
-      onChunk(input, out) {
-        const dropped = Math.min(left, input.length);
+      onChunk(chunk, at) {
+        const dropped = Math.min(left, chunk.length);
         left -= dropped;
-        for (let index = dropped; index < input.length; index++) out.push(input[index] as A);
+        chunk.copyWithin(0, dropped);
+        at.written = chunk.length - dropped;
       },
     };
   });

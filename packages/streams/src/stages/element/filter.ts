@@ -1,12 +1,18 @@
-import { chunkStage } from "../../engine/element-stage.js";
+import { inPlaceStage } from "../../engine/element-stage.js";
 import type { Stage } from "../../engine/stage.js";
 
 export const filter = <A>(name: string, holds: (element: A) => boolean, keep: boolean): Stage<A, A> =>
-  chunkStage(name, () => ({
-    onChunk(input, out, at) {
-      for (; at.index < input.length; at.index++) {
-        const element = input[at.index] as A;
-        if (holds(element) === keep) out.push(element);
+  inPlaceStage<A, A>(name, () => ({
+    onChunk(chunk, at) {
+      let { index, written } = at;
+      try {
+        for (; index < chunk.length; index++) {
+          const element = chunk[index] as A;
+          if (holds(element) === keep) chunk[written++] = element;
+        }
+      } finally {
+        at.index = index;
+        at.written = written;
       }
     },
   }));

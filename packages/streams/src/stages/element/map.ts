@@ -1,9 +1,18 @@
-import { chunkStage } from "../../engine/element-stage.js";
+import { inPlaceStage } from "../../engine/element-stage.js";
 import type { Stage } from "../../engine/stage.js";
 
 export const map = <A, B>(f: (element: A) => B): Stage<A, B> =>
-  chunkStage("map", () => ({
-    onChunk(input, out, at) {
-      for (; at.index < input.length; at.index++) out.push(f(input[at.index] as A));
+  inPlaceStage<A, B>("map", () => ({
+    onChunk(chunk, at) {
+      let { index, written } = at;
+      try {
+        for (; index < chunk.length; index++) {
+          const mapped = f(chunk[index] as A);
+          chunk[written++] = mapped;
+        }
+      } finally {
+        at.index = index;
+        at.written = written;
+      }
     },
   }));

@@ -1,4 +1,4 @@
-import { chunkStage } from "../../engine/element-stage.js";
+import { inPlaceStage } from "../../engine/element-stage.js";
 import { DONE, NO_MORE_ELEMENTS } from "../../engine/pull.js";
 import type { Stage } from "../../engine/stage.js";
 
@@ -23,13 +23,12 @@ const takeNone = <A>(): Stage<A, A> => ({
 });
 
 const takeSome = <A>(count: number): Stage<A, A> =>
-  chunkStage("take", () => {
+  inPlaceStage<A, A>("take", () => {
     let left = count;
     return {
-      onChunk(input, out) {
-        const taken = Math.min(left, input.length);
-        for (let index = 0; index < taken; index++) out.push(input[index] as A);
-        left -= taken;
+      onChunk(chunk, at) {
+        at.written = Math.min(left, chunk.length);
+        left -= at.written;
         if (left === 0) return DONE;
       },
     };

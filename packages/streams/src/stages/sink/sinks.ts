@@ -23,7 +23,9 @@ export const foldSink = <A, S>(zero: S, f: (state: S, element: A) => S): SinkSta
     let state = zero;
     return {
       onChunk(chunk) {
-        for (let index = 0; index < chunk.length; index++) state = f(state, chunk[index] as A);
+        let folded = state;
+        for (let index = 0; index < chunk.length; index++) folded = f(folded, chunk[index] as A);
+        state = folded;
       },
       result: () => state,
     };
