@@ -134,12 +134,15 @@ export const checked = (label = ""): Checks => {
   const violations: InvariantViolation[] = [];
   return {
     violations,
+    // A stage may answer its upstream as its outlet, which is checked already.
     wrap: (outlet, stage) =>
-      new CheckedPull(outlet, (rule) => {
-        const violation = new InvariantViolation(`${label}the outlet of ${stage} broke the pull protocol: ${rule}`);
-        violations.push(violation);
-        return violation;
-      }),
+      outlet instanceof CheckedPull
+        ? outlet
+        : new CheckedPull(outlet, (rule) => {
+            const violation = new InvariantViolation(`${label}the outlet of ${stage} broke the pull protocol: ${rule}`);
+            violations.push(violation);
+            return violation;
+          }),
     verify() {
       if (violations[0]) throw violations[0];
     },
