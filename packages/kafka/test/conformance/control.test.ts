@@ -1,0 +1,63 @@
+import { type Control, DrainingControl } from "@millrace/kafka";
+import { expect } from "chai";
+import { drainAndShutdown } from "../../src/control.js";
+import { Latch, rejectionOf } from "../support/until.js";
+
+/** A control that notes its calls, and whose shutdown may fail. */
+const fakeControl = (shutdownError?: Error): { readonly control: Control; readonly calls: string[] } => {
+  const calls: string[] = [];
+  const control: Control = {
+    stop: async () => void calls.push("stop"),
+    shutdown: async () => {
+      calls.push("shutdown");
+      if (shutdownError) throw shutdownError;
+    },
+    drainAndShutdown: (streamCompletion) => drainAndShutdown(control, streamCompletion),
+    isShutdown: Promise.resolve(),
+  };
+  return { control, calls };
+};
+
+describe("DrainingControl", () => {
+  const streamError = new Error("stream");
+  const shutdownError = new Error("shutdown");
+
+  it("S-21 drainAndShutdown() rejects with the stream's failure, after shutting down", async () => {
+    const { control, calls } = fakeControl();
+    const draining = DrainingControl.from(control, Promise.reject(streamError));
+    expect(await rejectionOf(draining.drainAndShutdown())).to.equal(streamError);
+    expect(calls).to.deep.equal(["stop", "shutdown"]);
+  });
+
+  it("S-22 the stream's failure wins over that of the shutdown", async () => {
+    const { control, calls } = fakeControl(shutdownError);
+    const draining = DrainingControl.from(control, Promise.reject(streamError));
+    expect(await rejectionOf(draining.drainAndShutdown())).to.equal(streamError);
+    expect(calls).to.deep.equal(["stop", "shutdown"]);
+  });
+
+  it("S-23 the shutdown's failure surfaces when the stream succeeded", async () => {
+    const { control } = fakeControl(shutdownError);
+    const draining = DrainingControl.from(control, Promise.resolve(1));
+    expect(await rejectionOf(draining.drainAndShutdown())).to.equal(shutdownError);
+  });
+
+  it("S-20 drainAndShutdown() resolves with the stream's result, and shuts down only then", async () => {
+    const { control, calls } = fakeControl();
+    const end = new Latch<number>();
+    const draining = DrainingControl.from(control, end.opened);
+    const drained = draining.drainAndShutdown();
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(calls).to.deep.equal(["stop"]);
+    end.open(42);
+    expect(await drained).to.equal(42);
+    expect(calls).to.deep.equal(["stop", "shutdown"]);
+  });
+
+  it("S-20 isShutdown resolves once the stream has ended and the client is closed", async () => {
+    const { control } = fakeControl();
+    await DrainingControl.from(control, Promise.resolve(1)).isShutdown;
+    const failed = DrainingControl.from(control, Promise.reject(streamError));
+    expect(await rejectionOf(failed.isShutdown)).to.equal(streamError);
+  });
+});

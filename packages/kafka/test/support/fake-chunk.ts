@@ -1,0 +1,82 @@
+import type { Headers, PartitionRun, RecordChunk } from "../../src/client/port.js";
+
+/** A record as a test writes it; text stands for its UTF-8 bytes. */
+export interface FakeRecord {
+  readonly topic: string;
+  readonly partition: number;
+  readonly offset: number;
+  readonly key?: string | null;
+  readonly value?: string | Buffer | null;
+  readonly headers?: Headers;
+  readonly timestamp?: number;
+}
+
+const bytesOf = (value: string | Buffer | null | undefined): Buffer | null =>
+  value === undefined || value === null ? null : Buffer.from(value);
+
+/** Records as a client hands them over; `released` tells whether a stage has let go of them. */
+export class FakeChunk implements RecordChunk {
+  readonly #records: readonly FakeRecord[];
+  released = false;
+
+  constructor(records: readonly FakeRecord[]) {
+    this.#records = records;
+  }
+
+  get length(): number {
+    return this.#records.length;
+  }
+
+  #at(index: number): FakeRecord {
+    const record = this.#records[index];
+    if (!record || this.released) throw new RangeError(`no record ${index}, or the chunk was released`);
+    return record;
+  }
+
+  topic(index: number): string {
+    return this.#at(index).topic;
+  }
+  partition(index: number): number {
+    return this.#at(index).partition;
+  }
+  offset(index: number): number {
+    return this.#at(index).offset;
+  }
+  timestamp(index: number): number {
+    return this.#at(index).timestamp ?? -1;
+  }
+  key(index: number): Buffer | null {
+    return bytesOf(this.#at(index).key);
+  }
+  value(index: number): Buffer | null {
+    return bytesOf(this.#at(index).value);
+  }
+  headers(index: number): Headers {
+    return this.#at(index).headers ?? [];
+  }
+
+  runs(): readonly PartitionRun[] {
+    const runs: PartitionRun[] = [];
+    this.#records.forEach(({ topic, partition, offset }, index) => {
+      const last = runs.at(-1);
+      const extends_ = last?.topic === topic && last.partition === partition;
+      if (extends_) runs.pop();
+      runs.push({ topic, partition, from: extends_ ? last.from : index, to: index + 1, lastOffset: offset });
+    });
+    return runs;
+  }
+
+  release(): void {
+    this.released = true;
+  }
+}
+
+/** `count` records of one partition from `from` on, their values `v<offset>`. */
+export const records = (topic: string, partition: number, from: number, count: number): FakeRecord[] =>
+  Array.from({ length: count }, (_, index) => ({
+    topic,
+    partition,
+    offset: from + index,
+    key: `k${from + index}`,
+    value: `v${from + index}`,
+  }));

@@ -1,0 +1,204 @@
+import type {
+  ClientProperties,
+  ConsumerClient,
+  ConsumerListener,
+  PollOptions,
+  RecordChunk,
+  Subscription,
+  TopicPartition,
+  TopicPartitionOffset,
+} from "../../src/client/port.js";
+import { FakeChunk, type FakeRecord } from "./fake-chunk.js";
+
+/** The longest an empty poll of the fake waits. */
+const EMPTY_POLL_MS = 5;
+
+const keyOf = ({ topic, partition }: TopicPartition): string => `${partition} ${topic}`;
+
+/** A commit the client was asked for; the test, or the fake's `onCommit`, answers it. */
+export interface FakeCommit {
+  readonly positions: readonly TopicPartitionOffset[];
+  acknowledge(): void;
+  fail(error: unknown): void;
+}
+
+/** What happened to the client, in order. */
+export type Call =
+  | { readonly call: "connect" | "poll" }
+  | { readonly call: "close"; readonly commitInFlight: boolean }
+  | { readonly call: "subscribe"; readonly subscription: Subscription }
+  | { readonly call: "pause" | "resume" | "assigned" | "revoked"; readonly partitions: readonly TopicPartition[] }
+  | { readonly call: "commit"; readonly positions: readonly TopicPartitionOffset[] };
+
+/** A consumer client at the hand of a test. It keeps the port's rules and notes where the connector breaks one. */
+export class FakeConsumer implements ConsumerClient {
+  readonly properties: ClientProperties;
+  readonly listener: ConsumerListener;
+  readonly calls: Call[] = [];
+  readonly commits: FakeCommit[] = [];
+  /** Rules of the port which the connector broke. */
+  readonly violations: string[] = [];
+  readonly paused: Set<string> = new Set();
+  connecting: Promise<void> = Promise.resolve();
+  /** Called for each commit by the next poll, as a client answers; default: acknowledge. Do nothing to answer later. */
+  onCommit: (commit: FakeCommit) => void = (commit) => commit.acknowledge();
+  /** Called when `pause` or `resume` is; may throw. */
+  onPause: () => void = () => undefined;
+  onClose: () => void = () => undefined;
+  closed = false;
+  #queue: (FakeRecord[] | { readonly error: unknown })[] = [];
+  #unserved: FakeCommit[] = [];
+  #commitInFlight = false;
+  #owned: TopicPartition[] = [];
+  #polling: Promise<unknown> | undefined;
+  #given: () => void = () => undefined;
+
+  constructor(properties: ClientProperties, listener: ConsumerListener) {
+    this.properties = properties;
+    this.listener = listener;
+  }
+
+  /** One poll will return these records, less what is paused or beyond its limit; none makes an empty poll. */
+  give(given: readonly FakeRecord[]): void {
+    this.#queue.push([...given]);
+    this.#given();
+  }
+
+  failPoll(error: unknown): void {
+    this.#queue.push({ error });
+    this.#given();
+  }
+
+  /** Records given and not fetched yet. */
+  get waiting(): number {
+    return this.#queue.reduce((sum, each) => sum + ("error" in each ? 0 : each.length), 0);
+  }
+
+  async assign(...partitions: readonly TopicPartition[]): Promise<void> {
+    await this.listener.onAssign(partitions);
+    this.#owned.push(...partitions);
+    this.calls.push({ call: "assigned", partitions });
+  }
+
+  /** Resolves when the connector has given the partitions up; what was given of them and not fetched goes as well. */
+  async revoke(...partitions: readonly TopicPartition[]): Promise<void> {
+    await this.listener.onRevoke(partitions);
+    const gone = new Set(partitions.map(keyOf));
+    this.#owned = this.#owned.filter((each) => !gone.has(keyOf(each)));
+    for (const key of gone) this.paused.delete(key);
+    this.#queue = this.#queue.map((each) => ("error" in each ? each : each.filter((one) => !gone.has(keyOf(one)))));
+    this.calls.push({ call: "revoked", partitions });
+  }
+
+  async connect(): Promise<void> {
+    this.calls.push({ call: "connect" });
+    await this.connecting;
+  }
+
+  subscribe(subscription: Subscription): void {
+    this.calls.push({ call: "subscribe", subscription });
+  }
+
+  async poll(options: PollOptions): Promise<RecordChunk | undefined> {
+    if (this.#polling) this.violations.push("two polls at a time");
+    if (this.closed) this.violations.push("poll after close");
+    const polling = this.#poll(options);
+    this.#polling = polling.catch(() => undefined);
+    try {
+      return await polling;
+    } finally {
+      this.#polling = undefined;
+    }
+  }
+
+  async #poll({ maxRecords, waitMs }: PollOptions): Promise<RecordChunk | undefined> {
+    this.calls.push({ call: "poll" });
+    for (const commit of this.#unserved.splice(0)) this.onCommit(commit);
+    if (!this.#ready()) await this.#wait(Math.min(waitMs, EMPTY_POLL_MS));
+    const next = this.#queue[0];
+    if (next && "error" in next) {
+      this.#queue.shift();
+      throw next.error;
+    }
+    return next && this.#fetch(next, maxRecords);
+  }
+
+  #fetch(queued: FakeRecord[], maxRecords: number): RecordChunk | undefined {
+    const fetched = queued.filter((one) => !this.paused.has(keyOf(one))).slice(0, maxRecords);
+    const left = queued.filter((one) => !fetched.includes(one));
+    if (left.length > 0) this.#queue[0] = left;
+    else this.#queue.shift();
+    return fetched.length > 0 ? new FakeChunk(fetched) : undefined;
+  }
+
+  #ready(): boolean {
+    const next = this.#queue[0];
+    return next !== undefined && ("error" in next || next.some((one) => !this.paused.has(keyOf(one))));
+  }
+
+  #wait(ms: number): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, ms);
+      this.#given = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
+  }
+
+  pause(partitions: readonly TopicPartition[]): void {
+    this.calls.push({ call: "pause", partitions });
+    this.onPause();
+    for (const each of partitions) this.paused.add(keyOf(each));
+  }
+
+  resume(partitions: readonly TopicPartition[]): void {
+    this.calls.push({ call: "resume", partitions });
+    this.onPause();
+    for (const each of partitions) this.paused.delete(keyOf(each));
+    this.#given();
+  }
+
+  commit(positions: readonly TopicPartitionOffset[]): Promise<void> {
+    if (this.closed) this.violations.push("commit after close");
+    if (this.#commitInFlight) this.violations.push("two commits at a time");
+    this.#commitInFlight = true;
+    this.calls.push({ call: "commit", positions });
+    return new Promise((resolve, reject) => {
+      const answer = (f: () => void) => (): void => {
+        this.#commitInFlight = false;
+        f();
+      };
+      const commit: FakeCommit = {
+        positions,
+        acknowledge: answer(resolve),
+        fail: (error) => answer(() => reject(error))(),
+      };
+      this.commits.push(commit);
+      this.#unserved.push(commit);
+    });
+  }
+
+  async committed(): Promise<readonly TopicPartitionOffset[]> {
+    return [];
+  }
+
+  async watermarks(): Promise<{ readonly low: number; readonly high: number }> {
+    return { low: 0, high: 0 };
+  }
+
+  /** As a client does, it ends the running poll and has the partitions revoked. */
+  async close(): Promise<void> {
+    if (this.calls.some(({ call }) => call === "close")) return;
+    this.calls.push({ call: "close", commitInFlight: this.#commitInFlight });
+    this.closed = true;
+    await this.#polling;
+    if (this.#owned.length > 0) await this.listener.onRevoke(this.#owned);
+    this.onClose();
+  }
+
+  /** Arguments of the calls of one kind, in order. */
+  of<C extends Call["call"]>(call: C): Extract<Call, { readonly call: C }>[] {
+    return this.calls.filter((each): each is Extract<Call, { readonly call: C }> => each.call === call);
+  }
+}

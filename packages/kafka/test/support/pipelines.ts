@@ -1,0 +1,49 @@
+import { Keep, type RunOptions, Sink } from "@millrace/streams";
+import {
+  type CommittableMessage,
+  type CommittableSettings,
+  type CommitterSettings,
+  committableSource,
+  committerSink,
+  type Control,
+  DrainingControl,
+} from "@millrace/kafka";
+import type { FakeKafka } from "./fake-kafka.js";
+
+export type Message = CommittableMessage<string, Buffer | null>;
+
+/** A committable source of topic `t`, before it is run. */
+export const source = (kafka: FakeKafka, settings: Partial<CommittableSettings<string, Buffer | null>> = {}) =>
+  committableSource({ kafka: kafka.settings, topics: ["t"], ...settings });
+
+/** Runs source → committer; commits as soon as an offset comes. */
+export const commitEach = (
+  kafka: FakeKafka,
+  settings: CommitterSettings = { maxBatch: 1 },
+  options?: RunOptions,
+): DrainingControl<void> =>
+  source(kafka)
+    .map((message) => message.offset)
+    .toMat(committerSink(settings), DrainingControl.from)
+    .run(options);
+
+/** Runs a source into an array that the test looks into. */
+export const gather = (
+  kafka: FakeKafka,
+  settings: Partial<CommittableSettings<string, Buffer | null>> = {},
+): { readonly messages: Message[]; readonly control: Control; readonly done: Promise<void> } => {
+  const messages: Message[] = [];
+  const [control, done] = source(kafka, settings)
+    .toMat(
+      Sink.forEach<Message>((message) => {
+        messages.push(message);
+      }),
+      Keep.both,
+    )
+    .run();
+  done.catch(() => undefined);
+  return { messages, control, done };
+};
+
+export const p0 = { topic: "t", partition: 0 } as const;
+export const p1 = { topic: "t", partition: 1 } as const;

@@ -1,0 +1,38 @@
+/** Waits until `holds`, or fails with `what` was awaited. */
+export const until = async (holds: () => boolean, what: string, withinMs = 3000): Promise<void> => {
+  const deadline = performance.now() + withinMs;
+  while (!holds()) {
+    if (performance.now() > deadline) throw new Error(`expected ${what} within ${withinMs} ms`);
+    await new Promise((resolve) => setTimeout(resolve, 1));
+  }
+};
+
+/** The error a promise rejects with. */
+export const rejectionOf = async (promise: Promise<unknown>): Promise<unknown> => {
+  try {
+    await promise;
+  } catch (error) {
+    return error;
+  }
+  throw new Error("expected a rejection, but the promise resolved");
+};
+
+/** The error `f` throws. */
+export const errorOf = (f: () => unknown): unknown => {
+  try {
+    f();
+  } catch (error) {
+    return error;
+  }
+  throw new Error("expected a throw");
+};
+
+/** A promise settled from outside. */
+export class Latch<A = void> {
+  open: (value: A) => void = () => undefined;
+  fail: (error: unknown) => void = () => undefined;
+  readonly opened: Promise<A> = new Promise<A>((resolve, reject) => {
+    this.open = resolve;
+    this.fail = reject;
+  });
+}
