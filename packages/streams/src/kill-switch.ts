@@ -1,4 +1,5 @@
 import { hole, node } from "./blueprint/blueprint.js";
+import { soon } from "./engine/host.js";
 import { DONE, NO_MORE_ELEMENTS, type Pull, type Pulled, WAIT, type Wake } from "./engine/pull.js";
 import type { MatStage } from "./engine/stage.js";
 import { Flow } from "./flow.js";
@@ -26,20 +27,18 @@ class SwitchPull<A> implements Pull<A>, KillSwitch {
     this.#upstream = upstream;
   }
 
-  readonly #onUpstream = (): void => this.#notify();
-
-  #notify(): void {
+  readonly #notify = (): void => {
     const wake = this.#wake;
     this.#wake = undefined;
     wake?.();
-  }
+  };
 
   pull(wake: Wake): Pulled<A> {
     if (this.#thrown) return this.#answer(this.#thrown);
     if (this.#ended) return DONE;
     let pulled: Pulled<A>;
     try {
-      pulled = this.#upstream.pull(this.#onUpstream);
+      pulled = this.#upstream.pull(this.#notify);
     } catch (error) {
       this.#ended = true;
       throw error;
@@ -75,7 +74,8 @@ class SwitchPull<A> implements Pull<A>, KillSwitch {
     if (this.#thrown || this.#ended) return;
     this.#thrown = thrown;
     this.#upstream.cancel(cause);
-    this.#notify();
+    // Later, because a user function may throw the switch from inside a pull of the very stages that wait here.
+    soon(this.#notify);
   }
 }
 

@@ -2,7 +2,7 @@ import type { Attributes } from "./attributes.js";
 import { type Blueprint, hole, node } from "./blueprint/blueprint.js";
 import type { Junction, MatStage, Stage } from "./engine/stage.js";
 import { requireArgument, requirePositive } from "./errors.js";
-import { Keep } from "./keep.js";
+import { Keep, keepLeftOfBranch } from "./keep.js";
 import { consoleLogger } from "./logger.js";
 import type { FlowShape, SinkShape, SourceShape } from "./shapes.js";
 import { batch, conflate } from "./stages/async/batch.js";
@@ -310,7 +310,7 @@ export abstract class Operators<K extends Kind, out Out, out Mat> {
    * Backpressures when either does. Cancels when either cancels; a failure of `sink` fails the stream.
    */
   alsoTo(sink: SinkShape<Out, unknown>): Apply<K, Out, Mat> {
-    return this.alsoToMat(sink, Keep.left);
+    return this.alsoToMat(sink, keepLeftOfBranch);
   }
 
   /** `alsoTo` that combines the materialised values. */

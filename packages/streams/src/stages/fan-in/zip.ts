@@ -23,15 +23,15 @@ class Zip<A> implements Pull<readonly A[]> {
 
   pull(wake: Wake): Pulled<readonly A[]> {
     if (this.#done) return DONE;
-    for (const side of this.#sides) this.#refill(side);
-    const rows = Math.min(...this.#sides.map((side) => side.chunk.length - side.next));
-    if (rows === 0) {
-      if (this.#sides.some((side) => side.inlet.done && side.next === side.chunk.length)) {
+    for (const side of this.#sides) {
+      this.#refill(side);
+      if (side.inlet.done && side.next === side.chunk.length) {
         this.cancel(NO_MORE_ELEMENTS);
         return DONE;
       }
-      return this.#waker.wait(wake);
     }
+    const rows = Math.min(...this.#sides.map((side) => side.chunk.length - side.next));
+    if (rows === 0) return this.#waker.wait(wake);
     return Array.from({ length: rows }, () => this.#sides.map((side) => side.chunk[side.next++] as A));
   }
 

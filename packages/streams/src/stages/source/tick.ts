@@ -1,4 +1,5 @@
 import type { Cancellable } from "../../engine/clock.js";
+import { soon } from "../../engine/host.js";
 import { DONE, type Pull, type Wake, WAIT } from "../../engine/pull.js";
 import type { Run } from "../../engine/run.js";
 import type { SourceStage } from "../../engine/stage.js";
@@ -9,7 +10,7 @@ export interface TickOptions {
 }
 
 /** A tick that finds no demand is dropped. */
-class Tick<A> implements Pull<A>, Cancellable {
+class Tick<A> implements Pull<A> {
   readonly #run: Run;
   readonly #intervalMs: number;
   readonly #element: A;
@@ -32,11 +33,11 @@ class Tick<A> implements Pull<A>, Cancellable {
     this.#notify();
   };
 
-  #notify(): void {
+  readonly #notify = (): void => {
     const wake = this.#wake;
     this.#wake = undefined;
     wake?.();
-  }
+  };
 
   pull(wake: Wake): ReturnType<Pull<A>["pull"]> {
     if (this.#ended) return DONE;
@@ -48,13 +49,20 @@ class Tick<A> implements Pull<A>, Cancellable {
     return WAIT;
   }
 
-  /** From downstream, or by the materialised handle: then downstream completes. */
-  cancel(cause?: unknown): void {
-    if (this.#ended) return;
+  cancel(): void {
+    this.#wake = undefined;
+    this.#end();
+  }
+
+  /** By the materialised handle: downstream completes. Later, because a user function of this very stream may call it. */
+  complete(): void {
+    this.#end();
+    soon(this.#notify);
+  }
+
+  #end(): void {
     this.#ended = true;
     this.#timer.cancel();
-    if (cause === undefined) this.#notify();
-    this.#wake = undefined;
   }
 }
 
@@ -63,6 +71,6 @@ export const tick = <A>(options: TickOptions, element: A): SourceStage<A, Cancel
   create(run) {
     const outlet = new Tick(run, options, element);
     run.onEnd(() => outlet.cancel());
-    return { outlet, mat: { cancel: () => outlet.cancel() } };
+    return { outlet, mat: { cancel: () => outlet.complete() } };
   },
 });

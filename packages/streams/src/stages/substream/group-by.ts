@@ -18,17 +18,25 @@ export interface GroupByOptions<in A> {
 interface Group<A, B> {
   readonly channel: Channel<A>;
   readonly outlet: Inlet<B>;
+  /** Elements in `channel`. */
+  waiting: number;
 }
 
 /** Elements that may wait in front of busy groups before upstream is left alone: a blocked group blocks all at this point. */
 const WAITING_ELEMENTS = 1024;
+
+/** Elements gathered from the groups before they are left alone: bounds what a group without end may give at a time. */
+const READY_ELEMENTS = 1024;
 
 /** Splits by key into one flow per group and merges what the groups emit. */
 class GroupBy<A, B> extends AsyncPull<A, B> {
   readonly #run: Run;
   readonly #options: GroupByOptions<A>;
   readonly #groups = new Map<unknown, Group<A, B>>();
-  #open: Group<A, B>[] = [];
+  readonly #open = new Set<Group<A, B>>();
+  /** Groups that may have something to give: those that woke us, and new ones. */
+  readonly #awake = new Set<Group<A, B>>();
+  #waiting = 0;
   #completed = false;
 
   constructor(upstream: Pull<A>, run: Run, options: GroupByOptions<A>) {
@@ -40,7 +48,7 @@ class GroupBy<A, B> extends AsyncPull<A, B> {
   protected advance(): void {
     while (!this.stopped) {
       this.#gather();
-      if (this.ready.length > 0 || this.#waiting() >= WAITING_ELEMENTS) return;
+      if (this.ready.length > 0 || this.#waiting >= WAITING_ELEMENTS) return;
       const chunk = this.take();
       if (!chunk) break;
       this.#route(chunk);
@@ -51,33 +59,28 @@ class GroupBy<A, B> extends AsyncPull<A, B> {
     this.#gather();
   }
 
-  /** One round over the groups: each gives what it has. */
+  /** Takes a chunk of every awake group in turn, until none has any or enough is ready. */
   #gather(): void {
-    let ended = false;
-    for (const group of this.#open) {
-      try {
-        for (let chunk = group.outlet.take(); chunk; chunk = group.outlet.take()) {
-          for (const element of chunk) this.ready.push(element);
+    while (this.#awake.size > 0 && this.ready.length < READY_ELEMENTS) {
+      for (const group of this.#awake) {
+        let chunk: Chunk<B> | undefined;
+        try {
+          chunk = group.outlet.take();
+        } catch (error) {
+          this.fail(error);
+          return;
         }
-      } catch (error) {
-        this.fail(error);
-        return;
+        if (chunk) for (const element of chunk) this.ready.push(element);
+        else this.#awake.delete(group);
+        if (group.outlet.done) this.#open.delete(group);
       }
-      ended ||= group.outlet.done;
     }
-    if (ended) this.#open = this.#open.filter((group) => !group.outlet.done);
-  }
-
-  #waiting(): number {
-    let elements = 0;
-    for (const group of this.#open) elements += group.channel.size;
-    return elements;
   }
 
   #route(chunk: Chunk<A>): void {
     for (const element of chunk) {
       try {
-        this.#group(this.#options.key(element)).channel.offer(element);
+        this.#offer(this.#group(this.#options.key(element)), element);
       } catch (error) {
         if (error instanceof StreamError || this.#run.decide(error) === "stop") {
           this.#gather();
@@ -86,6 +89,21 @@ class GroupBy<A, B> extends AsyncPull<A, B> {
         }
       }
     }
+  }
+
+  #offer(group: Group<A, B>, element: A): void {
+    if (group.channel.closed) return;
+    group.waiting += 1;
+    this.#waiting += 1;
+    group.channel.offer(element);
+  }
+
+  /** A group has taken, or dropped, what waited in front of it, maybe without giving anything. */
+  #taken(group: Group<A, B>): void {
+    const wasFull = this.#waiting >= WAITING_ELEMENTS;
+    this.#waiting -= group.waiting;
+    group.waiting = 0;
+    if (wasFull) this.pokeSoon();
   }
 
   #group(key: unknown): Group<A, B> {
@@ -97,21 +115,27 @@ class GroupBy<A, B> extends AsyncPull<A, B> {
         `groupBy: a key beyond the ${this.#options.maxSubstreams} allowed was seen; raise maxSubstreams or use a coarser key`,
       );
     }
-    const channel = new Channel<A>();
+    const channel = new Channel<A>({ onTaken: () => this.#taken(group), onCancel: () => this.#taken(group) });
     const flow = materializeFlow<A, B>(this.#options.flow, channel, this.#run);
-    const group = { channel, outlet: new Inlet(flow, () => this.pokeSoon()) };
+    const outlet = new Inlet(flow, () => {
+      this.#awake.add(group);
+      this.pokeSoon();
+    });
+    const group: Group<A, B> = { channel, outlet, waiting: 0 };
     this.#groups.set(key, group);
-    this.#open.push(group);
+    this.#open.add(group);
+    this.#awake.add(group);
     return group;
   }
 
   protected drained(): boolean {
-    return this.#completed && this.#open.length === 0;
+    return this.#completed && this.#open.size === 0;
   }
 
   protected override onClose(cause: unknown): void {
     for (const group of this.#open) group.outlet.cancel(cause);
-    this.#open = [];
+    this.#open.clear();
+    this.#awake.clear();
   }
 }
 
