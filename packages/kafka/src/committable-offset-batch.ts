@@ -69,7 +69,7 @@ export class CommittableOffsetBatch {
   }
 
   /** A batch of one, as the seed of `.batch(max, CommittableOffsetBatch.of, (batch, offset) => batch.updated(offset))`. */
-  static of(committable: Committable): CommittableOffsetBatch {
+  static of(this: void, committable: Committable): CommittableOffsetBatch {
     return CommittableOffsetBatch.empty.updated(committable);
   }
 

@@ -41,7 +41,7 @@ export class DrainingControl<T> {
     streamCompletion.catch(() => undefined);
   }
 
-  static from<T>(control: Control, streamCompletion: Promise<T>): DrainingControl<T> {
+  static from<T>(this: void, control: Control, streamCompletion: Promise<T>): DrainingControl<T> {
     return new DrainingControl(control, streamCompletion);
   }
 
@@ -58,8 +58,14 @@ export class DrainingControl<T> {
     return this.#control.drainAndShutdown(this.streamCompletion);
   }
 
-  /** Resolves once the stream has ended and the client is closed; rejects with the failure of either. */
+  /** Settles once the stream has ended and the client is closed; rejects with the stream's failure, or that of closing. */
   get isShutdown(): Promise<void> {
-    return Promise.all([this.streamCompletion, this.#control.isShutdown]).then(() => undefined);
+    return this.#end();
+  }
+
+  async #end(): Promise<void> {
+    const [, closed] = await Promise.allSettled([this.streamCompletion, this.#control.isShutdown]);
+    await this.streamCompletion;
+    if (closed.status === "rejected") throw closed.reason;
   }
 }
