@@ -28,7 +28,8 @@ class CommitCollector extends AsyncPull<Committable, CommittableOffsetBatch> {
 
   protected advance(): void {
     this.#collect();
-    while (!this.stopped && this.#commits.length < this.#settings.parallelism) {
+    // Batches that downstream has not taken count as well, or a slow one would let them pile up.
+    while (!this.stopped && this.#commits.length + this.ready.length < this.#settings.parallelism) {
       if (this.#next === this.#input.length) {
         const chunk = this.take();
         if (!chunk) break;

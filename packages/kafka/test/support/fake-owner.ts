@@ -1,0 +1,35 @@
+import { CommittableOffset, type OffsetOwner, type PositionToCommit } from "@millrace/kafka";
+import { Latch } from "./until.js";
+
+interface OwnerCommit {
+  readonly positions: readonly PositionToCommit[];
+  readonly answer: Latch;
+}
+
+/** A consumer as a committer sees it: it takes commits and answers them as the test says. */
+export class FakeOwner implements OffsetOwner {
+  readonly groupId: string;
+  readonly commits: OwnerCommit[] = [];
+  /** Default: acknowledge at once. */
+  onCommit: (answer: Latch) => void = (answer) => answer.open();
+
+  constructor(groupId = "g") {
+    this.groupId = groupId;
+  }
+
+  commit(positions: readonly PositionToCommit[]): Promise<void> {
+    const answer = new Latch();
+    this.commits.push({ positions, answer });
+    this.onCommit(answer);
+    return answer.opened;
+  }
+
+  offset(offset: number, partition = 0, topic = "t", epoch = 1, metadata?: string): CommittableOffset {
+    return new CommittableOffset(this, topic, partition, offset, epoch, metadata);
+  }
+
+  /** The positions of each commit, in order. */
+  get positions(): (readonly number[])[] {
+    return this.commits.map(({ positions }) => positions.map(({ position }) => position));
+  }
+}
