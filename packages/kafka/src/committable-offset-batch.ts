@@ -36,7 +36,7 @@ class Fold {
 
   add(owner: OffsetOwner, position: PositionToCommit): void {
     let own = this.positions.get(owner);
-    if (!own) this.positions.set(owner, (own = new Map()));
+    if (!own) this.positions.set(owner, (own = new Map<string, PositionToCommit>()));
     const key = `${position.partition} ${position.topic}`;
     const known = own.get(key);
     own.set(key, known ? later(known, position) : position);

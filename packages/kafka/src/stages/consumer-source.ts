@@ -18,7 +18,7 @@ import type { ParsedConsumer } from "../settings.js";
 /** Makes elements of fetched records. */
 export interface RecordReader<out A> {
   /** The element of record `index`, of a partition owned under `epoch`. A throw is supervised. */
-  read(run: BufferedRun, index: number, epoch: number, session: ConsumerSession): A;
+  readonly read: (run: BufferedRun, index: number, epoch: number, session: ConsumerSession) => A;
   /** Elements refer to the fetched bytes, so that a chunk cannot be released. */
   readonly keepsBytes: boolean;
 }
