@@ -19,7 +19,11 @@ interface SourceKind extends Kind {
   readonly Type: Source<this["Out"], this["Mat"]>;
 }
 
-const isAsyncIterable = (value: object): value is AsyncIterable<never> => Symbol.asyncIterator in value;
+const isIterable = <A>(value: unknown): value is Iterable<A> =>
+  typeof (value as Partial<Iterable<A>> | undefined | null)?.[Symbol.iterator] === "function";
+
+const isAsyncIterable = <A>(value: unknown): value is AsyncIterable<A> =>
+  typeof (value as Partial<AsyncIterable<A>> | undefined | null)?.[Symbol.asyncIterator] === "function";
 
 /** The beginning of a stream, with one open outlet; a value that does nothing until it is run. */
 export class Source<out Out, out Mat = void> extends Operators<SourceKind, Out, Mat> implements SourceShape<Out, Mat> {
@@ -41,11 +45,9 @@ export class Source<out Out, out Mat = void> extends Operators<SourceKind, Out, 
    * Emits when downstream asks. Cancelling closes the iterator.
    */
   static from<A>(elements: Iterable<A> | AsyncIterable<A>): Source<A> {
-    if (typeof elements !== "string" && (typeof elements !== "object" || (elements as object | null) === null)) {
-      throw new StreamError("NOT_A_SOURCE", `Source.from takes an iterable or async iterable, got ${typeof elements}`);
-    }
-    if (typeof elements === "object" && isAsyncIterable(elements)) return Source.fromStage(asyncIterable<A>(elements));
-    return Source.fromStage(iterable(elements as Iterable<A>));
+    if (isAsyncIterable<A>(elements)) return Source.fromStage(asyncIterable(elements));
+    if (isIterable<A>(elements)) return Source.fromStage(iterable(elements));
+    throw new StreamError("NOT_A_SOURCE", `Source.from takes an iterable or async iterable, got ${typeof elements}`);
   }
 
   /** One element. */

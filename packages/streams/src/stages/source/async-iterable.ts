@@ -56,8 +56,15 @@ class AsyncIterablePull<A> implements Pull<A> {
     this.#ended = true;
     this.#wake = undefined;
     this.#answer = READY;
-    // The iterator's clean-up fails for itself: nobody downstream is left to hear of it.
-    this.#iterator?.return?.().then(undefined, () => undefined);
+    void this.#close();
+  }
+
+  async #close(): Promise<void> {
+    try {
+      await this.#iterator?.return?.();
+    } catch {
+      // The iterator's clean-up fails for itself: nobody downstream is left to hear of it.
+    }
   }
 }
 

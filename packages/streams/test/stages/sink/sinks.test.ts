@@ -1,0 +1,219 @@
+import { Keep, type RunOptions, Sink, Source, StreamError, Supervision } from "@millrace/streams";
+import { NO_MORE_ELEMENTS } from "@millrace/streams/stage";
+import { settle, sourceProbe } from "@millrace/streams-testkit";
+import { expect } from "chai";
+import { eachSeed } from "../../support/runs.js";
+
+const boom = new Error("boom");
+
+const sinks: readonly { readonly name: string; readonly sink: () => Sink<number, Promise<unknown>> }[] = [
+  { name: "ignore", sink: () => Sink.ignore },
+  { name: "forEach", sink: () => Sink.forEach(() => undefined) },
+  { name: "fold", sink: () => Sink.fold(0, (sum: number, n: number) => sum + n) },
+  { name: "toArray", sink: () => Sink.toArray<number>() },
+  { name: "head", sink: () => Sink.head<number>() },
+  { name: "last", sink: () => Sink.last<number>() },
+];
+
+const reason = (promise: Promise<unknown>): Promise<unknown> =>
+  promise.then(
+    () => "resolved",
+    (error: unknown) => error,
+  );
+
+const throwing: typeof sinks = [
+  {
+    name: "forEach",
+    sink: () =>
+      Sink.forEach((n) => {
+        if (n === 2) throw boom;
+      }),
+  },
+  {
+    name: "fold",
+    sink: () =>
+      Sink.fold(0, (sum: number, n: number) => {
+        if (n === 2) throw boom;
+        return sum + n;
+      }),
+  },
+];
+
+describe("every sink", () => {
+  for (const { name, sink } of sinks) {
+    it(
+      `rejects with upstream's failure, unchanged: ${name}`,
+      eachSeed(async (options) => {
+        const [source, result] = sourceProbe<number>().toMat(sink(), Keep.both).run(options);
+        await source.expectPull();
+        source.fail(boom);
+        expect(await reason(result)).to.equal(boom);
+        expect(source.cancellations).to.deep.equal([]);
+      }),
+    );
+
+    it(
+      `asks for elements by itself: ${name}`,
+      eachSeed(async (options) => {
+        const [source, result] = sourceProbe<number>().toMat(sink(), Keep.both).run(options);
+        await source.expectPull();
+        source.send(1);
+        source.complete();
+        await result;
+      }),
+    );
+
+    it(`begins afresh in every run: ${name}`, async () => {
+      const graph = Source.from([1, 2, 3]).toMat(sink(), Keep.right);
+      expect(await graph.run()).to.deep.equal(await graph.run());
+    });
+
+    it(`lets timers have their turn: ${name}`, async () => {
+      let ticks = 0;
+      const timer = setInterval(() => ticks++, 1);
+      await Source.unfold(0, (n) => [n + 1, n])
+        .takeWhile(() => ticks < 2)
+        .runWith(sink());
+      clearInterval(timer);
+      expect(ticks).to.be.at.least(name === "head" ? 0 : 2);
+    });
+  }
+
+  for (const { name, sink } of throwing) {
+    it(
+      `rejects with what its function throws and cancels upstream with it: ${name}`,
+      eachSeed(async (options) => {
+        const [source, result] = sourceProbe<number>()
+          .toMat(sink().withAttributes({ supervision: Supervision.resumingDecider }), Keep.both)
+          .run(options);
+        source.send(1, 2, 3);
+        expect(await reason(result)).to.equal(boom);
+        expect(source.cancellations).to.deep.equal([boom]);
+      }),
+    );
+  }
+});
+
+const answer = <B>(elements: readonly number[], sink: Sink<number, Promise<B>>, options: RunOptions): Promise<B> =>
+  Source.from(elements).runWith(sink, options);
+
+describe("Sink.ignore", () => {
+  it(
+    "resolves with nothing once upstream has completed",
+    eachSeed(async (options) => {
+      const [source, end] = sourceProbe<number>().toMat(Sink.ignore, Keep.both).run(options);
+      let ended = false;
+      void end.then(() => {
+        ended = true;
+      });
+      source.send(1, 2);
+      await settle();
+      expect(ended).to.equal(false);
+      source.complete();
+      expect(await end).to.equal(undefined);
+    }),
+  );
+});
+
+describe("Sink.forEach", () => {
+  it(
+    "calls its function for every element, in order, and stops at a throw",
+    eachSeed(async (options) => {
+      const seen: number[] = [];
+      await answer(
+        [1, 2, 3],
+        Sink.forEach((n) => void seen.push(n)),
+        options,
+      );
+      expect(seen).to.deep.equal([1, 2, 3]);
+      const stopped = Sink.forEach((n: number) => {
+        seen.push(n * 10);
+        if (n === 2) throw boom;
+      });
+      expect(await reason(answer([1, 2, 3], stopped, options))).to.equal(boom);
+      expect(seen).to.deep.equal([1, 2, 3, 10, 20]);
+    }),
+  );
+});
+
+describe("Sink.fold", () => {
+  it(
+    "resolves with the last state, and with zero for no element",
+    eachSeed(async (options) => {
+      const text = Sink.fold("", (all: string, n: number) => `${all}${n}`);
+      expect(await answer([1, 2, 3], text, options)).to.equal("123");
+      expect(await answer([], text, options)).to.equal("");
+    }),
+  );
+});
+
+describe("Sink.toArray", () => {
+  it(
+    "resolves with every element in order, in an array of its own for each run",
+    eachSeed(async (options) => {
+      const graph = Source.from([1, undefined, 3]).toMat(Sink.toArray<number | undefined>(), Keep.right);
+      const first = await graph.run(options);
+      expect(first).to.deep.equal([1, undefined, 3]);
+      first.push(4);
+      expect(await graph.run(options)).to.deep.equal([1, undefined, 3]);
+      expect(await answer([], Sink.toArray(), options)).to.deep.equal([]);
+    }),
+  );
+});
+
+for (const name of ["head", "last"] as const) {
+  describe(`Sink.${name}`, () => {
+    it(
+      "rejects with EMPTY_STREAM when there is no element",
+      eachSeed(async (options) => {
+        const error = await reason(answer([], Sink[name](), options));
+        expect(error).to.be.instanceOf(StreamError).with.property("code", "EMPTY_STREAM");
+      }),
+    );
+
+    it(
+      "takes undefined for an element",
+      eachSeed(async (options) => {
+        expect(await Source.single(undefined).runWith(Sink[name](), options)).to.equal(undefined);
+      }),
+    );
+  });
+}
+
+describe("Sink.head", () => {
+  it(
+    "resolves with the first element and cancels upstream",
+    eachSeed(async (options) => {
+      const [source, first] = sourceProbe<number>().toMat(Sink.head<number>(), Keep.both).run(options);
+      source.send(1, 2);
+      expect(await first).to.equal(1);
+      expect(source.cancellations).to.deep.equal([NO_MORE_ELEMENTS]);
+    }),
+  );
+
+  it(
+    "resolves with the first element although upstream would fail later",
+    eachSeed(async (options) => {
+      const [source, first] = sourceProbe<number>().toMat(Sink.head<number>(), Keep.both).run(options);
+      source.send(1);
+      source.fail(boom);
+      expect(await first).to.equal(1);
+    }),
+  );
+});
+
+describe("Sink.last", () => {
+  it(
+    "resolves with the last element once upstream has completed",
+    eachSeed(async (options) => {
+      expect(await answer([1, 2, 3], Sink.last(), options)).to.equal(3);
+    }),
+  );
+
+  it(
+    "rejects with the failure although there were elements",
+    eachSeed(async (options) => {
+      expect(await reason(Source.from([1]).concat(Source.failed(boom)).runWith(Sink.last(), options))).to.equal(boom);
+    }),
+  );
+});
