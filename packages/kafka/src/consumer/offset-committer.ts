@@ -6,6 +6,14 @@ import { KafkaConnectorError } from "../errors.js";
 const RETRY_MS = 50;
 const RETRY_LIMIT_MS = 1000;
 
+/** Kafka's codes for a generation the group has left behind, and a member it does not know: both pass with the rebalance. */
+const REBALANCED: readonly (number | undefined)[] = [22, 25];
+
+const isRetriable = (error: unknown): boolean =>
+  error instanceof KafkaConnectorError &&
+  error.code !== "COMMIT_TIMEOUT" &&
+  (error.retriable || REBALANCED.includes(error.clientCode));
+
 interface Waiter {
   readonly resolve: () => void;
   readonly reject: (error: unknown) => void;
@@ -89,7 +97,7 @@ export class OffsetCommitter {
 
   async #run(): Promise<void> {
     // One microtask later, so that commits asked for in one turn go together.
-    await undefined;
+    await Promise.resolve();
     while (this.#waiters.length > 0) {
       const waiters = this.#waiters;
       this.#waiters = [];
@@ -112,10 +120,11 @@ export class OffsetCommitter {
         for (const position of positions) this.#committed.set(keyOf(position), position);
         return;
       } catch (error) {
-        const retriable = error instanceof KafkaConnectorError && error.retriable && error.code !== "COMMIT_TIMEOUT";
-        if (!retriable || performance.now() + delayMs > deadline) throw error;
+        if (!isRetriable(error) || performance.now() + delayMs > deadline) throw error;
       }
       await wait(delayMs);
+      // 1. The group rebalances; 2. the broker refuses the commit; 3. what is revoked meanwhile is its next owner's affair,
+      // and what was kept is committed under the new generation.
       positions = positions.filter(this.#options.owns);
     }
   }
