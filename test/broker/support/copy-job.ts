@@ -17,15 +17,18 @@ export interface CopyJob {
   readonly to: string;
   readonly properties?: ClientProperties;
   readonly logger?: Logger;
+  /** How long the look-up of each record takes, 32 at a time; default 0. */
+  readonly lookUpMs?: number;
   readonly onDelivered?: (partition: number, offset: number) => void;
   readonly onAcknowledged?: () => void;
 }
 
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
-/** Mostly answers in the same turn, now and then later: whoever does not keep order shows it. */
-const lookUp = async (offset: number): Promise<void> => {
-  if (offset % 97 === 0) await turn();
+/** Without a time of its own it mostly answers in the same turn, now and then later: whoever does not keep order shows it. */
+const lookUp = async (offset: number, ms: number): Promise<void> => {
+  if (ms > 0) await new Promise((resolve) => setTimeout(resolve, ms));
+  else if (offset % 97 === 0) await turn();
 };
 
 /** The job the broker tests run: one topic into another, partition by partition, at least once. */
@@ -40,7 +43,7 @@ export function startCopy(job: CopyJob): DrainingControl<void> {
   })
     .mapAsync(32, async ({ record, offset }) => {
       job.onDelivered?.(record.partition, record.offset);
-      await lookUp(record.offset);
+      await lookUp(record.offset, job.lookUpMs ?? 0);
       return produce({ topic: to, partition: record.partition, key: record.key, value: record.value }, offset);
     })
     .via(producerFlow({ kafka, value: string() }))

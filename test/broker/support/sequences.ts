@@ -42,6 +42,13 @@ export class SequenceCheck {
     this.#expected = [...positions];
   }
 
+  /** A record of whichever pipeline, where several copy a partition in turn: it may come again, but never before another. */
+  addAny(partition: number, value: string): void {
+    const { sequence } = placeOf(value);
+    this.#expected[partition] = Math.min(sequence, this.next[partition] ?? 0);
+    this.add(partition, value);
+  }
+
   add(partition: number, value: string): void {
     const { partition: from, sequence } = placeOf(value);
     const expected = this.#expected[partition] ?? 0;
