@@ -73,15 +73,13 @@ abstract class AsyncWindow<In, Out> extends AsyncPull<In, Out> {
   }
 }
 
-const PENDING = 0;
-const RESOLVED = 1;
-const DROPPED = 2;
+const PENDING: unique symbol = Symbol("PENDING");
+const DROPPED: unique symbol = Symbol("DROPPED");
 
 /** Results leave in input order: a ring of slots, each with callbacks made once. */
 export class OrderedWindow<In, Out> extends AsyncWindow<In, Out> {
   readonly #mask: number;
-  readonly #values: (Out | undefined)[];
-  readonly #states: Uint8Array;
+  readonly #slots: (Out | typeof PENDING | typeof DROPPED)[] = [];
   readonly #onResolved: ((value: Out) => void)[] = [];
   readonly #onRejected: ((error: unknown) => void)[] = [];
   #head = 0;
@@ -92,23 +90,19 @@ export class OrderedWindow<In, Out> extends AsyncWindow<In, Out> {
     let slots = 1;
     while (slots < parallelism) slots <<= 1;
     this.#mask = slots - 1;
-    this.#values = new Array<Out | undefined>(slots).fill(undefined);
-    this.#states = new Uint8Array(slots);
-    for (let slot = 0; slot < slots; slot++) this.#addCallbacks(slot);
+    for (let slot = 0; slot < slots; slot++) this.#addSlot(slot);
   }
 
-  #addCallbacks(slot: number): void {
-    this.#onResolved.push((value) => {
-      this.#values[slot] = value;
-      this.#settle(slot, RESOLVED);
-    });
+  #addSlot(slot: number): void {
+    this.#slots.push(PENDING);
+    this.#onResolved.push((value) => this.#settle(slot, value));
     this.#onRejected.push((error) => {
       if (this.supervise(error)) this.#settle(slot, DROPPED);
     });
   }
 
-  #settle(slot: number, state: number): void {
-    this.#states[slot] = state;
+  #settle(slot: number, result: Out | typeof DROPPED): void {
+    this.#slots[slot] = result;
     if (slot === (this.#head & this.#mask)) this.pokeSoon();
   }
 
@@ -118,28 +112,22 @@ export class OrderedWindow<In, Out> extends AsyncWindow<In, Out> {
 
   protected addPromise(promise: PromiseLike<Out>): void {
     const slot = this.#tail++ & this.#mask;
-    this.#states[slot] = PENDING;
     promise.then(this.#onResolved[slot], this.#onRejected[slot]);
   }
 
   protected addValue(value: Out): void {
-    if (this.#tail === this.#head) {
-      this.ready.push(value);
-      return;
-    }
-    const slot = this.#tail++ & this.#mask;
-    this.#values[slot] = value;
-    this.#states[slot] = RESOLVED;
+    if (this.#tail === this.#head) this.ready.push(value);
+    else this.#slots[this.#tail++ & this.#mask] = value;
   }
 
+  /** Frees the slots it collects from: a free slot is `PENDING` already when it is taken. */
   protected collect(): void {
-    while (this.#head < this.#tail) {
+    for (; this.#head < this.#tail; this.#head++) {
       const slot = this.#head & this.#mask;
-      const state = this.#states[slot];
-      if (state === PENDING) return;
-      if (state === RESOLVED) this.ready.push(this.#values[slot] as Out);
-      this.#values[slot] = undefined;
-      this.#head += 1;
+      const result = this.#slots[slot] as Out | typeof PENDING | typeof DROPPED;
+      if (result === PENDING) return;
+      if (result !== DROPPED) this.ready.push(result);
+      this.#slots[slot] = PENDING;
     }
   }
 }

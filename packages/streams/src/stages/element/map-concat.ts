@@ -7,6 +7,10 @@ import type { Stage } from "../../engine/stage.js";
 /** Bounds a chunk of output: an answer may be endless, and 512 long answers to one chunk would not fit into memory. */
 const CHUNK_ELEMENTS = 512;
 
+/** An array that is read by index, three times as fast, without anyone noticing: one with its ordinary iterator. */
+const isArray = <B>(elements: Iterable<B>): elements is readonly B[] =>
+  Array.isArray(elements) && elements[Symbol.iterator] === Array.prototype[Symbol.iterator];
+
 /** Iterates an answer only as far as downstream asks, which is why it cannot be an element stage. */
 class MapConcat<A, B> implements Pull<B> {
   readonly #upstream: Pull<A>;
@@ -55,7 +59,12 @@ class MapConcat<A, B> implements Pull<B> {
       try {
         if (!this.#answer) {
           if (this.#next === this.#input.length) return;
-          this.#answer = this.#f(this.#input[this.#next++] as A)[Symbol.iterator]();
+          const elements = this.#f(this.#input[this.#next++] as A);
+          if (isArray(elements) && elements.length <= CHUNK_ELEMENTS - out.length) {
+            for (let index = 0; index < elements.length; index++) out.push(elements[index] as B);
+            continue;
+          }
+          this.#answer = elements[Symbol.iterator]();
         }
         this.#iterate(this.#answer, out);
       } catch (error) {
