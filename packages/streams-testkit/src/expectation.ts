@@ -45,7 +45,7 @@ export const show = (value: unknown): string => {
   if (typeof value !== "object" || value === null)
     return typeof value === "string" ? JSON.stringify(value) : String(value);
   try {
-    return JSON.stringify(value) ?? String(value);
+    return JSON.stringify(value);
   } catch {
     // Cyclic or with bigints: its kind must do.
     return Object.prototype.toString.call(value);

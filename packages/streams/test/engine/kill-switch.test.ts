@@ -99,10 +99,10 @@ describe("KillSwitches.single", () => {
       assertAllClosed(async () => {
         const error = new Error("abort");
         const events: string[] = [];
-        let kill: KillSwitch | undefined;
+        const handle: { kill?: KillSwitch } = {};
         const [thrown, end] = Source.from([1, 2, 3, 4])
           .map((n) => {
-            if (n === 2) kill?.abort(error);
+            if (n === 2) handle.kill?.abort(error);
             return n;
           })
           .viaMat(KillSwitches.single<number>(), Keep.right)
@@ -111,7 +111,7 @@ describe("KillSwitches.single", () => {
             Keep.both,
           )
           .run(options);
-        kill = thrown;
+        handle.kill = thrown;
         const failure: unknown = await end.catch((caught: unknown) => {
           events.push("failed");
           return caught;
@@ -133,19 +133,19 @@ describe("KillSwitches.single", () => {
   it("can be thrown from downstream of it", () =>
     forSeeds((options) =>
       assertAllClosed(async () => {
-        let kill: KillSwitch | undefined;
+        const handle: { kill?: KillSwitch } = {};
         const [thrown, elements] = Source.unfold(0, (n) => [n + 1, n] as const)
           .viaMat(KillSwitches.single<number>(), Keep.right)
           .via(
             Flow.of<number>().map((n) => {
-              if (n === 3) kill?.shutdown();
+              if (n === 3) handle.kill?.shutdown();
               return n;
             }),
           )
           .takeWhile((n) => n < 100_000)
           .toMat(Sink.toArray<number>(), Keep.both)
           .run(options);
-        kill = thrown;
+        handle.kill = thrown;
         const received = await elements;
         expect(received.slice(0, 4)).to.deep.equal([0, 1, 2, 3]);
         expect(received.length).to.be.lessThan(100_000);

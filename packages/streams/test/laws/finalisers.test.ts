@@ -65,7 +65,7 @@ const runTo = async (source: Source<number, unknown>, end: End, at: number, seed
     for await (const _ of source.iterate(options)) if (++seen > at) break;
   } else if (end === "killed") {
     const [kill, done] = source.viaMat(KillSwitches.single<number>(), Keep.right).toMat(sink, Keep.both).run(options);
-    for (let turn = 0; turn < at; turn++) await undefined;
+    for (let turn = 0; turn < at; turn++) await Promise.resolve();
     kill.shutdown();
     await done;
   } else await source.runWith(sink, options).catch(() => undefined);

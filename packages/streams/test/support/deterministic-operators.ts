@@ -185,7 +185,7 @@ export const asynchronousStep: fc.Arbitrary<Step> = fc.oneof(
       name: `mapAsync(${parallelism})`,
       flow: () =>
         numbers().mapAsync(parallelism, async (n) => {
-          for (let turn = 0; turn < Math.abs(n) % 4; turn++) await undefined;
+          for (let turn = 0; turn < Math.abs(n) % 4; turn++) await Promise.resolve();
           return n + 1;
         }),
       model: (elements) => mapped(elements, (n) => [n + 1]),
