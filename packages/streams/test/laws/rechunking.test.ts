@@ -1,4 +1,5 @@
-import { Source } from "@millrace/streams";
+import { type RunOptions, Source } from "@millrace/streams";
+import type { Pull } from "@millrace/streams/stage";
 import { assertAllClosed, instrumented } from "@millrace/streams-testkit";
 import { expect } from "chai";
 import fc from "fast-check";
@@ -32,6 +33,16 @@ function* failingAt(input: readonly number[], index: number, error: Error): Iter
   if (index <= input.length) throw error;
 }
 
+/** Every pull takes a while, so that whoever counts its time yields. */
+const slow = <A>(outlet: Pull<A>): Pull<A> => ({
+  pull(wake) {
+    const end = performance.now() + 0.7;
+    while (performance.now() < end);
+    return outlet.pull(wake);
+  },
+  cancel: (cause) => outlet.cancel(cause),
+});
+
 describe("re-chunking never changes a result", () => {
   it("of synchronous pipelines, also when their input fails", () =>
     fc.assert(
@@ -56,6 +67,32 @@ describe("re-chunking never changes a result", () => {
       ),
       { numRuns: 300 },
     ));
+
+  it("of pipelines every pull of which spends the time budget", async function () {
+    this.timeout(30_000);
+    const short = fc.array(fc.nat(100), { maxLength: 8 });
+    await fc.assert(
+      fc.asyncProperty(
+        steps(asynchronousStep),
+        short,
+        fc.nat(12),
+        chunkElements,
+        seed,
+        async (chosen, input, at, size, s) => {
+          const synchronous = chosen.every((step) => !/async|buffer|batch|zip/i.test(step.name));
+          const error = new Error("boom");
+          const failing = failingAt(input, synchronous ? at : Infinity, error);
+          const expected = modelOf(chosen, failingAt(input, synchronous ? at : Infinity, error));
+          const source = Source.from(failing).withAttributes({ chunkElements: size }).via(pipeline(chosen));
+          const checks = instrumented({ seed: s });
+          const options: RunOptions = { wrap: (outlet, stage) => checks.wrap(slow(outlet), stage) };
+          expect(await assertAllClosed(() => outcomeOf(source, options))).to.deep.equal(expected);
+          checks.verify();
+        },
+      ),
+      { numRuns: 60 },
+    );
+  });
 
   it("of pipelines with asynchronous operators", () =>
     fc.assert(

@@ -29,15 +29,13 @@ class MapConcat<A, B> implements Pull<B> {
   }
 
   pull(wake: Wake): Pulled<B> {
-    for (;;) {
+    for (let fruitless = 0; ; fruitless = this.#input.length) {
       const out: B[] = [];
       this.#fill(out);
       if (out.length > 0) return out;
       if (this.#failure) throw this.#failure.error;
       if (this.#ended) return DONE;
-      if (budgetSpent(this.#input.length)) {
-        this.#input = [];
-        this.#next = 0;
+      if (fruitless > 0 && budgetSpent(fruitless)) {
         nextTurn(() => {
           if (!this.#ended) wake();
         });
