@@ -21,14 +21,15 @@ const hovers = (): Readonly<Record<string, string>> => {
     `import { Flow, Keep, KillSwitches, Sink, Source } from "@millrace/streams";`,
     ...Object.entries(chains).map(([name, chain]) => `export const ${name} = ${chain};`),
   ].join("\n");
-  const { config } = ts.readConfigFile(resolve(root, "tsconfig.check.json"), ts.sys.readFile);
+  const read = (path: string): string | undefined => ts.sys.readFile(path);
+  const { config } = ts.readConfigFile(resolve(root, "tsconfig.check.json"), read) as { config: object };
   const { options } = ts.parseJsonConfigFileContent({ ...config, include: [], files: [file] }, ts.sys, root);
   const host = ts.createCompilerHost(options);
-  const { getSourceFile, fileExists, readFile } = host;
-  host.fileExists = (path) => path === file || fileExists(path);
-  host.readFile = (path) => (path === file ? text : readFile(path));
+  const onDisk = ts.createCompilerHost(options);
+  host.fileExists = (path) => path === file || onDisk.fileExists(path);
+  host.readFile = (path) => (path === file ? text : onDisk.readFile(path));
   host.getSourceFile = (path, ...rest) =>
-    path === file ? ts.createSourceFile(path, text, ts.ScriptTarget.ES2022) : getSourceFile(path, ...rest);
+    path === file ? ts.createSourceFile(path, text, ts.ScriptTarget.ES2022) : onDisk.getSourceFile(path, ...rest);
   const program = ts.createProgram([file], options, host);
   const checker = program.getTypeChecker();
   const source = program.getSourceFile(file);

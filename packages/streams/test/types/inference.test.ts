@@ -1,4 +1,14 @@
-import { Flow, Join, Keep, type KillSwitch, KillSwitches, type RunnableGraph, Sink, Source } from "@millrace/streams";
+import {
+  type BoundedSourceQueue,
+  Flow,
+  Join,
+  Keep,
+  type KillSwitch,
+  KillSwitches,
+  type RunnableGraph,
+  Sink,
+  Source,
+} from "@millrace/streams";
 import { expect } from "chai";
 import { expectTypeOf } from "expect-type";
 
@@ -39,23 +49,21 @@ describe("inference, left to right", () => {
         expectTypeOf(maps).toEqualTypeOf<readonly Map<string, number>[]>();
         return maps.length;
       });
-    expectTypeOf(summary).toEqualTypeOf<Source<number, void>>();
+    expectTypeOf(summary).toEqualTypeOf<Source<number>>();
     expect(await summary.runWith(Sink.toArray())).to.deep.equal([1]);
   });
 
   it("takes the element type of arrays, iterables and async iterables", () => {
-    expectTypeOf(Source.from([1, 2])).toEqualTypeOf<Source<number, void>>();
-    expectTypeOf(Source.from(new Set(["a"]))).toEqualTypeOf<Source<string, void>>();
-    expectTypeOf(Source.from(new Map([["a", 1]]))).toEqualTypeOf<Source<[string, number], void>>();
+    expectTypeOf(Source.from([1, 2])).toEqualTypeOf<Source<number>>();
+    expectTypeOf(Source.from(new Set(["a"]))).toEqualTypeOf<Source<string>>();
+    expectTypeOf(Source.from(new Map([["a", 1]]))).toEqualTypeOf<Source<[string, number]>>();
     const generator = async function* (): AsyncGenerator<bigint> {
       yield 1n;
     };
-    expectTypeOf(Source.from(generator())).toEqualTypeOf<Source<bigint, void>>();
-    expectTypeOf(Source.empty()).toEqualTypeOf<Source<never, void>>();
-    expectTypeOf(Source.failed(new Error("no"))).toEqualTypeOf<Source<never, void>>();
-    expectTypeOf(Source.unfold(0, (n) => (n < 3 ? [n + 1, String(n)] : undefined))).toEqualTypeOf<
-      Source<string, void>
-    >();
+    expectTypeOf(Source.from(generator())).toEqualTypeOf<Source<bigint>>();
+    expectTypeOf(Source.empty()).toEqualTypeOf<Source<never>>();
+    expectTypeOf(Source.failed(new Error("no"))).toEqualTypeOf<Source<never>>();
+    expectTypeOf(Source.unfold(0, (n) => (n < 3 ? [n + 1, String(n)] : undefined))).toEqualTypeOf<Source<string>>();
   });
 
   it("gives a for-await loop the element type", async () => {
@@ -73,40 +81,38 @@ describe("inference, left to right", () => {
       const parsed = Number(text);
       return Number.isNaN(parsed) ? undefined : parsed;
     });
-    expectTypeOf(found).toEqualTypeOf<Source<number | null, void>>();
+    expectTypeOf(found).toEqualTypeOf<Source<number | null>>();
     expect(await found.runWith(Sink.toArray())).to.deep.equal([1, null]);
   });
 
   it("narrows by a type guard in filter, given or inferred, and keeps the type otherwise", async () => {
     const mixed: Source<string | number> = Source.from<string | number>([1, "a"]);
-    expectTypeOf(mixed.filter((each): each is string => typeof each === "string")).toEqualTypeOf<
-      Source<string, void>
-    >();
-    expectTypeOf(mixed.filter((each) => typeof each === "number")).toEqualTypeOf<Source<number, void>>();
-    expectTypeOf(mixed.filter((each) => each !== 1)).toEqualTypeOf<Source<string | number, void>>();
+    expectTypeOf(mixed.filter((each): each is string => typeof each === "string")).toEqualTypeOf<Source<string>>();
+    expectTypeOf(mixed.filter((each) => typeof each === "number")).toEqualTypeOf<Source<number>>();
+    expectTypeOf(mixed.filter((each) => each !== 1)).toEqualTypeOf<Source<string | number>>();
     expect(await mixed.filter((each) => typeof each === "number").runWith(Sink.toArray())).to.deep.equal([1]);
   });
 
   it("joins the types of merge, concat and recover", () => {
-    expectTypeOf(Source.from([1]).merge(Source.from(["a"]))).toEqualTypeOf<Source<number | string, void>>();
-    expectTypeOf(Source.from([1]).concat(Source.single(true))).toEqualTypeOf<Source<number | boolean, void>>();
-    expectTypeOf(Source.from([1]).concat(Source.empty())).toEqualTypeOf<Source<number, void>>();
-    expectTypeOf(Source.from([1]).recover(() => "late")).toEqualTypeOf<Source<number | string, void>>();
+    expectTypeOf(Source.from([1]).merge(Source.from(["a"]))).toEqualTypeOf<Source<number | string>>();
+    expectTypeOf(Source.from([1]).concat(Source.single(true))).toEqualTypeOf<Source<number | boolean>>();
+    expectTypeOf(Source.from([1]).concat(Source.empty())).toEqualTypeOf<Source<number>>();
+    expectTypeOf(Source.from([1]).recover(() => "late")).toEqualTypeOf<Source<number | string>>();
     expectTypeOf(Source.from([1]).recover((error) => (error instanceof RangeError ? 0 : undefined))).toEqualTypeOf<
-      Source<number, void>
+      Source<number>
     >();
   });
 
   it("pairs by zip", () => {
-    expectTypeOf(Source.from([1]).zip(Source.from(["a"]))).toEqualTypeOf<Source<readonly [number, string], void>>();
+    expectTypeOf(Source.from([1]).zip(Source.from(["a"]))).toEqualTypeOf<Source<readonly [number, string]>>();
   });
 
   it("sends elements through flows and joins them", async () => {
     const double = Flow.of<number>().map((n) => n * 2);
     const negate = Flow.of<number>().map((n) => -n);
     const rows = Source.from([1, 2]).broadcast([double, negate], Join.zip());
-    expectTypeOf(rows).toEqualTypeOf<Source<readonly number[], void>>();
-    expectTypeOf(Source.from([1, 2]).broadcast([double, negate], Join.merge())).toEqualTypeOf<Source<number, void>>();
+    expectTypeOf(rows).toEqualTypeOf<Source<readonly number[]>>();
+    expectTypeOf(Source.from([1, 2]).broadcast([double, negate], Join.merge())).toEqualTypeOf<Source<number>>();
     expect(await rows.runWith(Sink.toArray())).to.deep.equal([
       [2, -1],
       [4, -2],
@@ -116,9 +122,7 @@ describe("inference, left to right", () => {
   it("joins flows of different types", () => {
     const text = Flow.of<number>().map(String);
     const double = Flow.of<number>().map((n) => n * 2);
-    expectTypeOf(Source.from([1]).broadcast([text, double], Join.merge())).toEqualTypeOf<
-      Source<string | number, void>
-    >();
+    expectTypeOf(Source.from([1]).broadcast([text, double], Join.merge())).toEqualTypeOf<Source<string | number>>();
   });
 });
 
@@ -128,9 +132,9 @@ describe("reusable flows", () => {
       .map(Number)
       .filter((n) => n > 1)
       .grouped(2);
-    expectTypeOf(parse).toEqualTypeOf<Flow<string, readonly number[], void>>();
+    expectTypeOf(parse).toEqualTypeOf<Flow<string, readonly number[]>>();
     const parsed = Source.from(["1", "2", "3"]).via(parse);
-    expectTypeOf(parsed).toEqualTypeOf<Source<readonly number[], void>>();
+    expectTypeOf(parsed).toEqualTypeOf<Source<readonly number[]>>();
     expect(await parsed.runWith(Sink.toArray())).to.deep.equal([[2, 3]]);
   });
 
@@ -148,13 +152,13 @@ describe("substreams", () => {
   it("return to the class of their parent", async () => {
     const perKey = Source.from([1, 2, 3]).groupBy(2, (n) => n % 2);
     const counted = perKey.fold(0, (count) => count + 1).mergeSubstreams();
-    expectTypeOf(counted).toEqualTypeOf<Source<number, void>>();
+    expectTypeOf(counted).toEqualTypeOf<Source<number>>();
 
     const flow = Flow.of<string>()
       .groupBy(2, (text) => text.length)
       .map((text) => text.length)
       .mergeSubstreams();
-    expectTypeOf(flow).toEqualTypeOf<Flow<string, number, void>>();
+    expectTypeOf(flow).toEqualTypeOf<Flow<string, number>>();
     expect((await counted.runWith(Sink.toArray())).sort()).to.deep.equal([1, 2]);
   });
 
@@ -166,7 +170,7 @@ describe("substreams", () => {
       .mergeSubstreams()
       .grouped(2)
       .mergeSubstreams();
-    expectTypeOf(nested).toEqualTypeOf<Source<readonly string[], void>>();
+    expectTypeOf(nested).toEqualTypeOf<Source<readonly string[]>>();
   });
 });
 
@@ -174,7 +178,7 @@ describe("materialised values", () => {
   const queued = Source.queue<number>(4);
 
   it("keeps left by default and combines on demand", () => {
-    expectTypeOf(queued.to(Sink.ignore).run).returns.toHaveProperty("offer");
+    expectTypeOf(queued.to(Sink.ignore)).toEqualTypeOf<RunnableGraph<BoundedSourceQueue<number>>>();
     expectTypeOf(queued.toMat(Sink.ignore, Keep.right)).toEqualTypeOf<RunnableGraph<Promise<void>>>();
     expectTypeOf(queued.toMat(Sink.toArray<number>(), Keep.both).mapMaterializedValue(([, all]) => all)).toEqualTypeOf<
       RunnableGraph<Promise<number[]>>

@@ -49,7 +49,7 @@ describe("variance", () => {
   it("connects dogs to a flow and a sink of animals", async () => {
     const name = Flow.of<Animal>().map((animal) => animal.name);
     const named = Source.single(rex).via(name);
-    expectTypeOf(named).toEqualTypeOf<Source<string, void>>();
+    expectTypeOf(named).toEqualTypeOf<Source<string>>();
     const barks: string[] = [];
     await Source.single(rex).runWith(Sink.forEach((animal: Animal) => barks.push(animal.name)));
     expect([await named.runWith(Sink.head()), ...barks]).to.deep.equal(["Rex", "Rex"]);

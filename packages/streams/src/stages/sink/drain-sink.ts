@@ -53,6 +53,6 @@ export const drainSink = <A, Result>(
         onComplete: settle,
         onFailure: fail,
       });
-      const end = run.terminal(loop.resume);
+      const end = run.terminal(() => loop.resume());
     }),
 });

@@ -276,7 +276,7 @@ describe("groupBy", () => {
         const elements = await Source.from(input.map((n, index) => ({ n, index })))
           .groupBy(keys, (each) => key(each.n))
           .mapAsync(2, async (each) => {
-            if (each.n % 3 === 0) await null;
+            if (each.n % 3 === 0) await Promise.resolve();
             return each;
           })
           .mergeSubstreams()
