@@ -65,7 +65,7 @@ export abstract class Operators<K extends Kind, out Out, out Mat> {
   protected abstract derive(blueprint: Blueprint): unknown;
 
   protected apply<B, M>(blueprint: Blueprint): Apply<K, B, M> {
-    return this.derive(blueprint) as Apply<K, B, M>;
+    return this.derive(blueprint);
   }
 
   protected stage<B>(stage: Stage<never, B>): Apply<K, B, Mat> {
@@ -394,6 +394,6 @@ export class Substreams<out Out, out Mat, Parent extends Kind> extends Operators
    * Completes when upstream has completed and every group has.
    */
   mergeSubstreams(): Apply<Parent, Out, Mat> {
-    return this.#merged(this.blueprint) as Apply<Parent, Out, Mat>;
+    return this.#merged(this.blueprint);
   }
 }

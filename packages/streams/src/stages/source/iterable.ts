@@ -43,7 +43,7 @@ const steps = <A>(elements: Iterable<A>, size: number): Pull<A> => {
         failure = { error };
       }
       if (chunk.length > 0) return chunk;
-      if (failure) throw (failure as { readonly error: unknown }).error;
+      if (failure) throw failure.error;
       return DONE;
     },
     cancel() {
