@@ -19,10 +19,7 @@ const pipelineOf = (bench: CellRequest["bench"]) =>
 
 /** A process of its own for every measurement, so that no implementation lives with what another did to the compiler. */
 const measure = async (request: CellRequest): Promise<Cell> => {
-  const flags = ["--expose-gc", "--max-semi-space-size=16"];
-  const { stdout } = await execute(process.execPath, [...flags, cellScript, JSON.stringify(request)], {
-    timeout: 300_000,
-  });
+  const { stdout } = await execute(process.execPath, [cellScript, JSON.stringify(request)], { timeout: 300_000 });
   return JSON.parse(stdout) as Cell;
 };
 

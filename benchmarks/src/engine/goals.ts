@@ -43,6 +43,7 @@ export const engineGoals = (rows: readonly Row[]): readonly Goal[] => {
     atLeast("map-async-16: times the best backpressured peer", 5, timesBestBackpressured("map-async-16")),
     atLeast("map-filter-map: times rxjs", 2.5, timesFaster("map-filter-map", "rxjs")),
     atLeast("ten-maps: times rxjs", 1.3, timesFaster("ten-maps", "rxjs")),
+    atLeast("for-await: rate, of a hand-written iterator's", 0.9, timesFaster("for-await", "iterator")),
     atMost("for-await: ns per element", 60, figure("for-await", "millrace")),
     atMost("event-loop-stall: longest, ms", 5, figure("event-loop-stall", "millrace", "longestStallMs")),
     atMost("start-up: us to build and run ten elements", 5, figure("start-up", "millrace", "microsPerRun")),

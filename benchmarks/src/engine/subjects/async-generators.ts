@@ -16,7 +16,9 @@ async function* filter<A>(elements: AsyncIterable<A>, holds: (element: A) => boo
   for await (const element of elements) if (holds(element)) yield element;
 }
 
-/** Ordered and bounded: a ring of promises. */
+const ignore = (): void => undefined;
+
+/** Ordered and bounded: a ring of promises, each handled at once, for a rejection behind the oldest must not end the process. */
 async function* mapAsync<A, B>(
   elements: AsyncIterable<A>,
   parallelism: number,
@@ -27,7 +29,9 @@ async function* mapAsync<A, B>(
   for await (const element of elements) {
     const oldest = ring[next];
     if (oldest) yield oldest;
-    ring[next] = f(element);
+    const result = f(element);
+    result.catch(ignore);
+    ring[next] = result;
     next = (next + 1) % parallelism;
   }
   for (let left = 0; left < parallelism; left++) {
