@@ -68,8 +68,8 @@ abstract class AsyncWindow<In, Out> extends AsyncPull<In, Out> {
       this.supervise(error);
       return;
     }
-    if (isThenable(result)) this.addPromise(result as PromiseLike<Out>);
-    else this.addValue(result as Out);
+    if (isThenable(result)) this.addPromise(result);
+    else this.addValue(result);
   }
 }
 
