@@ -1,27 +1,23 @@
-import { CommittableOffset, type OffsetOwner, type PositionToCommit } from "./committable-offset.js";
+import { CommittableOffset, laterPosition, type OffsetOwner, type PositionToCommit } from "./committable-offset.js";
 
 /** What a committer takes. */
 export type Committable = CommittableOffset | CommittableOffsetBatch;
 
-/** Offsets added since the last time they were folded into the map: a list, so that `updated` shares all it can. */
+type Positions = ReadonlyMap<OffsetOwner, ReadonlyMap<string, PositionToCommit>>;
+
+/**
+ * Offsets added since the last time they were folded into the map: a list, so that `updated` shares all it can. An added
+ * batch is folded at once: a long chain of batches, each added to the next, must neither recurse nor keep its offsets.
+ */
 interface Added {
-  readonly committable: Committable;
+  readonly committable: CommittableOffset | Positions;
   readonly before: Added | undefined;
 }
-
-type Positions = ReadonlyMap<OffsetOwner, ReadonlyMap<string, PositionToCommit>>;
 
 const NONE: Positions = new Map();
 
 /** Folding costs a map of all partitions; not folding keeps every offset in memory. */
 const FOLD_AFTER = 1024;
-
-/** The later assignment wins; within one, the higher position; between equals the order must not matter either. */
-const later = (a: PositionToCommit, b: PositionToCommit): PositionToCommit => {
-  if (a.epoch !== b.epoch) return a.epoch > b.epoch ? a : b;
-  if (a.position !== b.position) return a.position > b.position ? a : b;
-  return (a.metadata ?? "") >= (b.metadata ?? "") ? a : b;
-};
 
 const positionOf = (offset: CommittableOffset): PositionToCommit => ({
   topic: offset.topic,
@@ -39,7 +35,7 @@ class Fold {
     if (!own) this.positions.set(owner, (own = new Map<string, PositionToCommit>()));
     const key = `${position.partition} ${position.topic}`;
     const known = own.get(key);
-    own.set(key, known ? later(known, position) : position);
+    own.set(key, known ? laterPosition(known, position) : position);
   }
 
   addAll(positions: Positions): void {
@@ -76,8 +72,9 @@ export class CommittableOffsetBatch {
   /** This batch with one offset, or all of another batch, added. */
   updated(committable: Committable): CommittableOffsetBatch {
     if (committable instanceof CommittableOffsetBatch && this.size === 0) return committable;
-    const size = this.size + (committable instanceof CommittableOffsetBatch ? committable.size : 1);
-    const added: Added = { committable, before: this.#added };
+    const isBatch = committable instanceof CommittableOffsetBatch;
+    const size = this.size + (isBatch ? committable.size : 1);
+    const added: Added = { committable: isBatch ? committable.positions() : committable, before: this.#added };
     const batch = new CommittableOffsetBatch(this.#folded, added, this.#addedCount + 1, size);
     if (batch.#addedCount < FOLD_AFTER) return batch;
     return new CommittableOffsetBatch(batch.positions(), undefined, 0, size);
@@ -95,7 +92,7 @@ export class CommittableOffsetBatch {
     for (let added = this.#added; added; added = added.before) {
       const { committable } = added;
       if (committable instanceof CommittableOffset) fold.add(committable.owner, positionOf(committable));
-      else fold.addAll(committable.positions());
+      else fold.addAll(committable);
     }
     this.#positions = fold.positions;
     return fold.positions;

@@ -8,6 +8,14 @@ export interface PositionToCommit extends TopicPartition {
   readonly metadata: string | undefined;
 }
 
+/** The later assignment wins; within one, the higher position; between equals the order must not matter either. */
+export const laterPosition = (a: PositionToCommit, b: PositionToCommit): PositionToCommit => {
+  if (a.epoch !== b.epoch) return a.epoch > b.epoch ? a : b;
+  if (a.position !== b.position) return a.position > b.position ? a : b;
+  if (a.metadata === undefined || b.metadata === undefined) return a.metadata === undefined ? b : a;
+  return a.metadata >= b.metadata ? a : b;
+};
+
 /** The consumer an offset belongs to: the only one that may commit it. */
 export interface OffsetOwner {
   readonly groupId: string;

@@ -103,10 +103,13 @@ export const committableSource = <K = string, V = Buffer | null>(
   const { metadata } = settings;
   return source("committableSource", settings, true, {
     keepsBytes,
-    read(run, index, epoch, session) {
-      const record = read(run, index, epoch, session);
+    read(run, index, session) {
+      const record = read(run, index, session);
       const { topic, partition, offset } = record;
-      return { record, offset: new CommittableOffset(session, topic, partition, offset, epoch, metadata?.(record)) };
+      return {
+        record,
+        offset: new CommittableOffset(session, topic, partition, offset, run.epoch, metadata?.(record)),
+      };
     },
   });
 };

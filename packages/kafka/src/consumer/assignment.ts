@@ -4,13 +4,20 @@ import type { TopicPartition } from "../client/port.js";
 export class Assignment {
   readonly #epochs = new Map<string, number>();
   readonly #owned = new Map<string, TopicPartition>();
+  readonly #retired = new Set<string>();
 
   add(partitions: readonly TopicPartition[]): void {
     for (const { topic, partition } of partitions) {
       const key = `${partition} ${topic}`;
       this.#epochs.set(key, (this.#epochs.get(key) ?? 0) + 1);
       this.#owned.set(key, { topic, partition });
+      this.#retired.delete(key);
     }
+  }
+
+  /** They are being given up: what was delivered of them may still be committed, nothing more is delivered. */
+  retire(partitions: readonly TopicPartition[]): void {
+    for (const { topic, partition } of partitions) this.#retired.add(`${partition} ${topic}`);
   }
 
   remove(partitions: readonly TopicPartition[]): void {
@@ -21,6 +28,11 @@ export class Assignment {
   epoch(topic: string, partition: number): number | undefined {
     const key = `${partition} ${topic}`;
     return this.#owned.has(key) ? this.#epochs.get(key) : undefined;
+  }
+
+  /** The epoch under which records that arrive now are delivered; none where they must not be. */
+  deliveryEpoch(topic: string, partition: number): number | undefined {
+    return this.#retired.has(`${partition} ${topic}`) ? undefined : this.epoch(topic, partition);
   }
 
   get partitions(): readonly TopicPartition[] {

@@ -79,12 +79,11 @@ export class ConsumerSession implements OffsetOwner {
     return runs;
   }
 
-  epoch(topic: string, partition: number): number {
-    return this.#assignment.epoch(topic, partition) ?? 0;
-  }
-
   commit(positions: readonly PositionToCommit[]): Promise<void> {
-    return this.#committer.commit(positions);
+    const committed = this.#committer.commit(positions);
+    // The loop may be waiting for room, and only a poll serves the answer.
+    this.#roomMade();
+    return committed;
   }
 
   /** Delivers nothing more; commits go on. */
@@ -102,7 +101,8 @@ export class ConsumerSession implements OffsetOwner {
 
   async #shutDown(): Promise<void> {
     this.stop();
-    await this.#committer.settled();
+    // Closed in the turn in which it is idle: a commit accepted between the two would find the client closed.
+    while (this.#committer.busy) await this.#committer.settled();
     this.#committer.close();
     this.#closing = true;
     this.#roomMade();
@@ -122,7 +122,20 @@ export class ConsumerSession implements OffsetOwner {
       this.#fail(error);
       return;
     }
-    while (!this.#closing) await this.#step();
+    while (!this.#closing) {
+      try {
+        await this.#step();
+      } catch (error) {
+        await this.#onStepFailed(error);
+      }
+    }
+  }
+
+  async #onStepFailed(error: unknown): Promise<void> {
+    if (this.#closing) return;
+    if (!(error instanceof KafkaConnectorError && error.retriable)) this.#fail(error);
+    else this.#logger.warn("kafka consumer: poll failed, trying again", { error });
+    await wait(RETRY_POLL_MS);
   }
 
   async #step(): Promise<void> {
@@ -156,17 +169,10 @@ export class ConsumerSession implements OffsetOwner {
   }
 
   async #poll(maxRecords: number): Promise<void> {
-    try {
-      const chunk = await this.#client.poll({ maxRecords, waitMs: this.#committer.busy ? 5 : POLL_WAIT_MS });
-      if (!chunk || this.#stopped) return;
-      this.#buffer.add(chunk);
-      this.#listener.onAvailable();
-    } catch (error) {
-      if (this.#closing) return;
-      if (!(error instanceof KafkaConnectorError && error.retriable)) this.#fail(error);
-      else this.#logger.warn("kafka consumer: poll failed, trying again", { error });
-      await wait(RETRY_POLL_MS);
-    }
+    const chunk = await this.#client.poll({ maxRecords, waitMs: this.#committer.busy ? 5 : POLL_WAIT_MS });
+    if (!chunk || this.#stopped) return;
+    this.#buffer.add(chunk, (topic, partition) => this.#assignment.deliveryEpoch(topic, partition));
+    this.#listener.onAvailable();
   }
 
   /** Pauses what is assigned and not paused yet: a rebalance brings partitions unpaused. */
@@ -191,12 +197,23 @@ export class ConsumerSession implements OffsetOwner {
   }
 
   async #onRevoke(partitions: readonly TopicPartition[]): Promise<void> {
+    this.#assignment.retire(partitions);
     const dropped = this.#buffer.drop(partitions);
     this.#roomMade();
-    if (this.#committer.busy && !this.#closing) await Promise.race([this.#committer.settled(), wait(REVOKE_COMMIT_MS)]);
+    if (this.#committer.busy && !this.#closing) await this.#settledWithin(REVOKE_COMMIT_MS);
     // Fenced only now: fencing first would refuse commits of finished work and replay it.
     this.#assignment.remove(partitions);
     this.#logger.info("kafka consumer: partitions revoked", { groupId: this.groupId, partitions, dropped });
+  }
+
+  #settledWithin(timeoutMs: number): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, timeoutMs);
+      void this.#committer.settled().then(() => {
+        clearTimeout(timer);
+        resolve();
+      });
+    });
   }
 
   #onError(error: Error): void {

@@ -1,5 +1,5 @@
 import type { ConsumerClient, TopicPartition } from "../client/port.js";
-import type { PositionToCommit } from "../committable-offset.js";
+import { laterPosition, type PositionToCommit } from "../committable-offset.js";
 import { KafkaConnectorError } from "../errors.js";
 
 /** First wait before a retriable commit is tried again; doubled up to the limit. */
@@ -37,6 +37,8 @@ const wait = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(
 export class OffsetCommitter {
   readonly #options: OffsetCommitterOptions;
   readonly #committed = new Map<string, PositionToCommit>();
+  /** The last position sent for each partition, whatever the answer. */
+  readonly #sent = new Map<string, PositionToCommit>();
   #next = new Map<string, PositionToCommit>();
   #waiters: Waiter[] = [];
   #running: Promise<void> | undefined;
@@ -81,16 +83,20 @@ export class OffsetCommitter {
   #add(position: PositionToCommit): void {
     const key = keyOf(position);
     const known = this.#next.get(key);
-    if (!known || position.epoch > known.epoch || position.position > known.position) this.#next.set(key, position);
+    this.#next.set(key, known ? laterPosition(known, position) : position);
   }
 
   /** What is still worth committing: owned, and above what is committed. */
   #take(): PositionToCommit[] {
-    const taken = [...this.#next.values()].filter((position) => {
-      const committed = this.#committed.get(keyOf(position));
-      const above = committed?.epoch !== position.epoch || position.position > committed.position;
-      return above && this.#options.owns(position);
-    });
+    const taken: PositionToCommit[] = [];
+    for (const [key, asked] of this.#next) {
+      if (!this.#options.owns(asked)) continue;
+      // A commit that failed may have been stored all the same, so what was sent once is never gone below.
+      const sent = this.#sent.get(key);
+      const position = sent ? laterPosition(sent, asked) : asked;
+      const committed = this.#committed.get(key);
+      if (committed?.epoch !== position.epoch || position.position > committed.position) taken.push(position);
+    }
     this.#next = new Map();
     return taken;
   }
@@ -120,6 +126,8 @@ export class OffsetCommitter {
         for (const position of positions) this.#committed.set(keyOf(position), position);
         return;
       } catch (error) {
+        // A refusal concerns nobody once every partition of it is lost: another consumer answers for them now.
+        if (!positions.some(this.#options.owns)) return;
         if (!isRetriable(error) || performance.now() + delayMs > deadline) throw error;
       }
       await wait(delayMs);
@@ -130,6 +138,7 @@ export class OffsetCommitter {
   }
 
   #attempt(positions: readonly PositionToCommit[], deadline: number): Promise<void> {
+    for (const position of positions) this.#sent.set(keyOf(position), position);
     const request = positions.map(({ topic, partition, position, metadata }) =>
       metadata === undefined
         ? { topic, partition, offset: position }

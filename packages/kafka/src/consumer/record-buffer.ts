@@ -3,6 +3,8 @@ import type { PartitionRun, RecordChunk, TopicPartition } from "../client/port.j
 /** A part of a fetched chunk that is still to be delivered: neighbouring records of one partition. */
 export interface BufferedRun extends PartitionRun {
   readonly chunk: RecordChunk;
+  /** Of the assignment under which it was fetched; one of a later assignment must not cover it. */
+  readonly epoch: number;
 }
 
 /** Fetched chunks in order, as runs per partition, so that a revoked partition's records can be taken out again. */
@@ -15,9 +17,16 @@ export class RecordBuffer {
     return this.#records;
   }
 
-  add(chunk: RecordChunk): void {
-    for (const run of chunk.runs()) this.#runs.push({ chunk, ...run });
-    this.#records += chunk.length;
+  /** Adds what is of a partition with an epoch. */
+  add(chunk: RecordChunk, epochOf: (topic: string, partition: number) => number | undefined): void {
+    const before = this.#records;
+    for (const run of chunk.runs()) {
+      const epoch = epochOf(run.topic, run.partition);
+      if (epoch === undefined) continue;
+      this.#runs.push({ chunk, epoch, ...run });
+      this.#records += run.to - run.from;
+    }
+    if (this.#records === before) chunk.release();
   }
 
   /** The runs of the oldest chunk. */

@@ -17,8 +17,8 @@ import type { ParsedConsumer } from "../settings.js";
 
 /** Makes elements of fetched records. */
 export interface RecordReader<out A> {
-  /** The element of record `index`, of a partition owned under `epoch`. A throw is supervised. */
-  readonly read: (run: BufferedRun, index: number, epoch: number, session: ConsumerSession) => A;
+  /** The element of record `index`. A throw is supervised. */
+  readonly read: (run: BufferedRun, index: number, session: ConsumerSession) => A;
   /** Elements refer to the fetched bytes, so that a chunk cannot be released. */
   readonly keepsBytes: boolean;
 }
@@ -67,7 +67,11 @@ class ConsumerOutlet<A> implements Pull<A>, Control {
     while (!this.#ended) {
       const runs = this.#session.take();
       if (runs.length === 0) {
-        if (this.#session.failure) throw this.#session.failure.error;
+        if (this.#session.failure) {
+          this.#failure = this.#session.failure;
+          this.#session.stop();
+          throw this.#failure.error;
+        }
         this.#wake = wake;
         return WAIT;
       }
@@ -81,10 +85,9 @@ class ConsumerOutlet<A> implements Pull<A>, Control {
   #read(runs: readonly BufferedRun[]): Chunk<A> {
     const elements: A[] = [];
     for (const run of runs) {
-      const epoch = this.#session.epoch(run.topic, run.partition);
       for (let index = run.from; index < run.to; index++) {
         try {
-          elements.push(this.#reader.read(run, index, epoch, this.#session));
+          elements.push(this.#reader.read(run, index, this.#session));
         } catch (error) {
           if (this.#run.decide(error) !== "stop") continue;
           this.#failure = { error };
