@@ -124,7 +124,9 @@ const parse = <S extends z.ZodType>(schema: S, settings: unknown, call: string):
   });
 };
 
-const isOn = (value: unknown): boolean => value === true || value === "true";
+/** librdkafka also takes `1`, `t`, `TRUE` and an empty text for true, so whatever is not plainly off is on. */
+const isOn = (value: unknown): boolean =>
+  value !== undefined && !["false", "f", "0"].includes(String(value).toLowerCase());
 
 /** The client properties of one consumer or producer: shared ones first, then its own. */
 const clientProperties = (

@@ -111,13 +111,18 @@ class DeliveryReportsPull<K, V, P> extends AsyncPull<ProducerEnvelope<K, V, P>, 
   }
 
   #onReports(reports: DeliveryReports): void {
-    for (let index = 0; index < reports.length && !this.stopped; index++) {
-      this.#settle(
-        reports.ids[index] as number,
-        reports.partitions[index] as number,
-        reports.offsets[index] as number,
-        reports.errors[index],
-      );
+    try {
+      for (let index = 0; index < reports.length && !this.stopped; index++) {
+        this.#settle(
+          reports.ids[index] as number,
+          reports.partitions[index] as number,
+          reports.offsets[index] as number,
+          reports.errors[index],
+        );
+      }
+    } catch (error) {
+      // A report that cannot be is the client's bug or ours; thrown here it would end the process, not the stream.
+      this.fail(error);
     }
     this.pokeSoon();
   }

@@ -87,7 +87,10 @@ export class InFlightRecords<P> {
   #settle(id: number): OpenEnvelope<P> {
     const slot = id & (this.#ring.length - 1);
     const open = this.#ring[slot];
-    if (!open) throw new InvariantViolation(`record ${id} was reported twice`);
+    // The slot may have a newer record by now, whose envelope must not end by the report of an older one.
+    if (!open || id < open.firstId || id >= open.firstId + open.envelope.records.length) {
+      throw new InvariantViolation(`record ${id} was reported twice`);
+    }
     this.#ring[slot] = undefined;
     open.left -= 1;
     return open;

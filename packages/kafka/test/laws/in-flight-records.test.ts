@@ -1,0 +1,127 @@
+import type { ProducerResult } from "@millrace/kafka";
+import { expect } from "chai";
+import fc from "fast-check";
+import { InFlightRecords } from "../../src/stages/in-flight-records.js";
+import { errorOf } from "../support/until.js";
+
+interface Open {
+  readonly passThrough: number;
+  readonly ids: number[];
+  readonly unsettled: Set<number>;
+  dropped: boolean;
+}
+
+/** The same thing, obviously right and slow. */
+class Model {
+  readonly open: Open[] = [];
+  nextId = 0;
+
+  add(passThrough: number, records: number): void {
+    const ids = Array.from({ length: records }, () => this.nextId++);
+    this.open.push({ passThrough, ids, unsettled: new Set(ids), dropped: false });
+  }
+
+  get unsettled(): number[] {
+    return this.open.flatMap(({ unsettled }) => [...unsettled]);
+  }
+
+  settle(id: number, drop: boolean): void {
+    for (const each of this.open) if (each.unsettled.delete(id) && drop) each.dropped = true;
+  }
+
+  collect(): { readonly passThrough: number; readonly offsets: readonly number[] }[] {
+    const results = [];
+    while (this.open[0]?.unsettled.size === 0) {
+      const { passThrough, ids, dropped } = this.open.shift() as Open;
+      if (!dropped) results.push({ passThrough, offsets: ids.map((id) => 10 * id) });
+    }
+    return results;
+  }
+}
+
+const envelopeOf = (passThrough: number, count: number) => ({
+  records: Array.from({ length: count }, () => ({ topic: "t", value: null })),
+  passThrough,
+});
+
+const collected = (inFlight: InFlightRecords<number>): ReturnType<Model["collect"]> => {
+  const results: ProducerResult<number>[] = [];
+  inFlight.collect(results);
+  return results.map(({ passThrough, metadata }) => ({ passThrough, offsets: metadata.map(({ offset }) => offset) }));
+};
+
+type Step =
+  | { readonly do: "add"; readonly records: number }
+  | { readonly do: "settle"; readonly pick: number; readonly drop: boolean }
+  | { readonly do: "collect" };
+
+const steps = fc.array(
+  fc.oneof<fc.Arbitrary<Step>[]>(
+    fc.record({ do: fc.constant("add"), records: fc.oneof(fc.nat(4), fc.constantFrom(0, 1, 700, 1500)) }),
+    fc.record({ do: fc.constant("settle"), pick: fc.nat(), drop: fc.boolean() }),
+    fc.record({ do: fc.constant("settle"), pick: fc.constant(0), drop: fc.constant(false) }),
+    fc.record({ do: fc.constant("collect") }),
+  ),
+  { maxLength: 200 },
+);
+
+describe("InFlightRecords", () => {
+  it("does what a plain list does, whatever is added and reported in whatever order", () => {
+    fc.assert(
+      fc.property(steps, (all) => {
+        const inFlight = new InFlightRecords<number>(100);
+        const model = new Model();
+        let passThrough = 0;
+        for (const step of all) {
+          if (step.do === "add") {
+            inFlight.add(envelopeOf(passThrough, step.records));
+            model.add(passThrough++, step.records);
+          } else if (step.do === "settle") {
+            const { unsettled } = model;
+            const id = unsettled[step.pick % unsettled.length];
+            if (id === undefined) continue;
+            model.settle(id, step.drop);
+            if (step.drop) inFlight.drop(id);
+            else inFlight.acknowledge(id, 0, 10 * id);
+          } else expect(collected(inFlight)).to.deep.equal(model.collect());
+          expect(inFlight.nextId).to.equal(model.nextId);
+        }
+        for (const id of model.unsettled) {
+          model.settle(id, false);
+          inFlight.acknowledge(id, 0, 10 * id);
+        }
+        expect(collected(inFlight)).to.deep.equal(model.collect());
+        expect(inFlight.isEmpty).to.equal(true);
+      }),
+    );
+  });
+
+  it("has room for its bound of records and of envelopes, and always for one envelope alone", () => {
+    const inFlight = new InFlightRecords<number>(3);
+    expect(inFlight.hasRoom(10)).to.equal(true);
+    inFlight.add(envelopeOf(0, 2));
+    expect([inFlight.hasRoom(1), inFlight.hasRoom(2)]).to.deep.equal([true, false]);
+    inFlight.add(envelopeOf(1, 0));
+    inFlight.add(envelopeOf(2, 0));
+    expect(inFlight.hasRoom(0)).to.equal(false);
+  });
+
+  it("refuses a second report of a record", () => {
+    const inFlight = new InFlightRecords<number>(10);
+    inFlight.add(envelopeOf(0, 2));
+    inFlight.acknowledge(0, 0, 0);
+    expect(errorOf(() => inFlight.acknowledge(0, 0, 0))).to.include({ code: "INVARIANT_VIOLATION" });
+  });
+
+  it("refuses a second report also where the slot has a new record, whose envelope it would end too early", () => {
+    const inFlight = new InFlightRecords<number>(1024);
+    for (let id = 0; id < 1024; id++) {
+      inFlight.add(envelopeOf(id, 1));
+      inFlight.acknowledge(id, 0, 0);
+      collected(inFlight);
+    }
+    inFlight.add(envelopeOf(1024, 1));
+    expect(errorOf(() => inFlight.acknowledge(0, 0, 0))).to.include({ code: "INVARIANT_VIOLATION" });
+    expect(collected(inFlight)).to.deep.equal([]);
+  });
+});
