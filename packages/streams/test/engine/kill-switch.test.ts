@@ -122,12 +122,17 @@ describe("KillSwitches.single", () => {
     ));
 
   it("stops a flood", async () => {
-    const [kill, end] = Source.unfold(0, (n) => [n + 1, n] as const)
-      .viaMat(KillSwitches.single<number>(), Keep.right)
-      .toMat(Sink.ignore, Keep.both)
-      .run();
+    // Endless for a second: a flood that nothing stops must not hang the tests.
+    const until = performance.now() + 1000;
+    let endedByItself = false;
+    const flood = Source.unfold(0, (n) => {
+      if (n % 64 === 0 && performance.now() > until) endedByItself = true;
+      return endedByItself ? undefined : ([n + 1, n] as const);
+    });
+    const [kill, end] = flood.viaMat(KillSwitches.single<number>(), Keep.right).toMat(Sink.ignore, Keep.both).run();
     setImmediate(() => kill.shutdown());
     await assertAllClosed(() => end);
+    expect(endedByItself).to.equal(false);
   });
 
   it("can be thrown from downstream of it", () =>

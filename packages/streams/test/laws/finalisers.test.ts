@@ -46,7 +46,9 @@ const counted = (fails: boolean): { source: Source<number>; open: () => number }
       open -= 1;
     }
   }
-  return { source: Source.from({ [Symbol.iterator]: () => elements()[Symbol.iterator]() }), open: () => open };
+  // Small chunks, or the elements would be exhausted, and so closed, by the first pull.
+  const source = Source.from({ [Symbol.iterator]: () => elements()[Symbol.iterator]() });
+  return { source: source.withAttributes({ chunkElements: 4 }), open: () => open };
 };
 
 /** Runs `source` to the end asked for, after about `at` elements. */
