@@ -1,0 +1,37 @@
+import { type CommittableOffset } from "@millrace/kafka";
+import { Sink } from "@millrace/streams";
+
+/** What the pipeline's process tells its parent, several times a second. */
+export interface Report {
+  /** Orders whose enrichment has begun and whose lines are not all acknowledged. */
+  readonly inFlight: number;
+  /** By partition of `orders`: the offset after the last one finished; partitions without one are left out. */
+  readonly positions: readonly (readonly [partition: number, position: number])[];
+}
+
+/** Counts what enters and leaves the pipeline, from outside. */
+export class Meter {
+  #begun = 0;
+  #finished = 0;
+  readonly #positions = new Map<number, number>();
+
+  /** Ends every offset that has left the producer. */
+  readonly finished: Sink<CommittableOffset, Promise<void>> = Sink.forEach<CommittableOffset>(
+    ({ partition, offset }) => {
+      this.#finished += 1;
+      this.#positions.set(partition, offset + 1);
+    },
+  ).withAttributes({ name: "finished" });
+
+  /** `work`, counted when it begins. */
+  entering<A, B>(work: (input: A) => Promise<B>): (input: A) => Promise<B> {
+    return (input) => {
+      this.#begun += 1;
+      return work(input);
+    };
+  }
+
+  report(): Report {
+    return { inFlight: this.#begun - this.#finished, positions: [...this.#positions] };
+  }
+}
