@@ -39,7 +39,7 @@ export const ordersPipeline = ({
     kafka,
     topics: [topics.orders],
     value: attempt(json(Order)),
-    properties: { "auto.offset.reset": "earliest", ...membership },
+    properties: membership,
   })
     .mapAsync(32, async ({ record, offset }) => ({ lines: await enrich(record.value), offset }))
     .mapConcat(({ lines, offset }) =>

@@ -163,6 +163,12 @@ const subscriptionOf = (settings: z.output<typeof consumerSchema>): Subscription
   };
 };
 
+/**
+ * Where a partition without a committed position is read from. With librdkafka's `latest` a crash before a partition's
+ * first commit would skip what had been delivered.
+ */
+const SAFE_START: ClientProperties = { "auto.offset.reset": "earliest" };
+
 /** Refuses what would lose messages, and fills in defaults, before anything runs. */
 export const parseConsumer = (settings: unknown, call: string, commits: boolean): ParsedConsumer => {
   const parsed = parse(consumerSchema, settings, call);
@@ -183,7 +189,7 @@ export const parseConsumer = (settings: unknown, call: string, commits: boolean)
   return {
     subscription: subscriptionOf(parsed),
     // librdkafka wants a group even where none is used; this one is never committed to.
-    properties: { ...properties, "group.id": groupId ?? "millrace-ungrouped" },
+    properties: { ...(commits ? SAFE_START : {}), ...properties, "group.id": groupId ?? "millrace-ungrouped" },
     groupId,
     maxPollRecords: parsed.maxPollRecords,
     maxBufferedRecords: parsed.maxBufferedRecords,
