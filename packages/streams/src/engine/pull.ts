@@ -20,7 +20,7 @@ export type Wake = () => void;
  * - **P1** One pull at a time: after `WAIT` the consumer pulls again only once it was woken.
  * - **P2** Chunks are non-empty and are not changed by the producer once handed over.
  * - **P3** `DONE` is final.
- * - **P4** A throw means failed, and is final.
+ * - **P4** A throw means failed, and is final: a pull after it answers `DONE` or throws the same again.
  * - **P5** In a synchronous stage the elements before a failing one are delivered first; an asynchronous stage delivers
  *   what is ready and fails, and does not wait for what is in flight.
  * - **P6** `cancel` is idempotent, reaches upstream once, and ends the consumer's interest: no wake follows it.

@@ -30,12 +30,15 @@ class AsyncIterablePull<A> implements Pull<A> {
   };
 
   #notify(): void {
+    if (budgetSpent(1)) nextTurn(this.#wakeUp);
+    else this.#wakeUp();
+  }
+
+  readonly #wakeUp = (): void => {
     const wake = this.#wake;
     this.#wake = undefined;
-    if (!wake) return;
-    if (budgetSpent(1)) nextTurn(wake);
-    else wake();
-  }
+    wake?.();
+  };
 
   pull(wake: Wake): readonly A[] | typeof WAIT | typeof DONE {
     if (this.#answer !== READY) {
