@@ -7,6 +7,8 @@ export interface Row {
   readonly perSecond?: number;
   /** Rate divided by the loop's rate in the same bench. */
   readonly ratioToLoop?: number;
+  /** Processor time of the whole process, native threads included, per element. */
+  readonly cpuMicrosPerElement?: number;
   /** Longest time, in milliseconds, for which the event loop stood still. */
   readonly longestStallMs?: number;
   /** Microseconds to build and run one small stream. */

@@ -7,6 +7,7 @@ const columns: readonly { readonly title: string; readonly cell: (row: Row) => n
   { title: "ns/element", cell: (row) => row.nsPerElement },
   { title: "per second", cell: (row) => row.perSecond ?? (row.nsPerElement && 1e9 / row.nsPerElement) },
   { title: "of loop's rate", cell: (row) => row.ratioToLoop },
+  { title: "CPU us/element", cell: (row) => row.cpuMicrosPerElement },
   { title: "longest stall ms", cell: (row) => row.longestStallMs },
   { title: "us/run", cell: (row) => row.microsPerRun },
 ];

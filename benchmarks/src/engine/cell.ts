@@ -13,7 +13,7 @@ export interface CellRequest {
 const measure = ({ bench, subject: name, polluted, quick }: CellRequest): Promise<Cell> => {
   const subject = subjects[name];
   if (!subject) throw new Error(`no such implementation: ${name}`);
-  const effort = quick ? { runMs: 60, runs: 3 } : { runMs: 250, runs: 5 };
+  const effort = quick ? { runMs: 15, runs: 12, warmUpMs: 150 } : { runMs: 20, runs: 32, warmUpMs: 500 };
   if (bench === "event-loop-stall") return measureStall(subject, polluted, effort);
   if (bench === "start-up") return measureStartUp(subject, polluted, effort);
   return measurePipeline(subject, bench, polluted, effort);
