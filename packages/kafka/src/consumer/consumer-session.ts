@@ -9,14 +9,12 @@ import { type BufferedRun, RecordBuffer } from "./record-buffer.js";
 
 /** The longest a poll waits for its first record: how late a rebalance or commit result may be noticed. */
 const POLL_WAIT_MS = 50;
-/** Downstream may be busy this long before partitions are paused: a pause makes the client throw its prefetch away. */
-const PAUSE_AFTER_MS = 250;
+/** The same while a commit waits for its answer. */
+const COMMIT_WAIT_MS = 5;
 /** Wait after an error that polling may outlive. */
 const RETRY_POLL_MS = 200;
 /** How long a revocation waits for commits already asked for. */
 const REVOKE_COMMIT_MS = 5000;
-
-const wait = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
 export interface SessionListener {
   /** There may be records to take, or the session failed. */
@@ -39,7 +37,7 @@ export class ConsumerSession implements OffsetOwner {
   readonly #assignment = new Assignment();
   readonly #buffer = new RecordBuffer();
   #paused: readonly TopicPartition[] = [];
-  #fullSince: number | undefined;
+  #lastPollMs = 0;
   #stopped = false;
   #closing = false;
   #failure: { readonly error: unknown } | undefined;
@@ -135,25 +133,29 @@ export class ConsumerSession implements OffsetOwner {
     if (this.#closing) return;
     if (!(error instanceof KafkaConnectorError && error.retriable)) this.#fail(error);
     else this.#logger.warn("kafka consumer: poll failed, trying again", { error });
-    await wait(RETRY_POLL_MS);
+    await this.#untilRoom(RETRY_POLL_MS);
   }
 
+  /**
+   * Reads when there is room for a whole read: a read of few records costs as much as one of many. Until then it goes on
+   * polling for one record a time, because rebalances and commits are answered by nothing else. What comes of that has as
+   * much room again; only then are partitions paused, for a pause makes the client throw its prefetch away.
+   */
   async #step(): Promise<void> {
-    const room = this.#stopped ? 0 : this.#settings.maxBufferedRecords - this.#buffer.size;
-    if (room > 0) {
-      this.#fullSince = undefined;
-      if (this.#paused.length > 0 && room >= this.#settings.maxBufferedRecords / 2) this.#resume();
-      await this.#poll(this.#paused.length > 0 ? 1 : Math.min(room, this.#settings.maxPollRecords));
+    const { maxPollRecords, maxBufferedRecords } = this.#settings;
+    const room = this.#stopped ? 0 : maxBufferedRecords - this.#buffer.size;
+    if (room >= Math.min(maxPollRecords, Math.ceil(maxBufferedRecords / 2))) {
+      if (this.#paused.length > 0) this.#resume();
+      await this.#poll(Math.min(room, maxPollRecords));
       return;
     }
-    this.#fullSince ??= performance.now();
-    const fullMs = performance.now() - this.#fullSince;
-    // A commit under way is answered only by polling; until it is, the buffer may grow by a read of one record a time.
-    const overfull = this.#buffer.size >= 2 * this.#settings.maxBufferedRecords;
-    if (this.#stopped || fullMs >= PAUSE_AFTER_MS || overfull) this.#pause();
-    else if (!this.#committer.busy) {
-      await this.#untilRoom(PAUSE_AFTER_MS - fullMs);
-      return;
+    if (this.#stopped || room <= -maxBufferedRecords) this.#pause();
+    else {
+      const dueMs = this.#lastPollMs + this.#waitMs - performance.now();
+      if (dueMs > 0) {
+        await this.#untilRoom(dueMs);
+        return;
+      }
     }
     await this.#poll(1);
   }
@@ -168,8 +170,13 @@ export class ConsumerSession implements OffsetOwner {
     });
   }
 
+  get #waitMs(): number {
+    return this.#committer.busy ? COMMIT_WAIT_MS : POLL_WAIT_MS;
+  }
+
   async #poll(maxRecords: number): Promise<void> {
-    const chunk = await this.#client.poll({ maxRecords, waitMs: this.#committer.busy ? 5 : POLL_WAIT_MS });
+    const chunk = await this.#client.poll({ maxRecords, waitMs: this.#waitMs });
+    this.#lastPollMs = performance.now();
     if (!chunk || this.#stopped) return;
     this.#buffer.add(chunk, (topic, partition) => this.#assignment.deliveryEpoch(topic, partition));
     this.#listener.onAvailable();
