@@ -36,6 +36,8 @@ export default tseslint.config(
       // chai's assertions are expressions.
       "@typescript-eslint/no-unused-expressions": "off",
       "@typescript-eslint/no-non-null-assertion": "off",
+      // Fakes stand in for classes.
+      "@typescript-eslint/no-unsafe-class-instance-assignment": "off",
       "no-console": "off",
     },
   },
