@@ -1,0 +1,106 @@
+import type { RunnableGraph, Source } from "@millrace/streams";
+import {
+  attempt,
+  type Attempt,
+  type CommittableMessage,
+  type CommittableOffset,
+  CommittableOffsetBatch,
+  committableSource,
+  committerSink,
+  type Control,
+  DrainingControl,
+  json,
+  passThrough,
+  plainSource,
+  produce,
+  produceMulti,
+  type ProducerEnvelope,
+  producerFlow,
+  type ProducerResult,
+  string,
+} from "@millrace/kafka";
+import { expectTypeOf } from "expect-type";
+import { z } from "zod";
+import { FakeKafka } from "../support/fake-kafka.js";
+
+interface Order {
+  id: string;
+}
+
+const order = z.object({ id: z.string() });
+const kafka = new FakeKafka().settings;
+
+describe("types of the Kafka surface", () => {
+  it("infer from the committable source to the draining control", () => {
+    const graph = committableSource({ kafka, topics: ["orders"], value: json(order) })
+      .map((message) => {
+        expectTypeOf(message).toEqualTypeOf<CommittableMessage<string, Order>>();
+        expectTypeOf(message.record.key).toEqualTypeOf<string | null>();
+        return produce({ topic: "out", key: message.record.key, value: message.record.value }, message.offset);
+      })
+      .via(producerFlow({ kafka, value: json(order) }))
+      .map((result) => {
+        expectTypeOf(result).toEqualTypeOf<ProducerResult<CommittableOffset>>();
+        return result.passThrough;
+      })
+      .toMat(committerSink(), DrainingControl.from);
+    expectTypeOf(graph).toEqualTypeOf<RunnableGraph<DrainingControl<void>>>();
+    expectTypeOf(graph.run).returns.toEqualTypeOf<DrainingControl<void>>();
+  });
+
+  it("carry an optional offset through a producer flow, of which collect keeps the present ones", () => {
+    const offsets = committableSource({ kafka, topics: ["orders"], value: string() })
+      .mapConcat((message): ProducerEnvelope<string, string, CommittableOffset | undefined>[] => [
+        produce({ topic: "out", value: message.record.value }),
+        passThrough(message.offset),
+      ])
+      .via(producerFlow<string, string, CommittableOffset | undefined>({ kafka, value: string() }))
+      .collect((result) => result.passThrough)
+      .batch(10, CommittableOffsetBatch.of, (batch, offset) => batch.updated(offset));
+    expectTypeOf(offsets).toEqualTypeOf<Source<CommittableOffsetBatch, Control>>();
+  });
+
+  it("default to text keys and bytes that may be missing", () => {
+    const source = committableSource({ kafka, topics: ["t"] });
+    expectTypeOf(source).toEqualTypeOf<Source<CommittableMessage<string, Buffer | null>, Control>>();
+  });
+
+  it("follow the serdes of a plain source", () => {
+    const source = plainSource({ kafka, topics: ["t"], key: json(z.number()), value: attempt(json(order)) });
+    source.map((record) => {
+      expectTypeOf(record.key).toEqualTypeOf<number | null>();
+      expectTypeOf(record.value).toEqualTypeOf<Attempt<Order>>();
+    });
+  });
+
+  it("give the record to the metadata function as decoded", () => {
+    committableSource({
+      kafka,
+      topics: ["t"],
+      value: json(order),
+      metadata: (record) => {
+        expectTypeOf(record.value).toEqualTypeOf<Order>();
+        return record.value.id;
+      },
+    });
+  });
+
+  it("tell what an envelope passes through", () => {
+    expectTypeOf(produce({ topic: "t", value: 1 })).toEqualTypeOf<ProducerEnvelope<unknown, number, undefined>>();
+    expectTypeOf(produceMulti([{ topic: "t", value: 1 }], "x")).toEqualTypeOf<
+      ProducerEnvelope<unknown, number, string>
+    >();
+    expectTypeOf(passThrough(1)).toEqualTypeOf<ProducerEnvelope<never, never, number>>();
+  });
+
+  it("refuse what cannot work", () => {
+    // @ts-expect-error a record is no offset
+    committableSource({ kafka, topics: ["t"] }).toMat(committerSink(), DrainingControl.from);
+    // @ts-expect-error a plain source has no offset
+    plainSource({ kafka, topics: ["t"] }).map((record) => record.offset.owner);
+    committableSource({ kafka, topics: ["t"], value: string() })
+      .map((message) => produce({ topic: "out", value: 1 }, message.offset))
+      // @ts-expect-error the serde is of text, the value a number
+      .via(producerFlow<string, string, CommittableOffset>({ kafka, value: string() }));
+  });
+});
