@@ -20,7 +20,10 @@ export interface ConsumerSerdes<out K, out V> {
 
 /** What `committableSource` takes beside the consumer's settings. */
 export interface CommittableSettings<K, V> extends ConsumerSettings, ConsumerSerdes<K, V> {
-  /** Text committed with a record's offset; a batch commits that of its last record per partition. */
+  /**
+   * Text committed with a record's offset; a batch commits that of its last record per partition. Refused with
+   * `INVALID_SETTINGS` where the driver cannot send it, as node-rdkafka cannot.
+   */
   readonly metadata?: (record: ConsumerRecord<K, V>) => string;
 }
 
@@ -101,7 +104,14 @@ export const committableSource = <K = string, V = Buffer | null>(
 ): Source<CommittableMessage<K, V>, Control> => {
   const { read, keepsBytes } = recordReader(settings);
   const { metadata } = settings;
-  return source("committableSource", settings, true, {
+  const driver = settings.kafka.driver ?? rdkafkaDriver;
+  if (metadata && !driver.commitsMetadata) {
+    throw new KafkaConnectorError(
+      "INVALID_SETTINGS",
+      `committableSource: the driver ${driver.name} does not send the metadata of a commit, so it would be lost. Leave metadata out, or choose a driver that sends it.`,
+    );
+  }
+  const built = source("committableSource", settings, true, {
     keepsBytes,
     read(run, index, session) {
       const record = read(run, index, session);
@@ -112,4 +122,12 @@ export const committableSource = <K = string, V = Buffer | null>(
       };
     },
   });
+  const driver = settings.kafka.driver ?? rdkafkaDriver;
+  if (metadata && !driver.commitsMetadata) {
+    throw new KafkaConnectorError(
+      "INVALID_SETTINGS",
+      `committableSource: the driver ${driver.name} does not send the metadata of a commit, so it would be lost. Leave metadata out, or choose a driver that sends it.`,
+    );
+  }
+  return built;
 };

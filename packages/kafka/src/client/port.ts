@@ -138,6 +138,8 @@ export interface ProducerClient {
 /** Makes clients; the default one is node-rdkafka. */
 export interface KafkaDriver {
   readonly name: string;
+  /** Whether `commit` sends the metadata of a position. */
+  readonly commitsMetadata: boolean;
   consumer(properties: ClientProperties, listener: ConsumerListener): ConsumerClient;
   producer(properties: ClientProperties, listener: ProducerListener): ProducerClient;
 }

@@ -6,7 +6,7 @@ import { FakeProducer } from "./fake-producer.js";
 /** A driver whose clients do what the test says, and record every call. */
 export class FakeKafka implements KafkaDriver {
   readonly name = "fake";
-  readonly commitsMetadata: boolean;
+  commitsMetadata = true;
   readonly consumers: FakeConsumer[] = [];
   readonly producers: FakeProducer[] = [];
   /** Prepares each client before it is used. */

@@ -10,6 +10,7 @@ import { RdkafkaProducer } from "./producer.js";
  */
 export const rdkafkaDriver: KafkaDriver = {
   name: "node-rdkafka",
+  commitsMetadata: false,
   consumer: (properties: ClientProperties, listener: ConsumerListener) => new RdkafkaConsumer(properties, listener),
   producer: (properties: ClientProperties, listener: ProducerListener) => new RdkafkaProducer(properties, listener),
 };
