@@ -1,12 +1,14 @@
 import { InvariantViolation } from "@millrace/streams";
 import type { ProducerEnvelope, ProducerResult, RecordMetadata } from "../messages.js";
 
-/** An envelope on its way. */
+type Writable<T> = { -readonly [Key in keyof T]: T[Key] };
+
+/** An envelope on its way; keys and values are let go, for the client has copied them. */
 interface OpenEnvelope<out P> {
   readonly passThrough: P;
-  readonly metadata: RecordMetadata[];
   readonly firstId: number;
-  readonly envelope: ProducerEnvelope<unknown, unknown, P>;
+  /** One for each record; a report fills it in. */
+  readonly metadata: Writable<RecordMetadata>[];
   /** Records not yet reported. */
   left: number;
   /** A record of it failed, and supervision said to go on without it. */
@@ -46,9 +48,8 @@ export class InFlightRecords<P> {
     const count = envelope.records.length;
     const open: OpenEnvelope<P> = {
       passThrough: envelope.passThrough,
-      metadata: [],
       firstId: this.#nextId,
-      envelope,
+      metadata: envelope.records.map(({ topic }) => ({ topic, partition: -1, offset: -1 })),
       left: count,
       dropped: false,
     };
@@ -59,9 +60,9 @@ export class InFlightRecords<P> {
 
   acknowledge(id: number, partition: number, offset: number): void {
     const open = this.#settle(id);
-    const index = id - open.firstId;
-    const topic = open.envelope.records[index]?.topic ?? "";
-    open.metadata[index] = { topic, partition, offset };
+    const metadata = open.metadata[id - open.firstId] as Writable<RecordMetadata>;
+    metadata.partition = partition;
+    metadata.offset = offset;
   }
 
   drop(id: number): void {
@@ -88,7 +89,7 @@ export class InFlightRecords<P> {
     const slot = id & (this.#ring.length - 1);
     const open = this.#ring[slot];
     // The slot may have a newer record by now, whose envelope must not end by the report of an older one.
-    if (!open || id < open.firstId || id >= open.firstId + open.envelope.records.length) {
+    if (!open || id < open.firstId || id >= open.firstId + open.metadata.length) {
       throw new InvariantViolation(`record ${id} was reported twice`);
     }
     this.#ring[slot] = undefined;
