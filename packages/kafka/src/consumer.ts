@@ -104,13 +104,6 @@ export const committableSource = <K = string, V = Buffer | null>(
 ): Source<CommittableMessage<K, V>, Control> => {
   const { read, keepsBytes } = recordReader(settings);
   const { metadata } = settings;
-  const driver = settings.kafka.driver ?? rdkafkaDriver;
-  if (metadata && !driver.commitsMetadata) {
-    throw new KafkaConnectorError(
-      "INVALID_SETTINGS",
-      `committableSource: the driver ${driver.name} does not send the metadata of a commit, so it would be lost. Leave metadata out, or choose a driver that sends it.`,
-    );
-  }
   const built = source("committableSource", settings, true, {
     keepsBytes,
     read(run, index, session) {
