@@ -125,7 +125,7 @@ const parse = <S extends z.ZodType>(schema: S, settings: unknown, call: string):
 };
 
 /** librdkafka also takes `1`, `t`, `TRUE` and an empty text for true, so whatever is not plainly off is on. */
-const isOn = (value: unknown): boolean =>
+const isOn = (value: string | number | boolean | undefined): boolean =>
   value !== undefined && !["false", "f", "0"].includes(String(value).toLowerCase());
 
 /** The client properties of one consumer or producer: shared ones first, then its own. */

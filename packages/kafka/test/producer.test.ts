@@ -5,6 +5,7 @@ import {
   passThrough,
   produce,
   type ProducerEnvelope,
+  type ProducerRecord,
   producerFlow,
   type ProducerResult,
   producerSink,
@@ -292,10 +293,10 @@ describe("producerFlow", () => {
 
   it("encodes key, value, headers, partition and timestamp, and keeps tombstones", async () => {
     const kafka = new FakeKafka();
-    await Source.single({
+    await Source.single<ProducerRecord<string, { readonly n: number } | null>>({
       topic: "out",
       key: "k",
-      value: { n: 1 } as { readonly n: number } | null,
+      value: { n: 1 },
       partition: 3,
       headers: { a: "x", b: Buffer.from("y") },
       timestamp: 5,
@@ -329,7 +330,7 @@ describe("producerSink", () => {
     const kafka = new FakeKafka();
     const refused = new Error("refused");
     kafka.onProducer = (producer) => {
-      producer.onSent = ([sent]) => setImmediate(() => producer.fail(sent!.id, refused));
+      producer.onSent = ([sent]) => setImmediate(() => producer.fail(sent?.id ?? -1, refused));
     };
     const done = Source.single({ topic: "out", value: "v" }).runWith(
       producerSink<string, string>({ kafka: kafka.settings, value: string() }),

@@ -45,7 +45,7 @@ describe("types of the Kafka surface", () => {
       })
       .toMat(committerSink(), DrainingControl.from);
     expectTypeOf(graph).toEqualTypeOf<RunnableGraph<DrainingControl<void>>>();
-    expectTypeOf(graph.run).returns.toEqualTypeOf<DrainingControl<void>>();
+    expectTypeOf<ReturnType<typeof graph.run>>().toEqualTypeOf<DrainingControl<void>>();
   });
 
   it("carry an optional offset through a producer flow, of which collect keeps the present ones", () => {
@@ -97,7 +97,7 @@ describe("types of the Kafka surface", () => {
     // @ts-expect-error a record is no offset
     committableSource({ kafka, topics: ["t"] }).toMat(committerSink(), DrainingControl.from);
     // @ts-expect-error a plain source has no offset
-    plainSource({ kafka, topics: ["t"] }).map((record) => record.offset.owner);
+    plainSource({ kafka, topics: ["t"] }).map((record): unknown => record.offset.owner);
     committableSource({ kafka, topics: ["t"], value: string() })
       .map((message) => produce({ topic: "out", value: 1 }, message.offset))
       // @ts-expect-error the serde is of text, the value a number
