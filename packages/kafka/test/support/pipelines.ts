@@ -1,13 +1,5 @@
-import { Keep, type RunOptions, Sink } from "@millrace/streams";
-import {
-  type CommittableMessage,
-  type CommittableSettings,
-  type CommitterSettings,
-  committableSource,
-  committerSink,
-  type Control,
-  DrainingControl,
-} from "@millrace/kafka";
+import { Keep, Sink } from "@millrace/streams";
+import { type CommittableMessage, type CommittableSettings, committableSource, type Control } from "@millrace/kafka";
 import type { FakeKafka } from "./fake-kafka.js";
 
 export type Message = CommittableMessage<string, Buffer | null>;
@@ -15,17 +7,6 @@ export type Message = CommittableMessage<string, Buffer | null>;
 /** A committable source of topic `t`, before it is run. */
 export const source = (kafka: FakeKafka, settings: Partial<CommittableSettings<string, Buffer | null>> = {}) =>
   committableSource({ kafka: kafka.settings, topics: ["t"], ...settings });
-
-/** Runs source → committer; commits as soon as an offset comes. */
-export const commitEach = (
-  kafka: FakeKafka,
-  settings: CommitterSettings = { maxBatch: 1 },
-  options?: RunOptions,
-): DrainingControl<void> =>
-  source(kafka)
-    .map((message) => message.offset)
-    .toMat(committerSink(settings), DrainingControl.from)
-    .run(options);
 
 /** Runs a source into an array that the test looks into. */
 export const gather = (
