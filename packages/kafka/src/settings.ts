@@ -41,7 +41,10 @@ export interface ConsumerSettings extends SubscriptionSettings {
   readonly properties?: ClientProperties;
   /** Records of one read, at most; default 1000. */
   readonly maxPollRecords?: number;
-  /** Records read ahead of the stream, at most; default 2000. The client's own prefetch comes on top. */
+  /**
+   * Records read ahead of the stream before reading stops; default 2000. While a stream stalls as much again may come in,
+   * one record a poll. The client's own prefetch comes on top.
+   */
   readonly maxBufferedRecords?: number;
   /** How long a commit may take, retries included, before it fails with `COMMIT_TIMEOUT`; default 15 000 ms. */
   readonly commitTimeoutMs?: number;
@@ -87,10 +90,15 @@ const subscriptionShape = {
     .optional(),
 };
 
+/** Checked by the compiler; named here so that a misspelt setting beside them is refused. */
+const serdes = { key: z.unknown().optional(), value: z.unknown().optional() };
+
 const consumerSchema = z
-  .object({
+  .strictObject({
     kafka: kafkaSchema,
     ...subscriptionShape,
+    ...serdes,
+    metadata: z.unknown().optional(),
     groupId: z.string().min(1).optional(),
     properties: properties.optional(),
     maxPollRecords: positive.default(1000),
@@ -103,8 +111,9 @@ const consumerSchema = z
     "give exactly one of topics, topicPattern and assignment",
   );
 
-const producerSchema = z.object({
+const producerSchema = z.strictObject({
   kafka: kafkaSchema,
+  ...serdes,
   properties: properties.optional(),
   parallelism: positive.default(10_000),
 });
@@ -174,7 +183,7 @@ export const parseConsumer = (settings: unknown, call: string, commits: boolean)
   const parsed = parse(consumerSchema, settings, call);
   const properties = clientProperties(parsed.kafka, parsed.properties);
   const groupId = parsed.groupId ?? parsed.kafka.groupId ?? properties["group.id"]?.toString();
-  if (isOn(properties["enable.auto.commit"])) {
+  if (isOn(properties["enable.auto.commit"]) || isOn(properties["auto.commit.enable"])) {
     throw new KafkaConnectorError(
       "AUTO_COMMIT_REFUSED",
       `${call}: enable.auto.commit would commit records that are still being processed. Remove it; committerSink commits what is done.`,

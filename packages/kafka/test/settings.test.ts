@@ -137,3 +137,19 @@ describe("settings", () => {
     await loop.return?.();
   });
 });
+
+describe("a misspelt setting", () => {
+  it("of a source is refused by name", () => {
+    const misspelt = given({ kafka, topics: ["orders"], maxBuferedRecords: 10 });
+    expect(refusal(() => committableSource(misspelt)).message).to.include("maxBuferedRecords");
+  });
+
+  it("of a producer is refused by name", () => {
+    expect(refusal(() => producerFlow(given({ kafka, paralelism: 10 }))).message).to.include("paralelism");
+  });
+
+  it("cannot switch auto-commit on by its old name", () => {
+    const settings = given({ kafka, topics: ["orders"], properties: { "auto.commit.enable": "1" } });
+    expect(refusal(() => committableSource(settings)).code).to.equal("AUTO_COMMIT_REFUSED");
+  });
+});

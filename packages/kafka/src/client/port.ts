@@ -79,7 +79,10 @@ export interface ConsumerClient {
   connect(): Promise<void>;
   /** Returns at once; assignments arrive through the listener while polling. */
   subscribe(subscription: Subscription): void;
-  /** Never two at a time. Rejects with the client's error; polling may go on unless the error is fatal. */
+  /**
+   * Never two at a time. Rejects with the client's error; polling may go on unless the error is fatal. A chunk holds no
+   * record of a partition that was given up and assigned again since this poll began: nothing could tell it from new ones.
+   */
   poll(options: PollOptions): Promise<RecordChunk | undefined>;
   pause(partitions: readonly TopicPartition[]): void;
   resume(partitions: readonly TopicPartition[]): void;
