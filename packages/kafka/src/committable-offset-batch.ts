@@ -5,12 +5,12 @@ export type Committable = CommittableOffset | CommittableOffsetBatch;
 
 type Positions = ReadonlyMap<OffsetOwner, ReadonlyMap<string, PositionToCommit>>;
 
-/**
- * Offsets added since the last time they were folded into the map: a list, so that `updated` shares all it can. An added
- * batch is folded at once: a long chain of batches, each added to the next, must neither recurse nor keep its offsets.
- */
+/** One offset, or a batch folded at once: a long chain of batches must neither recurse nor keep its offsets. */
+type Addition = CommittableOffset | Positions;
+
+/** What was added before the last addition and is not folded yet: a list, so that `updated` shares all it can. */
 interface Added {
-  readonly committable: CommittableOffset | Positions;
+  readonly addition: Addition;
   readonly before: Added | undefined;
 }
 
@@ -27,6 +27,16 @@ const positionOf = (offset: CommittableOffset): PositionToCommit => ({
   metadata: offset.metadata,
 });
 
+/** Whether `offset` makes `before` superfluous: a later one of the same assignment of the same partition. */
+const supersedes = (offset: Addition, before: Addition): boolean =>
+  offset instanceof CommittableOffset &&
+  before instanceof CommittableOffset &&
+  offset.offset > before.offset &&
+  offset.partition === before.partition &&
+  offset.epoch === before.epoch &&
+  offset.owner === before.owner &&
+  offset.topic === before.topic;
+
 class Fold {
   readonly positions = new Map<OffsetOwner, Map<string, PositionToCommit>>();
 
@@ -38,8 +48,9 @@ class Fold {
     own.set(key, known ? laterPosition(known, position) : position);
   }
 
-  addAll(positions: Positions): void {
-    for (const [owner, own] of positions) for (const position of own.values()) this.add(owner, position);
+  addAll(addition: Addition): void {
+    if (addition instanceof CommittableOffset) this.add(addition.owner, positionOf(addition));
+    else for (const [owner, own] of addition) for (const position of own.values()) this.add(owner, position);
   }
 }
 
@@ -48,19 +59,28 @@ class Fold {
  * batches are batches; adding is associative, commutative and, but for `size`, idempotent.
  */
 export class CommittableOffsetBatch {
-  static readonly empty: CommittableOffsetBatch = new CommittableOffsetBatch(NONE, undefined, 0, 0);
+  static readonly empty: CommittableOffsetBatch = new CommittableOffsetBatch(NONE, undefined, undefined, 0, 0);
 
   readonly #folded: Positions;
-  readonly #added: Added | undefined;
-  readonly #addedCount: number;
+  readonly #last: Addition | undefined;
+  readonly #before: Added | undefined;
+  /** How many additions are not folded. */
+  readonly #unfolded: number;
   /** How many offsets were added, repeated ones included. */
   readonly size: number;
   #positions: Positions | undefined;
 
-  private constructor(folded: Positions, added: Added | undefined, addedCount: number, size: number) {
+  private constructor(
+    folded: Positions,
+    last: Addition | undefined,
+    before: Added | undefined,
+    unfolded: number,
+    size: number,
+  ) {
     this.#folded = folded;
-    this.#added = added;
-    this.#addedCount = addedCount;
+    this.#last = last;
+    this.#before = before;
+    this.#unfolded = unfolded;
     this.size = size;
   }
 
@@ -74,10 +94,16 @@ export class CommittableOffsetBatch {
     if (committable instanceof CommittableOffsetBatch && this.size === 0) return committable;
     const isBatch = committable instanceof CommittableOffsetBatch;
     const size = this.size + (isBatch ? committable.size : 1);
-    const added: Added = { committable: isBatch ? committable.positions() : committable, before: this.#added };
-    const batch = new CommittableOffsetBatch(this.#folded, added, this.#addedCount + 1, size);
-    if (batch.#addedCount < FOLD_AFTER) return batch;
-    return new CommittableOffsetBatch(batch.positions(), undefined, 0, size);
+    const addition = isBatch ? committable.positions() : committable;
+    const last = this.#last;
+    // Records come in runs of one partition, of which only the last counts.
+    if (last !== undefined && supersedes(addition, last)) {
+      return new CommittableOffsetBatch(this.#folded, addition, this.#before, this.#unfolded, size);
+    }
+    const before = last === undefined ? this.#before : { addition: last, before: this.#before };
+    const batch = new CommittableOffsetBatch(this.#folded, addition, before, this.#unfolded + 1, size);
+    if (batch.#unfolded < FOLD_AFTER) return batch;
+    return new CommittableOffsetBatch(batch.positions(), undefined, undefined, 0, size);
   }
 
   get isEmpty(): boolean {
@@ -89,11 +115,8 @@ export class CommittableOffsetBatch {
     if (this.#positions) return this.#positions;
     const fold = new Fold();
     fold.addAll(this.#folded);
-    for (let added = this.#added; added; added = added.before) {
-      const { committable } = added;
-      if (committable instanceof CommittableOffset) fold.add(committable.owner, positionOf(committable));
-      else fold.addAll(committable);
-    }
+    if (this.#last !== undefined) fold.addAll(this.#last);
+    for (let added = this.#before; added; added = added.before) fold.addAll(added.addition);
     this.#positions = fold.positions;
     return fold.positions;
   }

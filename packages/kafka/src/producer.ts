@@ -29,11 +29,17 @@ const encoder = <K, V>(settings: ProducerSettings<K, V>): ((record: ProducerReco
   const values = settings.value ?? (nullable(bytes()) as Serializer<never> as Serializer<V>);
   return (record) => {
     try {
-      const { topic, key, partition, headers, timestamp } = record;
+      const { topic, partition, headers, timestamp } = record;
+      const key = record.key === undefined || record.key === null ? null : keys.encode(record.key);
+      const value = values.encode(record.value);
+      // Most records have no more than this; spreading what is absent costs as much as the rest.
+      if (headers === undefined && timestamp === undefined) {
+        return partition === undefined ? { topic, key, value } : { topic, partition, key, value };
+      }
       return {
         topic,
-        key: key === undefined || key === null ? null : keys.encode(key),
-        value: values.encode(record.value),
+        key,
+        value,
         ...(partition === undefined ? undefined : { partition }),
         ...(headers === undefined ? undefined : { headers: encodeHeaders(headers) }),
         ...(timestamp === undefined ? undefined : { timestamp }),

@@ -1,34 +1,47 @@
 import { InvariantViolation } from "@millrace/streams";
 import type { ProducerEnvelope, ProducerResult, RecordMetadata } from "../messages.js";
 
-type Writable<T> = { -readonly [Key in keyof T]: T[Key] };
+/** Records the rings have room for at first; a power of two. */
+const FIRST_SIZE = 1024;
 
-/** An envelope on its way; keys and values are let go, for the client has copied them. */
+/** An envelope on its way: small, because there are thousands. Keys and values are let go, for the client has copied them. */
 interface OpenEnvelope<out P> {
   readonly passThrough: P;
   readonly firstId: number;
-  /** One for each record; a report fills it in. */
-  readonly metadata: Writable<RecordMetadata>[];
+  readonly count: number;
+  /** Of each record; where there is one record, its topic. */
+  readonly topics: string | readonly string[];
   /** Records not yet reported. */
   left: number;
   /** A record of it failed, and supervision said to go on without it. */
   dropped: boolean;
+  /** The envelope after it: a list, because a long-lived array of young objects is dear to collect. */
+  next: OpenEnvelope<P> | undefined;
 }
+
+const topicsOf = (records: ProducerEnvelope<unknown, unknown, unknown>["records"]): string | readonly string[] =>
+  records.length === 1 ? (records[0]?.topic ?? "") : records.map(({ topic }) => topic);
 
 /**
  * The envelopes that wait for acknowledgements, in input order, found by the id of a record. Ids count up, and those in
- * flight lie close together, so a ring indexed by id replaces a map.
+ * flight lie close together, so rings indexed by id replace a map.
  */
 export class InFlightRecords<P> {
   readonly #bound: number;
   #ring: (OpenEnvelope<P> | undefined)[];
-  #open: OpenEnvelope<P>[] = [];
-  #head = 0;
+  /** What the reports said, until the envelope leaves. */
+  #partitions: Int32Array;
+  #offsets: Float64Array;
+  #first: OpenEnvelope<P> | undefined;
+  #last: OpenEnvelope<P> | undefined;
+  #open = 0;
   #nextId = 0;
 
   constructor(bound: number) {
     this.#bound = bound;
-    this.#ring = new Array<OpenEnvelope<P> | undefined>(1024).fill(undefined);
+    this.#ring = new Array<OpenEnvelope<P> | undefined>(FIRST_SIZE).fill(undefined);
+    this.#partitions = new Int32Array(FIRST_SIZE);
+    this.#offsets = new Float64Array(FIRST_SIZE);
   }
 
   get nextId(): number {
@@ -36,12 +49,12 @@ export class InFlightRecords<P> {
   }
 
   get isEmpty(): boolean {
-    return this.#head === this.#open.length;
+    return this.#first === undefined;
   }
 
   /** Whether an envelope of `records` may go; one alone always may, however many records it has. */
   hasRoom(records: number): boolean {
-    return this.isEmpty || (this.#span() + records <= this.#bound && this.#open.length - this.#head < this.#bound);
+    return this.isEmpty || (this.#span() + records <= this.#bound && this.#open < this.#bound);
   }
 
   add(envelope: ProducerEnvelope<unknown, unknown, P>): void {
@@ -49,20 +62,25 @@ export class InFlightRecords<P> {
     const open: OpenEnvelope<P> = {
       passThrough: envelope.passThrough,
       firstId: this.#nextId,
-      metadata: envelope.records.map(({ topic }) => ({ topic, partition: -1, offset: -1 })),
+      count,
+      topics: topicsOf(envelope.records),
       left: count,
       dropped: false,
+      next: undefined,
     };
     this.#reserve(this.#span() + count);
-    this.#open.push(open);
+    if (this.#last) this.#last.next = open;
+    else this.#first = open;
+    this.#last = open;
+    this.#open += 1;
     for (let index = 0; index < count; index++) this.#ring[this.#nextId++ & (this.#ring.length - 1)] = open;
   }
 
   acknowledge(id: number, partition: number, offset: number): void {
-    const open = this.#settle(id);
-    const metadata = open.metadata[id - open.firstId] as Writable<RecordMetadata>;
-    metadata.partition = partition;
-    metadata.offset = offset;
+    this.#settle(id);
+    const slot = id & (this.#ring.length - 1);
+    this.#partitions[slot] = partition;
+    this.#offsets[slot] = offset;
   }
 
   drop(id: number): void {
@@ -71,25 +89,39 @@ export class InFlightRecords<P> {
 
   /** Moves the envelopes at the head whose records are all settled into `results`. */
   collect(results: ProducerResult<P>[]): void {
-    for (let open = this.#open[this.#head]; open?.left === 0; open = this.#open[this.#head]) {
-      if (!open.dropped) results.push({ metadata: open.metadata, passThrough: open.passThrough });
-      this.#head += 1;
+    for (let open = this.#first; open?.left === 0; open = this.#first) {
+      if (!open.dropped) results.push({ metadata: this.#metadata(open), passThrough: open.passThrough });
+      this.#first = open.next;
+      // An old dead one would keep all after it alive until a full collection.
+      open.next = undefined;
+      this.#open -= 1;
     }
-    if (this.#head > 1024 && 2 * this.#head > this.#open.length) {
-      this.#open = this.#open.slice(this.#head);
-      this.#head = 0;
+    if (!this.#first) this.#last = undefined;
+  }
+
+  #metadata({ firstId, count, topics }: OpenEnvelope<P>): readonly RecordMetadata[] {
+    if (typeof topics === "string") return [this.#metadataOf(firstId, topics)];
+    const metadata: RecordMetadata[] = [];
+    for (let index = 0; index < count; index++) {
+      metadata.push(this.#metadataOf(firstId + index, topics[index] as string));
     }
+    return metadata;
+  }
+
+  #metadataOf(id: number, topic: string): RecordMetadata {
+    const slot = id & (this.#ring.length - 1);
+    return { topic, partition: this.#partitions[slot] as number, offset: this.#offsets[slot] as number };
   }
 
   #span(): number {
-    return this.#nextId - (this.#open[this.#head]?.firstId ?? this.#nextId);
+    return this.#first ? this.#nextId - this.#first.firstId : 0;
   }
 
   #settle(id: number): OpenEnvelope<P> {
     const slot = id & (this.#ring.length - 1);
     const open = this.#ring[slot];
     // The slot may have a newer record by now, whose envelope must not end by the report of an older one.
-    if (!open || id < open.firstId || id >= open.firstId + open.metadata.length) {
+    if (!open || id < open.firstId || id >= open.firstId + open.count) {
       throw new InvariantViolation(`record ${id} was reported twice`);
     }
     this.#ring[slot] = undefined;
@@ -103,9 +135,17 @@ export class InFlightRecords<P> {
     while (size < span) size *= 2;
     if (size === this.#ring.length) return;
     const ring = new Array<OpenEnvelope<P> | undefined>(size).fill(undefined);
+    const partitions = new Int32Array(size);
+    const offsets = new Float64Array(size);
     for (let id = this.#nextId - this.#span(); id < this.#nextId; id++) {
-      ring[id & (size - 1)] = this.#ring[id & (this.#ring.length - 1)];
+      const from = id & (this.#ring.length - 1);
+      const to = id & (size - 1);
+      ring[to] = this.#ring[from];
+      partitions[to] = this.#partitions[from] as number;
+      offsets[to] = this.#offsets[from] as number;
     }
     this.#ring = ring;
+    this.#partitions = partitions;
+    this.#offsets = offsets;
   }
 }
