@@ -38,6 +38,11 @@ class OutletIterator<A> implements AsyncIterableIterator<A> {
     if (this.#next < this.#chunk.length) {
       return Promise.resolve({ done: false, value: this.#chunk[this.#next++] as A });
     }
+    return this.#wait();
+  }
+
+  /** Apart from `next`, whose every call would otherwise pay for the closure's context. */
+  #wait(): Promise<IteratorResult<A>> {
     return new Promise((resolve, reject) => {
       this.#waiters.push({ resolve, reject });
       if (!this.#asking) this.#ask();
