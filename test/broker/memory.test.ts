@@ -1,5 +1,12 @@
 import { monitorEventLoopDelay } from "node:perf_hooks";
-import { CommittableOffsetBatch, committableSource, committerSink, DrainingControl } from "@millrace/kafka";
+import {
+  CommittableOffsetBatch,
+  committableSource,
+  committerSink,
+  DrainingControl,
+  type KafkaDriver,
+  rdkafkaDriver,
+} from "@millrace/kafka";
 import type { LocalKafka } from "@millrace/kafka-testkit";
 import type { Logger } from "@millrace/streams";
 import { expect } from "chai";
@@ -21,6 +28,24 @@ const rebalances = (): Rebalances => {
   const seen: string[] = [];
   const note = (message: string): void => void seen.push(message);
   return { seen, debug: () => undefined, info: note, warn: note, error: note };
+};
+
+/** The usual driver, which counts how often partitions are paused. */
+const countingPauses = (): KafkaDriver & { readonly pauses: () => number } => {
+  let pauses = 0;
+  return {
+    ...rdkafkaDriver,
+    pauses: () => pauses,
+    consumer(properties, listener) {
+      const client = rdkafkaDriver.consumer(properties, listener);
+      const pause = client.pause.bind(client);
+      client.pause = (partitions) => {
+        pauses += 1;
+        pause(partitions);
+      };
+      return client;
+    },
+  };
 };
 
 describe("a slow sink behind a fast topic of 200 MB", function () {
@@ -56,11 +81,23 @@ describe("a slow sink behind a fast topic of 200 MB", function () {
     }
   }
 
+  interface Consumption {
+    readonly deliveries: Deliveries;
+    readonly logger: Logger;
+    readonly driver: KafkaDriver;
+    readonly maxBufferedRecords: number;
+    readonly gate: () => Promise<void> | undefined;
+  }
+
   /** Commits everything; asks `gate` before each record is passed on. */
-  const consume = (groupId: string, deliveries: Deliveries, logger: Logger, gate: () => Promise<void> | undefined) =>
+  const consume = (
+    groupId: string,
+    { deliveries, logger, driver, maxBufferedRecords, gate }: Consumption,
+  ): DrainingControl<void> =>
     (running = committableSource({
-      kafka: { brokers: kafka.brokers, groupId, logger },
+      kafka: { brokers: kafka.brokers, groupId, logger, driver },
       topics: [topic],
+      maxBufferedRecords,
       properties: {
         "auto.offset.reset": "earliest",
         // Shorter than the stall: a member whose heartbeats or polls stopped would be put out of the group.
@@ -84,7 +121,15 @@ describe("a slow sink behind a fast topic of 200 MB", function () {
     let open = (): void => undefined;
     const gate = new Promise<void>((resolve) => (open = resolve));
     globalThis.gc?.();
-    const control = consume(groupId, deliveries, log, () => (deliveries.count === 1 ? gate : undefined));
+    const driver = countingPauses();
+    const control = consume(groupId, {
+      deliveries,
+      logger: log,
+      driver,
+      // Small enough for the stall to outlast it: then partitions are paused.
+      maxBufferedRecords: 100,
+      gate: () => (deliveries.count === 1 ? gate : undefined),
+    });
     await eventually("the first record is delivered", () => deliveries.count === 1, 20_000);
 
     const delay = monitorEventLoopDelay({ resolution: 5 });
@@ -107,6 +152,7 @@ describe("a slow sink behind a fast topic of 200 MB", function () {
         `longest event-loop delay ${Math.round(delay.max / 1e6)} ms, CPU ${Math.round((user + system) / 1e3)} ms\n`,
     );
     expect(deliveries.count).to.equal(1);
+    expect(driver.pauses()).to.equal(1);
     expect(most.heapUsed).to.be.below(150 * MEGABYTE);
     expect(delay.max / 1e6, "ms for which the event loop stood still").to.be.below(250);
 
@@ -128,7 +174,7 @@ describe("a slow sink behind a fast topic of 200 MB", function () {
   it("loses, repeats and reorders nothing when the sink stops and goes again", async () => {
     const deliveries = new Deliveries();
     const stops = 6;
-    const between = 7000;
+    const between = 2000;
     let stopped = 0;
     // Long enough for the consumer to pause its partitions, and a number of records after which it resumes them.
     const gate = (): Promise<void> | undefined => {
@@ -136,7 +182,9 @@ describe("a slow sink behind a fast topic of 200 MB", function () {
       stopped += 1;
       return new Promise((resolve) => setTimeout(resolve, 500));
     };
-    const control = consume(`${topic}-jerky`, deliveries, rebalances(), gate);
+    const driver = countingPauses();
+    const settings = { deliveries, logger: rebalances(), driver, maxBufferedRecords: 4, gate };
+    const control = consume(`${topic}-jerky`, settings);
     await eventually(
       "the stops are over, and more has come",
       () => deliveries.count >= (stops + 5) * between || deliveries.violations > 0,
@@ -144,6 +192,7 @@ describe("a slow sink behind a fast topic of 200 MB", function () {
     );
     await control.drainAndShutdown();
     expect(stopped).to.equal(stops);
+    expect(driver.pauses()).to.be.at.least(stops);
     expect(deliveries.violations).to.equal(0);
     expect(await committedPositions(kafka.brokers, `${topic}-jerky`, topic, PARTITIONS)).to.deep.equal(deliveries.next);
   });

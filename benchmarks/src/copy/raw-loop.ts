@@ -2,8 +2,8 @@ import rdkafka, { type KafkaConsumer, type Message, type Producer } from "node-r
 import { type Copy, type CopyJob, producerProperties } from "./job.js";
 
 const READ = 1000;
-/** Reads that may wait for their reports: as many records as the producer's queue takes. */
-const READS_IN_FLIGHT = 10;
+/** Reads that may wait for their reports: as many records as the pipeline keeps in flight; more made neither faster. */
+const READS_IN_FLIGHT = 4;
 
 /** One read on its way: committed once all its records, and all reads before it, are acknowledged. */
 interface Read {

@@ -17,7 +17,7 @@ export interface ProducerSettings<K, V> {
   readonly value?: Serializer<V>;
   /** librdkafka properties of this producer, over those of `kafka`. */
   readonly properties?: ClientProperties;
-  /** Records in flight; beyond it upstream is held back. Default 10 000. */
+  /** Records in flight; beyond it upstream is held back. Default 4000. */
   readonly parallelism?: number;
 }
 
