@@ -2,3 +2,6 @@ export { EmbeddedKafka, type EmbeddedKafkaOptions } from "./embedded/embedded-ka
 export { KafkaTestkitError, type KafkaTestkitErrorCode } from "./errors.js";
 export type { LocalBroker, LocalKafkaKind, LocalKafkaOptions } from "./local/backend.js";
 export { LocalKafka, type CreateTopicOptions, type LocalKafkaSearch } from "./local/local-kafka.js";
+export type { DelayRange, SimulatedFaults } from "./simulated/faults.js";
+export { type AppendedRecord, SimulatedKafka, type SimulatedKafkaOptions } from "./simulated/simulated-kafka.js";
+export type { StoredRecord } from "./simulated/topics.js";

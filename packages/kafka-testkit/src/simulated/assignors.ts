@@ -1,0 +1,112 @@
+import type { TopicPartition } from "@millrace/kafka";
+import { keyOf } from "./topics.js";
+
+export interface AssignedMember {
+  /** Members are served in the order of this. */
+  readonly rank: string;
+  readonly topics: readonly string[];
+  /** What it held when it joined; only cooperative members keep anything. */
+  readonly owned: readonly TopicPartition[];
+}
+
+/** Answers what each member gets, in the order of `members`, which are sorted by rank. */
+type Assign = (
+  members: readonly AssignedMember[],
+  partitionsOf: (topic: string) => readonly TopicPartition[],
+) => TopicPartition[][];
+
+const topicsOf = (members: readonly AssignedMember[]): string[] =>
+  [...new Set(members.flatMap(({ topics }) => topics))].sort();
+
+/** Each topic by itself, neighbouring partitions together; the first members get one more. */
+const range: Assign = (members, partitionsOf) => {
+  const assigned = members.map((): TopicPartition[] => []);
+  for (const topic of topicsOf(members)) {
+    const takers = members.flatMap((member, index) => (member.topics.includes(topic) ? [index] : []));
+    const partitions = partitionsOf(topic);
+    const share = Math.floor(partitions.length / takers.length);
+    const more = partitions.length % takers.length;
+    let from = 0;
+    takers.forEach((index, place) => {
+      const to = from + share + (place < more ? 1 : 0);
+      assigned[index]?.push(...partitions.slice(from, to));
+      from = to;
+    });
+  }
+  return assigned;
+};
+
+/** All partitions in order, dealt out in turn to the members that read their topic. */
+const roundRobin: Assign = (members, partitionsOf) => {
+  const assigned = members.map((): TopicPartition[] => []);
+  let next = 0;
+  for (const topic of topicsOf(members)) {
+    for (const partition of partitionsOf(topic)) {
+      while (!members[next % members.length]?.topics.includes(topic)) next += 1;
+      assigned[next % members.length]?.push(partition);
+      next += 1;
+    }
+  }
+  return assigned;
+};
+
+/** Who has fewest partitions so far among those that read the topic. */
+const leastLoaded = (
+  members: readonly AssignedMember[],
+  assigned: readonly (readonly TopicPartition[])[],
+  topic: string,
+): number => {
+  let least = -1;
+  members.forEach(({ topics }, index) => {
+    if (!topics.includes(topic)) return;
+    const load = assigned[index]?.length ?? 0;
+    if (least === -1 || load < (assigned[least]?.length ?? 0)) least = index;
+  });
+  return least;
+};
+
+/**
+ * Everyone keeps what he has up to his share; the rest goes to who has least. What another member still holds is given to
+ * nobody yet: its holder gives it up, joins again, and then it is free.
+ */
+const cooperativeSticky: Assign = (members, partitionsOf) => {
+  const partitions = topicsOf(members).flatMap(partitionsOf);
+  const existing = new Set(partitions.map(keyOf));
+  const share = Math.floor(partitions.length / members.length);
+  let more = partitions.length % members.length;
+  const holder = new Map<string, number>();
+  members.forEach(({ owned, topics }, index) => {
+    for (const each of owned) {
+      if (existing.has(keyOf(each)) && topics.includes(each.topic) && !holder.has(keyOf(each)))
+        holder.set(keyOf(each), index);
+    }
+  });
+  const assigned = members.map(({ owned }, index) => {
+    const held = owned.filter((each) => holder.get(keyOf(each)) === index);
+    const extra = held.length > share && more > 0;
+    if (extra) more -= 1;
+    return held.slice(0, share + (extra ? 1 : 0));
+  });
+  const kept = new Set(assigned.flat().map(keyOf));
+  for (const partition of partitions) {
+    if (!kept.has(keyOf(partition))) assigned[leastLoaded(members, assigned, partition.topic)]?.push(partition);
+  }
+  return assigned.map((mine, index) => mine.filter((each) => (holder.get(keyOf(each)) ?? index) === index));
+};
+
+export interface Assignor {
+  readonly cooperative: boolean;
+  readonly assign: Assign;
+}
+
+const ASSIGNORS: ReadonlyMap<string, Assignor> = new Map([
+  ["range", { cooperative: false, assign: range }],
+  ["roundrobin", { cooperative: false, assign: roundRobin }],
+  ["cooperative-sticky", { cooperative: true, assign: cooperativeSticky }],
+]);
+
+/** The first known one of `partition.assignment.strategy`. */
+export const assignorOf = (strategies: string): Assignor | undefined => {
+  const name = strategies.split(",").find((each) => ASSIGNORS.has(each.trim()));
+  return name === undefined ? undefined : ASSIGNORS.get(name.trim());
+};

@@ -1,0 +1,105 @@
+import type { CommitRequest, GroupCoordinator } from "./group-coordinator.js";
+import { CODE, type Simulation } from "./simulation.js";
+
+interface Commit {
+  readonly resolve: () => void;
+  readonly reject: (error: Error) => void;
+  answer: { readonly error: Error | undefined } | undefined;
+}
+
+/** The one commit that may be under way. Its answer waits until it is served. */
+export class CommitSlot {
+  readonly #simulation: Simulation;
+  readonly #coordinator: GroupCoordinator;
+  readonly #wake: () => void;
+  #commit: Commit | undefined;
+  #dead = false;
+
+  constructor(simulation: Simulation, coordinator: GroupCoordinator, wake: () => void) {
+    this.#simulation = simulation;
+    this.#coordinator = coordinator;
+    this.#wake = wake;
+  }
+
+  get pending(): boolean {
+    return this.#commit !== undefined;
+  }
+
+  send(request: CommitRequest): Promise<void> {
+    if (this.#commit) {
+      return Promise.reject(
+        this.#simulation.error(
+          "COMMIT_FAILED",
+          "A commit is in flight. Await it before the next one.",
+          CODE.notCoordinator,
+        ),
+      );
+    }
+    if (request.positions.length === 0) return Promise.resolve();
+    return new Promise((resolve, reject) => {
+      const commit: Commit = { resolve, reject, answer: undefined };
+      this.#commit = commit;
+      if (!this.#dead) this.#send(request, commit);
+    });
+  }
+
+  /** Hands over the answer, if there is one. */
+  serve(): void {
+    const commit = this.#commit;
+    if (!commit?.answer) return;
+    this.#commit = undefined;
+    if (commit.answer.error) commit.reject(commit.answer.error);
+    else commit.resolve();
+  }
+
+  /** What was sent may still arrive; the process will not learn of it. */
+  kill(): void {
+    this.#dead = true;
+  }
+
+  close(): void {
+    this.#commit?.reject(
+      this.#simulation.error(
+        "CONSUMER_CLOSED",
+        "The consumer closed before the commit was answered; it may be stored.",
+      ),
+    );
+    this.#commit = undefined;
+  }
+
+  /** The delay is spent in two parts, so that the broker may change between storing and answering. */
+  #send(request: CommitRequest, commit: Commit): void {
+    const delay = this.#simulation.draw(this.#simulation.faults.commitDelayMs);
+    const there = this.#simulation.random.int(0, delay);
+    this.#simulation.request([there, there], () => {
+      const error = this.#store(request);
+      this.#simulation.request([delay - there, delay - there], () => {
+        commit.answer = { error };
+        this.#wake();
+      });
+    });
+  }
+
+  #store(request: CommitRequest): Error | undefined {
+    const { random, faults } = this.#simulation;
+    if (random.happens(faults.commitRefusalRate)) return this.#refused(CODE.groupAuthorization);
+    if (random.happens(faults.commitErrorRate)) return this.#refused(CODE.notCoordinator);
+    const refusal = this.#coordinator.commit(request);
+    if (refusal !== undefined) return this.#refused(refusal);
+    return random.happens(faults.commitLossRate) ? this.#refused(CODE.timedOut) : undefined;
+  }
+
+  #refused(code: number): Error {
+    this.#simulation.event(`commit fails with ${code}`);
+    return this.#simulation.error("COMMIT_FAILED", REASONS.get(code) ?? "The commit failed.", code);
+  }
+}
+
+const REASONS: ReadonlyMap<number, string> = new Map([
+  [CODE.groupAuthorization, "Committing to this group is not allowed. Grant this user access to it."],
+  [CODE.notCoordinator, "The broker does not coordinate this group any more. Commit again."],
+  [CODE.timedOut, "No answer to the commit, which may be stored. Commit again."],
+  [CODE.illegalGeneration, "The group has rebalanced since. The next owner reads the records again."],
+  [CODE.unknownMember, "The group does not know this member any more. The next owner reads the records again."],
+  [CODE.rebalanceInProgress, "The group rebalances. Commit again after it, for what is still assigned."],
+]);

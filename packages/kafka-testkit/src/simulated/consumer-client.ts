@@ -1,0 +1,293 @@
+import type {
+  ClientProperties,
+  ConsumerClient,
+  ConsumerListener,
+  PollOptions,
+  RecordChunk,
+  Subscription,
+  TopicPartition,
+  TopicPartitionOffset,
+} from "@millrace/kafka";
+import type { Cancellable } from "@millrace/streams";
+import type { ClientHost, SimulatedClient } from "./client-host.js";
+import { CommitSlot } from "./commit-slot.js";
+import { type ConsumerSettings, consumerSettings } from "./consumer-settings.js";
+import type { GroupCoordinator } from "./group-coordinator.js";
+import { GroupMembership } from "./group-membership.js";
+import { ReadPositions } from "./read-positions.js";
+import { SimulatedChunk } from "./record-chunk.js";
+import { CODE, type Simulation } from "./simulation.js";
+import { keyOf } from "./topics.js";
+
+/** How long `close` waits for the answer to a commit in flight. */
+const CLOSE_COMMIT_MS = 5000;
+
+/**
+ * A consumer of the simulated cluster. As with the real client, rebalances, commit answers and errors wait until a poll
+ * serves them; a killed one neither answers nor tells anybody, and its polls end only when it is closed.
+ */
+export class SimulatedConsumer implements ConsumerClient, SimulatedClient {
+  readonly clientId: string;
+  readonly #settings: ConsumerSettings;
+  readonly #host: ClientHost;
+  readonly #simulation: Simulation;
+  readonly #listener: ConsumerListener;
+  readonly #coordinator: GroupCoordinator;
+  readonly #positions: ReadPositions;
+  readonly #commits: CommitSlot;
+  readonly #errors: Error[] = [];
+  #membership: GroupMembership | undefined;
+  #fatal: Error | undefined;
+  #connected = false;
+  #dead = false;
+  #polling: Promise<unknown> | undefined;
+  #lastPollAt = 0;
+  #pollWatch: Cancellable | undefined;
+  #wake: () => void = () => undefined;
+  #closing: Promise<void> | undefined;
+
+  constructor(host: ClientHost, properties: ClientProperties, listener: ConsumerListener) {
+    this.#settings = consumerSettings(properties);
+    this.clientId = this.#settings.clientId;
+    this.#host = host;
+    this.#simulation = host.simulation;
+    this.#listener = listener;
+    this.#coordinator = host.group(this.#settings.groupId);
+    this.#positions = new ReadPositions(host.simulation, host.topics, this.#coordinator, this.#settings.offsetReset);
+    this.#commits = new CommitSlot(host.simulation, this.#coordinator, () => this.#wake());
+  }
+
+  connect(): Promise<void> {
+    if (this.#closing) return Promise.reject(this.#closedError("connect"));
+    return new Promise((resolve) => {
+      this.#simulation.request(this.#simulation.faults.latencyMs, () => {
+        this.#connected = true;
+        resolve();
+      });
+    });
+  }
+
+  subscribe(subscription: Subscription): void {
+    this.#requireOpen("subscribe");
+    if (subscription.kind === "assignment") {
+      this.#positions.take(subscription.partitions);
+      return;
+    }
+    const { simulation, topics } = this.#host;
+    const reads =
+      subscription.kind === "pattern"
+        ? (topic: string) => topic.search(subscription.pattern) !== -1
+        : (topic: string) => subscription.topics.includes(topic);
+    if (subscription.kind === "topics") {
+      for (const topic of subscription.topics.filter((each) => topics.partitionsOf(each) === 0)) {
+        this.#errors.push(simulation.error("CLIENT_FAILED", `There is no topic ${topic}. Create it.`, 3));
+      }
+    }
+    this.#membership = new GroupMembership({
+      ...this.#settings,
+      simulation,
+      reads,
+      coordinator: this.#coordinator,
+      listener: this.#listener,
+      take: (partitions) => this.#positions.take(partitions),
+      giveUp: (partitions) => this.#positions.giveUp(partitions),
+      wake: () => this.#wake(),
+      fail: (error) => this.#fail(error),
+    });
+    this.#membership.join();
+    this.#lastPollAt = simulation.clock.now();
+    this.#watchPolls();
+  }
+
+  async poll(options: PollOptions): Promise<RecordChunk | undefined> {
+    this.#requireOpen("poll");
+    if (this.#polling) {
+      throw this.#simulation.error("POLL_FAILED", "A poll is running. Await it before the next one.");
+    }
+    const polling = this.#poll(options);
+    this.#polling = polling.catch(() => undefined);
+    try {
+      return await polling;
+    } finally {
+      this.#lastPollAt = this.#simulation.clock.now();
+      this.#polling = undefined;
+    }
+  }
+
+  pause(partitions: readonly TopicPartition[]): void {
+    this.#positions.setPaused(partitions, true);
+  }
+
+  resume(partitions: readonly TopicPartition[]): void {
+    this.#positions.setPaused(partitions, false);
+    this.#wake();
+  }
+
+  async commit(positions: readonly TopicPartitionOffset[]): Promise<void> {
+    this.#requireOpen("commit");
+    // A consumer that lost its group is no member, which is not the same as one that assigns itself.
+    const none = this.#membership ? { memberId: "", generation: -1 } : undefined;
+    await this.#commits.send({ membership: this.#membership?.current ?? none, positions });
+  }
+
+  committed(partitions: readonly TopicPartition[], timeoutMs: number): Promise<readonly TopicPartitionOffset[]> {
+    return this.#ask("read committed positions", timeoutMs, () =>
+      partitions.flatMap((each) => this.#coordinator.committed(each) ?? []),
+    );
+  }
+
+  watermarks(partition: TopicPartition, timeoutMs: number): Promise<{ readonly low: number; readonly high: number }> {
+    return this.#ask(`read the watermarks of ${keyOf(partition)}`, timeoutMs, () => {
+      const log = this.#host.topics.log(partition.topic, partition.partition);
+      if (log) return { low: 0, high: log.length };
+      throw this.#simulation.error(
+        "CLIENT_FAILED",
+        `There is no partition ${keyOf(partition)}.`,
+        CODE.unknownPartition,
+      );
+    });
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  /** The process ends here: it neither commits nor leaves its group. */
+  kill(): void {
+    if (this.#dead || this.#closing) return;
+    this.#dead = true;
+    this.#pollWatch?.cancel();
+    this.#commits.kill();
+    this.#membership?.kill();
+    this.#simulation.event(`${this.clientId}: killed`);
+  }
+
+  expire(): void {
+    this.#membership?.expire();
+  }
+
+  onOutage(error: Error): void {
+    if (this.#connected) this.#errors.push(error);
+    this.#wake();
+  }
+
+  async #poll({ maxRecords, waitMs }: PollOptions): Promise<RecordChunk | undefined> {
+    const deadline = this.#simulation.clock.now() + waitMs;
+    this.#positions.beginPoll();
+    // Whatever there is, it takes a turn: a loop of polls must leave room for what else goes on.
+    await new Promise<void>((resolve) => {
+      this.#simulation.schedule(this.#simulation.draw(this.#simulation.faults.fetchDelayMs), resolve);
+    });
+    while (!this.#closing) {
+      if (!this.#dead) {
+        this.#serve();
+        if (this.#fatal) throw this.#fatal;
+        const chunk = this.#fetch(maxRecords);
+        if (chunk) return chunk;
+        if (this.#simulation.clock.now() >= deadline) return undefined;
+      }
+      await this.#wait(this.#dead ? undefined : deadline);
+    }
+    return undefined;
+  }
+
+  #serve(): void {
+    for (const error of this.#errors.splice(0)) this.#listener.onError(error);
+    this.#commits.serve();
+    this.#membership?.serve();
+  }
+
+  #fetch(maxRecords: number): RecordChunk | undefined {
+    const error = this.#positions.takeError();
+    if (error) throw error;
+    if (this.#simulation.outageLeftMs > 0) return undefined;
+    const records = this.#positions.fetch(maxRecords);
+    return records.length > 0 ? new SimulatedChunk(records) : undefined;
+  }
+
+  /** Until there may be something to do, or the deadline. */
+  async #wait(deadline: number | undefined): Promise<void> {
+    let timer: Cancellable | undefined;
+    let ignore: () => void = () => undefined;
+    await new Promise<void>((resolve) => {
+      this.#wake = resolve;
+      ignore = this.#host.topics.onAppend(resolve);
+      if (deadline !== undefined) timer = this.#simulation.schedule(deadline - this.#simulation.clock.now(), resolve);
+    });
+    timer?.cancel();
+    ignore();
+  }
+
+  #watchPolls(): void {
+    const left = this.#lastPollAt + this.#settings.maxPollIntervalMs - this.#simulation.clock.now();
+    this.#pollWatch = this.#simulation.schedule(left, () => {
+      if (this.#polling) this.#lastPollAt = this.#simulation.clock.now();
+      if (this.#lastPollAt + this.#settings.maxPollIntervalMs <= this.#simulation.clock.now()) {
+        this.#simulation.event(`${this.clientId}: polled too late`);
+        this.#errors.push(
+          this.#simulation.error(
+            "CLIENT_FAILED",
+            "The consumer polled too late and left its group.",
+            CODE.maxPollExceeded,
+          ),
+        );
+        this.#membership?.quit();
+        this.#lastPollAt = this.#simulation.clock.now();
+      }
+      this.#watchPolls();
+    });
+  }
+
+  #ask<T>(what: string, timeoutMs: number, answer: () => T): Promise<T> {
+    return new Promise((resolve, reject) => {
+      this.#requireOpen(what);
+      const timer = this.#simulation.schedule(timeoutMs, () =>
+        reject(this.#simulation.error("CLIENT_FAILED", `Could not ${what} within ${timeoutMs} ms.`, CODE.timedOut)),
+      );
+      this.#simulation.request(this.#simulation.faults.latencyMs, () => {
+        timer.cancel();
+        if (this.#dead) return;
+        try {
+          resolve(answer());
+        } catch (error) {
+          reject(error as Error);
+        }
+      });
+    });
+  }
+
+  #fail(error: Error): void {
+    if (this.#dead || this.#closing) return;
+    this.#fatal = error;
+    this.#errors.push(error);
+    this.#wake();
+  }
+
+  async #close(): Promise<void> {
+    this.#wake();
+    await this.#polling;
+    this.#pollWatch?.cancel();
+    if (!this.#dead) {
+      const deadline = this.#simulation.clock.now() + CLOSE_COMMIT_MS;
+      for (this.#serve(); this.#commits.pending && this.#simulation.clock.now() < deadline; this.#serve()) {
+        await this.#wait(deadline);
+      }
+      await this.#membership?.leave();
+      this.#simulation.event(`${this.clientId}: closed`);
+    }
+    this.#commits.close();
+    this.#host.remove(this);
+  }
+
+  #requireOpen(call: string): void {
+    if (this.#closing) throw this.#closedError(call);
+    if (!this.#connected) {
+      throw this.#simulation.error("CLIENT_FAILED", `Cannot ${call}: the consumer is not connected. Await connect().`);
+    }
+  }
+
+  #closedError(call: string): Error {
+    return this.#simulation.error("CONSUMER_CLOSED", `Cannot ${call}: the consumer is closed. Make a new one.`);
+  }
+}

@@ -1,0 +1,45 @@
+/** Milliseconds, both inclusive; each delay is drawn anew. */
+export type DelayRange = readonly [min: number, max: number];
+
+/** What goes wrong, and how long everything takes. Rates are from 0 to 1, and each produce or commit request is drawn for. */
+export interface SimulatedFaults {
+  /** A request to a coordinator, and `connect`; default [0, 2]. */
+  readonly latencyMs: DelayRange;
+  /** What a poll takes before it looks for records; default [0, 1]. */
+  readonly fetchDelayMs: DelayRange;
+  /** How late a member hears that its group rebalances; default [0, 20]. */
+  readonly noticeMs: DelayRange;
+  /** From `produceBatch` until the records are stored; default [0, 5]. */
+  readonly appendDelayMs: DelayRange;
+  /** From stored to acknowledged. Acknowledgements of one partition keep their order, others overtake; default [0, 5]. */
+  readonly ackDelayMs: DelayRange;
+  /** Records are not stored and reported as failed; default 0. */
+  readonly produceErrorRate: number;
+  /** Records are stored and all the same reported as failed; default 0. */
+  readonly ackLossRate: number;
+  /** A producer with records outstanding takes fewer than it has room for; default 0. */
+  readonly partialAcceptRate: number;
+  /** From `commit` until the answer is ready to be served; default [0, 5]. */
+  readonly commitDelayMs: DelayRange;
+  /** A commit is not stored; the same call may succeed when repeated. Default 0. */
+  readonly commitErrorRate: number;
+  /** A commit is stored, and all the same fails as timed out; may be repeated. Default 0. */
+  readonly commitLossRate: number;
+  /** A commit is not stored and will not be when repeated; default 0. */
+  readonly commitRefusalRate: number;
+}
+
+export const FAULTLESS: SimulatedFaults = {
+  latencyMs: [0, 2],
+  fetchDelayMs: [0, 1],
+  noticeMs: [0, 20],
+  appendDelayMs: [0, 5],
+  ackDelayMs: [0, 5],
+  produceErrorRate: 0,
+  ackLossRate: 0,
+  partialAcceptRate: 0,
+  commitDelayMs: [0, 5],
+  commitErrorRate: 0,
+  commitLossRate: 0,
+  commitRefusalRate: 0,
+};

@@ -1,0 +1,260 @@
+import type { TopicPartition, TopicPartitionOffset } from "@millrace/kafka";
+import type { Cancellable } from "@millrace/streams";
+import type { Assignor } from "./assignors.js";
+import { CODE, type Simulation } from "./simulation.js";
+import { keyOf, namesOf, type Topics } from "./topics.js";
+
+/** How the coordinator reaches a member; what it says arrives at once, and the member serves it when it polls. */
+export interface MemberChannel {
+  /** Answered to a join: the member is part of this generation. */
+  onJoined(memberId: string, generation: number): void;
+  /** The generation ends: give up what has to be given up, and join again. */
+  onRebalance(generation: number): void;
+  onAssigned(generation: number, partitions: readonly TopicPartition[]): void;
+  /** The group goes on without this member. */
+  onLost(): void;
+  /** Another member came with the same instance id. */
+  onFenced(): void;
+}
+
+export interface JoinRequest {
+  readonly memberId: string | undefined;
+  readonly instanceId: string | undefined;
+  readonly clientId: string;
+  readonly assignor: Assignor;
+  /** Of all topics there are, those the member reads. */
+  readonly reads: (topic: string) => boolean;
+  readonly owned: readonly TopicPartition[];
+  readonly sessionTimeoutMs: number;
+  readonly rebalanceTimeoutMs: number;
+  readonly channel: MemberChannel;
+  /** The process is gone: nobody sends heartbeats for it. */
+  readonly silent: () => boolean;
+}
+
+interface Member {
+  readonly id: string;
+  request: JoinRequest;
+  joined: boolean;
+  assigned: readonly TopicPartition[];
+  session: Cancellable | undefined;
+}
+
+export interface CommitRequest {
+  /** Absent for a consumer that assigns itself. */
+  readonly membership: { readonly memberId: string; readonly generation: number } | undefined;
+  readonly positions: readonly TopicPartitionOffset[];
+}
+
+/**
+ * One group at the broker: who is in it, which generation, who has what, and what is committed.
+ *
+ *     empty ──join──► preparing ──all have joined──► completing ──assignment sent──► stable
+ *                         ▲                              │                             │
+ *                         └──── join, leave, session timed out, topics changed ◄───────┘
+ */
+export class GroupCoordinator {
+  readonly id: string;
+  readonly #simulation: Simulation;
+  readonly #topics: Topics;
+  readonly #members = new Map<string, Member>();
+  readonly #committed = new Map<string, TopicPartitionOffset>();
+  #state: "empty" | "preparing" | "completing" | "stable" = "empty";
+  #generation = 0;
+  #joins = 0;
+  /** Ends a wait for members that do not join, or sends the assignment. */
+  #timer: Cancellable | undefined;
+
+  constructor(id: string, simulation: Simulation, topics: Topics) {
+    this.id = id;
+    this.#simulation = simulation;
+    this.#topics = topics;
+  }
+
+  get generation(): number {
+    return this.#generation;
+  }
+
+  join(request: JoinRequest): void {
+    const member = this.#memberOf(request);
+    if (member === "unknown") return request.channel.onLost();
+    if (member === "resumed") return;
+    member.request = request;
+    member.joined = true;
+    if (request.silent()) this.silence(member.id);
+    if (this.#state !== "preparing") this.#prepare();
+    this.#completeIfAllJoined();
+  }
+
+  leave(memberId: string): void {
+    if (!this.#members.has(memberId)) return;
+    this.#event(`${memberId} leaves`);
+    this.#remove(memberId);
+  }
+
+  /** The member is not heard of any more: its session runs out. */
+  silence(memberId: string): void {
+    const member = this.#members.get(memberId);
+    if (!member || member.session) return;
+    const wait = (): void => {
+      member.session = this.#simulation.schedule(member.request.sessionTimeoutMs, () => {
+        // A broker that was away has missed everybody's heartbeats, and starts all sessions again.
+        if (this.#simulation.outageLeftMs > 0) wait();
+        else this.expire(memberId);
+      });
+    };
+    wait();
+  }
+
+  /** The session of the member is over, whether or not the member lives. */
+  expire(memberId: string): void {
+    const member = this.#members.get(memberId);
+    if (!member) return;
+    this.#event(`${memberId} timed out`);
+    this.#remove(memberId);
+    member.request.channel.onLost();
+  }
+
+  /** Members that read the topic get it by the next rebalance. */
+  topicCreated(topic: string): void {
+    if (this.#state === "empty" || this.#state === "preparing") return;
+    if ([...this.#members.values()].some(({ request }) => request.reads(topic))) this.#prepare();
+  }
+
+  /** Answers the code of a refusal. */
+  commit({ membership, positions }: CommitRequest): number | undefined {
+    const refusal = this.#refusal(membership);
+    const who = membership ? `${membership.memberId} of generation ${membership.generation}` : "no member";
+    const what = positions.map((each) => `${keyOf(each)}@${each.offset}`).join(" ");
+    this.#event(`commit ${what} by ${who}${refusal === undefined ? "" : ` refused: ${refusal}`}`);
+    if (refusal !== undefined) return refusal;
+    for (const { topic, partition, offset, metadata } of positions) {
+      this.#committed.set(
+        keyOf({ topic, partition }),
+        metadata === undefined ? { topic, partition, offset } : { topic, partition, offset, metadata },
+      );
+    }
+    return undefined;
+  }
+
+  committed(partition: TopicPartition): TopicPartitionOffset | undefined {
+    return this.#committed.get(keyOf(partition));
+  }
+
+  get allCommitted(): readonly TopicPartitionOffset[] {
+    return [...this.#committed.values()];
+  }
+
+  /** What each member has been assigned, by member id. */
+  get assignments(): ReadonlyMap<string, readonly TopicPartition[]> {
+    return new Map([...this.#members].map(([id, { assigned }]) => [id, assigned]));
+  }
+
+  #refusal(membership: CommitRequest["membership"]): number | undefined {
+    if (!membership) return this.#members.size > 0 ? CODE.unknownMember : undefined;
+    if (!this.#members.has(membership.memberId)) return CODE.unknownMember;
+    if (membership.generation !== this.#generation) return CODE.illegalGeneration;
+    return this.#state === "completing" ? CODE.rebalanceInProgress : undefined;
+  }
+
+  #memberOf(request: JoinRequest): Member | "unknown" | "resumed" {
+    const { memberId, instanceId, clientId } = request;
+    if (memberId !== undefined) return this.#members.get(memberId) ?? "unknown";
+    this.#joins += 1;
+    const id = `${instanceId ?? clientId}-${this.#joins}`;
+    const old =
+      instanceId === undefined
+        ? undefined
+        : [...this.#members.values()].find((each) => each.request.instanceId === instanceId);
+    const member: Member = { id, request, joined: false, assigned: old?.assigned ?? [], session: undefined };
+    if (old) this.#replace(old, member);
+    this.#members.set(id, member);
+    this.#event(`${id} joins`);
+    // A static member that comes back to a stable group is given what it had, and nobody else is disturbed.
+    if (!old || this.#state !== "stable") return member;
+    if (request.silent()) this.silence(id);
+    request.channel.onJoined(id, this.#generation);
+    request.channel.onAssigned(this.#generation, member.assigned);
+    return "resumed";
+  }
+
+  #replace(old: Member, by: Member): void {
+    this.#event(`${by.id} replaces ${old.id}`);
+    old.session?.cancel();
+    this.#members.delete(old.id);
+    old.request.channel.onFenced();
+  }
+
+  #remove(memberId: string): void {
+    this.#members.get(memberId)?.session?.cancel();
+    this.#members.delete(memberId);
+    if (this.#state !== "preparing") this.#prepare();
+    this.#completeIfAllJoined();
+  }
+
+  #prepare(): void {
+    this.#state = "preparing";
+    this.#timer?.cancel();
+    this.#event(`rebalances, generation ${this.#generation} ends`);
+    const ending = this.#generation;
+    const members = [...this.#members.values()];
+    for (const member of members) {
+      if (member.joined) continue;
+      this.#simulation.request(this.#simulation.faults.noticeMs, () => {
+        if (this.#members.get(member.id) === member) member.request.channel.onRebalance(ending);
+      });
+    }
+    const longest = Math.max(0, ...members.map(({ request }) => request.rebalanceTimeoutMs));
+    this.#timer = this.#simulation.schedule(longest, () => this.#evictAbsent());
+  }
+
+  #evictAbsent(): void {
+    for (const member of [...this.#members.values()]) if (!member.joined) this.expire(member.id);
+  }
+
+  #completeIfAllJoined(): void {
+    const members = [...this.#members.values()];
+    if (this.#state !== "preparing" || !members.every(({ joined }) => joined)) return;
+    this.#timer?.cancel();
+    this.#generation += 1;
+    if (members.length === 0) {
+      this.#state = "empty";
+      this.#event(`is empty, generation ${this.#generation}`);
+      return;
+    }
+    this.#state = "completing";
+    for (const member of members) {
+      member.joined = false;
+      member.request.channel.onJoined(member.id, this.#generation);
+    }
+    this.#timer = this.#simulation.schedule(this.#simulation.draw(this.#simulation.faults.latencyMs), () =>
+      this.#sendAssignment(),
+    );
+  }
+
+  #sendAssignment(): void {
+    this.#state = "stable";
+    const members = [...this.#members.values()].sort((a, b) => (rankOf(a) < rankOf(b) ? -1 : 1));
+    const [first] = members;
+    if (!first) return;
+    const assigned = first.request.assignor.assign(
+      members.map((member) => ({
+        rank: rankOf(member),
+        topics: this.#topics.names.filter((topic) => member.request.reads(topic)),
+        owned: member.request.owned,
+      })),
+      (topic) => Array.from({ length: this.#topics.partitionsOf(topic) }, (_, partition) => ({ topic, partition })),
+    );
+    members.forEach((member, index) => {
+      member.assigned = assigned[index] ?? [];
+      this.#event(`generation ${this.#generation} gives ${member.id} ${namesOf(member.assigned)}`);
+    });
+    for (const member of members) member.request.channel.onAssigned(this.#generation, member.assigned);
+  }
+
+  #event(what: string): void {
+    this.#simulation.event(`group ${this.id}: ${what}`);
+  }
+}
+
+const rankOf = ({ id, request }: Member): string => request.instanceId ?? id;

@@ -1,0 +1,222 @@
+import type { ConsumerListener, TopicPartition } from "@millrace/kafka";
+import type { Assignor } from "./assignors.js";
+import type { GroupCoordinator, MemberChannel } from "./group-coordinator.js";
+import { CODE, type Simulation } from "./simulation.js";
+import { keyOf, namesOf } from "./topics.js";
+
+export interface MembershipOptions {
+  readonly simulation: Simulation;
+  readonly coordinator: GroupCoordinator;
+  readonly clientId: string;
+  readonly instanceId: string | undefined;
+  readonly assignor: Assignor;
+  readonly reads: (topic: string) => boolean;
+  readonly sessionTimeoutMs: number;
+  readonly maxPollIntervalMs: number;
+  readonly listener: ConsumerListener;
+  /** Reads the partitions from now on. */
+  readonly take: (partitions: readonly TopicPartition[]) => void;
+  readonly giveUp: (partitions: readonly TopicPartition[]) => void;
+  /** There is something to serve, or it was served. */
+  readonly wake: () => void;
+  readonly fail: (error: Error) => void;
+}
+
+/** What the coordinator said, to be served inside a poll. */
+type Notice =
+  | { readonly kind: "rebalance"; readonly generation: number }
+  | { readonly kind: "assigned"; readonly generation: number; readonly partitions: readonly TopicPartition[] }
+  | { readonly kind: "lost" };
+
+/**
+ * A consumer's side of its group. What the coordinator says waits until a poll serves it, one notice after the other: the
+ * next is begun by a poll too, once the listener's handler of the last has ended.
+ *
+ *     out ──join──► joining ──joined──► member ──rebalance: revoke (eager), join──► joining
+ *      ▲                                   │
+ *      └───────── lost: revoke, join ◄─────┘
+ */
+export class GroupMembership implements MemberChannel {
+  readonly #options: MembershipOptions;
+  readonly #notices: Notice[] = [];
+  #state: "out" | "joining" | "member" = "out";
+  #member: { readonly memberId: string; readonly generation: number } | undefined;
+  #owned: readonly TopicPartition[] = [];
+  #serving: Promise<void> | undefined;
+  #dead = false;
+  #left = false;
+
+  constructor(options: MembershipOptions) {
+    this.#options = options;
+  }
+
+  /** Under which it commits. */
+  get current(): { readonly memberId: string; readonly generation: number } | undefined {
+    return this.#member;
+  }
+
+  join(): void {
+    if (this.#left || this.#dead) return;
+    this.#state = "joining";
+    const { simulation, coordinator, assignor, maxPollIntervalMs, ...rest } = this.#options;
+    const { clientId, instanceId, reads, sessionTimeoutMs } = rest;
+    const memberId = this.#member?.memberId;
+    const owned = assignor.cooperative ? this.#owned : [];
+    simulation.request(simulation.faults.latencyMs, () => {
+      if (this.#left) return;
+      coordinator.join({
+        memberId,
+        instanceId,
+        clientId,
+        assignor,
+        reads,
+        owned,
+        sessionTimeoutMs,
+        rebalanceTimeoutMs: maxPollIntervalMs,
+        channel: this,
+        silent: () => this.#dead,
+      });
+    });
+  }
+
+  /** Begins with what has been said, unless a handler is still at work; called by polls only. */
+  serve(): void {
+    if (this.#serving || this.#dead) return;
+    const notice = this.#notices.shift();
+    if (!notice) return;
+    this.#serving = this.#serve(notice).finally(() => {
+      this.#serving = undefined;
+      this.#options.wake();
+    });
+  }
+
+  /** The process is gone: it serves nothing more, and its session runs out. */
+  kill(): void {
+    this.#dead = true;
+    if (this.#member) this.#options.coordinator.silence(this.#member.memberId);
+  }
+
+  /** The network to the coordinator fails for longer than a session, while the process lives. */
+  expire(): void {
+    if (this.#member) this.#options.coordinator.expire(this.#member.memberId);
+  }
+
+  /** The client noticed that it did not poll for too long, and leaves by itself. */
+  quit(): void {
+    const member = this.#member;
+    if (!member) return;
+    this.#options.coordinator.leave(member.memberId);
+    this.onLost();
+  }
+
+  /** Gives everything up. A static member does not tell the group, so that it may come back to what it had. */
+  async leave(): Promise<void> {
+    await this.#serving;
+    await this.#revoke(this.#owned);
+    this.#left = true;
+    const { coordinator, instanceId } = this.#options;
+    if (!this.#member) return;
+    if (instanceId === undefined) coordinator.leave(this.#member.memberId);
+    else coordinator.silence(this.#member.memberId);
+    this.#member = undefined;
+  }
+
+  onJoined(memberId: string, generation: number): void {
+    if (this.#left) return;
+    this.#state = "member";
+    this.#member = { memberId, generation };
+    if (this.#dead) this.#options.coordinator.silence(memberId);
+  }
+
+  onRebalance(generation: number): void {
+    this.#notify({ kind: "rebalance", generation });
+  }
+
+  onAssigned(generation: number, partitions: readonly TopicPartition[]): void {
+    this.#notify({ kind: "assigned", generation, partitions });
+  }
+
+  onLost(): void {
+    this.#state = "out";
+    this.#member = undefined;
+    this.#notify({ kind: "lost" });
+  }
+
+  onFenced(): void {
+    this.#state = "out";
+    this.#member = undefined;
+    this.#left = true;
+    this.#options.fail(
+      this.#options.simulation.error(
+        "CLIENT_FAILED",
+        `Another consumer came with group.instance.id ${this.#options.instanceId}: this one is fenced. Give every consumer an id of its own.`,
+        CODE.fenced,
+      ),
+    );
+  }
+
+  #notify(notice: Notice): void {
+    if (this.#dead || this.#left) return;
+    this.#notices.push(notice);
+    this.#options.wake();
+  }
+
+  async #serve(notice: Notice): Promise<void> {
+    if (notice.kind === "lost") {
+      await this.#revoke(this.#owned);
+      if (this.#state === "out") this.join();
+    } else if (this.#isCurrent(notice.generation)) {
+      if (notice.kind === "rebalance") await this.#rejoin(notice.generation);
+      else await this.#reassign(notice.generation, notice.partitions);
+    }
+  }
+
+  /** Whether a notice still concerns this member; a handler may have taken longer than its session. */
+  #isCurrent(generation: number): boolean {
+    return this.#state === "member" && this.#member?.generation === generation;
+  }
+
+  async #rejoin(generation: number): Promise<void> {
+    if (!this.#options.assignor.cooperative) await this.#revoke(this.#owned);
+    if (this.#isCurrent(generation)) this.join();
+  }
+
+  async #reassign(generation: number, partitions: readonly TopicPartition[]): Promise<void> {
+    const given = new Set(partitions.map(keyOf));
+    const gone = this.#owned.filter((each) => !given.has(keyOf(each)));
+    const had = new Set(this.#owned.map(keyOf));
+    const added = partitions.filter((each) => !had.has(keyOf(each)));
+    await this.#revoke(gone);
+    if (this.#isCurrent(generation)) await this.#assign(added);
+    // What it gave up is free for others only once it has joined without it.
+    if (gone.length > 0 && this.#isCurrent(generation)) this.join();
+  }
+
+  async #assign(partitions: readonly TopicPartition[]): Promise<void> {
+    if (partitions.length === 0) return;
+    await this.#handled("onAssign", partitions);
+    if (this.#dead) return;
+    this.#owned = [...this.#owned, ...partitions];
+    this.#options.take(partitions);
+  }
+
+  async #revoke(partitions: readonly TopicPartition[]): Promise<void> {
+    if (partitions.length === 0) return;
+    await this.#handled("onRevoke", partitions);
+    const gone = new Set(partitions.map(keyOf));
+    this.#owned = this.#owned.filter((each) => !gone.has(keyOf(each)));
+    this.#options.giveUp(partitions);
+  }
+
+  /** Calls the listener; what it throws changes nothing, as with the real client. */
+  async #handled(handler: "onAssign" | "onRevoke", partitions: readonly TopicPartition[]): Promise<void> {
+    const { simulation, listener, clientId } = this.#options;
+    simulation.event(`${clientId}: ${handler} ${namesOf(partitions)}`);
+    try {
+      await listener[handler](partitions.map(({ topic, partition }) => ({ topic, partition })));
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error);
+      listener.onError(simulation.error("REBALANCE_FAILED", `The rebalance listener's ${handler} threw: ${reason}`));
+    }
+  }
+}

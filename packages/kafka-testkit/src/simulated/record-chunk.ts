@@ -1,0 +1,68 @@
+import type { Headers, PartitionRun, RecordChunk } from "@millrace/kafka";
+import type { StoredRecord } from "./topics.js";
+
+/** Fetched records. Reading one after `release` throws, as a driver with an arena would hand out rubbish. */
+export class SimulatedChunk implements RecordChunk {
+  readonly length: number;
+  #records: readonly StoredRecord[];
+  readonly #runs: readonly PartitionRun[];
+
+  constructor(records: readonly StoredRecord[]) {
+    this.length = records.length;
+    this.#records = records;
+    this.#runs = runsOf(records);
+  }
+
+  topic(index: number): string {
+    return this.#at(index).topic;
+  }
+
+  partition(index: number): number {
+    return this.#at(index).partition;
+  }
+
+  offset(index: number): number {
+    return this.#at(index).offset;
+  }
+
+  timestamp(index: number): number {
+    return this.#at(index).timestamp;
+  }
+
+  key(index: number): Buffer | null {
+    return this.#at(index).key;
+  }
+
+  value(index: number): Buffer | null {
+    return this.#at(index).value;
+  }
+
+  headers(index: number): Headers {
+    return this.#at(index).headers;
+  }
+
+  runs(): readonly PartitionRun[] {
+    return this.#runs;
+  }
+
+  release(): void {
+    this.#records = [];
+  }
+
+  #at(index: number): StoredRecord {
+    const record = this.#records[index];
+    if (!record) throw new RangeError(`No record ${index}: the chunk has ${this.length}, or was released.`);
+    return record;
+  }
+}
+
+function runsOf(records: readonly StoredRecord[]): PartitionRun[] {
+  const runs: PartitionRun[] = [];
+  records.forEach(({ topic, partition, offset }, index) => {
+    const last = runs.at(-1);
+    const goesOn = last?.topic === topic && last.partition === partition;
+    if (goesOn) runs.pop();
+    runs.push({ topic, partition, from: goesOn ? last.from : index, to: index + 1, lastOffset: offset });
+  });
+  return runs;
+}
