@@ -69,6 +69,7 @@ export class SimulatedConsumer implements ConsumerClient, SimulatedClient {
 
   subscribe(subscription: Subscription): void {
     this.#requireOpen("subscribe");
+    if (this.#dead) return;
     if (subscription.kind === "assignment") {
       this.#positions.take(subscription.partitions);
       return;
@@ -251,7 +252,7 @@ export class SimulatedConsumer implements ConsumerClient, SimulatedClient {
         try {
           resolve(answer());
         } catch (error) {
-          reject(error as Error);
+          reject(error);
         }
       });
     });

@@ -6,6 +6,8 @@ import { keyOf, namesOf, type Topics } from "./topics.js";
 
 /** How the coordinator reaches a member; what it says arrives at once, and the member serves it when it polls. */
 export interface MemberChannel {
+  /** Answered to the first join at once: a member that waits for the others knows who it is, and can leave. */
+  onNamed(memberId: string): void;
   /** Answered to a join: the member is part of this generation. */
   onJoined(memberId: string, generation: number): void;
   /** The generation ends: give up what has to be given up, and join again. */
@@ -170,6 +172,7 @@ export class GroupCoordinator {
     if (old) this.#replace(old, member);
     this.#members.set(id, member);
     this.#event(`${id} joins`);
+    request.channel.onNamed(id);
     // A static member that comes back to a stable group is given what it had, and nobody else is disturbed.
     if (!old || this.#state !== "stable") return member;
     if (request.silent()) this.silence(id);

@@ -40,9 +40,12 @@ export class GroupMembership implements MemberChannel {
   readonly #options: MembershipOptions;
   readonly #notices: Notice[] = [];
   #state: "out" | "joining" | "member" = "out";
+  #memberId: string | undefined;
   #member: { readonly memberId: string; readonly generation: number } | undefined;
   #owned: readonly TopicPartition[] = [];
   #serving: Promise<void> | undefined;
+  /** Counts joins, so that one under way when the member was lost does not join it a second time. */
+  #attempt = 0;
   #dead = false;
   #left = false;
 
@@ -60,10 +63,11 @@ export class GroupMembership implements MemberChannel {
     this.#state = "joining";
     const { simulation, coordinator, assignor, maxPollIntervalMs, ...rest } = this.#options;
     const { clientId, instanceId, reads, sessionTimeoutMs } = rest;
-    const memberId = this.#member?.memberId;
+    const memberId = this.#memberId;
     const owned = assignor.cooperative ? this.#owned : [];
+    const attempt = ++this.#attempt;
     simulation.request(simulation.faults.latencyMs, () => {
-      if (this.#left) return;
+      if (this.#left || attempt !== this.#attempt) return;
       coordinator.join({
         memberId,
         instanceId,
@@ -93,19 +97,18 @@ export class GroupMembership implements MemberChannel {
   /** The process is gone: it serves nothing more, and its session runs out. */
   kill(): void {
     this.#dead = true;
-    if (this.#member) this.#options.coordinator.silence(this.#member.memberId);
+    if (this.#memberId !== undefined) this.#options.coordinator.silence(this.#memberId);
   }
 
   /** The network to the coordinator fails for longer than a session, while the process lives. */
   expire(): void {
-    if (this.#member) this.#options.coordinator.expire(this.#member.memberId);
+    if (this.#memberId !== undefined) this.#options.coordinator.expire(this.#memberId);
   }
 
   /** The client noticed that it did not poll for too long, and leaves by itself. */
   quit(): void {
-    const member = this.#member;
-    if (!member) return;
-    this.#options.coordinator.leave(member.memberId);
+    if (this.#memberId === undefined) return;
+    this.#options.coordinator.leave(this.#memberId);
     this.onLost();
   }
 
@@ -115,17 +118,19 @@ export class GroupMembership implements MemberChannel {
     await this.#revoke(this.#owned);
     this.#left = true;
     const { coordinator, instanceId } = this.#options;
-    if (!this.#member) return;
-    if (instanceId === undefined) coordinator.leave(this.#member.memberId);
-    else coordinator.silence(this.#member.memberId);
-    this.#member = undefined;
+    if (this.#memberId === undefined) return;
+    if (instanceId === undefined) coordinator.leave(this.#memberId);
+    else coordinator.silence(this.#memberId);
+  }
+
+  onNamed(memberId: string): void {
+    this.#memberId = memberId;
   }
 
   onJoined(memberId: string, generation: number): void {
     if (this.#left) return;
     this.#state = "member";
     this.#member = { memberId, generation };
-    if (this.#dead) this.#options.coordinator.silence(memberId);
   }
 
   onRebalance(generation: number): void {
@@ -137,13 +142,16 @@ export class GroupMembership implements MemberChannel {
   }
 
   onLost(): void {
+    this.#attempt += 1;
     this.#state = "out";
+    this.#memberId = undefined;
     this.#member = undefined;
     this.#notify({ kind: "lost" });
   }
 
   onFenced(): void {
     this.#state = "out";
+    this.#memberId = undefined;
     this.#member = undefined;
     this.#left = true;
     this.#options.fail(

@@ -306,7 +306,7 @@ describe("a client of a simulated cluster", () => {
           expect(chunk.offset(to - 1)).to.equal(lastOffset);
           return Array.from({ length: to - from }, (_, index) => {
             const at = from + index;
-            return `${partition}@${chunk.offset(at)} ${chunk.key(at)} ${chunk.value(at)} ${chunk.timestamp(at)}`;
+            return `${partition}@${chunk.offset(at)} ${String(chunk.key(at))} ${String(chunk.value(at))} ${chunk.timestamp(at)}`;
           });
         }),
       );

@@ -136,6 +136,37 @@ describe("a simulated group", () => {
     await owning(second, 1);
   });
 
+  it("does not wait for a member that closed, or died, before it was given anything", async () => {
+    make(2);
+    const first = member("a");
+    await owning(first, 2);
+    let open: () => void = () => undefined;
+    first.onRevoke = () => new Promise((resolve) => (open = resolve));
+    const [second] = [member("b"), member("c")];
+    await passUntil(clock, () => first.told.length === 2, "the revocation");
+    await clock.advance(100);
+    await passing(clock, second.close(), "closing");
+    kafka.kill("c");
+    await clock.advance(SESSION_MS);
+    first.onRevoke = () => Promise.resolve();
+    open();
+    await passUntil(clock, () => first.told.length === 3, "an assignment", 1000);
+    await owning(first, 2);
+  });
+
+  it("takes a member once that is lost while it joins again", async () => {
+    make(2);
+    const first = member("a", EAGER);
+    await owning(first, 2);
+    kafka.setFaults({ noticeMs: [0, 0], latencyMs: [20, 20] });
+    member("b", EAGER);
+    await passUntil(clock, () => first.owned.size === 0, "the revocation", 1000, 1);
+    kafka.expire("a");
+    await owning(first, 1);
+    await clock.advance(100);
+    expect(kafka.group("g").assignments.size).to.equal(2);
+  });
+
   it("serves rebalances only to those who poll", async () => {
     make(2);
     const first = member("a");
@@ -200,7 +231,6 @@ describe("a simulated group", () => {
     }
     const seconds = Number(process.hrtime.bigint() - started) / 1e9;
     const rebalances = kafka.group("g").generation - from;
-    // eslint-disable-next-line no-console -- the rate is reported, not asserted: it depends on the machine
     console.log(`      ${rebalances} rebalances in ${steps} steps: ${Math.round(rebalances / seconds)} a second`);
   }).timeout(60_000);
 });

@@ -40,12 +40,17 @@ export const passUntil = async (
 };
 
 /** The result of a promise for which time has to pass. */
-export const passing = async <T>(clock: VirtualClock, promise: Promise<T>, what: string): Promise<T> => {
+export const passing = async <T>(
+  clock: VirtualClock,
+  promise: Promise<T>,
+  what: string,
+  withinMs?: number,
+): Promise<T> => {
   let settled = false;
   const ended = (): void => {
     settled = true;
   };
   promise.then(ended, ended);
-  await passUntil(clock, () => settled, what);
+  await passUntil(clock, () => settled, what, withinMs);
   return promise;
 };
