@@ -38,7 +38,8 @@ export interface AppendedRecord {
  *
  * It simulates topics, producers with delayed, overtaking, lost and failing acknowledgements, consumers, and groups with
  * the classic protocol: eager and cooperative assignors, static members, session and poll timeouts, generations. It knows
- * no transactions, no KIP-848 groups, no retention and no growing topics. Node's own timers are beyond its clock.
+ * no transactions, no KIP-848 groups, no retention and no growing topics. Node's own timers are beyond its clock. It has
+ * not been validated against a real broker yet: a pipeline that holds here still wants its test on one.
  */
 export class SimulatedKafka {
   readonly seed: number;
