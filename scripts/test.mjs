@@ -38,10 +38,15 @@ writeFileSync(skips, "");
 
 const total = { passed: 0, failed: 0, skipped: 0 };
 
+// A test that fails and leaves a client open would keep mocha from ever ending.
+const RING_LIMIT_MS = 20 * 60_000;
+
 const runMocha = ({ files }) => {
   writeFileSync(counts, "");
   const { status } = spawnSync(process.execPath, [mocha, "--reporter", "scripts/mocha-reporter.cjs", ...files], {
     stdio: "inherit",
+    timeout: RING_LIMIT_MS,
+    killSignal: "SIGKILL",
     env: {
       ...process.env,
       MILLRACE_COUNTS: counts,
