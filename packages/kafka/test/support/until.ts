@@ -1,5 +1,5 @@
 /** Waits until `holds`, or fails with `what` was awaited. */
-export const until = async (holds: () => boolean, what: string, withinMs = 3000): Promise<void> => {
+export const until = async (holds: () => boolean, what: string, withinMs = 8000): Promise<void> => {
   const deadline = performance.now() + withinMs;
   while (!holds()) {
     if (performance.now() > deadline) throw new Error(`expected ${what} within ${withinMs} ms`);
