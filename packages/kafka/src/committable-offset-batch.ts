@@ -1,4 +1,5 @@
 import { CommittableOffset, laterPosition, type OffsetOwner, type PositionToCommit } from "./committable-offset.js";
+import { partitionKey } from "./partition-key.js";
 
 /** What a committer takes. */
 export type Committable = CommittableOffset | CommittableOffsetBatch;
@@ -43,7 +44,7 @@ class Fold {
   add(owner: OffsetOwner, position: PositionToCommit): void {
     let own = this.positions.get(owner);
     if (!own) this.positions.set(owner, (own = new Map<string, PositionToCommit>()));
-    const key = `${position.partition} ${position.topic}`;
+    const key = partitionKey(position);
     const known = own.get(key);
     own.set(key, known ? laterPosition(known, position) : position);
   }

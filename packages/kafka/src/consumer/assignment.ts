@@ -1,4 +1,5 @@
 import type { TopicPartition } from "../client/port.js";
+import { partitionKey } from "../partition-key.js";
 
 /** Which partitions this consumer owns, and under which epoch: epochs grow with every assignment of a partition. */
 export class Assignment {
@@ -8,7 +9,7 @@ export class Assignment {
 
   add(partitions: readonly TopicPartition[]): void {
     for (const { topic, partition } of partitions) {
-      const key = `${partition} ${topic}`;
+      const key = partitionKey({ topic, partition });
       this.#epochs.set(key, (this.#epochs.get(key) ?? 0) + 1);
       this.#owned.set(key, { topic, partition });
       this.#retired.delete(key);
@@ -17,22 +18,22 @@ export class Assignment {
 
   /** They are being given up: what was delivered of them may still be committed, nothing more is delivered. */
   retire(partitions: readonly TopicPartition[]): void {
-    for (const { topic, partition } of partitions) this.#retired.add(`${partition} ${topic}`);
+    for (const partition of partitions) this.#retired.add(partitionKey(partition));
   }
 
   remove(partitions: readonly TopicPartition[]): void {
-    for (const { topic, partition } of partitions) this.#owned.delete(`${partition} ${topic}`);
+    for (const partition of partitions) this.#owned.delete(partitionKey(partition));
   }
 
   /** The epoch of an owned partition. */
   epoch(topic: string, partition: number): number | undefined {
-    const key = `${partition} ${topic}`;
+    const key = partitionKey({ topic, partition });
     return this.#owned.has(key) ? this.#epochs.get(key) : undefined;
   }
 
   /** The epoch under which records that arrive now are delivered; none where they must not be. */
   deliveryEpoch(topic: string, partition: number): number | undefined {
-    return this.#retired.has(`${partition} ${topic}`) ? undefined : this.epoch(topic, partition);
+    return this.#retired.has(partitionKey({ topic, partition })) ? undefined : this.epoch(topic, partition);
   }
 
   get partitions(): readonly TopicPartition[] {

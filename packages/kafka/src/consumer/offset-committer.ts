@@ -1,6 +1,7 @@
-import type { ConsumerClient, TopicPartition } from "../client/port.js";
+import type { ConsumerClient } from "../client/port.js";
 import { laterPosition, type PositionToCommit } from "../committable-offset.js";
 import { KafkaConnectorError } from "../errors.js";
+import { partitionKey } from "../partition-key.js";
 
 /** First wait before a retriable commit is tried again; doubled up to the limit. */
 const RETRY_MS = 50;
@@ -25,8 +26,6 @@ export interface OffsetCommitterOptions {
   /** Whether this consumer still owns the partition under that epoch. */
   readonly owns: (position: PositionToCommit) => boolean;
 }
-
-const keyOf = (partition: TopicPartition): string => `${partition.partition} ${partition.topic}`;
 
 const wait = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
@@ -81,7 +80,7 @@ export class OffsetCommitter {
   }
 
   #add(position: PositionToCommit): void {
-    const key = keyOf(position);
+    const key = partitionKey(position);
     const known = this.#next.get(key);
     this.#next.set(key, known ? laterPosition(known, position) : position);
   }
@@ -123,7 +122,7 @@ export class OffsetCommitter {
     for (let delayMs = RETRY_MS; positions.length > 0; delayMs = Math.min(2 * delayMs, RETRY_LIMIT_MS)) {
       try {
         await this.#attempt(positions, deadline);
-        for (const position of positions) this.#committed.set(keyOf(position), position);
+        for (const position of positions) this.#committed.set(partitionKey(position), position);
         return;
       } catch (error) {
         // A refusal concerns nobody once every partition of it is lost: another consumer answers for them now.
@@ -138,7 +137,7 @@ export class OffsetCommitter {
   }
 
   #attempt(positions: readonly PositionToCommit[], deadline: number): Promise<void> {
-    for (const position of positions) this.#sent.set(keyOf(position), position);
+    for (const position of positions) this.#sent.set(partitionKey(position), position);
     const request = positions.map(({ topic, partition, position, metadata }) =>
       metadata === undefined
         ? { topic, partition, offset: position }

@@ -1,4 +1,5 @@
 import type { PartitionRun, RecordChunk, TopicPartition } from "../client/port.js";
+import { partitionKey } from "../partition-key.js";
 
 /** A part of a fetched chunk that is still to be delivered: neighbouring records of one partition. */
 export interface BufferedRun extends PartitionRun {
@@ -43,9 +44,9 @@ export class RecordBuffer {
   /** Forgets the records of these partitions and answers how many there were. */
   drop(partitions: readonly TopicPartition[]): number {
     const before = this.#records;
-    const gone = new Set(partitions.map(({ topic, partition }) => `${partition} ${topic}`));
+    const gone = new Set(partitions.map(partitionKey));
     this.#runs = this.#runs.filter((run) => {
-      const dropped = gone.has(`${run.partition} ${run.topic}`);
+      const dropped = gone.has(partitionKey(run));
       if (dropped) this.#records -= run.to - run.from;
       return !dropped;
     });
