@@ -1,3 +1,5 @@
+export type { SubstreamStage } from "./blueprint/blueprint.js";
+export { wire } from "./blueprint/wiring.js";
 export { AsyncPull } from "./engine/async-pull.js";
 export { budgetSpent } from "./engine/budget.js";
 export { Channel, type ChannelListener } from "./engine/channel.js";
@@ -21,4 +23,20 @@ export {
   type Wake,
 } from "./engine/pull.js";
 export { type Finaliser, liveRuns, Run } from "./engine/run.js";
-export type { Fork, Junction, MatStage, Outlet, SinkStage, SourceStage, Stage } from "./engine/stage.js";
+export type {
+  Fork,
+  ForkTraits,
+  Junction,
+  JunctionTraits,
+  MatStage,
+  Outlet,
+  SinkStage,
+  SinkTraits,
+  SourceStage,
+  Stage,
+  StageTraits,
+  Wiring,
+  WiringInput,
+  WiringNode,
+  WiringPlace,
+} from "./engine/stage.js";

@@ -4,6 +4,11 @@ import type { Fork, Junction, MatStage, SinkStage, SourceStage, Stage } from "..
 /** Combines two materialised values. */
 export type Combine = (left: never, right: never) => unknown;
 
+/** A stage that runs a flow of its own for each part of the stream. */
+export interface SubstreamStage<in In, out Out> extends Stage<In, Out> {
+  readonly substream: Blueprint;
+}
+
 /**
  * How things are connected, as an immutable tree read from its end: every node knows its upstream. What a stage does is
  * the stage's own business; the interpreter and `describe` look at tags only.
@@ -12,7 +17,11 @@ export type Blueprint =
   | { readonly tag: "source"; readonly source: SourceStage<unknown, unknown> }
   /** The open inlet of a flow or sink. */
   | { readonly tag: "hole" }
-  | { readonly tag: "stage"; readonly upstream: Blueprint; readonly stage: Stage<never, unknown> }
+  | {
+      readonly tag: "stage";
+      readonly upstream: Blueprint;
+      readonly stage: Stage<never, unknown> | SubstreamStage<never, unknown>;
+    }
   | {
       readonly tag: "matStage";
       readonly upstream: Blueprint;

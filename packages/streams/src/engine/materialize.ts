@@ -1,5 +1,6 @@
 import type { Blueprint } from "../blueprint/blueprint.js";
-import { InvariantViolation } from "../errors.js";
+import { wire } from "../blueprint/wiring.js";
+import { InvariantViolation, requireArgument } from "../errors.js";
 import type { Pull } from "./pull.js";
 import { Run, type RunOptions } from "./run.js";
 
@@ -73,10 +74,22 @@ const build = (plan: Blueprint, run: Run, inlet: Built): Built => {
 
 const closed = built(undefined, undefined);
 
+/** Lets every source refuse the graph, before anything of it is built. */
+const check = (plan: Blueprint, { options }: Run): void => {
+  requireArgument(
+    options.unsafe?.trim() !== "",
+    "run",
+    "unsafe takes the reason why the graph is run all the same; an empty one says nothing",
+  );
+  const graph = wire(plan, options.attributes);
+  for (const node of graph) if (node.kind === "source") node.stage.check?.(graph, node, options);
+};
+
 /** Runs a closed graph and answers its materialised value; elements flow from a later microtask on. */
 export const materialize = (plan: Blueprint, options?: RunOptions): unknown => {
   const run = Run.create(options);
   try {
+    check(plan, run);
     const { mat } = build(plan, run, closed);
     run.start();
     return mat;
@@ -87,7 +100,10 @@ export const materialize = (plan: Blueprint, options?: RunOptions): unknown => {
 };
 
 /** Builds an open graph up to its outlet, for an iterator that pulls by itself as a terminal of `run`. */
-export const materializeOutlet = <A>(plan: Blueprint, run: Run): Pull<A> => outletOf(build(plan, run, closed));
+export const materializeOutlet = <A>(plan: Blueprint, run: Run): Pull<A> => {
+  check(plan, run);
+  return outletOf(build(plan, run, closed));
+};
 
 /** Puts a flow behind `inlet` inside a run that is under way: how substreams come to be. */
 export const materializeFlow = <In, Out>(flow: Blueprint, inlet: Pull<In>, run: Run): Pull<Out> =>

@@ -12,6 +12,11 @@ export interface RunOptions {
   readonly attributes?: Attributes;
   /** Puts something around every outlet, for tests and tracing. */
   readonly wrap?: <A>(outlet: Pull<A>, stage: string) => Pull<A>;
+  /**
+   * Why the graph is to run although a check refuses it; the reason is logged with what the check found. It overrides the
+   * check only, no error at run time.
+   */
+  readonly unsafe?: string;
 }
 
 export type Finaliser = () => void | Promise<void>;
@@ -67,6 +72,10 @@ export class Run {
   /** The same run seen by stages below a `withAttributes`. */
   with(attributes: Attributes): Run {
     return new Run(this.#state, { ...this.attributes, ...attributes });
+  }
+
+  get options(): RunOptions {
+    return this.#state.options;
   }
 
   get clock(): Clock {

@@ -67,12 +67,15 @@ class Batch<A, S> extends AsyncPull<A, S> {
   }
 }
 
-const stage = <A, S>(name: string, logic: BatchLogic<A, S>): Stage<A, S> => ({
-  name,
+export const batch = <A, S>(logic: BatchLogic<A, S>): Stage<A, S> => ({
+  name: "batch",
+  traits: { order: "kept", elements: "gathered" },
   create: (upstream, run) => new Batch(upstream, run, logic),
 });
 
-export const batch = <A, S>(logic: BatchLogic<A, S>): Stage<A, S> => stage("batch", logic);
-
-export const conflate = <A>(aggregate: (kept: A, element: A) => A): Stage<A, A> =>
-  stage("conflate", { max: Number.MAX_SAFE_INTEGER, seed: (element) => element, aggregate });
+/** Upstream is never held back, so that the function has to give up what there is no room for. */
+export const conflate = <A>(aggregate: (kept: A, element: A) => A): Stage<A, A> => ({
+  ...batch({ max: Number.MAX_SAFE_INTEGER, seed: (element: A) => element, aggregate }),
+  name: "conflate",
+  traits: { order: "kept", elements: "lossy" },
+});

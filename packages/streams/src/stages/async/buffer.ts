@@ -10,15 +10,17 @@ export type OverflowStrategy = "backpressure" | "dropHead" | "dropTail" | "dropN
 class Buffer<A> extends AsyncPull<A, A> {
   readonly #bound: number;
   readonly #strategy: OverflowStrategy;
+  readonly #onDrop: (element: A) => void;
   #queue: A[] = [];
   #input: Chunk<A> = [];
   #next = 0;
   #asked = false;
 
-  constructor(upstream: Pull<A>, bound: number, strategy: OverflowStrategy) {
+  constructor(upstream: Pull<A>, bound: number, strategy: OverflowStrategy, onDrop: (element: A) => void) {
     super(upstream);
     this.#bound = bound;
     this.#strategy = strategy;
+    this.#onDrop = onDrop;
   }
 
   override pull(wake: Wake): Pulled<A> {
@@ -60,8 +62,9 @@ class Buffer<A> extends AsyncPull<A, A> {
     while (this.#next < this.#input.length) {
       if (this.#queue.length === this.#bound && !this.#makeRoom()) return false;
       if (this.stopped) return false;
-      if (this.#queue.length < this.#bound) this.#queue.push(this.#input[this.#next] as A);
-      this.#next += 1;
+      const element = this.#input[this.#next++] as A;
+      if (this.#queue.length < this.#bound) this.#queue.push(element);
+      else this.#onDrop(element);
     }
     return true;
   }
@@ -72,12 +75,13 @@ class Buffer<A> extends AsyncPull<A, A> {
       case "backpressure":
         return false;
       case "dropHead":
-        this.#queue.shift();
+        this.#onDrop(this.#queue.shift() as A);
         return true;
       case "dropTail":
-        this.#queue.pop();
+        this.#onDrop(this.#queue.pop() as A);
         return true;
       case "dropBuffer":
+        for (const element of this.#queue) this.#onDrop(element);
         this.#queue = [];
         return true;
       case "dropNew":
@@ -115,7 +119,13 @@ class Buffer<A> extends AsyncPull<A, A> {
   }
 }
 
-export const buffer = <A>(bound: number, strategy: OverflowStrategy): Stage<A, A> => ({
+/** `onDrop` hears of every element that the strategy drops; those lost by a failure are not among them. */
+export const buffer = <A>(
+  bound: number,
+  strategy: OverflowStrategy,
+  onDrop: (element: A) => void = () => undefined,
+): Stage<A, A> => ({
   name: "buffer",
-  create: (upstream) => new Buffer(upstream, bound, strategy),
+  traits: { order: "kept", elements: strategy === "backpressure" || strategy === "fail" ? "kept" : "lossy" },
+  create: (upstream) => new Buffer(upstream, bound, strategy, onDrop),
 });

@@ -61,5 +61,6 @@ class GroupedWithin<A> extends AsyncPull<A, readonly A[]> {
 
 export const groupedWithin = <A>(size: number, intervalMs: number): Stage<A, readonly A[]> => ({
   name: "groupedWithin",
+  traits: { order: "kept", elements: "gathered" },
   create: (upstream, run) => new GroupedWithin(upstream, run, size, intervalMs),
 });

@@ -85,5 +85,6 @@ class Throttle<A> extends AsyncPull<A, A> {
 
 export const throttle = <A>(options: ThrottleOptions): Stage<A, A> => ({
   name: "throttle",
+  traits: { order: "kept", elements: "kept" },
   create: (upstream, run) => new Throttle(upstream, run, options),
 });

@@ -1,8 +1,9 @@
 import { inPlaceStage } from "../../engine/element-stage.js";
 import type { Stage } from "../../engine/stage.js";
 
-export const collect = <A, B>(f: (element: A) => B): Stage<A, Exclude<B, undefined>> =>
-  inPlaceStage<A, Exclude<B, undefined>>("collect", () => ({
+export const collect = <A, B>(f: (element: A) => B): Stage<A, Exclude<B, undefined>> => ({
+  traits: { order: "kept", elements: "mayDrop" },
+  ...inPlaceStage<A, Exclude<B, undefined>>("collect", () => ({
     onChunk(chunk, at) {
       let { index, written } = at;
       try {
@@ -15,4 +16,5 @@ export const collect = <A, B>(f: (element: A) => B): Stage<A, Exclude<B, undefin
         at.written = written;
       }
     },
-  }));
+  })),
+});

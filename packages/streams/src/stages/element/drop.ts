@@ -1,8 +1,9 @@
 import { inPlaceStage } from "../../engine/element-stage.js";
 import type { Stage } from "../../engine/stage.js";
 
-export const drop = <A>(count: number): Stage<A, A> =>
-  inPlaceStage<A, A>("drop", () => {
+export const drop = <A>(count: number): Stage<A, A> => ({
+  traits: { order: "kept", elements: "mayDrop" },
+  ...inPlaceStage<A, A>("drop", () => {
     let left = count;
     return {
       onChunk(chunk, at) {
@@ -12,4 +13,5 @@ export const drop = <A>(count: number): Stage<A, A> =>
         at.written = chunk.length - dropped;
       },
     };
-  });
+  }),
+});

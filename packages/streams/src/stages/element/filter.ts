@@ -1,8 +1,9 @@
 import { inPlaceStage } from "../../engine/element-stage.js";
 import type { Stage } from "../../engine/stage.js";
 
-export const filter = <A>(name: string, holds: (element: A) => boolean, keep: boolean): Stage<A, A> =>
-  inPlaceStage<A, A>(name, () => ({
+export const filter = <A>(name: string, holds: (element: A) => boolean, keep: boolean): Stage<A, A> => ({
+  traits: { order: "kept", elements: "mayDrop" },
+  ...inPlaceStage<A, A>(name, () => ({
     onChunk(chunk, at) {
       let { index, written } = at;
       try {
@@ -15,4 +16,5 @@ export const filter = <A>(name: string, holds: (element: A) => boolean, keep: bo
         at.written = written;
       }
     },
-  }));
+  })),
+});

@@ -1,8 +1,9 @@
 import { elementStage } from "../../engine/element-stage.js";
 import type { Stage } from "../../engine/stage.js";
 
-export const fold = <A, S>(zero: S, f: (state: S, element: A) => S): Stage<A, S> =>
-  elementStage("fold", () => {
+export const fold = <A, S>(zero: S, f: (state: S, element: A) => S): Stage<A, S> => ({
+  traits: { order: "kept", elements: "gathered" },
+  ...elementStage("fold", () => {
     let state = zero;
     return {
       onElement(element) {
@@ -12,4 +13,5 @@ export const fold = <A, S>(zero: S, f: (state: S, element: A) => S): Stage<A, S>
         out.push(state);
       },
     };
-  });
+  }),
+});

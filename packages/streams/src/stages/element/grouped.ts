@@ -1,8 +1,9 @@
 import { elementStage } from "../../engine/element-stage.js";
 import type { Stage } from "../../engine/stage.js";
 
-export const grouped = <A>(size: number): Stage<A, readonly A[]> =>
-  elementStage("grouped", () => {
+export const grouped = <A>(size: number): Stage<A, readonly A[]> => ({
+  traits: { order: "kept", elements: "gathered" },
+  ...elementStage("grouped", () => {
     let group: A[] = [];
     return {
       onElement(element, out) {
@@ -15,4 +16,5 @@ export const grouped = <A>(size: number): Stage<A, readonly A[]> =>
         if (group.length > 0) out.push(group);
       },
     };
-  });
+  }),
+});

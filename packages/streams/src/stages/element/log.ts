@@ -18,6 +18,7 @@ export const log = <A>(name: string, logger: Logger, extract: (element: A) => un
   }));
   return {
     name: "log",
+    traits: { order: "kept", elements: "kept" },
     create(upstream, run): Pull<A> {
       const logged = elements.create(upstream, run);
       let ended = false;

@@ -102,5 +102,6 @@ class MapConcat<A, B> implements Pull<B> {
 
 export const mapConcat = <A, B>(f: (element: A) => Iterable<B>): Stage<A, B> => ({
   name: "mapConcat",
+  traits: { order: "kept", elements: "mayAdd" },
   create: (upstream, run) => new MapConcat(upstream, run, f),
 });

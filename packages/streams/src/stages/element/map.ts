@@ -1,8 +1,9 @@
 import { inPlaceStage } from "../../engine/element-stage.js";
 import type { Stage } from "../../engine/stage.js";
 
-export const map = <A, B>(f: (element: A) => B): Stage<A, B> =>
-  inPlaceStage<A, B>("map", () => ({
+export const map = <A, B>(f: (element: A) => B): Stage<A, B> => ({
+  traits: { order: "kept", elements: "kept" },
+  ...inPlaceStage<A, B>("map", () => ({
     onChunk(chunk, at) {
       let { index, written } = at;
       try {
@@ -15,4 +16,5 @@ export const map = <A, B>(f: (element: A) => B): Stage<A, B> =>
         at.written = written;
       }
     },
-  }));
+  })),
+});

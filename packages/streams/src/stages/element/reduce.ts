@@ -2,8 +2,9 @@ import { elementStage } from "../../engine/element-stage.js";
 import type { Stage } from "../../engine/stage.js";
 import { StreamError } from "../../errors.js";
 
-export const reduce = <A>(f: (accumulated: A, element: A) => A): Stage<A, A> =>
-  elementStage("reduce", () => {
+export const reduce = <A>(f: (accumulated: A, element: A) => A): Stage<A, A> => ({
+  traits: { order: "kept", elements: "gathered" },
+  ...elementStage("reduce", () => {
     let state: { value: A } | undefined;
     return {
       onElement(element) {
@@ -15,4 +16,5 @@ export const reduce = <A>(f: (accumulated: A, element: A) => A): Stage<A, A> =>
         out.push(state.value);
       },
     };
-  });
+  }),
+});

@@ -18,6 +18,7 @@ export const scan = <A, S>(zero: S, f: (state: S, element: A) => S): Stage<A, S>
   const states = running(zero, f);
   return {
     name: "scan",
+    traits: { order: "kept", elements: "mayAdd" },
     create(upstream, run): Pull<S> {
       const rest = states.create(upstream, run);
       let first = true;

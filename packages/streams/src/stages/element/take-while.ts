@@ -2,11 +2,13 @@ import { elementStage } from "../../engine/element-stage.js";
 import { DONE } from "../../engine/pull.js";
 import type { Stage } from "../../engine/stage.js";
 
-export const takeWhile = <A>(holds: (element: A) => boolean, inclusive: boolean): Stage<A, A> =>
-  elementStage("takeWhile", () => ({
+export const takeWhile = <A>(holds: (element: A) => boolean, inclusive: boolean): Stage<A, A> => ({
+  traits: { order: "kept", elements: "kept" },
+  ...elementStage("takeWhile", () => ({
     onElement(element, out) {
       const keep = holds(element);
       if (keep || inclusive) out.push(element);
       if (!keep) return DONE;
     },
-  }));
+  })),
+});

@@ -5,6 +5,7 @@ import type { Stage } from "../../engine/stage.js";
 /** Completes without an element ever asked for. */
 const takeNone = <A>(): Stage<A, A> => ({
   name: "take",
+  traits: { order: "kept", elements: "kept" },
   create(upstream) {
     let cancelled = false;
     const cancel = (cause: unknown): void => {
@@ -22,8 +23,9 @@ const takeNone = <A>(): Stage<A, A> => ({
   },
 });
 
-const takeSome = <A>(count: number): Stage<A, A> =>
-  inPlaceStage<A, A>("take", () => {
+const takeSome = <A>(count: number): Stage<A, A> => ({
+  traits: { order: "kept", elements: "kept" },
+  ...inPlaceStage<A, A>("take", () => {
     let left = count;
     return {
       onChunk(chunk, at) {
@@ -32,6 +34,7 @@ const takeSome = <A>(count: number): Stage<A, A> =>
         if (left === 0) return DONE;
       },
     };
-  });
+  }),
+});
 
 export const take = <A>(count: number): Stage<A, A> => (count === 0 ? takeNone() : takeSome(count));

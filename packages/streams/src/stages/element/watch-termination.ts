@@ -4,6 +4,7 @@ import type { MatStage } from "../../engine/stage.js";
 /** Materialises a promise of the end: it rejects with the failure that passed, and needs no handler of its own. */
 export const watchTermination = <A>(): MatStage<A, A, Promise<void>> => ({
   name: "watchTermination",
+  traits: { order: "kept", elements: "kept" },
   createWithMat(upstream) {
     let complete = (): void => undefined;
     let fail = (_error: unknown): void => undefined;

@@ -37,5 +37,6 @@ class Merge<A> implements Pull<A> {
 
 export const merge: Junction<unknown, unknown> = {
   name: "merge",
+  traits: { joins: "mixes" },
   create: (upstreams) => new Merge(upstreams),
 };

@@ -57,5 +57,6 @@ class Zip<A> implements Pull<readonly A[]> {
 
 export const zip: Junction<unknown, readonly unknown[]> = {
   name: "zip",
+  traits: { joins: "pairs" },
   create: (upstreams) => new Zip(upstreams),
 };

@@ -115,6 +115,7 @@ class Broadcast<A> {
 
 const fork = (name: string, eagerCancel: boolean): Fork<unknown, unknown> => ({
   name,
+  traits: { to: "all" },
   create(upstream, outlets) {
     const broadcast = new Broadcast(upstream, outlets, eagerCancel);
     return Array.from({ length: outlets }, (_, index) => broadcast.outlet(index));

@@ -16,6 +16,7 @@ export const drainSink = <A, Result>(
   create: () => SinkLogic<A, Result>,
 ): SinkStage<A, Promise<Result>> => ({
   name,
+  traits: {},
   create: (upstream, run) =>
     new Promise<Result>((resolve, reject) => {
       const logic = create();

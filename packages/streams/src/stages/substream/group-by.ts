@@ -1,11 +1,10 @@
-import type { Blueprint } from "../../blueprint/blueprint.js";
+import type { Blueprint, SubstreamStage } from "../../blueprint/blueprint.js";
 import { AsyncPull } from "../../engine/async-pull.js";
 import { Channel } from "../../engine/channel.js";
 import { Inlet } from "../../engine/inlet.js";
 import { materializeFlow } from "../../engine/materialize.js";
 import type { Chunk, Pull } from "../../engine/pull.js";
 import type { Run } from "../../engine/run.js";
-import type { Stage } from "../../engine/stage.js";
 import { StreamError } from "../../errors.js";
 
 export interface GroupByOptions<in A> {
@@ -139,7 +138,9 @@ class GroupBy<A, B> extends AsyncPull<A, B> {
   }
 }
 
-export const groupBy = <A, B>(options: GroupByOptions<A>): Stage<A, B> => ({
+export const groupBy = <A, B>(options: GroupByOptions<A>): SubstreamStage<A, B> => ({
   name: "groupBy",
+  traits: { order: "perKey", elements: "kept", key: options.key },
+  substream: options.flow,
   create: (upstream, run) => new GroupBy(upstream, run, options),
 });
