@@ -16,6 +16,12 @@ export type KafkaErrorCode =
   /** A rebalance listener threw, or the client refused the partitions; they are given up or taken all the same. */
   | "REBALANCE_FAILED"
   | "PRODUCER_CLOSED"
+  /** Another producer has the same `transactional.id`, or the transaction outlived its timeout: this one is of no more use. */
+  | "PRODUCER_FENCED"
+  /** The transaction cannot be committed; abort it and begin another. */
+  | "TRANSACTION_ABORTABLE"
+  /** Where it is retriable the outcome is unknown until the same call is made again. */
+  | "TRANSACTION_FAILED"
   /** `close` gave up waiting; its message says for what. */
   | "CLOSE_TIMEOUT"
   | "CLIENT_FAILED";

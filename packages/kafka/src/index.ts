@@ -10,6 +10,7 @@ export type {
   PollOptions,
   ProducerClient,
   ProducerListener,
+  ProducerTransactions,
   RecordChunk,
   Subscription,
   TopicPartition,

@@ -65,6 +65,11 @@ export interface ConsumerListener {
   onAssign(partitions: readonly TopicPartition[]): Promise<void> | void;
   /** The partitions are given up once the returned promise resolves; the client goes on polling meanwhile. */
   onRevoke(partitions: readonly TopicPartition[]): Promise<void> | void;
+  /**
+   * Called instead of `onRevoke` where the client knows that the partitions belong to others already: it was expired or
+   * fenced. Nothing can be committed for them. A client may not know, and then calls `onRevoke`.
+   */
+  onLost?(partitions: readonly TopicPartition[]): Promise<void> | void;
   /** An error that no call reports: a broker gone, an authentication failure. `fatal` ones end the client. */
   onError(error: Error): void;
 }
@@ -134,8 +139,31 @@ export interface ProducerClient {
   readonly outstanding: number;
   /** Resolves when every accepted record has been reported, or rejects at the deadline. */
   flush(timeoutMs: number): Promise<void>;
-  /** `drop: true` does not wait for what is queued. Idempotent. */
+  /** `drop: true` does not wait for what is queued. Idempotent. An open transaction is left to its timeout. */
   close(options?: { readonly drop?: boolean }): Promise<void>;
+  /** Present where the properties name a `transactional.id`. */
+  readonly transactions?: ProducerTransactions;
+}
+
+/**
+ * The transactions of a producer, one at a time and one call at a time: `init` once → (`begin` → records and offsets →
+ * `commit` or `abort`) in a loop. Records are produced inside a transaction only.
+ *
+ * Every call rejects with a `KafkaConnectorError`:
+ * `PRODUCER_FENCED` (fatal): another producer has taken the `transactional.id`, or the transaction outlived its timeout;
+ * close this one. `TRANSACTION_ABORTABLE`: the transaction cannot be committed; `abort` it, then begin another.
+ * `TRANSACTION_FAILED`: where it is `retriable`, the outcome is unknown and only the same call again tells it.
+ */
+export interface ProducerTransactions {
+  /** Fences older producers with the same `transactional.id` and ends what they left open. */
+  init(timeoutMs: number): Promise<void>;
+  begin(): Promise<void>;
+  /** Positions of the consumer's group, visible when the transaction commits; refused once it lost its membership. */
+  sendOffsets(positions: readonly TopicPartitionOffset[], consumer: ConsumerClient, timeoutMs: number): Promise<void>;
+  /** Waits for the reports of all records; one that failed makes the transaction abortable. */
+  commit(timeoutMs: number): Promise<void>;
+  /** What is queued is dropped, and reported as failed. */
+  abort(timeoutMs: number): Promise<void>;
 }
 
 /** Makes clients; the default one is node-rdkafka. */

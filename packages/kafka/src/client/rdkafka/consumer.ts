@@ -21,6 +21,10 @@ import { toTopicPattern } from "./topic-pattern.js";
 /** One waiting `consume` owns one of libuv's few threads, so it never waits longer than this at a stretch. */
 const WAIT_SLICE_MS = 100;
 
+/** librdkafka looks twice a second whether it was polled too late; a second above the limit it has seen it. */
+const POLL_CHECK_MS = 1000;
+const MAX_POLL_MS = 300_000;
+
 interface Commit {
   readonly resolve: () => void;
   readonly reject: (error: KafkaConnectorError) => void;
@@ -43,6 +47,9 @@ export class RdkafkaConsumer implements ConsumerClient {
   readonly #rebalancer: Rebalancer;
   /** Native calls that use the client off the main thread; disconnecting under them would free it beneath their feet. */
   readonly #calls: Set<Promise<unknown>> = new Set();
+  readonly #maxPollMs: number;
+  /** When the last native poll ended. */
+  #polledAt = Number.POSITIVE_INFINITY;
   #connecting: Promise<void> | undefined;
   #connected = false;
   #polling: Promise<unknown> | undefined;
@@ -63,6 +70,7 @@ export class RdkafkaConsumer implements ConsumerClient {
     this.#listener = listener;
     this.#timeouts = timeouts;
     this.#brokers = brokersOf(properties);
+    this.#maxPollMs = Number(properties["max.poll.interval.ms"] ?? MAX_POLL_MS);
     this.#rebalancer = new Rebalancer(() => this.#native, listener);
     try {
       this.#native = create(client, topic, this.#rebalancer.onRebalance);
@@ -75,7 +83,9 @@ export class RdkafkaConsumer implements ConsumerClient {
       );
     }
     this.#native.on("event.error", (error) => {
-      listener.onError(connectorError("CLIENT_FAILED", "The consumer reported an error", error));
+      const failure = connectorError("CLIENT_FAILED", "The consumer reported an error", error);
+      if (failure.clientCode === CODE.fencedInstance) this.#rebalancer.markLost();
+      listener.onError(failure);
     });
     this.#native.on("offset.commit", (error) => this.#onCommit(error));
   }
@@ -170,6 +180,12 @@ export class RdkafkaConsumer implements ConsumerClient {
     return { low: lowOffset, high: highOffset };
   }
 
+  /** Lets another client use this one off the main thread; closing waits until it has ended. */
+  lend(what: string, use: (native: NativeConsumer) => Promise<void>): Promise<void> {
+    this.#requireOpen(what);
+    return this.#track(use(this.#native));
+  }
+
   close(): Promise<void> {
     this.#closing ??= this.#close();
     return this.#closing;
@@ -207,12 +223,16 @@ export class RdkafkaConsumer implements ConsumerClient {
   }
 
   #consume(count: number, timeoutMs: number): Promise<NativeMessage[]> {
+    // The client has left its group by then; it revokes first, and reports the reason later.
+    if (performance.now() - this.#polledAt > this.#maxPollMs + POLL_CHECK_MS) this.#rebalancer.markLost();
     return new Promise((resolve, reject) => {
       this.#native.setDefaultConsumeTimeout(timeoutMs);
       this.#native.consume(count, (error, messages) => {
+        this.#polledAt = performance.now();
         if (error === null || error === undefined) return resolve(messages);
         const code = codeOf(error);
         if (code === CODE.partitionEof || code === CODE.timedOut) return resolve([]);
+        if (code === CODE.maxPollExceeded) this.#rebalancer.markLost();
         reject(connectorError("POLL_FAILED", "The consumer could not read", error));
       });
     });
@@ -233,8 +253,10 @@ export class RdkafkaConsumer implements ConsumerClient {
   #onCommit(error: unknown): void {
     const commit = this.#commit;
     this.#commit = undefined;
-    if (error === undefined || error === null) commit?.resolve();
-    else commit?.reject(connectorError("COMMIT_FAILED", "The broker refused the commit", error));
+    if (error === undefined || error === null) return commit?.resolve();
+    const code = codeOf(error);
+    if (code === CODE.unknownMember || code === CODE.fencedInstance) this.#rebalancer.markLost();
+    commit?.reject(connectorError("COMMIT_FAILED", "The broker refused the commit", error));
   }
 
   #call<T>(what: string, call: (done: (error: unknown, result: T) => void) => void): Promise<T> {
@@ -245,6 +267,10 @@ export class RdkafkaConsumer implements ConsumerClient {
         else reject(connectorError("CLIENT_FAILED", `The consumer could not ${what}`, error));
       });
     });
+    return this.#track(running);
+  }
+
+  #track<T>(running: Promise<T>): Promise<T> {
     this.#calls.add(running);
     const ended = (): void => void this.#calls.delete(running);
     running.then(ended, ended);

@@ -14,6 +14,12 @@ export const CODE = {
   revokePartitions: -174,
   invalidArgument: -186,
   fatal: -150,
+  fenced: -144,
+  maxPollExceeded: -147,
+  invalidProducerEpoch: 47,
+  fencedInstance: 82,
+  unknownMember: 25,
+  producerFenced: 90,
   messageTooLarge: 10,
 } as const;
 
@@ -33,12 +39,18 @@ const RETRIABLE: ReadonlySet<number> = new Set([
   13, 14, 15, 16, 19, 20, 27,
   // Broker: controller elsewhere, concurrent transactions, storage, fetch sessions, leader epochs.
   41, 51, 56, 70, 71, 74, 75,
-  // Broker: offset or leader not available, unstable offset, throttled, unknown topic id.
-  78, 80, 83, 88, 89, 100,
+  // Broker: offset or leader not available, unstable offset, throttled, unknown topic id, stale member epoch.
+  78, 80, 83, 88, 89, 100, 113,
 ]);
 
 /** The client is of no further use: fatal, fenced, fenced instance, invalid producer epoch, producer fenced. */
-const FATAL: ReadonlySet<number> = new Set([CODE.fatal, -144, 82, 47, 90]);
+const FATAL: ReadonlySet<number> = new Set([
+  CODE.fatal,
+  CODE.fenced,
+  CODE.fencedInstance,
+  CODE.invalidProducerEpoch,
+  CODE.producerFenced,
+]);
 
 const ADVICE: ReadonlyMap<number, string> = new Map([
   [CODE.transport, "Check that the brokers are up and that `security.protocol` is the one they speak."],
@@ -54,12 +66,14 @@ const ADVICE: ReadonlyMap<number, string> = new Map([
   [-147, "Make the stages behind the source faster, or raise `max.poll.interval.ms`; the next poll rejoins the group."],
   [-140, "There is no valid offset: commit one, assign one, or set `auto.offset.reset` to `earliest` or `latest`."],
   [3, "Create the topic, or correct its name."],
+  [CODE.fenced, "Another producer has the same `transactional.id`: close this one, and let one process use each id."],
   [CODE.messageTooLarge, "Send smaller records, or raise `message.max.bytes` here and on the broker."],
   [22, "The group has rebalanced: these partitions belong to another member, which reads the records again."],
   [25, "The group no longer knows this member: these partitions belong to another one, which reads the records again."],
   [27, "The group rebalances: commit again after it, for the partitions that are still assigned."],
   [29, "Grant this user access to the topic."],
   [30, "Grant this user access to the consumer group."],
+  [113, "The group has moved on: commit again, for the partitions that are still assigned."],
 ]);
 
 let codesByText: ReadonlyMap<string, number> | undefined;

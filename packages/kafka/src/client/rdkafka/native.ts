@@ -82,6 +82,17 @@ export interface NativeProducer extends NativeClient {
     headers?: NativeHeaders,
   ): unknown;
   poll(): unknown;
+  initTransactions(timeoutMs: number, done: Done): unknown;
+  beginTransaction(done: Done): unknown;
+  /** Reads the consumer's membership in a thread of its own, and crashes where the consumer has disconnected. */
+  sendOffsetsToTransaction(
+    offsets: readonly NativeTopicPartition[],
+    consumer: NativeConsumer,
+    timeoutMs: number,
+    done: Done,
+  ): unknown;
+  commitTransaction(timeoutMs: number, done: Done): unknown;
+  abortTransaction(timeoutMs: number, done: Done): unknown;
   disconnect(flushTimeoutMs: number, done: Done<unknown>): unknown;
 }
 

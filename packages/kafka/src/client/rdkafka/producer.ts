@@ -1,5 +1,11 @@
 import { KafkaConnectorError } from "../../errors.js";
-import type { ClientProperties, OutgoingRecord, ProducerClient, ProducerListener } from "../port.js";
+import type {
+  ClientProperties,
+  OutgoingRecord,
+  ProducerClient,
+  ProducerListener,
+  ProducerTransactions,
+} from "../port.js";
 import { brokersOf, CLIENT_TIMEOUTS, type ClientTimeouts, connectClient, within } from "./client-life.js";
 import { producerProperties } from "./default-properties.js";
 import { CODE, codeOf, connectorError } from "./error-codes.js";
@@ -7,6 +13,7 @@ import { toNativeHeaders } from "./headers.js";
 import { createNativeProducer, type NativeProducer, type ProducerFactory } from "./native.js";
 import { ReportColumns } from "./report-columns.js";
 import { splitProperties } from "./split-properties.js";
+import { RdkafkaTransactions } from "./transactions.js";
 
 /** Between polls while reports are outstanding and none arrives; linger and the broker take longer than this. */
 const IDLE_POLL_MS = 1;
@@ -32,6 +39,9 @@ export class RdkafkaProducer implements ProducerClient {
   readonly #listener: ProducerListener;
   readonly #timeouts: ClientTimeouts;
   readonly #brokers: string;
+  readonly transactions?: ProducerTransactions;
+  /** Native calls off the main thread; disconnecting under them would free the client beneath their feet. */
+  readonly #calls: Set<Promise<void>> = new Set();
   #connecting: Promise<void> | undefined;
   /** Takes records: from connected until `close`. */
   #open = false;
@@ -65,6 +75,7 @@ export class RdkafkaProducer implements ProducerClient {
         "Correct or remove the property.",
       );
     }
+    if (properties["transactional.id"] !== undefined) this.transactions = this.#transactions();
     this.#native.on("event.error", (error) => {
       listener.onError(connectorError("CLIENT_FAILED", "The producer reported an error", error));
     });
@@ -136,7 +147,9 @@ export class RdkafkaProducer implements ProducerClient {
   async #close(): Promise<void> {
     await this.#connecting?.catch(() => undefined);
     if (!this.#polls) return;
+    const deadline = performance.now() + this.#timeouts.closeMs;
     await this.#drain(this.#timeouts.closeMs);
+    await within(Promise.allSettled(this.#calls), deadline);
     // 1. Disconnecting frees the client off the main thread; 2. a poll then would read freed memory; 3. so polls end here.
     this.#polls = false;
     this.#disarm();
@@ -156,6 +169,26 @@ export class RdkafkaProducer implements ProducerClient {
       `The producer closed after ${this.#timeouts.closeMs} ms with ${lost} records unreported: they may or may not have been ` +
         "delivered. Flush before closing, and check that the brokers are reachable.",
     );
+  }
+
+  #transactions(): RdkafkaTransactions {
+    // A getter, because records come and go.
+    const outstanding = (): number => this.#outstanding;
+    return new RdkafkaTransactions({
+      native: this.#native,
+      get outstanding() {
+        return outstanding();
+      },
+      requireOpen: () => {
+        if (!this.#open) throw this.#notOpenError();
+      },
+      drain: (timeoutMs) => this.#drain(timeoutMs),
+      track: (call) => {
+        this.#calls.add(call);
+        const ended = (): void => void this.#calls.delete(call);
+        call.then(ended, ended);
+      },
+    });
   }
 
   #tick(): void {

@@ -19,6 +19,7 @@ export class Rebalancer {
   readonly #listener: ConsumerListener;
   readonly #unanswered: Set<Rebalance> = new Set();
   #cooperative: boolean | undefined;
+  #lost = false;
 
   constructor(native: () => NativeConsumer, listener: ConsumerListener) {
     this.#native = native;
@@ -30,6 +31,14 @@ export class Rebalancer {
     return this.#unanswered.size;
   }
 
+  /**
+   * The group has gone on without this member, so what is revoked before the next assignment is owned by others already.
+   * librdkafka knows of every such loss, but node-rdkafka hands over the partitions only: what the client's errors tell.
+   */
+  markLost(): void {
+    this.#lost = true;
+  }
+
   /** Never throws: node-rdkafka calls it from native code. */
   readonly onRebalance: RebalanceCallback = (event, partitions) => {
     const code = event === undefined ? undefined : codeOf(event);
@@ -39,6 +48,7 @@ export class Rebalancer {
     }
     const rebalance: Rebalance = { answer, partitions };
     this.#unanswered.add(rebalance);
+    if (answer === "assign") this.#lost = false;
     void this.#serve(rebalance);
   };
 
@@ -53,13 +63,18 @@ export class Rebalancer {
       topic,
       partition,
     }));
+    const name = this.#handlerOf(answer);
     try {
-      await (answer === "assign" ? this.#listener.onAssign(partitions) : this.#listener.onRevoke(partitions));
+      await this.#listener[name]?.(partitions);
     } catch (error) {
-      const name = answer === "assign" ? "onAssign" : "onRevoke";
       this.#listener.onError(connectorError("REBALANCE_FAILED", `The rebalance listener's ${name} threw`, error));
     }
     this.#answer(rebalance);
+  }
+
+  #handlerOf(answer: Answer): "onAssign" | "onRevoke" | "onLost" {
+    if (answer === "assign") return "onAssign";
+    return this.#lost && this.#listener.onLost ? "onLost" : "onRevoke";
   }
 
   #answer(rebalance: Rebalance): void {

@@ -301,4 +301,36 @@ describe("RdkafkaConsumer", () => {
     native.emit("event.error", { code: -1, message: "all broker connections are down" });
     expect(errors[0]).to.include({ code: "CLIENT_FAILED", clientCode: -187, retriable: true, fatal: false });
   });
+
+  describe("a loss of partitions", () => {
+    const REVOKE = { code: -174 };
+    for (const [what, tell] of [
+      [
+        "a poll that came too late",
+        async ({ native, consumer }) => {
+          native.onConsume = (consume) => consume.fail({ code: -147, message: "" });
+          await rejectionOf(consumer.poll({ maxRecords: 1, waitMs: 0 }));
+        },
+      ],
+      [
+        "a commit of an unknown member",
+        async ({ native, consumer }) => {
+          const committing = rejectionOf(consumer.commit([{ topic: "t", partition: 0, offset: 1 }]));
+          native.emit("offset.commit", { code: 25, message: "" });
+          await committing;
+        },
+      ],
+      ["a fenced instance", async ({ native }) => native.emit("event.error", { code: 82, message: "" })],
+    ] as readonly (readonly [string, (given: Awaited<ReturnType<typeof setUp>>) => Promise<void>])[]) {
+      it(`is told after ${what}`, async () => {
+        const told: string[] = [];
+        const given = await setUp({ onRevoke: () => void told.push("revoked"), onLost: () => void told.push("lost") });
+        given.native.rebalance?.(REVOKE, []);
+        await tell(given);
+        given.native.rebalance?.(REVOKE, []);
+        expect(told).to.deep.equal(["revoked", "lost"]);
+        await turn();
+      });
+    }
+  });
 });

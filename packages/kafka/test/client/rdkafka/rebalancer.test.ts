@@ -135,4 +135,27 @@ describe("Rebalancer", () => {
     await turn();
     expect(native.named).to.deep.equal(["assign", "unassign"]);
   });
+
+  it("tells a listener that partitions are lost, where an error of the client said so", async () => {
+    const told: string[] = [];
+    const handlers = { onRevoke: () => void told.push("revoked"), onLost: () => void told.push("lost") };
+    const { rebalancer, native } = setUp(handlers);
+    rebalancer.onRebalance(REVOKE, PARTITIONS);
+    rebalancer.markLost();
+    rebalancer.onRebalance(REVOKE, PARTITIONS);
+    rebalancer.onRebalance(ASSIGN, PARTITIONS);
+    rebalancer.onRebalance(REVOKE, PARTITIONS);
+    await turn();
+    expect(told).to.deep.equal(["revoked", "lost", "revoked"]);
+    expect(native.named).to.deep.equal(["unassign", "unassign", "assign", "unassign"]);
+  });
+
+  it("tells a listener without onLost that they are revoked", async () => {
+    const told: string[] = [];
+    const { rebalancer } = setUp({ onRevoke: () => void told.push("revoked") });
+    rebalancer.markLost();
+    rebalancer.onRebalance(REVOKE, PARTITIONS);
+    await turn();
+    expect(told).to.deep.equal(["revoked"]);
+  });
 });

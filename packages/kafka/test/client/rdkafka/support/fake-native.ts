@@ -136,6 +136,8 @@ export interface Produced {
   readonly partition: number | null;
 }
 
+type TransactionDone = (error: NativeError | undefined) => void;
+
 /** A producer with a queue of `capacity`; the test reports what it likes. */
 export class FakeProducer extends FakeClient {
   capacity = Number.POSITIVE_INFINITY;
@@ -145,6 +147,10 @@ export class FakeProducer extends FakeClient {
   onPoll: (() => void) | undefined;
   onDisconnect: ((done: () => void) => void) | undefined;
   disconnected = false;
+  /** What every transactional call fails with. */
+  transactionError: NativeError | undefined;
+  /** What such a call does instead of answering at once. */
+  onTransaction: ((done: () => void) => void) | undefined;
 
   readonly create: ProducerFactory = () => this as unknown as NativeProducer;
 
@@ -164,6 +170,29 @@ export class FakeProducer extends FakeClient {
   poll(): void {
     this.polls += 1;
     this.onPoll?.();
+  }
+
+  initTransactions(timeoutMs: number, done: TransactionDone): void {
+    this.#transact(done, "initTransactions", timeoutMs);
+  }
+  beginTransaction(done: TransactionDone): void {
+    this.#transact(done, "beginTransaction");
+  }
+  sendOffsetsToTransaction(offsets: unknown, consumer: unknown, timeoutMs: number, done: TransactionDone): void {
+    this.#transact(done, "sendOffsetsToTransaction", offsets, consumer, timeoutMs);
+  }
+  commitTransaction(timeoutMs: number, done: TransactionDone): void {
+    this.#transact(done, "commitTransaction", timeoutMs);
+  }
+  abortTransaction(timeoutMs: number, done: TransactionDone): void {
+    this.#transact(done, "abortTransaction", timeoutMs);
+  }
+
+  #transact(done: TransactionDone, call: string, ...values: unknown[]): void {
+    this.record(call, ...values);
+    const end = (): void => done(this.transactionError);
+    if (this.onTransaction === undefined) setImmediate(end);
+    else this.onTransaction(end);
   }
 
   report(report: Partial<NativeReport> & { readonly opaque: number }, error: NativeError | null = null): void {

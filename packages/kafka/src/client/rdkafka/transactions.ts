@@ -1,0 +1,102 @@
+import { KafkaConnectorError } from "../../errors.js";
+import type { ConsumerClient, ProducerTransactions, TopicPartitionOffset } from "../port.js";
+import { CODE, connectorError } from "./error-codes.js";
+import { RdkafkaConsumer } from "./consumer.js";
+import type { NativeError, NativeProducer } from "./native.js";
+
+/** What transactions need of their producer. */
+export interface TransactionsOwner {
+  readonly native: NativeProducer;
+  readonly outstanding: number;
+  /** Throws where the producer is not connected, or closes. */
+  requireOpen(): void;
+  /** Waits until every record is reported, or the time is over. */
+  drain(timeoutMs: number): Promise<void>;
+  /** A native call that runs: closing waits for it. */
+  track(call: Promise<void>): void;
+}
+
+const FENCED: ReadonlySet<number | undefined> = new Set([CODE.fenced, CODE.invalidProducerEpoch, CODE.producerFenced]);
+
+/** The transactions of a node-rdkafka producer; each call blocks one of libuv's threads until it is answered. */
+export class RdkafkaTransactions implements ProducerTransactions {
+  readonly #owner: TransactionsOwner;
+
+  constructor(owner: TransactionsOwner) {
+    this.#owner = owner;
+  }
+
+  init(timeoutMs: number): Promise<void> {
+    return this.#call("be initialised", (done) => this.#owner.native.initTransactions(timeoutMs, done));
+  }
+
+  begin(): Promise<void> {
+    return this.#call("begin", (done) => this.#owner.native.beginTransaction(done));
+  }
+
+  async sendOffsets(
+    positions: readonly TopicPartitionOffset[],
+    consumer: ConsumerClient,
+    timeoutMs: number,
+  ): Promise<void> {
+    if (!(consumer instanceof RdkafkaConsumer)) {
+      throw new KafkaConnectorError(
+        "INVALID_SETTINGS",
+        "The consumer is of another driver than the producer. Make both with the same one.",
+      );
+    }
+    if (positions.length === 0) return;
+    await consumer.lend("send offsets to a transaction", (native) =>
+      this.#call("take offsets", (done) =>
+        this.#owner.native.sendOffsetsToTransaction(positions, native, timeoutMs, done),
+      ),
+    );
+  }
+
+  async commit(timeoutMs: number): Promise<void> {
+    const deadline = performance.now() + timeoutMs;
+    // librdkafka waits for the reports as well, but holds one of libuv's threads meanwhile.
+    await this.#owner.drain(timeoutMs);
+    if (this.#owner.outstanding > 0) {
+      throw new KafkaConnectorError(
+        "TRANSACTION_FAILED",
+        `${this.#owner.outstanding} records were not reported within ${timeoutMs} ms. Commit again, or abort.`,
+        { retriable: true, clientCode: CODE.timedOut },
+      );
+    }
+    // At least 1: a timeout of 0 would give up before the request is sent.
+    const left = Math.max(1, Math.ceil(deadline - performance.now()));
+    await this.#call("be committed", (done) => this.#owner.native.commitTransaction(left, done));
+  }
+
+  abort(timeoutMs: number): Promise<void> {
+    return this.#call("be aborted", (done) => this.#owner.native.abortTransaction(timeoutMs, done));
+  }
+
+  #call(what: string, call: (done: (error: NativeError | null | undefined) => void) => void): Promise<void> {
+    const running = new Promise<void>((resolve, reject) => {
+      this.#owner.requireOpen();
+      call((error) => {
+        if (error === null || error === undefined) resolve();
+        else reject(transactionError(what, error));
+      });
+    });
+    this.#owner.track(running);
+    return running;
+  }
+}
+
+function transactionError(what: string, error: NativeError): KafkaConnectorError {
+  const { isTxnRequiresAbort } = error as { readonly isTxnRequiresAbort?: boolean };
+  const failed = connectorError("TRANSACTION_FAILED", `The transaction could not ${what}`, error);
+  if (failed.fatal && FENCED.has(failed.clientCode)) {
+    return connectorError("PRODUCER_FENCED", `The transaction could not ${what}`, error);
+  }
+  if (isTxnRequiresAbort !== true) return failed;
+  return connectorError(
+    "TRANSACTION_ABORTABLE",
+    `The transaction could not ${what}`,
+    error,
+    "Abort it and begin another.",
+  );
+}
