@@ -1,35 +1,26 @@
-import { CommittableOffset, laterPosition, type OffsetOwner, type PositionToCommit } from "./committable-offset.js";
-import { partitionKey } from "./partition-key.js";
+import { CommittableOffset, type PositionToCommit } from "./committable-offset.js";
+import { OffsetSpans, type Positions } from "./offset-spans.js";
 
 /** What a committer takes. */
 export type Committable = CommittableOffset | CommittableOffsetBatch;
 
-type Positions = ReadonlyMap<OffsetOwner, ReadonlyMap<string, PositionToCommit>>;
-
 /** One offset, or a batch folded at once: a long chain of batches must neither recurse nor keep its offsets. */
-type Addition = CommittableOffset | Positions;
+type Addition = CommittableOffset | OffsetSpans;
 
 /** What was added before the last addition and is not folded yet: a list, so that `updated` shares all it can. */
 interface Added {
   readonly addition: Addition;
+  readonly lowest: number;
   readonly before: Added | undefined;
 }
 
-const NONE: Positions = new Map();
+const NONE = new OffsetSpans();
 
 /** Folding costs a map of all partitions; not folding keeps every offset in memory. */
 const FOLD_AFTER = 1024;
 
-const positionOf = (offset: CommittableOffset): PositionToCommit => ({
-  topic: offset.topic,
-  partition: offset.partition,
-  position: offset.offset + 1,
-  epoch: offset.epoch,
-  metadata: offset.metadata,
-});
-
-/** Whether `offset` makes `before` superfluous: a later one of the same assignment of the same partition. */
-const supersedes = (offset: Addition, before: Addition): boolean =>
+/** Whether `offset` goes on the run that ends with `before`: a higher one of the same assignment of the same partition. */
+const goesOn = (offset: Addition, before: Addition): boolean =>
   offset instanceof CommittableOffset &&
   before instanceof CommittableOffset &&
   offset.offset > before.offset &&
@@ -38,48 +29,37 @@ const supersedes = (offset: Addition, before: Addition): boolean =>
   offset.owner === before.owner &&
   offset.topic === before.topic;
 
-class Fold {
-  readonly positions = new Map<OffsetOwner, Map<string, PositionToCommit>>();
-
-  add(owner: OffsetOwner, position: PositionToCommit): void {
-    let own = this.positions.get(owner);
-    if (!own) this.positions.set(owner, (own = new Map<string, PositionToCommit>()));
-    const key = partitionKey(position);
-    const known = own.get(key);
-    own.set(key, known ? laterPosition(known, position) : position);
-  }
-
-  addAll(addition: Addition): void {
-    if (addition instanceof CommittableOffset) this.add(addition.owner, positionOf(addition));
-    else for (const [owner, own] of addition) for (const position of own.values()) this.add(owner, position);
-  }
-}
-
 /**
  * The highest offset of each group, topic and partition among those added: a value, which never changes. Batches of
- * batches are batches; adding is associative, commutative and, but for `size`, idempotent.
+ * batches are batches; adding is associative, commutative and, but for `size`, idempotent. It also remembers whether an
+ * offset was added after a higher one of its partition, which a committer refuses: add them in the order they come.
  */
 export class CommittableOffsetBatch {
-  static readonly empty: CommittableOffsetBatch = new CommittableOffsetBatch(NONE, undefined, undefined, 0, 0);
+  static readonly empty: CommittableOffsetBatch = new CommittableOffsetBatch(NONE, undefined, 0, undefined, 0, 0);
 
-  readonly #folded: Positions;
+  readonly #folded: OffsetSpans;
   readonly #last: Addition | undefined;
+  /** The offset with which the run began that ends with `#last`. */
+  readonly #lowest: number;
   readonly #before: Added | undefined;
   /** How many additions are not folded. */
   readonly #unfolded: number;
   /** How many offsets were added, repeated ones included. */
   readonly size: number;
+  #spans: OffsetSpans | undefined;
   #positions: Positions | undefined;
 
   private constructor(
-    folded: Positions,
+    folded: OffsetSpans,
     last: Addition | undefined,
+    lowest: number,
     before: Added | undefined,
     unfolded: number,
     size: number,
   ) {
     this.#folded = folded;
     this.#last = last;
+    this.#lowest = lowest;
     this.#before = before;
     this.#unfolded = unfolded;
     this.size = size;
@@ -95,16 +75,17 @@ export class CommittableOffsetBatch {
     if (committable instanceof CommittableOffsetBatch && this.size === 0) return committable;
     const isBatch = committable instanceof CommittableOffsetBatch;
     const size = this.size + (isBatch ? committable.size : 1);
-    const addition = isBatch ? committable.positions() : committable;
+    const addition = isBatch ? committable.spans() : committable;
     const last = this.#last;
-    // Records come in runs of one partition, of which only the last counts.
-    if (last !== undefined && supersedes(addition, last)) {
-      return new CommittableOffsetBatch(this.#folded, addition, this.#before, this.#unfolded, size);
+    // Records come in runs of one partition, of which only the first and the last count.
+    if (last !== undefined && goesOn(addition, last)) {
+      return new CommittableOffsetBatch(this.#folded, addition, this.#lowest, this.#before, this.#unfolded, size);
     }
-    const before = last === undefined ? this.#before : { addition: last, before: this.#before };
-    const batch = new CommittableOffsetBatch(this.#folded, addition, before, this.#unfolded + 1, size);
+    const before = last === undefined ? this.#before : { addition: last, lowest: this.#lowest, before: this.#before };
+    const lowest = isBatch ? 0 : committable.offset;
+    const batch = new CommittableOffsetBatch(this.#folded, addition, lowest, before, this.#unfolded + 1, size);
     if (batch.#unfolded < FOLD_AFTER) return batch;
-    return new CommittableOffsetBatch(batch.positions(), undefined, undefined, 0, size);
+    return new CommittableOffsetBatch(batch.spans(), undefined, 0, undefined, 0, size);
   }
 
   get isEmpty(): boolean {
@@ -113,13 +94,23 @@ export class CommittableOffsetBatch {
 
   /** By consumer, the positions to commit. */
   positions(): Positions {
-    if (this.#positions) return this.#positions;
-    const fold = new Fold();
-    fold.addAll(this.#folded);
-    if (this.#last !== undefined) fold.addAll(this.#last);
-    for (let added = this.#before; added; added = added.before) fold.addAll(added.addition);
-    this.#positions = fold.positions;
-    return fold.positions;
+    return (this.#positions ??= this.spans().positions());
+  }
+
+  /** What the order guard of a committer looks at. */
+  spans(): OffsetSpans {
+    if (this.#spans) return this.#spans;
+    const spans = new OffsetSpans();
+    const prepend = (addition: Addition, lowest: number): void => {
+      if (addition instanceof OffsetSpans) spans.prependAll(addition);
+      else spans.prepend(addition, lowest);
+    };
+    // From the latest back to the earliest, as the list goes.
+    if (this.#last !== undefined) prepend(this.#last, this.#lowest);
+    for (let added = this.#before; added; added = added.before) prepend(added.addition, added.lowest);
+    spans.prependAll(this.#folded);
+    this.#spans = spans;
+    return spans;
   }
 
   /** The position of each partition as plain data, for logs and tests: what a restart would read next. */
