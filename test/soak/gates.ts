@@ -1,0 +1,55 @@
+import type { Life } from "./life.js";
+import type { Sample } from "./protocol.js";
+import { fitLine, gainOf, type Line, type Point } from "./slope.js";
+
+const MINUTE_MS = 60_000;
+const MB = 1024 * 1024;
+/** Compilation and buffers that fill are no leak. */
+const WARM_UP_MS = MINUTE_MS;
+/** A shorter life says little: its noise has a slope too. */
+const LEAST_LIFE_MS = 5 * MINUTE_MS;
+const LEAST_RUN_MS = 10 * MINUTE_MS;
+
+/** Most growth per minute, in MB, and most loss of rate over a whole run, as a part of it. */
+export const LIMITS = { heap: 0.5, rss: 2, rate: 0.1 } as const;
+
+export interface LifeSlopes {
+  readonly life: Life;
+  readonly minutes: number;
+  readonly heap: Line;
+  readonly rss: Line;
+  /** CPU time per delivered record, in µs. */
+  readonly cpuPerRecord: number;
+  readonly isLongEnough: boolean;
+}
+
+const lineOf = (life: Life, valueOf: (sample: Sample) => number): Line | undefined =>
+  fitLine(
+    life.samples
+      .filter(({ at }) => at - life.startedAt >= WARM_UP_MS)
+      .map((sample): Point => ({ x: (sample.at - life.startedAt) / MINUTE_MS, y: valueOf(sample) })),
+  );
+
+/** Growth of the lives that can tell something about it, longest first, in MB per minute. */
+export const slopesOf = (lives: readonly Life[]): readonly LifeSlopes[] =>
+  lives
+    .flatMap((life): LifeSlopes[] => {
+      const heap = lineOf(life, ({ heapBytes }) => heapBytes / MB);
+      const rss = lineOf(life, ({ rssBytes }) => rssBytes / MB);
+      const [first, last] = [life.samples[0], life.samples.at(-1)];
+      if (heap === undefined || rss === undefined || first === undefined || last === undefined) return [];
+      const lived = last.at - life.startedAt;
+      const delivered = Math.max(1, last.delivered - first.delivered);
+      const cpuPerRecord = (1000 * (last.cpuMs - first.cpuMs)) / delivered;
+      return [{ life, minutes: lived / MINUTE_MS, heap, rss, cpuPerRecord, isLongEnough: lived >= LEAST_LIFE_MS }];
+    })
+    .sort((left, right) => right.minutes - left.minutes);
+
+/** The part of its rate that a run has gained (or, negative, lost) from beginning to end; undefined when too short. */
+export const rateGain = (
+  rates: readonly Point[],
+): { readonly gain: number; readonly isLongEnough: boolean } | undefined => {
+  const line = fitLine(rates);
+  if (line === undefined || line.mean === 0) return undefined;
+  return { gain: gainOf(line) / line.mean, isLongEnough: line.span * MINUTE_MS >= LEAST_RUN_MS - WARM_UP_MS };
+};

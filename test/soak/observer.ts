@@ -1,0 +1,108 @@
+import { type ConsumerClient, rdkafkaDriver, type TopicPartition } from "@millrace/kafka";
+import type { Oracle } from "./oracle.js";
+import { parseOutput } from "./records.js";
+
+const ANSWER_MS = 10_000;
+const LOOK_EVERY_MS = 1_000;
+const RETRY_MS = 200;
+
+export interface ObserverOptions {
+  readonly brokers: string;
+  readonly groupId: string;
+  readonly from: string;
+  readonly to: string;
+  readonly partitions: number;
+}
+
+const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+
+/** Reads the output topic and the group's positions for the oracle, by the client port alone; it joins no group. */
+export class Observer {
+  readonly #options: ObserverOptions;
+  readonly #oracle: Oracle;
+  readonly #client: ConsumerClient;
+  readonly #places: number[];
+  #loop: Promise<void> | undefined;
+  #closing = false;
+  #looks = 0;
+
+  constructor(options: ObserverOptions, oracle: Oracle) {
+    this.#options = options;
+    this.#oracle = oracle;
+    this.#places = Array.from({ length: options.partitions }, () => 0);
+    this.#client = rdkafkaDriver.consumer(
+      { "bootstrap.servers": options.brokers, "group.id": options.groupId, log_level: 0 },
+      { onAssign: () => undefined, onRevoke: () => undefined, onError: () => undefined },
+    );
+  }
+
+  async start(): Promise<void> {
+    await this.#client.connect();
+    const partitions = this.#partitionsOf(this.#options.to).map((each) => ({ ...each, offset: 0 }));
+    this.#client.subscribe({ kind: "assignment", partitions });
+    this.#loop = this.#run();
+  }
+
+  /** Resolves when the oracle has seen what is there now. */
+  async upToDate(timeoutMs: number): Promise<void> {
+    // The look under way may have begun before this call.
+    const wanted = this.#looks + 2;
+    const deadline = Date.now() + timeoutMs;
+    while (this.#looks < wanted) {
+      if (Date.now() > deadline) throw new Error("The output topic could not be read to its end in time.");
+      await sleep(50);
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#closing = true;
+    await this.#loop;
+    await this.#client.close();
+  }
+
+  async #run(): Promise<void> {
+    while (!this.#closing) {
+      try {
+        await this.#look();
+      } catch {
+        // The broker is away, or slow; positions read before it came back are read again.
+        await sleep(RETRY_MS);
+      }
+    }
+  }
+
+  async #look(): Promise<void> {
+    const next = Date.now() + LOOK_EVERY_MS;
+    const known = await this.#client.committed(this.#partitionsOf(this.#options.from), ANSWER_MS);
+    const at = Date.now();
+    const ends = await Promise.all(
+      this.#partitionsOf(this.#options.to).map((each) => this.#client.watermarks(each, ANSWER_MS)),
+    );
+    while (!this.#closing && ends.some(({ high }, partition) => (this.#places[partition] ?? 0) < high)) {
+      await this.#read();
+    }
+    if (this.#closing) return;
+    const positions = ends.map((_, partition) => known.find((each) => each.partition === partition)?.offset ?? 0);
+    this.#oracle.positions(at, positions);
+    this.#looks += 1;
+    while (!this.#closing && Date.now() < next) await this.#read();
+  }
+
+  async #read(): Promise<void> {
+    const chunk = await this.#client.poll({ maxRecords: 2000, waitMs: 100 });
+    if (chunk === undefined) return;
+    for (let index = 0; index < chunk.length; index++) {
+      const partition = chunk.partition(index);
+      const offset = chunk.offset(index);
+      // After an error the client may read again what it has read.
+      if (offset < (this.#places[partition] ?? 0)) continue;
+      this.#places[partition] = offset + 1;
+      this.#oracle.output(parseOutput(chunk.value(index)?.toString() ?? ""), partition);
+    }
+    chunk.release();
+  }
+
+  #partitionsOf(topic: string): readonly TopicPartition[] {
+    return Array.from({ length: this.#options.partitions }, (_, partition) => ({ topic, partition }));
+  }
+}

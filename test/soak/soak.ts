@@ -1,0 +1,210 @@
+import { LocalKafka } from "@millrace/kafka-testkit";
+import type { ClientProperties } from "@millrace/kafka";
+import { Chaos, drainAll } from "./chaos.js";
+import { Fleet } from "./fleet.js";
+import type { Life } from "./life.js";
+import { Load } from "./load.js";
+import { Observer } from "./observer.js";
+import type { SoakOptions } from "./options.js";
+import { Oracle } from "./oracle.js";
+import { planFaults } from "./plan.js";
+import { ProgressWatch } from "./progress-watch.js";
+import type { PipelineName, WorkerMessage } from "./protocol.js";
+import { Random } from "./random.js";
+import type { Drained } from "./repetitions.js";
+import type { Point } from "./slope.js";
+import { judge, type Verdict } from "./verdict.js";
+
+const PARTITIONS = 8;
+const SESSION_TIMEOUT_MS = 6_000;
+const SAY_EVERY_MS = 10_000;
+const LOOK_EVERY_MS = 1_000;
+const REST_MS = 120_000;
+const MINUTE_MS = 60_000;
+
+export type Say = (text: string) => void;
+
+/** What a seed decides beside the faults. */
+interface Casting {
+  readonly assignor: string;
+  readonly isStatic: readonly boolean[];
+}
+
+const castingOf = ({ seed, processes }: SoakOptions): Casting => {
+  const random = new Random(seed + 1);
+  return {
+    assignor: random.chance(0.5) ? "cooperative-sticky" : "range",
+    isStatic: Array.from({ length: processes }, () => random.chance(0.5)),
+  };
+};
+
+const pipelineOf = (pipeline: SoakOptions["pipeline"], slot: number, life: number): PipelineName => {
+  if (pipeline !== "mixed") return pipeline;
+  return (slot + life) % 2 === 0 ? "explicit" : "followed";
+};
+
+/** One run; `close` ends whatever it has started, also in the middle. */
+export class Soak {
+  readonly #options: SoakOptions;
+  readonly #say: Say;
+  readonly #closers: (() => Promise<void>)[] = [];
+  readonly #stopped = new AbortController();
+  readonly #drained: Drained[] = [];
+  readonly #rates: Point[] = [];
+  readonly #names: { readonly from: string; readonly to: string; readonly groupId: string };
+  readonly #oracle: Oracle;
+  readonly #lives: Life[] = [];
+  #began = 0;
+
+  constructor(options: SoakOptions, say: Say) {
+    this.#options = options;
+    this.#say = say;
+    const run = `soak-${options.seed}-${process.pid}`;
+    this.#names = { from: `${run}-in`, to: `${run}-out`, groupId: run };
+    this.#oracle = new Oracle(PARTITIONS, options.records, (life) => this.#lives[life]?.pipeline);
+  }
+
+  async run(): Promise<Verdict> {
+    const kafka = await this.#startKafka();
+    const observer = new Observer({ brokers: kafka.brokers, partitions: PARTITIONS, ...this.#names }, this.#oracle);
+    this.#closers.push(() => observer.close());
+    await observer.start();
+    const fleet = this.#startFleet(kafka.brokers);
+    const broker = kafka.kind === "jvm" ? kafka.broker(1) : undefined;
+    const chaos = new Chaos({ fleet, broker, say: (text) => this.#say(`${this.#clock()}  ${text}`) });
+    this.#closers.push(() => chaos.end());
+    const watch = new ProgressWatch(this.#oracle);
+    const load = this.#makeLoad(kafka.brokers);
+    this.#began = Date.now();
+    chaos.begin(this.#plan(broker !== undefined));
+    const looking = setInterval(() => watch.look(Date.now(), fleet.living, chaos.brokerFaults), LOOK_EVERY_MS);
+    const saying = setInterval(this.#reporter(fleet, load, chaos), SAY_EVERY_MS);
+    try {
+      await load.run(this.#stopped.signal);
+      this.#say(`${this.#clock()}  all ${load.acknowledged} records are produced; no more faults, waiting for lag 0`);
+      await chaos.end();
+      await this.#atRest();
+    } finally {
+      clearInterval(looking);
+      clearInterval(saying);
+    }
+    this.#say(`${this.#clock()}  lag ${this.#lag()}; draining all processes`);
+    await drainAll(fleet);
+    await observer.upToDate(REST_MS);
+    const { timelines } = this.#oracle;
+    const history = { lives: this.#lives, brokerFaults: chaos.brokerFaults, timelines, drained: this.#drained };
+    return judge({ oracle: this.#oracle, watch, history, rates: this.#rates });
+  }
+
+  /** Ends every process and removes what was created; idempotent. */
+  async close(): Promise<void> {
+    this.#stopped.abort();
+    for (let close = this.#closers.pop(); close !== undefined; close = this.#closers.pop()) {
+      await close().catch((error: unknown) => this.#say(`while cleaning up: ${String(error)}`));
+    }
+  }
+
+  async #startKafka(): Promise<LocalKafka> {
+    const kafka = await LocalKafka.start();
+    this.#closers.push(() => kafka.stop());
+    this.#say(`Kafka: ${kafka.description}`);
+    if (kafka.kind !== "jvm") this.#say("This broker is not ours to stop, so only processes are disturbed.");
+    for (const topic of [this.#names.from, this.#names.to]) {
+      await kafka.createTopic(topic, { partitions: PARTITIONS });
+      if (kafka.kind === "existing") this.#closers.push(() => kafka.deleteTopic(topic));
+    }
+    return kafka;
+  }
+
+  #startFleet(brokers: string): Fleet {
+    const { processes, seed, pipeline } = this.#options;
+    const { assignor, isStatic } = castingOf(this.#options);
+    const properties: ClientProperties = {
+      "partition.assignment.strategy": assignor,
+      "session.timeout.ms": SESSION_TIMEOUT_MS,
+      "heartbeat.interval.ms": 500,
+    };
+    const members = isStatic.map((each) => (each ? "static" : "dynamic")).join(", ");
+    this.#say(`${processes} processes, assignor ${assignor}, members ${members}, pipeline ${pipeline}`);
+    const fleet = new Fleet({
+      slots: processes,
+      seed,
+      job: { brokers, ...this.#names, properties },
+      pipelineOf: (slot, life) => pipelineOf(pipeline, slot, life),
+      propertiesOf: (slot) => (isStatic[slot] === true ? { "group.instance.id": `slot-${slot}` } : {}),
+      onStarted: (life) => this.#lives.push(life),
+      onMessage: (life, message) => this.#heard(life, message),
+      onFailed: ({ number, slot, ended }) =>
+        this.#say(`${this.#clock()}  process ${slot} (life ${number}) failed: ${ended?.text ?? "?"}`),
+    });
+    this.#closers.push(() => fleet.close());
+    for (let slot = 0; slot < processes; slot++) fleet.start(slot);
+    return fleet;
+  }
+
+  #makeLoad(brokers: string): Load {
+    const load = new Load({
+      brokers,
+      topic: this.#names.from,
+      partitions: PARTITIONS,
+      records: this.#options.records,
+      durationMs: this.#options.minutes * MINUTE_MS,
+      onAcknowledged: (number, partition, offset) => this.#oracle.acknowledged(number, partition, offset),
+    });
+    this.#closers.push(() => load.close());
+    return load;
+  }
+
+  #plan(brokerFaults: boolean): ReturnType<typeof planFaults> {
+    const { seed, minutes, processes } = this.#options;
+    return planFaults({
+      seed,
+      durationMs: minutes * MINUTE_MS,
+      slots: processes,
+      sessionTimeoutMs: SESSION_TIMEOUT_MS,
+      brokerFaults,
+    });
+  }
+
+  #heard(life: Life, message: WorkerMessage): void {
+    if (message.kind === "committed") {
+      for (const [partition, position] of message.positions) {
+        this.#oracle.timelines[partition]?.add(message.at, position);
+      }
+    }
+    if (message.kind === "drained") {
+      this.#drained.push({ at: message.at, life: life.number, positions: message.positions });
+    }
+  }
+
+  #reporter(fleet: Fleet, load: Load, chaos: Chaos): () => void {
+    let before = 0;
+    return () => {
+      const { complete, outputs, repetitions } = this.#oracle;
+      const rate = ((complete - before) * 1000) / SAY_EVERY_MS;
+      before = complete;
+      // The first minute is spent on starting and compiling.
+      const minutes = (Date.now() - this.#began) / MINUTE_MS;
+      if (minutes > 1) this.#rates.push({ x: minutes, y: rate });
+      const faults = [...chaos.counts].map(([kind, count]) => `${kind} ${count}`).join(", ") || "none";
+      this.#say(
+        `${this.#clock()}  produced ${load.acknowledged}, delivered ${complete}, ${rate.toFixed(0)}/s, lag ${this.#lag()}, ` +
+          `outputs ${outputs}, repeated ${repetitions.length}, running ${fleet.living.length}; faults: ${faults}`,
+      );
+    };
+  }
+
+  #lag(): number {
+    const { ends, committed } = this.#oracle;
+    return ends.reduce((total, end, partition) => total + end - (committed[partition] ?? 0), 0);
+  }
+
+  async #atRest(): Promise<void> {
+    const deadline = Date.now() + REST_MS;
+    while (this.#lag() > 0 && Date.now() < deadline) await new Promise((resolve) => setTimeout(resolve, 200));
+  }
+
+  #clock(): string {
+    return `${String(Math.round((Date.now() - this.#began) / 1000)).padStart(5)} s`;
+  }
+}
