@@ -3,6 +3,7 @@ export type StreamErrorCode =
   | "INVALID_ARGUMENT"
   | "EMPTY_STREAM"
   | "TOO_MANY_SUBSTREAMS"
+  | "NO_SUCH_BRANCH"
   | "BUFFER_OVERFLOW"
   | "RATE_EXCEEDED"
   | "NOT_A_SOURCE"

@@ -13,6 +13,7 @@ export type { FlowShape, SinkShape, SourceShape } from "./shapes.js";
 export { Sink } from "./sink.js";
 export { Source } from "./source.js";
 export type { OverflowStrategy } from "./stages/async/buffer.js";
+export type { PartitionedOptions } from "./stages/async/map-async-partitioned.js";
 export type { ThrottleOptions } from "./stages/async/throttle.js";
 export type { LogOptions } from "./stages/element/log.js";
 export type { BoundedSourceQueue, QueueOfferResult } from "./stages/source/queue.js";

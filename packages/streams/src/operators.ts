@@ -9,6 +9,11 @@ import { batch, conflate } from "./stages/async/batch.js";
 import { buffer, type OverflowStrategy } from "./stages/async/buffer.js";
 import { groupedWithin } from "./stages/async/grouped-within.js";
 import { mapAsync, mapAsyncUnordered } from "./stages/async/map-async.js";
+import {
+  mapAsyncPartitioned,
+  mapAsyncPartitionedUnordered,
+  type PartitionedOptions,
+} from "./stages/async/map-async-partitioned.js";
 import { throttle, type ThrottleOptions } from "./stages/async/throttle.js";
 import { collect } from "./stages/element/collect.js";
 import { drop } from "./stages/element/drop.js";
@@ -21,6 +26,7 @@ import { mapConcat } from "./stages/element/map-concat.js";
 import { recover } from "./stages/element/recover.js";
 import { reduce } from "./stages/element/reduce.js";
 import { scan } from "./stages/element/scan.js";
+import { statefulMap } from "./stages/element/stateful-map.js";
 import { take } from "./stages/element/take.js";
 import { takeWhile } from "./stages/element/take-while.js";
 import { watchTermination } from "./stages/element/watch-termination.js";
@@ -28,6 +34,8 @@ import { concat } from "./stages/fan-in/concat.js";
 import { merge } from "./stages/fan-in/merge.js";
 import { zip } from "./stages/fan-in/zip.js";
 import { alsoTo, broadcast } from "./stages/fan-out/broadcast.js";
+import { divertTo } from "./stages/fan-out/divert-to.js";
+import { partition } from "./stages/fan-out/partition.js";
 import { groupBy } from "./stages/substream/group-by.js";
 
 /** Which class an operator answers, as a function of output and materialised value. */
@@ -52,6 +60,27 @@ export const Join: {
 } = {
   merge: <A>() => ({ junction: merge as Junction<A, A> }),
   zip: <A>() => ({ junction: zip as Junction<A, readonly A[]> }),
+};
+
+/** Elements that may wait for their keys, for each call that may be open. */
+const WAITING_PER_CALL = 4;
+
+/** More than the default at the highest parallelism; the ring of places stays below 16 MB. */
+const MOST_WAITING = 1_048_576;
+
+const partitionedBounds = (
+  operator: string,
+  parallelism: number,
+  { waiting = WAITING_PER_CALL * parallelism }: PartitionedOptions,
+): { readonly parallelism: number; readonly waiting: number } => {
+  requirePositive(parallelism, operator, "parallelism");
+  requireArgument(parallelism <= 65_536, operator, `parallelism must be at most 65536, got ${parallelism}`);
+  requireArgument(
+    Number.isInteger(waiting) && waiting >= 0 && waiting <= MOST_WAITING,
+    operator,
+    `waiting must be a whole number from 0 to ${MOST_WAITING}, got ${waiting}`,
+  );
+  return { parallelism, waiting };
 };
 
 /**
@@ -143,6 +172,38 @@ export abstract class Operators<K extends Kind, out Out, out Mat> {
   }
 
   /**
+   * Like `mapAsync`, with at most one open call per key: elements of a key are handled one after the other, in input order.
+   * Keys are compared as a `Map` does. Elements that wait for the call of their key, up to `waiting` of them, do not hold
+   * back those of other keys. Emits when the oldest element has its result. Backpressures when `parallelism` calls are
+   * open, when the next element's key is busy and `waiting` elements wait, when `parallelism + waiting` elements have been
+   * taken in and not emitted, or downstream backpressures. Otherwise as `mapAsync`.
+   */
+  mapAsyncPartitioned<P, B>(
+    parallelism: number,
+    key: (element: Out) => P,
+    f: (element: Out, key: P) => B | PromiseLike<B>,
+    options: PartitionedOptions = {},
+  ): Apply<K, B, Mat> {
+    const bounds = partitionedBounds("mapAsyncPartitioned", parallelism, options);
+    return this.stage(mapAsyncPartitioned({ ...bounds, key, f }));
+  }
+
+  /**
+   * Like `mapAsyncPartitioned`, but emits results as they come; those of one key still in input order.
+   * Emits when any call has its result. A result leaves no place behind, so that only open calls and elements waiting for
+   * their key count. Otherwise as `mapAsyncPartitioned`.
+   */
+  mapAsyncPartitionedUnordered<P, B>(
+    parallelism: number,
+    key: (element: Out) => P,
+    f: (element: Out, key: P) => B | PromiseLike<B>,
+    options: PartitionedOptions = {},
+  ): Apply<K, B, Mat> {
+    const bounds = partitionedBounds("mapAsyncPartitionedUnordered", parallelism, options);
+    return this.stage(mapAsyncPartitionedUnordered({ ...bounds, key, f }));
+  }
+
+  /**
    * Passes on the first `count` elements.
    * Completes when they have been emitted; upstream is then cancelled. `take(0)` completes without asking upstream.
    */
@@ -175,6 +236,20 @@ export abstract class Operators<K extends Kind, out Out, out Mat> {
    */
   scan<S>(zero: S, f: (state: S, element: Out) => S): Apply<K, S, Mat> {
     return this.stage(scan(zero, f));
+  }
+
+  /**
+   * Changes each element with a state: `f` answers the next state and the element to emit.
+   * `create` makes the state when downstream first asks; `onComplete` gets it once at the end of the stream, whichever it
+   * is, and what it answers, unless `undefined`, is emitted before completion or failure. Adheres to supervision: resume
+   * keeps the state, restart ends it as the end of the stream does and makes a new one.
+   */
+  statefulMap<S, B>(
+    create: () => S,
+    f: (state: S, element: Out) => readonly [next: S, out: B],
+    onComplete?: (state: S) => B | undefined,
+  ): Apply<K, B, Mat> {
+    return this.stage(statefulMap({ create, f, onComplete }));
   }
 
   /**
@@ -301,6 +376,54 @@ export abstract class Operators<K extends Kind, out Out, out Mat> {
         branches: flows.map((flow) => flow.blueprint),
         join: join.junction,
         combine: Keep.left,
+      }),
+    );
+  }
+
+  /**
+   * Sends each element through the one flow whose index `choose` answers, and joins what they emit.
+   * Backpressures when any flow does: the next chunk is asked for once every flow has taken its share of this one. Elements
+   * for a flow that has all it wants are dropped; goes on while any flow does. An index without a flow fails the stream
+   * with `NO_SUCH_BRANCH`. Adheres to supervision, that error excepted.
+   */
+  partition<Branches extends readonly [unknown, ...unknown[]], B>(
+    flows: { readonly [Index in keyof Branches]: FlowShape<Out, Branches[Index], unknown> },
+    choose: (element: Out) => number,
+    join: Join<Branches[number], B>,
+  ): Apply<K, B, Mat> {
+    return this.apply(
+      node("fanOut", {
+        upstream: this.blueprint,
+        fork: partition(choose),
+        branches: flows.map((flow) => flow.blueprint),
+        join: join.junction,
+        combine: Keep.left,
+      }),
+    );
+  }
+
+  /**
+   * Sends the elements for which `when` is true to `sink` and passes on the others.
+   * Backpressures when either does. Cancels when either cancels; a failure of `sink` fails the stream. Adheres to
+   * supervision.
+   */
+  divertTo(sink: SinkShape<Out, unknown>, when: (element: Out) => boolean): Apply<K, Out, Mat> {
+    return this.divertToMat(sink, when, keepLeftOfBranch);
+  }
+
+  /** `divertTo` that combines the materialised values. */
+  divertToMat<M2, M3>(
+    sink: SinkShape<Out, M2>,
+    when: (element: Out) => boolean,
+    combine: (left: Mat, right: M2) => M3,
+  ): Apply<K, Out, M3> {
+    return this.apply(
+      node("fanOut", {
+        upstream: this.blueprint,
+        fork: divertTo(when),
+        branches: [hole, sink.blueprint],
+        join: undefined,
+        combine: (mat: Mat, [, right]: readonly [unknown, M2]) => combine(mat, right),
       }),
     );
   }

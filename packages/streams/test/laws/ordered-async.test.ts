@@ -75,10 +75,57 @@ describe("an asynchronous operator", () => {
       expect(most()).to.be.at.most(parallelism);
     }));
 
+  for (const name of ["mapAsyncPartitioned", "mapAsyncPartitionedUnordered"] as const) {
+    it(`keeps every element, the order of each key, one call per key and its bounds: ${name}`, () =>
+      property(async (input, parallelism, delays, seed) => {
+        const { call, most } = load(delays);
+        // Some keys hot, some seen once.
+        const keyOf = (n: number): number => Math.floor(((n * 7919) % 97) ** 0.4);
+        const open = new Set<number>();
+        let asked = 0;
+        let started = 0;
+        let mostWaiting = 0;
+        const waiting = seed % 7;
+        const flow = Flows.of<number>()[name](
+          parallelism,
+          (n) => {
+            asked += 1;
+            mostWaiting = Math.max(mostWaiting, asked - 1 - started);
+            return keyOf(n);
+          },
+          async (n, key) => {
+            started += 1;
+            expect(open.has(key), "another call of the key is open").to.equal(false);
+            open.add(key);
+            await call(n);
+            open.delete(key);
+            return n;
+          },
+          { waiting },
+        );
+        const output = await run(flow, input, seed);
+        if (name === "mapAsyncPartitioned") expect(output).to.deep.equal(input);
+        else expect([...output].sort((a, b) => a - b)).to.deep.equal(input);
+        for (const key of new Set(input.map(keyOf))) {
+          const ofKey = (elements: readonly number[]): readonly number[] => elements.filter((n) => keyOf(n) === key);
+          expect(ofKey(output)).to.deep.equal(ofKey(input));
+        }
+        expect(most()).to.be.at.most(parallelism);
+        expect(mostWaiting).to.be.at.most(waiting);
+      }));
+  }
+
   it("uses all of its bound when there is enough to do", async () => {
-    for (const operator of ["mapAsync", "mapAsyncUnordered"] as const) {
+    const flows = {
+      mapAsync: (call: Load["call"]) => Flows.of<number>().mapAsync(7, call),
+      mapAsyncUnordered: (call: Load["call"]) => Flows.of<number>().mapAsyncUnordered(7, call),
+      mapAsyncPartitioned: (call: Load["call"]) => Flows.of<number>().mapAsyncPartitioned(7, (n) => n % 9, call),
+      mapAsyncPartitionedUnordered: (call: Load["call"]) =>
+        Flows.of<number>().mapAsyncPartitionedUnordered(7, (n) => n % 9, call),
+    };
+    for (const flowOf of Object.values(flows)) {
       const { call, most } = load([1]);
-      const flow = Flows.of<number>()[operator](7, call);
+      const flow = flowOf(call);
       await run(
         flow,
         Array.from({ length: 50 }, (_, n) => n),

@@ -1,4 +1,4 @@
-import { Flow, Operators, Sink, Source, Supervision } from "@millrace/streams";
+import { Flow, Join, Keep, Operators, Sink, Source, Supervision } from "@millrace/streams";
 import { assertAllClosed, instrumented } from "@millrace/streams-testkit";
 import { expect } from "chai";
 import fc from "fast-check";
@@ -21,6 +21,8 @@ const sumsOf = (input: readonly number[]): readonly number[] => {
   return sums;
 };
 
+const third = (n: number): number => n % 3;
+
 const checkedFirst =
   <A>(check: Check, f: (n: number) => A) =>
   (n: number): A => {
@@ -40,8 +42,23 @@ const SUPERVISED: Readonly<Record<string, Supervised>> = {
     flow: (check) => numbers().mapAsyncUnordered(3, async (n) => checkedFirst(check, () => n)(n)),
     unordered: true,
   },
+  mapAsyncPartitioned: {
+    flow: (check) => numbers().mapAsyncPartitioned(3, third, async (n) => checkedFirst(check, () => n)(n)),
+  },
+  mapAsyncPartitionedUnordered: {
+    flow: (check) => numbers().mapAsyncPartitionedUnordered(3, third, async (n) => checkedFirst(check, () => n)(n)),
+    unordered: true,
+  },
   takeWhile: { flow: (check) => numbers().takeWhile(checkedFirst(check, () => true)) },
   scan: { flow: (check) => numbers().scan(0, (sum, n) => checkedFirst(check, () => sum + n)(n)), expected: sumsOf },
+  statefulMap: {
+    flow: (check) =>
+      numbers().statefulMap(
+        () => 0,
+        (sum, n) => checkedFirst(check, (): [number, number] => [sum + n, sum + n])(n),
+      ),
+    expected: (input) => sumsOf(input).slice(1),
+  },
   fold: {
     flow: (check) => numbers().fold(0, (sum, n) => checkedFirst(check, () => sum + n)(n)),
     expected: (input) => sumsOf(input).slice(-1),
@@ -69,6 +86,25 @@ const SUPERVISED: Readonly<Record<string, Supervised>> = {
         .map((n): readonly number[] => [n])
         .conflate((kept, [n]) => checkedFirst(check, (element) => [...kept, element])(n as number))
         .mapConcat((kept) => kept),
+  },
+  partition: {
+    flow: (check) => numbers().partition([numbers(), numbers(), numbers()], checkedFirst(check, third), Join.merge()),
+    unordered: true,
+  },
+  divertTo: {
+    flow: (check) =>
+      numbers().divertTo(
+        Sink.ignore,
+        checkedFirst(check, () => false),
+      ),
+  },
+  divertToMat: {
+    flow: (check) =>
+      numbers().divertToMat(
+        Sink.ignore,
+        checkedFirst(check, () => false),
+        Keep.right,
+      ),
   },
   groupBy: {
     flow: (check) =>

@@ -1,4 +1,4 @@
-import { Flow, Join, Keep, KillSwitches, Sink, Source } from "@millrace/streams";
+import { Flow, Join, Keep, KillSwitches, Sink, Source, Supervision } from "@millrace/streams";
 import { assertAllClosed } from "@millrace/streams-testkit";
 import { expect } from "chai";
 
@@ -45,6 +45,29 @@ const FLOODS: Readonly<Record<string, () => Source<unknown>>> = {
   "mapAsync with results at hand": () => flood().mapAsync(8, (n) => n),
   "mapAsync with settled promises": () => flood().mapAsync(8, (n) => Promise.resolve(n)),
   "mapAsyncUnordered with settled promises": () => flood().mapAsyncUnordered(8, (n) => Promise.resolve(n)),
+  "mapAsyncPartitioned with settled promises": () =>
+    flood().mapAsyncPartitioned(
+      8,
+      (n) => n % 5,
+      (n) => Promise.resolve(n),
+    ),
+  "mapAsyncPartitionedUnordered with one key": () =>
+    flood().mapAsyncPartitionedUnordered(
+      8,
+      () => 0,
+      (n) => (n % 2 === 0 ? n : Promise.resolve(n)),
+    ),
+  "statefulMap whose every element is dropped": () =>
+    flood()
+      .statefulMap(
+        () => 0,
+        (): [number, number] => {
+          throw new Error("dropped");
+        },
+      )
+      .withAttributes({ supervision: Supervision.resumingDecider }),
+  "a partition into flows that have all they want": () =>
+    flood().partition([numbers().take(0), numbers().fold(0, () => 0)], () => 0, Join.merge()),
   "a buffer": () => flood().buffer(64),
   "a batch": () =>
     flood().batch(

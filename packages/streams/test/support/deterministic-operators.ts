@@ -46,6 +46,20 @@ function* final(elements: Iterable<number>): Iterable<number> {
   yield sum;
 }
 
+function* withSum(elements: Iterable<number>): Iterable<number> {
+  let sum = 0;
+  try {
+    for (const n of elements) {
+      sum += n;
+      yield sum;
+    }
+  } catch (error) {
+    yield -sum;
+    throw error;
+  }
+  yield -sum;
+}
+
 function* groups(elements: Iterable<number>, size: number): Iterable<number> {
   let group: number[] = [];
   for (const n of elements) {
@@ -140,6 +154,16 @@ export const synchronousStep: fc.Arbitrary<Step> = fc.oneof(
     }),
   ),
   fc.constant<Step>({
+    name: "statefulMap(sums, then the last negated)",
+    flow: () =>
+      numbers().statefulMap(
+        () => 0,
+        (sum, n) => [sum + n, sum + n],
+        (sum) => -sum,
+      ),
+    model: withSum,
+  }),
+  fc.constant<Step>({
     name: "fold(sum)",
     flow: () => numbers().fold(0, (sum, n) => sum + n),
     model: final,
@@ -157,6 +181,13 @@ export const synchronousStep: fc.Arbitrary<Step> = fc.oneof(
   fc.constant<Step>({ name: "log", flow: () => numbers().log("law", { logger: silent }), model: identity }),
   fc.constant<Step>({ name: "watchTermination", flow: () => numbers().watchTermination(Keep.right), model: identity }),
   fc.constant<Step>({ name: "recover", flow: () => numbers().recover(() => -1), model: recovered }),
+  small.map(
+    (k): Step => ({
+      name: `divertTo(a sink, multiples of ${k + 2})`,
+      flow: () => numbers().divertTo(Sink.ignore, (n) => n % (k + 2) === 0),
+      model: (elements) => mapped(elements, (n) => (n % (k + 2) === 0 ? [] : [n])),
+    }),
+  ),
   fc.constant<Step>({ name: "alsoTo", flow: () => numbers().alsoTo(Sink.ignore), model: identity }),
   small.map(
     (k): Step => ({
@@ -189,6 +220,34 @@ export const asynchronousStep: fc.Arbitrary<Step> = fc.oneof(
           return n + 1;
         }),
       model: (elements) => mapped(elements, (n) => [n + 1]),
+    }),
+  ),
+  fc.tuple(fc.integer({ min: 1, max: 8 }), small).map(
+    ([parallelism, waiting]): Step => ({
+      name: `mapAsyncPartitioned(${parallelism}, ${waiting} wait)`,
+      flow: () =>
+        numbers().mapAsyncPartitioned(
+          parallelism,
+          (n) => n % 3,
+          async (n) => {
+            for (let turn = 0; turn < Math.abs(n) % 4; turn++) await Promise.resolve();
+            return n + 1;
+          },
+          { waiting },
+        ),
+      model: (elements) => mapped(elements, (n) => [n + 1]),
+    }),
+  ),
+  small.map(
+    (k): Step => ({
+      name: `partition(multiples of ${k + 2} to a flow that drops them)`,
+      flow: () =>
+        numbers().partition(
+          [numbers(), numbers().filter(() => false)],
+          (n) => (n % (k + 2) === 0 ? 1 : 0),
+          Join.merge(),
+        ),
+      model: (elements) => mapped(elements, (n) => (n % (k + 2) === 0 ? [] : [n])),
     }),
   ),
   fc.integer({ min: 1, max: 8 }).map(
