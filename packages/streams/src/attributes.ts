@@ -12,6 +12,8 @@ export interface Attributes {
   readonly supervision?: Decider;
   /** Elements per chunk of in-memory sources; default 512. */
   readonly chunkElements?: number;
+  /** What a connector, or a family of stages, hands to its own stages. */
+  readonly [extension: symbol]: unknown;
 }
 
 /** Ready-made deciders. */

@@ -40,3 +40,4 @@ export type {
   WiringNode,
   WiringPlace,
 } from "./engine/stage.js";
+export { JointClaim } from "./stages/with-context/claim.js";

@@ -1,0 +1,67 @@
+import { InvariantViolation } from "../../errors.js";
+
+/** How a share of a claim ends. */
+export type ClaimOutcome = "processed" | "discarded" | "parked";
+
+/** The right, and the duty, to finish one record. */
+export interface Claim {
+  /** `more` further shares must end too. */
+  share(more: number): void;
+  /**
+   * Ends one share; the claim has ended once all have. Its outcome is `processed` when any share's is, else `parked` when
+   * any share's is, else `discarded`.
+   */
+  end(outcome: ClaimOutcome, reason?: string): void;
+  /** Tells where its record is now, for explanations. */
+  at(stage: string): void;
+}
+
+/**
+ * What flows on a surface with context: a value and one share of the claim it comes from. Exactly one place owns it at a
+ * time, so that a one-to-one stage changes the value and passes the same cell on.
+ */
+export interface WithClaim<A> {
+  value: A;
+  claim: Claim;
+}
+
+/** One claim in place of several: each of them ends, by one share, once the shares of this one have ended. */
+export class JointClaim implements Claim {
+  readonly #members: Claim[];
+  #shares = 1;
+  #outcome: ClaimOutcome = "discarded";
+  #reason: string | undefined;
+
+  constructor(members: Claim[]) {
+    this.#members = members;
+  }
+
+  /** Adds a member, of which one share ends with this claim. */
+  add(member: Claim): void {
+    this.#members.push(member);
+  }
+
+  share(more: number): void {
+    this.#shares += more;
+  }
+
+  end(outcome: ClaimOutcome, reason?: string): void {
+    if (this.#shares === 0) throw new InvariantViolation("a joint claim was ended more often than it was shared");
+    if (outcome === "processed" || (outcome === "parked" && this.#outcome === "discarded")) this.#outcome = outcome;
+    this.#reason = reason ?? this.#reason;
+    this.#shares -= 1;
+    if (this.#shares > 0) return;
+    for (const member of this.#members) member.end(this.#outcome, this.#reason);
+  }
+
+  at(stage: string): void {
+    for (const member of this.#members) member.at(stage);
+  }
+}
+
+/** One cell in place of several: its value is made of theirs, and its claim is theirs together. */
+export const joint = <A>(cells: readonly WithClaim<A>[]): WithClaim<readonly A[]> => {
+  const values = cells.map((cell) => cell.value);
+  const only = cells.length === 1 ? cells[0] : undefined;
+  return { value: values, claim: only ? only.claim : new JointClaim(cells.map((cell) => cell.claim)) };
+};

@@ -1,0 +1,111 @@
+import { type InPlaceCursor, inPlaceStage } from "../../engine/element-stage.js";
+import type { Stage } from "../../engine/stage.js";
+import type { WithClaim } from "./claim.js";
+import type { Guard } from "./guard.js";
+import { guarded } from "./guarded.js";
+
+type Cell = WithClaim<unknown>;
+type CellStage<A, B> = Stage<WithClaim<A>, WithClaim<B>>;
+
+/** Tells whether the cell goes on; otherwise it has ended the cell's share. */
+type Step = (cell: Cell) => boolean;
+
+const steps = (chunk: Cell[], at: InPlaceCursor, step: Step, guard: Guard): void => {
+  let { index, written } = at;
+  try {
+    for (; index < chunk.length; index++) {
+      const cell = chunk[index] as Cell;
+      if (step(cell)) chunk[written++] = cell;
+    }
+  } catch (error) {
+    throw guard.decided(error, (chunk[index] as Cell).claim);
+  } finally {
+    at.index = index;
+    at.written = written;
+  }
+};
+
+/** The loop of every operator with at most one output per input: cells are changed in place and passed on. */
+export const stepping = <A, B>(name: string, guard: Guard, create: () => Step): CellStage<A, B> =>
+  inPlaceStage<Cell, Cell>(name, () => {
+    const step = create();
+    return { onChunk: (chunk, at) => steps(chunk, at, step, guard) };
+  }) as CellStage<A, B>;
+
+/** A loop of its own, without a call per element between it and `f`: the operator every pipeline has most of. */
+export const map = <A, B>(f: (value: A) => B): CellStage<A, B> =>
+  guarded<Cell, Cell>("map", (guard) =>
+    inPlaceStage<Cell, Cell>("map", () => ({
+      onChunk(chunk, at) {
+        let { index, written } = at;
+        try {
+          for (; index < chunk.length; index++) {
+            const cell = chunk[index] as Cell;
+            cell.value = f(cell.value as A);
+            chunk[written++] = cell;
+          }
+        } catch (error) {
+          throw guard.decided(error, (chunk[index] as Cell).claim);
+        } finally {
+          at.index = index;
+          at.written = written;
+        }
+      },
+    })),
+  ) as CellStage<A, B>;
+
+export const filter = <A>(name: string, holds: (value: A) => boolean, keep: boolean): CellStage<A, A> =>
+  guarded(name, (guard) => {
+    const reason = `filtered by ${guard.name}`;
+    return stepping(name, guard, () => (cell) => {
+      if (holds(cell.value as A) === keep) return true;
+      cell.claim.end("discarded", reason);
+      return false;
+    });
+  });
+
+export const collect = <A, B>(f: (value: A) => B): CellStage<A, Exclude<B, undefined>> =>
+  guarded("collect", (guard) => {
+    const reason = `filtered by ${guard.name}`;
+    return stepping("collect", guard, () => (cell) => {
+      cell.value = f(cell.value as A);
+      if (cell.value !== undefined) return true;
+      cell.claim.end("discarded", reason);
+      return false;
+    });
+  });
+
+export const drop = <A>(count: number): CellStage<A, A> =>
+  guarded("drop", (guard) => {
+    const reason = `left out by ${guard.name}`;
+    return stepping("drop", guard, () => {
+      let left = count;
+      return (cell) => {
+        if (left === 0) return true;
+        left -= 1;
+        cell.claim.end("discarded", reason);
+        return false;
+      };
+    });
+  });
+
+/** The end of a side branch: what arrives has been dealt with. */
+export const endProcessed: CellStage<unknown, unknown> = guarded("endProcessed", (guard) =>
+  stepping("endProcessed", guard, () => (cell) => {
+    cell.claim.end("processed");
+    return false;
+  }),
+);
+
+/** Ends every share and passes the plain values on. */
+export const discardContext = <A>(): Stage<WithClaim<A>, A> =>
+  inPlaceStage<WithClaim<A>, A>("discardContext", () => ({
+    onChunk(chunk, at) {
+      for (let index = at.index; index < chunk.length; index++) {
+        const { value, claim } = chunk[index] as WithClaim<A>;
+        claim.end("discarded", "context discarded");
+        chunk[index] = value;
+      }
+      at.written = chunk.length;
+    },
+  }));

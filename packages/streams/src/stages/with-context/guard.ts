@@ -1,0 +1,134 @@
+import type { Decider, Directive } from "../../attributes.js";
+import type { Run } from "../../engine/run.js";
+import type { Claim, WithClaim } from "./claim.js";
+import { isPart } from "./part.js";
+
+/** In place of an error on which the decider has already been asked: the element is dropped, and its share has ended. */
+class Decided {
+  readonly directive: Directive;
+
+  constructor(directive: Directive) {
+    this.directive = directive;
+  }
+}
+
+const onceDecided: Decider = (error) => (error instanceof Decided ? error.directive : "stop");
+
+/** A foreign thenable becomes a real promise: one that settled twice would end a share twice. */
+const promiseOf = <A>(value: A | PromiseLike<A>): Promise<A> | undefined => {
+  if (value instanceof Promise) return value;
+  if (typeof value !== "object" || value === null) return undefined;
+  return typeof (value as { then?: unknown }).then === "function" ? Promise.resolve(value) : undefined;
+};
+
+/** Puts another value into a cell. */
+export const changed = <B>(cell: WithClaim<unknown>, value: B): WithClaim<B> => {
+  cell.value = value;
+  return cell as WithClaim<B>;
+};
+
+/**
+ * Stands between the user functions of one stage, in one run, and the decider, which is asked once per error: with `stop`
+ * the stream fails and the claims stay open; with the other directives the element is dropped on purpose, so that its
+ * share ends.
+ */
+export class Guard {
+  /** Outside the guard; absent when the stage is made only to have its arguments checked. */
+  readonly run: Run | undefined;
+  /** The stage's name, and before it the one that the graph gives it. */
+  readonly name: string;
+  /** Whether the stage stands in a branch or a group. */
+  readonly part: boolean;
+  /** The stage has failed or was cancelled: what settles now changes no claim, for the record will be replayed. */
+  #ended = false;
+
+  constructor(name: string, run?: Run) {
+    const given = run?.attributes.name;
+    this.name = given === undefined ? name : `${given} (${name})`;
+    this.part = run !== undefined && isPart(run);
+    this.run = run;
+  }
+
+  /** Runs the stage so that what `decided` has answered is obeyed. */
+  get inner(): Run {
+    return (this.run as Run).with({ supervision: onceDecided });
+  }
+
+  /** What to throw in place of a user function's error. `state`, if any, is what the stage drops on `restart` as well. */
+  decided(error: unknown, claim: Claim, state?: Claim): unknown {
+    if (this.#ended) return error;
+    const directive = this.run?.decide(error) ?? "stop";
+    if (directive === "stop") {
+      this.#ended = true;
+      return error;
+    }
+    const reason = `dropped by the decider (${directive}): ${this.name} threw ${String(error)}`;
+    claim.end("discarded", reason);
+    if (directive === "restart") state?.end("discarded", reason);
+    return new Decided(directive);
+  }
+
+  end(): void {
+    this.#ended = true;
+  }
+
+  /** A user function for cells. */
+  on<A, B>(f: (value: A) => B): (cell: WithClaim<A>) => B {
+    return (cell) => {
+      try {
+        return f(cell.value);
+      } catch (error) {
+        throw this.decided(error, cell.claim);
+      }
+    };
+  }
+
+  /** A user function for cells that answers the element to emit. */
+  changing<A, B>(f: (value: A) => B): (cell: WithClaim<A>) => WithClaim<B> {
+    const guarded = this.on(f);
+    return (cell) => changed(cell, guarded(cell));
+  }
+
+  /** A user function with a state. */
+  mapping<S, A, B>(
+    f: (state: S, value: A) => readonly [next: S, out: B],
+  ): (state: S, cell: WithClaim<A>) => readonly [next: S, out: WithClaim<B>] {
+    return (state, cell) => {
+      try {
+        const [next, out] = f(state, cell.value);
+        return [next, changed(cell, out)];
+      } catch (error) {
+        throw this.decided(error, cell.claim);
+      }
+    };
+  }
+
+  /** An asynchronous user function. */
+  calling<A, B>(f: (value: A) => B | PromiseLike<B>): (cell: WithClaim<A>) => WithClaim<B> | Promise<WithClaim<B>> {
+    const call = this.callingByKey<A, undefined, B>(f);
+    return (cell) => call(cell, undefined);
+  }
+
+  /** An asynchronous user function that is told the key as well. */
+  callingByKey<A, P, B>(
+    f: (value: A, key: P) => B | PromiseLike<B>,
+  ): (cell: WithClaim<A>, key: P) => WithClaim<B> | Promise<WithClaim<B>> {
+    return (cell, key) => {
+      cell.claim.at(this.name);
+      let result: B | PromiseLike<B>;
+      try {
+        result = f(cell.value, key);
+      } catch (error) {
+        throw this.decided(error, cell.claim);
+      }
+      const promise = promiseOf(result);
+      if (!promise) return changed(cell, result as B);
+      return promise.then(
+        (value) => changed(cell, value),
+        (error: unknown) => {
+          throw this.decided(error, cell.claim);
+        },
+      );
+    };
+  }
+}

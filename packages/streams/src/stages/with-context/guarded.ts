@@ -1,0 +1,70 @@
+import type { Blueprint } from "../../blueprint/blueprint.js";
+import { materializeFlow } from "../../engine/materialize.js";
+import { DONE, type Pull } from "../../engine/pull.js";
+import type { Fork, Stage } from "../../engine/stage.js";
+import type { WithClaim } from "./claim.js";
+import { Guard } from "./guard.js";
+
+type Cell = WithClaim<unknown>;
+
+/** A stage with user functions, made anew for every run. */
+export const guarded = <A extends Cell, B>(name: string, build: (guard: Guard) => Stage<A, B>): Stage<A, B> => ({
+  name,
+  create(upstream, run) {
+    const guard = new Guard(name, run);
+    return build(guard).create(upstream, guard.inner);
+  },
+});
+
+/** A fork with a user function. */
+export const guardedFork = <A>(name: string, build: (guard: Guard) => Fork<A, A>): Fork<A, A> => ({
+  name,
+  create(upstream, outlets, run) {
+    const guard = new Guard(name, run);
+    return build(guard).create(upstream, outlets, guard.inner);
+  },
+});
+
+/** Tells the guard when the stage ends, and the claims, if `holds`, where their records are. */
+const watched = <A>(outlet: Pull<A>, guard: Guard, holds: boolean): Pull<A> => {
+  let cancelled = false;
+  return {
+    pull(wake) {
+      if (cancelled) return DONE;
+      try {
+        const pulled = outlet.pull(wake);
+        if (holds && typeof pulled !== "symbol") for (const cell of pulled) (cell as Cell).claim.at(guard.name);
+        return pulled;
+      } catch (error) {
+        guard.end();
+        throw error;
+      }
+    },
+    cancel(cause) {
+      if (cancelled) return;
+      cancelled = true;
+      guard.end();
+      outlet.cancel(cause);
+    },
+  };
+};
+
+/**
+ * A flow of plain operators on cells as one stage, made anew for every run; once more now, so that wrong arguments are
+ * refused while the graph is built. `holds` is true for one that keeps elements for a while.
+ */
+export const guardedFlow = <A extends Cell, B>(
+  name: string,
+  build: (guard: Guard) => Blueprint,
+  holds: boolean,
+): Stage<A, B> => {
+  build(new Guard(name));
+  return {
+    name,
+    create(upstream, run) {
+      const guard = new Guard(name, run);
+      const outlet = materializeFlow<A, B>(build(guard), watched(upstream, guard, holds), guard.inner);
+      return watched(outlet, guard, false);
+    },
+  };
+};

@@ -1,0 +1,99 @@
+import { FlowWithContext, Keep, OperatorsWithContext } from "@millrace/streams";
+import { assertAllClosed, instrumented } from "@millrace/streams-testkit";
+import { expect } from "chai";
+import fc from "fast-check";
+import { type ContextStep, operatorsOf, STEPS } from "./context-steps.js";
+import { type Element, recordingClaims, type RecordingClaims, recordsOf } from "./recording-claims.js";
+
+const numbers = fc.array(fc.nat(100), { maxLength: 60 });
+const chunkElements = fc.integer({ min: 1, max: 20 });
+const seed = fc.nat(1_000_000);
+
+/** Runs the elements through `steps` and answers what has arrived; nothing of it has ended. */
+const runThrough = async (
+  claims: RecordingClaims,
+  steps: readonly ContextStep[],
+  input: readonly number[],
+  chunk: number,
+  s: number,
+): Promise<readonly Element[]> => {
+  const flow = steps.reduce<FlowWithContext<Element, Element, unknown>>(
+    (whole, step) => whole.via(step.flow()),
+    FlowWithContext.of<Element>(),
+  );
+  const graph = claims.elements(input, chunk).via(flow).toMat(claims.sink<Element>(), Keep.right);
+  const options = instrumented({ seed: s });
+  const output = await assertAllClosed(() => graph.run(options));
+  options.verify();
+  return output;
+};
+
+/**
+ * The law: with all outputs open, exactly their records are open; a record ends with the last of its outputs, and no share
+ * ends twice. An operator that completes early leaves more open: what it has not taken.
+ */
+const holdsFor = async (
+  steps: readonly ContextStep[],
+  input: readonly number[],
+  chunk: number,
+  s: number,
+): Promise<void> => {
+  const claims = recordingClaims();
+  const output = await runThrough(claims, steps, input, chunk, s);
+  const whole = !steps.some((step) => step.leavesOpen);
+  const held = recordsOf(output);
+  expect(held.filter((id) => claims.get(id).ended)).to.deep.equal([]);
+  if (whole) expect(claims.size).to.equal(input.length);
+  if (whole) expect(claims.openIds()).to.deep.equal(held);
+  const order = output.map((_, index) => index).sort((a, b) => ((a * 7919 + s) % 101) - ((b * 7919 + s) % 101));
+  const pending = new Map<number, number>();
+  for (const { from } of output) for (const id of new Set(from)) pending.set(id, (pending.get(id) ?? 0) + 1);
+  for (const index of order) {
+    claims.end(index);
+    for (const id of new Set((output[index] as Element).from)) {
+      const left = (pending.get(id) as number) - 1;
+      pending.set(id, left);
+      if (left > 0 || whole) expect(claims.get(id).ended, `claim ${id}, ${left} outputs open`).to.equal(left === 0);
+    }
+  }
+  expect(claims.violations).to.deep.equal([]);
+};
+
+const anyStep = fc.constantFrom(
+  ...Object.entries(STEPS).flatMap(([operator, steps]) =>
+    steps.map((step, index): ContextStep & { readonly [fc.toStringMethod]: () => string } => ({
+      ...step,
+      [fc.toStringMethod]: () => `${operator}[${index}]`,
+    })),
+  ),
+);
+
+describe("a record ends once, with the last of its outputs", () => {
+  it("is tried on every operator with context", () => {
+    expect(Object.keys(STEPS).sort()).to.deep.equal([...operatorsOf(OperatorsWithContext)].sort());
+  });
+
+  for (const [operator, steps] of Object.entries(STEPS)) {
+    steps.forEach((step, index) => {
+      it(`${operator}, use ${index + 1}`, () =>
+        fc.assert(
+          fc.asyncProperty(numbers, chunkElements, seed, (input, chunk, s) => holdsFor([step], input, chunk, s)),
+          { numRuns: 25 },
+        ));
+    });
+  }
+
+  it("also through any composition of them", function () {
+    this.timeout(60_000);
+    return fc.assert(
+      fc.asyncProperty(
+        fc.array(anyStep, { minLength: 2, maxLength: 6 }),
+        fc.array(fc.nat(100), { maxLength: 30 }),
+        chunkElements,
+        seed,
+        (steps, input, chunk, s) => holdsFor(steps, input, chunk, s),
+      ),
+      { numRuns: 400 },
+    );
+  });
+});
