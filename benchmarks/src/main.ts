@@ -2,7 +2,7 @@ import { parseArgs } from "node:util";
 import { type Row, type Suite } from "./suite.js";
 import { benchTable, goalTable } from "./table.js";
 
-const usage = "pnpm bench [engine|copy] [--json] [--quick] [--polluted] [--only bench,…]";
+const usage = "pnpm bench [engine|copy|ledger] [--json] [--quick] [--polluted] [--only bench,…]";
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,

@@ -13,6 +13,8 @@ export interface Row {
   readonly longestStallMs?: number;
   /** Microseconds to build and run one small stream. */
   readonly microsPerRun?: number;
+  /** Memory for each record in flight, on the heap and beside it. */
+  readonly bytesPerRecord?: number;
 }
 
 /** A promise about the rows; `measured` is absent when the rows it needs were not asked for. */

@@ -10,6 +10,7 @@ const columns: readonly { readonly title: string; readonly cell: (row: Row) => n
   { title: "CPU us/element", cell: (row) => row.cpuMicrosPerElement },
   { title: "longest stall ms", cell: (row) => row.longestStallMs },
   { title: "us/run", cell: (row) => row.microsPerRun },
+  { title: "bytes/record", cell: (row) => row.bytesPerRecord },
 ];
 
 /** The rows of one bench as aligned text. */
