@@ -35,9 +35,11 @@ export class SimulatedConsumer implements ConsumerClient, SimulatedClient {
   readonly #coordinator: GroupCoordinator;
   readonly #positions: ReadPositions;
   readonly #commits: CommitSlot;
+  /** For the listener. */
   readonly #errors: Error[] = [];
+  /** Thrown by one poll each. */
+  readonly #pollErrors: Error[] = [];
   #membership: GroupMembership | undefined;
-  #fatal: Error | undefined;
   #connected = false;
   #dead = false;
   #polling: Promise<unknown> | undefined;
@@ -71,6 +73,7 @@ export class SimulatedConsumer implements ConsumerClient, SimulatedClient {
     this.#requireOpen("subscribe");
     if (this.#dead) return;
     if (subscription.kind === "assignment") {
+      this.#positions.clear();
       this.#positions.take(subscription.partitions);
       return;
     }
@@ -81,7 +84,9 @@ export class SimulatedConsumer implements ConsumerClient, SimulatedClient {
         : (topic: string) => subscription.topics.includes(topic);
     if (subscription.kind === "topics") {
       for (const topic of subscription.topics.filter((each) => topics.partitionsOf(each) === 0)) {
-        this.#errors.push(simulation.error("CLIENT_FAILED", `There is no topic ${topic}. Create it.`, 3));
+        this.#pollErrors.push(
+          simulation.error("POLL_FAILED", `There is no topic ${topic}. Create it.`, CODE.missingTopic),
+        );
       }
     }
     this.#membership = new GroupMembership({
@@ -127,7 +132,7 @@ export class SimulatedConsumer implements ConsumerClient, SimulatedClient {
   async commit(positions: readonly TopicPartitionOffset[]): Promise<void> {
     this.#requireOpen("commit");
     // A consumer that lost its group is no member, which is not the same as one that assigns itself.
-    const none = this.#membership ? { memberId: "", generation: -1 } : undefined;
+    const none = this.#membership ? { memberId: "", generation: -1, joining: false } : undefined;
     await this.#commits.send({ membership: this.#membership?.current ?? none, positions });
   }
 
@@ -183,7 +188,6 @@ export class SimulatedConsumer implements ConsumerClient, SimulatedClient {
     while (!this.#closing) {
       if (!this.#dead) {
         this.#serve();
-        if (this.#fatal) throw this.#fatal;
         const chunk = this.#fetch(maxRecords);
         if (chunk) return chunk;
         if (this.#simulation.clock.now() >= deadline) return undefined;
@@ -200,9 +204,9 @@ export class SimulatedConsumer implements ConsumerClient, SimulatedClient {
   }
 
   #fetch(maxRecords: number): RecordChunk | undefined {
-    const error = this.#positions.takeError();
+    const error = this.#pollErrors.shift() ?? this.#positions.takeError();
     if (error) throw error;
-    if (this.#simulation.outageLeftMs > 0) return undefined;
+    if (this.#simulation.outageLeftMs > 0 || this.#membership?.busy) return undefined;
     const records = this.#positions.fetch(maxRecords);
     return records.length > 0 ? new SimulatedChunk(records) : undefined;
   }
@@ -226,9 +230,9 @@ export class SimulatedConsumer implements ConsumerClient, SimulatedClient {
       if (this.#polling) this.#lastPollAt = this.#simulation.clock.now();
       if (this.#lastPollAt + this.#settings.maxPollIntervalMs <= this.#simulation.clock.now()) {
         this.#simulation.event(`${this.clientId}: polled too late`);
-        this.#errors.push(
+        this.#pollErrors.push(
           this.#simulation.error(
-            "CLIENT_FAILED",
+            "POLL_FAILED",
             "The consumer polled too late and left its group.",
             CODE.maxPollExceeded,
           ),
@@ -260,8 +264,7 @@ export class SimulatedConsumer implements ConsumerClient, SimulatedClient {
 
   #fail(error: Error): void {
     if (this.#dead || this.#closing) return;
-    this.#fatal = error;
-    this.#errors.push(error);
+    this.#pollErrors.push(error);
     this.#wake();
   }
 

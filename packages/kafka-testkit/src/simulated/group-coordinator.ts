@@ -42,9 +42,17 @@ interface Member {
   session: Cancellable | undefined;
 }
 
+/** Under which a member commits. */
+export interface Membership {
+  readonly memberId: string;
+  readonly generation: number;
+  /** It has asked to join the next generation: the broker answers one request of a connection after the other. */
+  readonly joining: boolean;
+}
+
 export interface CommitRequest {
   /** Absent for a consumer that assigns itself. */
-  readonly membership: { readonly memberId: string; readonly generation: number } | undefined;
+  readonly membership: Membership | undefined;
   readonly positions: readonly TopicPartitionOffset[];
 }
 
@@ -61,6 +69,8 @@ export class GroupCoordinator {
   readonly #topics: Topics;
   readonly #members = new Map<string, Member>();
   readonly #committed = new Map<string, TopicPartitionOffset>();
+  /** Commits of members whose join is not answered yet. */
+  #held: { readonly request: CommitRequest; readonly answer: (refusal: number | undefined) => void }[] = [];
   #state: "empty" | "preparing" | "completing" | "stable" = "empty";
   #generation = 0;
   #joins = 0;
@@ -123,20 +133,35 @@ export class GroupCoordinator {
     if ([...this.#members.values()].some(({ request }) => request.reads(topic))) this.#prepare();
   }
 
-  /** Answers the code of a refusal. */
-  commit({ membership, positions }: CommitRequest): number | undefined {
+  /** Answers the code of a refusal; not before a join that the member had sent earlier. */
+  commit(request: CommitRequest, answer: (refusal: number | undefined) => void): void {
+    if (this.#holds(request)) this.#held.push({ request, answer });
+    else answer(this.#store(request));
+  }
+
+  #holds({ membership }: CommitRequest): boolean {
+    if (!membership?.joining || membership.generation !== this.#generation) return false;
+    return this.#members.has(membership.memberId);
+  }
+
+  #answerHeld(): void {
+    for (const { request, answer } of this.#held.splice(0)) this.commit(request, answer);
+  }
+
+  #store({ membership, positions }: CommitRequest): number | undefined {
     const refusal = this.#refusal(membership);
     const who = membership ? `${membership.memberId} of generation ${membership.generation}` : "no member";
     const what = positions.map((each) => `${keyOf(each)}@${each.offset}`).join(" ");
     this.#event(`commit ${what} by ${who}${refusal === undefined ? "" : ` refused: ${refusal}`}`);
     if (refusal !== undefined) return refusal;
-    for (const { topic, partition, offset, metadata } of positions) {
+    const existing = positions.filter(({ topic, partition }) => partition < this.#topics.partitionsOf(topic));
+    for (const { topic, partition, offset, metadata } of existing) {
       this.#committed.set(
         keyOf({ topic, partition }),
         metadata === undefined ? { topic, partition, offset } : { topic, partition, offset, metadata },
       );
     }
-    return undefined;
+    return existing.length < positions.length ? CODE.missingTopic : undefined;
   }
 
   committed(partition: TopicPartition): TopicPartitionOffset | undefined {
@@ -193,6 +218,7 @@ export class GroupCoordinator {
     this.#members.delete(memberId);
     if (this.#state !== "preparing") this.#prepare();
     this.#completeIfAllJoined();
+    this.#answerHeld();
   }
 
   #prepare(): void {
@@ -222,6 +248,7 @@ export class GroupCoordinator {
     this.#generation += 1;
     if (members.length === 0) {
       this.#state = "empty";
+      this.#answerHeld();
       this.#event(`is empty, generation ${this.#generation}`);
       return;
     }
@@ -230,6 +257,7 @@ export class GroupCoordinator {
       member.joined = false;
       member.request.channel.onJoined(member.id, this.#generation);
     }
+    this.#answerHeld();
     this.#timer = this.#simulation.schedule(this.#simulation.draw(this.#simulation.faults.latencyMs), () =>
       this.#sendAssignment(),
     );

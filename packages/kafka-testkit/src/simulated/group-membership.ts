@@ -1,6 +1,6 @@
 import type { ConsumerListener, TopicPartition } from "@millrace/kafka";
 import type { Assignor } from "./assignors.js";
-import type { GroupCoordinator, MemberChannel } from "./group-coordinator.js";
+import type { GroupCoordinator, MemberChannel, Membership } from "./group-coordinator.js";
 import { CODE, type Simulation } from "./simulation.js";
 import { keyOf, namesOf } from "./topics.js";
 
@@ -44,6 +44,8 @@ export class GroupMembership implements MemberChannel {
   #member: { readonly memberId: string; readonly generation: number } | undefined;
   #owned: readonly TopicPartition[] = [];
   #serving: Promise<void> | undefined;
+  /** It has been assigned something since it joined from outside, be it nothing. */
+  #assigned = false;
   /** Counts joins, so that one under way when the member was lost does not join it a second time. */
   #attempt = 0;
   #dead = false;
@@ -54,8 +56,13 @@ export class GroupMembership implements MemberChannel {
   }
 
   /** Under which it commits. */
-  get current(): { readonly memberId: string; readonly generation: number } | undefined {
-    return this.#member;
+  get current(): Membership | undefined {
+    return this.#member && { ...this.#member, joining: this.#state === "joining" };
+  }
+
+  /** A handler of the listener is at work: meanwhile the client fetches nothing, of what it keeps neither. */
+  get busy(): boolean {
+    return this.#serving !== undefined;
   }
 
   join(): void {
@@ -115,7 +122,7 @@ export class GroupMembership implements MemberChannel {
   /** Gives everything up. A static member does not tell the group, so that it may come back to what it had. */
   async leave(): Promise<void> {
     await this.#serving;
-    await this.#revoke(this.#owned);
+    await this.#revokeAll();
     this.#left = true;
     const { coordinator, instanceId } = this.#options;
     if (this.#memberId === undefined) return;
@@ -156,9 +163,9 @@ export class GroupMembership implements MemberChannel {
     this.#left = true;
     this.#options.fail(
       this.#options.simulation.error(
-        "CLIENT_FAILED",
+        "POLL_FAILED",
         `Another consumer came with group.instance.id ${this.#options.instanceId}: this one is fenced. Give every consumer an id of its own.`,
-        CODE.fenced,
+        CODE.fatal,
       ),
     );
   }
@@ -171,7 +178,7 @@ export class GroupMembership implements MemberChannel {
 
   async #serve(notice: Notice): Promise<void> {
     if (notice.kind === "lost") {
-      await this.#revoke(this.#owned);
+      await this.#revokeAll(this.#options.listener.onLost ? "onLost" : "onRevoke");
       if (this.#state === "out") this.join();
     } else if (this.#isCurrent(notice.generation)) {
       if (notice.kind === "rebalance") await this.#rejoin(notice.generation);
@@ -185,7 +192,7 @@ export class GroupMembership implements MemberChannel {
   }
 
   async #rejoin(generation: number): Promise<void> {
-    if (!this.#options.assignor.cooperative) await this.#revoke(this.#owned);
+    if (!this.#options.assignor.cooperative) await this.#revokeAll();
     if (this.#isCurrent(generation)) this.join();
   }
 
@@ -194,34 +201,41 @@ export class GroupMembership implements MemberChannel {
     const gone = this.#owned.filter((each) => !given.has(keyOf(each)));
     const had = new Set(this.#owned.map(keyOf));
     const added = partitions.filter((each) => !had.has(keyOf(each)));
-    await this.#revoke(gone);
+    if (gone.length > 0) await this.#revoke(gone);
     if (this.#isCurrent(generation)) await this.#assign(added);
     // What it gave up is free for others only once it has joined without it.
     if (gone.length > 0 && this.#isCurrent(generation)) this.join();
   }
 
+  /** Also of nothing: the listener hears of each assignment. */
   async #assign(partitions: readonly TopicPartition[]): Promise<void> {
-    if (partitions.length === 0) return;
+    this.#assigned = true;
     await this.#handled("onAssign", partitions);
     if (this.#dead) return;
     this.#owned = [...this.#owned, ...partitions];
     this.#options.take(partitions);
   }
 
-  async #revoke(partitions: readonly TopicPartition[]): Promise<void> {
-    if (partitions.length === 0) return;
-    await this.#handled("onRevoke", partitions);
+  /** An eager member is told so even if it has nothing. */
+  async #revokeAll(handler: "onRevoke" | "onLost" = "onRevoke"): Promise<void> {
+    const told = this.#owned.length > 0 || (this.#assigned && !this.#options.assignor.cooperative);
+    this.#assigned = false;
+    if (told) await this.#revoke(this.#owned, handler);
+  }
+
+  async #revoke(partitions: readonly TopicPartition[], handler: "onRevoke" | "onLost" = "onRevoke"): Promise<void> {
+    await this.#handled(handler, partitions);
     const gone = new Set(partitions.map(keyOf));
     this.#owned = this.#owned.filter((each) => !gone.has(keyOf(each)));
     this.#options.giveUp(partitions);
   }
 
   /** Calls the listener; what it throws changes nothing, as with the real client. */
-  async #handled(handler: "onAssign" | "onRevoke", partitions: readonly TopicPartition[]): Promise<void> {
+  async #handled(handler: "onAssign" | "onRevoke" | "onLost", partitions: readonly TopicPartition[]): Promise<void> {
     const { simulation, listener, clientId } = this.#options;
     simulation.event(`${clientId}: ${handler} ${namesOf(partitions)}`);
     try {
-      await listener[handler](partitions.map(({ topic, partition }) => ({ topic, partition })));
+      await listener[handler]?.(partitions.map(({ topic, partition }) => ({ topic, partition })));
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
       listener.onError(simulation.error("REBALANCE_FAILED", `The rebalance listener's ${handler} threw: ${reason}`));

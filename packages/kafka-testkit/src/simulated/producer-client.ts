@@ -8,6 +8,8 @@ import { keyOf } from "./topics.js";
 
 /** As the default of the node-rdkafka driver. */
 const MAX_QUEUED = 10_000;
+/** As librdkafka's default for `message.max.bytes`. */
+const MAX_BYTES = 1_000_000;
 /** How long `close` waits for reports. */
 const CLOSE_MS = 30_000;
 
@@ -29,6 +31,9 @@ export class SimulatedProducer implements ProducerClient, SimulatedClient {
   readonly #simulation: Simulation;
   readonly #listener: ProducerListener;
   readonly #maxQueued: number;
+  readonly #maxBytes: number;
+  /** Topics a record was refused for: the next is refused at once. */
+  readonly #missing = new Set<string>();
   /** Requests of each partition that have not reached the broker. */
   readonly #unsent = new Map<string, Request[]>();
   readonly #answersDue = new Map<string, number>();
@@ -45,6 +50,7 @@ export class SimulatedProducer implements ProducerClient, SimulatedClient {
     this.#simulation = host.simulation;
     this.#listener = listener;
     this.#maxQueued = Number(properties["queue.buffering.max.messages"] ?? MAX_QUEUED);
+    this.#maxBytes = Number(properties["message.max.bytes"] ?? MAX_BYTES);
   }
 
   get outstanding(): number {
@@ -89,10 +95,9 @@ export class SimulatedProducer implements ProducerClient, SimulatedClient {
   async flush(timeoutMs: number): Promise<void> {
     await this.#drain(timeoutMs);
     if (this.#outstanding > 0 && !this.#deaf) {
-      throw this.#simulation.error(
+      throw this.#simulation.retriable(
         "FLUSH_TIMEOUT",
         `${this.#outstanding} records were not reported within ${timeoutMs} ms. Flush again, or close with drop.`,
-        CODE.timedOut,
       );
     }
   }
@@ -142,25 +147,37 @@ export class SimulatedProducer implements ProducerClient, SimulatedClient {
     return random.int(0, room);
   }
 
-  #faultOf({ topic, partition, key, value }: OutgoingRecord): Error | undefined {
+  #faultOf(record: OutgoingRecord): Error | undefined {
+    const reason = invalidity(record);
+    if (reason !== undefined) return this.#simulation.error("INVALID_RECORD", `A record can never be sent: ${reason}.`);
+    const { topic, partition, key, value } = record;
+    if ((key?.length ?? 0) + (value?.length ?? 0) > this.#maxBytes) {
+      return this.#simulation.error(
+        "INVALID_RECORD",
+        `A record is larger than ${this.#maxBytes} bytes. Send smaller ones, or raise message.max.bytes.`,
+        CODE.tooLarge,
+      );
+    }
     const count = this.#host.topics.partitionsOf(topic);
+    // Whether a topic exists the client learns only when it has asked for it.
+    if (count === 0 && !this.#missing.has(topic)) return undefined;
     if (count === 0) {
       return this.#simulation.error("INVALID_RECORD", `There is no topic ${topic}. Create it.`, CODE.unknownTopic);
     }
-    if (partition !== undefined && !(Number.isInteger(partition) && partition >= 0 && partition < count)) {
+    if (partition !== undefined && partition >= count) {
       return this.#simulation.error(
         "INVALID_RECORD",
         `Topic ${topic} has ${count} partitions and none of number ${partition}. Leave the choice to the partitioner.`,
         CODE.unknownPartition,
       );
     }
-    if (isBytes(key) && isBytes(value)) return undefined;
-    return this.#simulation.error("INVALID_RECORD", "A key or value is neither a Buffer nor null. Serialize it first.");
+    return undefined;
   }
 
   /** As librdkafka's default: by hash of the key, and anywhere without one. */
   #partitionOf({ topic, key }: OutgoingRecord): number {
     const count = this.#host.topics.partitionsOf(topic);
+    if (count === 0) return -1;
     return key === null || key.length === 0 ? this.#simulation.random.int(0, count - 1) : crc32(key) % count;
   }
 
@@ -177,6 +194,8 @@ export class SimulatedProducer implements ProducerClient, SimulatedClient {
 
   #arrive(key: string, request: Request): void {
     const { random, faults } = this.#simulation;
+    if (this.#host.topics.partitionsOf(request.topic) === 0)
+      return this.#answerLater(key, request, -1, this.#unknown(request.topic));
     if (random.happens(faults.produceErrorRate)) {
       this.#simulation.event(`${this.clientId}: ${request.ids.length} records for ${key} refused`);
       return this.#answerLater(key, request, -1, this.#failure(key, "and are not stored"));
@@ -188,6 +207,11 @@ export class SimulatedProducer implements ProducerClient, SimulatedClient {
     this.#simulation.event(`${this.clientId}: ${request.ids.length} records stored in ${key} from ${first} on`);
     if (random.happens(faults.ackLossRate)) this.#answerLater(key, request, -1, this.#failure(key, "but are stored"));
     else this.#answerLater(key, request, first, undefined);
+  }
+
+  #unknown(topic: string): Error {
+    this.#missing.add(topic);
+    return this.#simulation.error("PRODUCE_FAILED", `There is no topic ${topic}. Create it.`, CODE.missingTopic);
   }
 
   #stored({ key, value, headers, timestamp }: OutgoingRecord) {
@@ -254,3 +278,14 @@ export class SimulatedProducer implements ProducerClient, SimulatedClient {
 }
 
 const isBytes = (bytes: unknown): boolean => bytes === null || bytes instanceof Uint8Array;
+
+const isNatural = (number: number): boolean => Number.isSafeInteger(number) && number >= 0;
+
+/** Why no broker would be asked to store it. */
+const invalidity = ({ topic, partition, key, value, timestamp }: OutgoingRecord): string | undefined => {
+  if (topic === "") return "its topic is not a name";
+  if (!isBytes(key) || !isBytes(value)) return "a key or value is neither a Buffer nor null; serialize it first";
+  if (partition !== undefined && !isNatural(partition)) return "its partition is not a natural number";
+  if (timestamp !== undefined && !isNatural(timestamp)) return "its timestamp is not in milliseconds since 1970";
+  return undefined;
+};

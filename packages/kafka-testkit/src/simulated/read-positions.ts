@@ -9,7 +9,6 @@ interface Reading {
   readonly topic: string;
   readonly partition: number;
   position: number;
-  paused: boolean;
 }
 
 /** Where a consumer reads: its partitions, the next offset of each, and which are paused. */
@@ -19,6 +18,9 @@ export class ReadPositions {
   readonly #coordinator: GroupCoordinator;
   readonly #reset: string;
   readonly #readings = new Map<string, Reading>();
+  /** What was ever read here: the client remembers a pause of it also while others own it, and when it comes back. */
+  readonly #known = new Set<string>();
+  readonly #paused = new Set<string>();
   /** Given up since the running poll began: its chunk must hold nothing of them, even if they came back. */
   readonly #givenUp = new Set<string>();
   /** Partitions without any position, of which the consumer is to be told. */
@@ -39,8 +41,14 @@ export class ReadPositions {
     for (const { topic, partition, offset } of partitions) {
       const position = this.#start({ topic, partition }, offset);
       if (position === undefined) this.#lost.push({ topic, partition });
-      else this.#readings.set(keyOf({ topic, partition }), { topic, partition, position, paused: false });
+      else this.#readings.set(keyOf({ topic, partition }), { topic, partition, position });
+      this.#known.add(keyOf({ topic, partition }));
     }
+  }
+
+  /** Another assignment by hand takes the place of this one. */
+  clear(): void {
+    this.giveUp([...this.#readings.values()]);
   }
 
   giveUp(partitions: readonly TopicPartition[]): void {
@@ -50,11 +58,11 @@ export class ReadPositions {
     }
   }
 
-  /** What is not read here is left alone: a rebalance may have taken it a moment ago. */
+  /** What was never read here is left alone. */
   setPaused(partitions: readonly TopicPartition[], paused: boolean): void {
-    for (const each of partitions) {
-      const reading = this.#readings.get(keyOf(each));
-      if (reading) reading.paused = paused;
+    for (const key of partitions.map(keyOf)) {
+      if (paused && this.#known.has(key)) this.#paused.add(key);
+      if (!paused) this.#paused.delete(key);
     }
   }
 
@@ -86,7 +94,8 @@ export class ReadPositions {
   }
 
   #hasRecords(reading: Reading): boolean {
-    return !reading.paused && !this.#givenUp.has(keyOf(reading)) && reading.position < this.#log(reading).length;
+    const key = keyOf(reading);
+    return !this.#paused.has(key) && !this.#givenUp.has(key) && reading.position < this.#log(reading).length;
   }
 
   #log({ topic, partition }: TopicPartition): readonly StoredRecord[] {

@@ -7,12 +7,14 @@ import { Random } from "./random.js";
 export const CODE = {
   transport: -195,
   messageTimedOut: -192,
+  fatal: -150,
   unknownPartition: -190,
   unknownTopic: -188,
   timedOut: -185,
   maxPollExceeded: -147,
-  fenced: 82,
   noOffset: -140,
+  missingTopic: 3,
+  tooLarge: 10,
   notCoordinator: 16,
   illegalGeneration: 22,
   unknownMember: 25,
@@ -25,6 +27,7 @@ const RETRIABLE: ReadonlySet<number> = new Set([
   CODE.messageTimedOut,
   CODE.timedOut,
   CODE.maxPollExceeded,
+  CODE.missingTopic,
   CODE.notCoordinator,
   CODE.rebalanceInProgress,
 ]);
@@ -81,13 +84,18 @@ export class Simulation {
     return this.clock.schedule(ms, f);
   }
 
+  /** Ours rather than the client's: the same call may succeed later. */
+  retriable(code: KafkaErrorCode, message: string): KafkaConnectorError {
+    return new KafkaConnectorError(code, `${message} (simulated, seed ${this.seed})`, { retriable: true });
+  }
+
   error(code: KafkaErrorCode, message: string, clientCode?: number): KafkaConnectorError {
     const text = `${message} (simulated, seed ${this.seed})`;
     if (clientCode === undefined) return new KafkaConnectorError(code, text);
     return new KafkaConnectorError(code, text, {
       clientCode,
       retriable: RETRIABLE.has(clientCode),
-      fatal: clientCode === CODE.fenced,
+      fatal: clientCode === CODE.fatal,
     });
   }
 }
