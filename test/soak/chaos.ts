@@ -4,6 +4,7 @@ import type { Interval } from "./life.js";
 import type { Fault, FaultKind } from "./plan.js";
 
 const DRAIN_DEADLINE_MS = 30_000;
+const ROLLING_WAIT_MS = 10_000;
 
 export interface ChaosOptions {
   readonly fleet: Fleet;
@@ -11,6 +12,7 @@ export interface ChaosOptions {
   readonly say: (text: string) => void;
 }
 
+const wait = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 const seconds = (ms: number): string => `${(ms / 1000).toFixed(1)} s`;
 
 /** Carries out a plan, each fault at its time, whether the one before it has ended or not. */
@@ -73,8 +75,8 @@ export class Chaos {
         return this.#drain(fault.slot, fault.downMs);
       case "rolling":
         say("rolling restart of all processes");
-        // One slot after the other: that is what makes it rolling.
-        for (const { slot } of fleet.living) await this.#drain(slot, 0);
+        // The next one only when this one's successor works: that is what makes it rolling.
+        for (const { slot } of fleet.living) if (await this.#drain(slot, 0)) await this.#works(slot);
         return true;
       case "blackout": {
         say(`SIGKILL to all processes, back in ${seconds(fault.downMs)}`);
@@ -100,12 +102,18 @@ export class Chaos {
     return true;
   }
 
+  /** Resolves when the slot's process has got something, or after a while without. */
+  async #works(slot: number): Promise<void> {
+    const deadline = Date.now() + ROLLING_WAIT_MS;
+    const works = (): boolean => this.#options.fleet.living.some((life) => life.slot === slot && life.delivered > 0);
+    while (!works() && Date.now() < deadline) await wait(100);
+  }
+
   async #disturbBroker(fault: Extract<Fault, { kind: `broker-${string}` }>): Promise<boolean> {
     const { broker, say } = this.#options;
     if (broker === undefined) return false;
     const interval = { from: Date.now(), until: Infinity };
     this.#brokerFaults.push(interval);
-    const wait = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
     if (fault.kind === "broker-restart") await broker.restart();
     else if (fault.kind === "broker-kill") {
       await broker.kill();

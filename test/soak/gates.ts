@@ -8,6 +8,8 @@ const MB = 1024 * 1024;
 const WARM_UP_MS = MINUTE_MS;
 /** A shorter life says little: its noise has a slope too. */
 const LEAST_LIFE_MS = 5 * MINUTE_MS;
+/** Even to be shown. */
+const LEAST_SPAN_MINUTES = 1;
 const LEAST_RUN_MS = 10 * MINUTE_MS;
 
 /** Most growth per minute, in MB, and most loss of rate over a whole run, as a part of it. */
@@ -38,6 +40,7 @@ export const slopesOf = (lives: readonly Life[]): readonly LifeSlopes[] =>
       const rss = lineOf(life, ({ rssBytes }) => rssBytes / MB);
       const [first, last] = [life.samples[0], life.samples.at(-1)];
       if (heap === undefined || rss === undefined || first === undefined || last === undefined) return [];
+      if (heap.span < LEAST_SPAN_MINUTES) return [];
       const lived = last.at - life.startedAt;
       const delivered = Math.max(1, last.delivered - first.delivered);
       const cpuPerRecord = (1000 * (last.cpuMs - first.cpuMs)) / delivered;

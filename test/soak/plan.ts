@@ -28,7 +28,7 @@ const FIRST_MS = 8_000;
 const LAST_MS = 10_000;
 /** A slot that was disturbed is left alone for this time, on top of the disturbance. */
 const RECOVERY_MS = 6_000;
-const ROLLING_MS_PER_SLOT = 6_000;
+const ROLLING_MS_PER_SLOT = 7_000;
 const BROKER_RECOVERY_MS = 15_000;
 
 /** Each kind as often as it is here, in random order, then again: a run of five minutes has every kind. */
