@@ -37,7 +37,7 @@ const control = ordersPipeline({
   finished: meter.finished,
 }).run();
 
-const end = async (work: Promise<void>): Promise<void> => {
+const end = async (work: Promise<unknown>): Promise<void> => {
   try {
     await work;
     process.exit(0);

@@ -21,6 +21,10 @@ export interface OffsetOwner {
   readonly groupId: string;
   /** Resolves once the broker acknowledged; positions of partitions this consumer has lost since change nothing. */
   commit(positions: readonly PositionToCommit[]): Promise<void>;
+  /** Gathered offsets should be committed at once: partitions are being given up, or a crash would repeat too much. */
+  readonly hurried: boolean;
+  /** `flush` is called when `hurried` becomes true. */
+  onHurry(flush: () => void): void;
 }
 
 /**

@@ -1,22 +1,12 @@
 import { Source } from "@millrace/streams";
-import { CommittableOffset } from "./committable-offset.js";
 import { rdkafkaDriver } from "./client/rdkafka/driver.js";
-import type { BufferedRun } from "./consumer/record-buffer.js";
+import { committableReader, type ConsumerSerdes, plainReader, type RecordReader } from "./consumer/record-reader.js";
 import type { Control } from "./control.js";
 import { KafkaConnectorError } from "./errors.js";
 import type { CommittableMessage, ConsumerRecord } from "./messages.js";
-import { bytes, type Deserializer, nullable, string } from "./serde.js";
 import { type ConsumerSettings, parseConsumer } from "./settings.js";
 import { silentLogger } from "./silent-logger.js";
-import { consumerSource, type RecordReader } from "./stages/consumer-source.js";
-
-/** How keys and values are decoded. */
-export interface ConsumerSerdes<out K, out V> {
-  /** Default: UTF-8 text. A record without a key has `null` whatever the serde. */
-  readonly key?: Deserializer<K>;
-  /** Default: the bytes, `null` for a tombstone. */
-  readonly value?: Deserializer<V>;
-}
+import { consumerSource } from "./stages/consumer-source.js";
 
 /** What `committableSource` takes beside the consumer's settings. */
 export interface CommittableSettings<K, V> extends ConsumerSettings, ConsumerSerdes<K, V> {
@@ -26,47 +16,6 @@ export interface CommittableSettings<K, V> extends ConsumerSettings, ConsumerSer
    */
   readonly metadata?: (record: ConsumerRecord<K, V>) => string;
 }
-
-const decode = <T>(
-  deserializer: Deserializer<T>,
-  value: Buffer | null,
-  part: string,
-  run: BufferedRun,
-  index: number,
-): T => {
-  try {
-    return deserializer.decode(value);
-  } catch (cause) {
-    throw new KafkaConnectorError(
-      "DESERIALIZATION_FAILED",
-      `The ${part} of ${run.topic}[${run.partition}]@${run.chunk.offset(index)} could not be decoded: ${
-        cause instanceof Error ? cause.message : String(cause)
-      }. Wrap the serde in attempt() to handle such records in the stream.`,
-      { cause },
-    );
-  }
-};
-
-const recordReader = <K, V>({ key, value }: ConsumerSerdes<K, V>): RecordReader<ConsumerRecord<K, V>> => {
-  const keys = key ?? (string() as Deserializer<unknown> as Deserializer<K>);
-  const values = value ?? (nullable(bytes()) as Deserializer<unknown> as Deserializer<V>);
-  return {
-    keepsBytes: (keys.keepsBytes ?? false) || (values.keepsBytes ?? false),
-    read(run, index) {
-      const { chunk, topic, partition } = run;
-      const keyBytes = chunk.key(index);
-      return {
-        topic,
-        partition,
-        offset: chunk.offset(index),
-        timestamp: chunk.timestamp(index),
-        key: keyBytes === null ? null : decode(keys, keyBytes, "key", run, index),
-        value: decode(values, chunk.value(index), "value", run, index),
-        headers: chunk.headers(index),
-      };
-    },
-  };
-};
 
 const source = <A>(
   name: string,
@@ -91,7 +40,7 @@ const source = <A>(
  */
 export const plainSource = <K = string, V = Buffer | null>(
   settings: ConsumerSettings & ConsumerSerdes<K, V>,
-): Source<ConsumerRecord<K, V>, Control> => source("plainSource", settings, false, recordReader(settings));
+): Source<ConsumerRecord<K, V>, Control> => source("plainSource", settings, false, plainReader(settings));
 
 /**
  * Records with the offset that finishes each: at-least-once with a committer at the end of the stream.
@@ -102,19 +51,8 @@ export const plainSource = <K = string, V = Buffer | null>(
 export const committableSource = <K = string, V = Buffer | null>(
   settings: CommittableSettings<K, V>,
 ): Source<CommittableMessage<K, V>, Control> => {
-  const { read, keepsBytes } = recordReader(settings);
   const { metadata } = settings;
-  const built = source("committableSource", settings, true, {
-    keepsBytes,
-    read(run, index, session) {
-      const record = read(run, index, session);
-      const { topic, partition, offset } = record;
-      return {
-        record,
-        offset: new CommittableOffset(session, topic, partition, offset, run.epoch, metadata?.(record)),
-      };
-    },
-  });
+  const built = source("committableSource", settings, true, committableReader(settings, metadata));
   const driver = settings.kafka.driver ?? rdkafkaDriver;
   if (metadata && !driver.commitsMetadata) {
     throw new KafkaConnectorError(

@@ -1,32 +1,70 @@
+import type { Clock } from "@millrace/streams";
+import type { ConsumerSession } from "./consumer/consumer-session.js";
+import type { ConsumerExplanation, PartitionReport } from "./consumer/session-history.js";
+import { drain, type DrainOptions } from "./drain.js";
+import type { DrainReport } from "./drain-report.js";
+
 /** Steers a running Kafka source; its materialised value. */
 export interface Control {
   /** Completes the source's outlet and delivers nothing more; the client stays, so that commits go on. Idempotent. */
   stop(): Promise<void>;
-  /** Stops, waits for commits under way, leaves the group and closes the client. Idempotent. */
+  /** Stops, commits what is finished, leaves the group and closes the client. Idempotent. */
   shutdown(): Promise<void>;
-  /** `stop()`, wait for `streamCompletion`, `shutdown()`; the stream's failure wins over one of the shutdown. */
-  drainAndShutdown<T>(streamCompletion: Promise<T>): Promise<T>;
+  /**
+   * `stop()`, wait for `streamCompletion`, `shutdown()`; resolves with what became of every record (I8). Rejects with the
+   * stream's failure, after closing all the same, and with `DRAIN_INCOMPLETE`, which carries the report, when records
+   * were not finished in time or could not be committed.
+   */
+  drainAndShutdown<T>(streamCompletion: Promise<T>, options?: DrainOptions): Promise<DrainReport<T>>;
   /** Resolves when the client is closed, rejects when closing failed. */
   readonly isShutdown: Promise<void>;
+  /** What the consumer waits for now: per partition the record that holds back the commit, its age, and where it is. */
+  explain(): ConsumerExplanation;
+  /** What became of the records so far. */
+  report(): readonly PartitionReport[];
 }
 
-/** `Control` methods that follow from `stop` and `shutdown`. */
-export const drainAndShutdown = async <T>(
-  control: Pick<Control, "stop" | "shutdown">,
-  streamCompletion: Promise<T>,
-): Promise<T> => {
-  let result: T;
-  try {
-    await control.stop();
-    result = await streamCompletion;
-  } catch (error) {
-    // The stream's failure is the one to report; that of the shutdown is seen in isShutdown.
-    await control.shutdown().catch(() => undefined);
-    throw error;
+export class ConsumerControl implements Control {
+  readonly #session: ConsumerSession;
+  readonly #clock: Clock;
+  readonly #complete: () => void;
+  #closed: (closing: Promise<void>) => void = () => undefined;
+  readonly isShutdown: Promise<void>;
+
+  constructor(session: ConsumerSession, clock: Clock, complete: () => void) {
+    this.#session = session;
+    this.#clock = clock;
+    this.#complete = complete;
+    this.isShutdown = new Promise((resolve) => {
+      this.#closed = resolve;
+    });
+    this.isShutdown.catch(() => undefined);
   }
-  await control.shutdown();
-  return result;
-};
+
+  stop(): Promise<void> {
+    this.#complete();
+    return Promise.resolve();
+  }
+
+  async shutdown(): Promise<void> {
+    await this.stop();
+    const closing = this.#session.shutdown();
+    this.#closed(closing);
+    await closing;
+  }
+
+  explain(): ConsumerExplanation {
+    return this.#session.explain();
+  }
+
+  report(): readonly PartitionReport[] {
+    return this.#session.report();
+  }
+
+  drainAndShutdown<T>(streamCompletion: Promise<T>, options?: DrainOptions): Promise<DrainReport<T>> {
+    return drain(this, this.#session, this.#clock, streamCompletion, options);
+  }
+}
 
 /** A `Control` joined with the end of its stream: `toMat(committerSink(), DrainingControl.from)`. */
 export class DrainingControl<T> {
@@ -51,11 +89,21 @@ export class DrainingControl<T> {
   }
 
   /**
-   * Stops reading, lets everything in flight finish and be committed, leaves the group and closes the client.
-   * Resolves with the stream's result; rejects with the stream's failure, after closing all the same.
+   * Stops reading, lets everything in flight finish and be committed, leaves the group and closes the client. Resolves
+   * with what became of every record; rejects as `Control.drainAndShutdown` does.
    */
-  drainAndShutdown(): Promise<T> {
-    return this.#control.drainAndShutdown(this.streamCompletion);
+  drainAndShutdown(options?: DrainOptions): Promise<DrainReport<T>> {
+    return this.#control.drainAndShutdown(this.streamCompletion, options);
+  }
+
+  /** See `Control.explain`. */
+  explain(): ConsumerExplanation {
+    return this.#control.explain();
+  }
+
+  /** See `Control.report`. */
+  report(): readonly PartitionReport[] {
+    return this.#control.report();
   }
 
   /** Settles once the stream has ended and the client is closed; rejects with the stream's failure, or that of closing. */

@@ -10,7 +10,13 @@ export type KafkaErrorCode =
   | "POLL_FAILED"
   | "COMMIT_FAILED"
   | "COMMIT_TIMEOUT"
+  /** Offsets may get lost or out of order on the way to the committer; the error carries the hazards. */
+  | "UNSAFE_GRAPH"
+  /** A committer was given an offset after a higher one of the same partition; it does not commit it. */
+  | "OFFSET_REORDERED"
   | "CONSUMER_CLOSED"
+  /** A drain left records unfinished or uncommitted; the error carries the report. */
+  | "DRAIN_INCOMPLETE"
   | "PRODUCE_FAILED"
   | "FLUSH_TIMEOUT"
   /** A rebalance listener threw, or the client refused the partitions; they are given up or taken all the same. */

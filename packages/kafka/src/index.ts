@@ -20,9 +20,28 @@ export { rdkafkaDriver } from "./client/rdkafka/driver.js";
 export { CommittableOffset, type OffsetOwner, type PositionToCommit } from "./committable-offset.js";
 export { type Committable, CommittableOffsetBatch } from "./committable-offset-batch.js";
 export { committerFlow, committerSink } from "./committer.js";
-export { type CommittableSettings, committableSource, type ConsumerSerdes, plainSource } from "./consumer.js";
+export { type CommittableSettings, committableSource, plainSource } from "./consumer.js";
+export type { ConsumerSerdes } from "./consumer/record-reader.js";
+export type {
+  BlockingClaim,
+  ConsumerExplanation,
+  PartitionExplanation,
+  PartitionReport,
+} from "./consumer/session-history.js";
 export { type Control, DrainingControl } from "./control.js";
+export type { DrainOptions } from "./drain.js";
+export { DrainError } from "./drain-error.js";
+export type { DrainReport } from "./drain-report.js";
 export { KafkaConnectorError, type KafkaErrorCode, type KafkaErrorOptions } from "./errors.js";
+export { byPartition } from "./graph-check/by-partition.js";
+export { checkGraph, UnsafeGraphError } from "./graph-check/check-graph.js";
+export {
+  type GraphHazard,
+  type GraphNote,
+  type GraphNoteCode,
+  GraphReport,
+  type HazardCode,
+} from "./graph-check/report.js";
 export {
   type CommittableMessage,
   type ConsumerRecord,

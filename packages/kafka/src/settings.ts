@@ -48,6 +48,20 @@ export interface ConsumerSettings extends SubscriptionSettings {
   readonly maxBufferedRecords?: number;
   /** How long a commit may take, retries included, before it fails with `COMMIT_TIMEOUT`; default 15 000 ms. */
   readonly commitTimeoutMs?: number;
+  /**
+   * Delivered records of one partition that are not finished, or are finished behind an older one, before that partition
+   * is held back; default 10 000. The other partitions go on.
+   */
+  readonly maxInFlight?: number;
+  /** The same over all partitions; default 50 000. */
+  readonly maxInFlightTotal?: number;
+  /** How long a revocation waits for the records in flight of its partitions; default 5000 ms. What is late is read again. */
+  readonly revokeTimeoutMs?: number;
+  /**
+   * What a crash may repeat, at most: so many records, or the records delivered in so many milliseconds. At half of it
+   * finished work is committed at once, at all of it nothing more is delivered until a commit has made room. Default: no limit.
+   */
+  readonly maxReplay?: { readonly records?: number; readonly ms?: number };
 }
 
 const topic = z
@@ -104,6 +118,10 @@ const consumerSchema = z
     maxPollRecords: positive.default(250),
     maxBufferedRecords: positive.default(500),
     commitTimeoutMs: positive.default(15_000),
+    maxInFlight: positive.default(10_000),
+    maxInFlightTotal: positive.default(50_000),
+    revokeTimeoutMs: z.number().int().nonnegative().default(5000),
+    maxReplay: z.strictObject({ records: positive.optional(), ms: positive.optional() }).default({}),
   })
   .refine(
     (settings) =>
@@ -159,6 +177,10 @@ export interface ParsedConsumer {
   readonly maxPollRecords: number;
   readonly maxBufferedRecords: number;
   readonly commitTimeoutMs: number;
+  readonly maxInFlight: number;
+  readonly maxInFlightTotal: number;
+  readonly revokeTimeoutMs: number;
+  readonly maxReplay: { readonly records?: number | undefined; readonly ms?: number | undefined };
 }
 
 const subscriptionOf = (settings: z.output<typeof consumerSchema>): Subscription => {
@@ -203,6 +225,10 @@ export const parseConsumer = (settings: unknown, call: string, commits: boolean)
     maxPollRecords: parsed.maxPollRecords,
     maxBufferedRecords: parsed.maxBufferedRecords,
     commitTimeoutMs: parsed.commitTimeoutMs,
+    maxInFlight: parsed.maxInFlight,
+    maxInFlightTotal: parsed.maxInFlightTotal,
+    revokeTimeoutMs: parsed.revokeTimeoutMs,
+    maxReplay: parsed.maxReplay,
   };
 };
 
@@ -229,5 +255,7 @@ export interface CommitterSettings {
   readonly parallelism?: number;
 }
 
-export const parseCommitter = (settings: unknown, call: string): Required<CommitterSettings> =>
+export type ParsedCommitter = Required<CommitterSettings>;
+
+export const parseCommitter = (settings: unknown, call: string): ParsedCommitter =>
   parse(committerSchema, settings, call);

@@ -1,42 +1,48 @@
 import type { TopicPartition } from "../client/port.js";
 import { partitionKey } from "../partition-key.js";
+import { OwnedPartition } from "./owned-partition.js";
 
-/** Which partitions this consumer owns, and under which epoch: epochs grow with every assignment of a partition. */
+/** The partitions this consumer owns; epochs grow with every assignment of a partition. */
 export class Assignment {
+  readonly #onEnded: (partition: OwnedPartition) => void;
   readonly #epochs = new Map<string, number>();
-  readonly #owned = new Map<string, TopicPartition>();
-  readonly #retired = new Set<string>();
+  readonly #owned = new Map<string, OwnedPartition>();
 
-  add(partitions: readonly TopicPartition[]): void {
-    for (const { topic, partition } of partitions) {
-      const key = partitionKey({ topic, partition });
-      this.#epochs.set(key, (this.#epochs.get(key) ?? 0) + 1);
-      this.#owned.set(key, { topic, partition });
-      this.#retired.delete(key);
+  constructor(onEnded: (partition: OwnedPartition) => void) {
+    this.#onEnded = onEnded;
+  }
+
+  /** Owned partitions, retired ones included. */
+  get partitions(): IterableIterator<OwnedPartition> {
+    return this.#owned.values();
+  }
+
+  add(partitions: readonly TopicPartition[]): readonly OwnedPartition[] {
+    return partitions.map((each) => {
+      const key = partitionKey(each);
+      const epoch = (this.#epochs.get(key) ?? 0) + 1;
+      const owned = new OwnedPartition(each, epoch, this.#onEnded);
+      this.#epochs.set(key, epoch);
+      // An assignment that no revocation preceded: what the last one still holds is inert.
+      this.#owned.get(key)?.fence();
+      this.#owned.set(key, owned);
+      return owned;
+    });
+  }
+
+  get(partition: TopicPartition): OwnedPartition | undefined {
+    return this.#owned.get(partitionKey(partition));
+  }
+
+  /** Those of `partitions` that are owned. */
+  owned(partitions: readonly TopicPartition[]): readonly OwnedPartition[] {
+    return partitions.flatMap((each) => this.get(each) ?? []);
+  }
+
+  remove(partitions: readonly OwnedPartition[]): void {
+    for (const owned of partitions) {
+      owned.fence();
+      if (this.#owned.get(owned.key) === owned) this.#owned.delete(owned.key);
     }
-  }
-
-  /** They are being given up: what was delivered of them may still be committed, nothing more is delivered. */
-  retire(partitions: readonly TopicPartition[]): void {
-    for (const partition of partitions) this.#retired.add(partitionKey(partition));
-  }
-
-  remove(partitions: readonly TopicPartition[]): void {
-    for (const partition of partitions) this.#owned.delete(partitionKey(partition));
-  }
-
-  /** The epoch of an owned partition. */
-  epoch(topic: string, partition: number): number | undefined {
-    const key = partitionKey({ topic, partition });
-    return this.#owned.has(key) ? this.#epochs.get(key) : undefined;
-  }
-
-  /** The epoch under which records that arrive now are delivered; none where they must not be. */
-  deliveryEpoch(topic: string, partition: number): number | undefined {
-    return this.#retired.has(partitionKey({ topic, partition })) ? undefined : this.epoch(topic, partition);
-  }
-
-  get partitions(): readonly TopicPartition[] {
-    return [...this.#owned.values()];
   }
 }

@@ -1,11 +1,14 @@
-import type { Logger } from "@millrace/streams";
-import type { ConsumerClient, KafkaDriver, TopicPartition } from "../client/port.js";
+import type { Cancellable, Clock, Logger } from "@millrace/streams";
+import type { ConsumerClient, KafkaDriver, RecordChunk, TopicPartition } from "../client/port.js";
 import type { OffsetOwner, PositionToCommit } from "../committable-offset.js";
 import { KafkaConnectorError } from "../errors.js";
-import type { ParsedConsumer } from "../settings.js";
+import type { ParsedCommitter, ParsedConsumer } from "../settings.js";
 import { Assignment } from "./assignment.js";
+import { type BufferedRun, FetchedChunk } from "./fetched-chunk.js";
+import { FlowControl } from "./flow-control.js";
 import { OffsetCommitter } from "./offset-committer.js";
-import { type BufferedRun, RecordBuffer } from "./record-buffer.js";
+import type { OwnedPartition } from "./owned-partition.js";
+import { type ConsumerExplanation, type PartitionReport, SessionHistory } from "./session-history.js";
 
 /** The longest a poll waits for its first record: how late a rebalance or commit result may be noticed. */
 const POLL_WAIT_MS = 50;
@@ -13,7 +16,7 @@ const POLL_WAIT_MS = 50;
 const COMMIT_WAIT_MS = 5;
 /** Wait after an error that polling may outlive. */
 const RETRY_POLL_MS = 200;
-/** How long a revocation waits for commits already asked for. */
+/** How long a revocation waits for its last commit. */
 const REVOKE_COMMIT_MS = 5000;
 
 export interface SessionListener {
@@ -21,9 +24,23 @@ export interface SessionListener {
   onAvailable(): void;
 }
 
+export interface SessionOptions {
+  readonly settings: ParsedConsumer;
+  readonly driver: KafkaDriver;
+  readonly logger: Logger;
+  readonly clock: Clock;
+  readonly listener: SessionListener;
+}
+
+/** A part of a fetched chunk that is delivered now. */
+export interface Delivery {
+  readonly owned: OwnedPartition;
+  readonly run: BufferedRun;
+}
+
 /**
  * One consumer client at work. Its loop polls from `start` until the client is closed, because rebalances and commit
- * results are served only by polling; what the stream does not take yet waits in a bounded buffer.
+ * results are served only by polling; what the stream does not take yet waits in bounded buffers, one per partition.
  *
  *     start ──► running ──► stopped (delivers nothing, polls on for commits) ──► shut down (commits done, client closed)
  */
@@ -31,34 +48,52 @@ export class ConsumerSession implements OffsetOwner {
   readonly groupId: string;
   readonly #settings: ParsedConsumer;
   readonly #logger: Logger;
+  readonly #clock: Clock;
   readonly #listener: SessionListener;
   readonly #client: ConsumerClient;
   readonly #committer: OffsetCommitter;
-  readonly #assignment = new Assignment();
-  readonly #buffer = new RecordBuffer();
-  #paused: readonly TopicPartition[] = [];
+  readonly #assignment: Assignment;
+  readonly #flow: FlowControl;
+  readonly #history = new SessionHistory();
+  /** Called when offsets that committers have gathered should come at once. */
+  readonly #flushes: (() => void)[] = [];
+  /** Revocations that wait for claims, each with what to call when one has ended. */
+  readonly #revocations = new Set<() => void>();
+  /** Present where the session commits what has finished by itself (followed surface). */
+  #commitSettings: ParsedCommitter | undefined;
+  #commitTimer: Cancellable | undefined;
+  #replayTimer: Cancellable | undefined;
   #lastPollMs = 0;
   #stopped = false;
+  /** The stream has failed or was cancelled: claims in flight will not end any more. */
+  #dead = false;
   #closing = false;
   #failure: { readonly error: unknown } | undefined;
   #roomMade: () => void = () => undefined;
   #loop: Promise<void> | undefined;
   #shutdown: Promise<void> | undefined;
 
-  constructor(settings: ParsedConsumer, driver: KafkaDriver, logger: Logger, listener: SessionListener) {
+  constructor({ settings, driver, logger, clock, listener }: SessionOptions) {
     this.#settings = settings;
     this.#logger = logger;
+    this.#clock = clock;
     this.#listener = listener;
     this.groupId = settings.groupId ?? "";
+    this.#assignment = new Assignment((owned) => this.#onEnded(owned));
     this.#client = driver.consumer(settings.properties, {
       onAssign: (partitions) => this.#onAssign(partitions),
       onRevoke: (partitions) => this.#onRevoke(partitions),
+      onLost: (partitions) => this.#onLost(partitions),
       onError: (error) => this.#onError(error),
     });
+    const partitions = (): Iterable<OwnedPartition> => this.#assignment.partitions;
+    this.#flow = new FlowControl(settings, this.#client, partitions);
     this.#committer = new OffsetCommitter({
       client: this.#client,
+      clock,
       commitTimeoutMs: settings.commitTimeoutMs,
-      owns: ({ topic, partition, epoch }) => this.#assignment.epoch(topic, partition) === epoch,
+      partitions,
+      audit: () => undefined,
     });
   }
 
@@ -66,29 +101,71 @@ export class ConsumerSession implements OffsetOwner {
     this.#loop = this.#connectAndPoll();
   }
 
-  /** What the stream failed with, once the buffer has been taken. */
+  /** What the stream failed with, once the buffers have been taken. */
   get failure(): { readonly error: unknown } | undefined {
     return this.#failure;
   }
 
-  take(): readonly BufferedRun[] {
-    const runs = this.#buffer.take();
-    if (runs.length > 0) this.#roomMade();
-    return runs;
+  /** What may be delivered now: one run of every partition that has any and is within its bounds. */
+  take(): readonly Delivery[] {
+    if (this.#stopped) return [];
+    const now = this.#clock.now();
+    const deliveries: Delivery[] = [];
+    let total = this.#flow.totalRoom(now);
+    for (const owned of this.#assignment.partitions) {
+      const run = owned.take(Math.min(this.#flow.room(owned), total));
+      if (!run) continue;
+      deliveries.push({ owned, run });
+      total -= run.to - run.from;
+    }
+    if (deliveries.length > 0) this.#roomMade();
+    this.#watchReplays(now);
+    return deliveries;
   }
 
-  commit(positions: readonly PositionToCommit[]): Promise<void> {
-    const committed = this.#committer.commit(positions);
+  /** Finished work is committed by the session itself, by number and by time. */
+  commitFinished(settings: ParsedCommitter): void {
+    this.#commitSettings = settings;
+  }
+
+  /** Commits everything that is finished now. */
+  commitNow(): Promise<void> {
+    this.#commitTimer?.cancel();
+    this.#commitTimer = undefined;
+    const committed = this.#committer.commit();
     // The loop may be waiting for room, and only a poll serves the answer.
     this.#roomMade();
     return committed;
   }
 
-  /** Delivers nothing more; commits go on. */
+  commit(positions: readonly PositionToCommit[]): Promise<void> {
+    for (const { topic, partition, epoch, position, metadata } of positions) {
+      const owned = this.#assignment.get({ topic, partition });
+      if (owned?.epoch === epoch) owned.endThrough(position - 1, metadata);
+    }
+    return this.commitNow();
+  }
+
+  get hurried(): boolean {
+    return this.#revocations.size > 0 || this.#flow.isShort(this.#clock.now());
+  }
+
+  onHurry(flush: () => void): void {
+    this.#flushes.push(flush);
+  }
+
+  /** Delivers nothing more; claims in flight may end, and commits go on. */
   stop(): void {
     this.#stopped = true;
-    this.#buffer.clear();
+    for (const owned of this.#assignment.partitions) owned.drop();
     this.#roomMade();
+  }
+
+  /** Stops; nobody will end what is in flight. */
+  abandon(): void {
+    this.#dead = true;
+    this.stop();
+    for (const check of this.#revocations) check();
   }
 
   /** Stops, lets commits under way finish, leaves the group, closes. Idempotent. */
@@ -97,16 +174,46 @@ export class ConsumerSession implements OffsetOwner {
     return this.#shutdown;
   }
 
+  explain(): ConsumerExplanation {
+    const state = this.#closing ? "closed" : this.#stopped ? "stopped" : "running";
+    return this.#history.explain(state, this.#clock.now(), this.#assignment.partitions, this.#flow);
+  }
+
+  /** The stream has ended by itself, and yet claims that only it could end are open. */
+  get leaks(): boolean {
+    return this.#commitSettings !== undefined && !this.#dead && this.report().some(({ abandoned }) => abandoned > 0);
+  }
+
+  report(): readonly PartitionReport[] {
+    return this.#history.report(this.#assignment.partitions);
+  }
+
   async #shutDown(): Promise<void> {
     this.stop();
+    let failure: unknown;
+    try {
+      if (this.#commitSettings && !this.#failure && this.#hasFinished()) await this.commitNow();
+    } catch (error) {
+      failure = error;
+    }
     // Closed in the turn in which it is idle: a commit accepted between the two would find the client closed.
     while (this.#committer.busy) await this.#committer.settled();
     this.#committer.close();
     this.#closing = true;
+    this.#commitTimer?.cancel();
+    this.#replayTimer?.cancel();
+    for (const check of this.#revocations) check();
     this.#roomMade();
     // The client's close waits for a running poll and serves its own last revocation.
     await this.#client.close();
     await this.#loop;
+    this.#giveUp([...this.#assignment.partitions]);
+    if (failure !== undefined) throw failure;
+  }
+
+  #hasFinished(): boolean {
+    for (const owned of this.#assignment.partitions) if (owned.ledger.uncommitted > 0) return true;
+    return false;
   }
 
   async #connectAndPoll(): Promise<void> {
@@ -143,15 +250,15 @@ export class ConsumerSession implements OffsetOwner {
    */
   async #step(): Promise<void> {
     const { maxPollRecords, maxBufferedRecords } = this.#settings;
-    const room = this.#stopped ? 0 : maxBufferedRecords - this.#buffer.size;
+    const room = this.#stopped ? 0 : maxBufferedRecords - this.#flow.buffered;
     if (room >= Math.min(maxPollRecords, Math.ceil(maxBufferedRecords / 2))) {
-      if (this.#paused.length > 0) this.#resume();
+      this.#flow.apply(false);
       await this.#poll(Math.min(room, maxPollRecords));
       return;
     }
-    if (this.#stopped || room <= -maxBufferedRecords) this.#pause();
+    if (this.#stopped || room <= -maxBufferedRecords) this.#flow.apply(true);
     else {
-      const dueMs = this.#lastPollMs + this.#waitMs - performance.now();
+      const dueMs = this.#lastPollMs + this.#waitMs - this.#clock.now();
       if (dueMs > 0) {
         await this.#untilRoom(dueMs);
         return;
@@ -162,9 +269,9 @@ export class ConsumerSession implements OffsetOwner {
 
   #untilRoom(timeoutMs: number): Promise<void> {
     return new Promise((resolve) => {
-      const timer = setTimeout(resolve, timeoutMs);
+      const timer = this.#clock.schedule(timeoutMs, resolve);
       this.#roomMade = () => {
-        clearTimeout(timer);
+        timer.cancel();
         resolve();
       };
     });
@@ -176,26 +283,59 @@ export class ConsumerSession implements OffsetOwner {
 
   async #poll(maxRecords: number): Promise<void> {
     const chunk = await this.#client.poll({ maxRecords, waitMs: this.#waitMs });
-    this.#lastPollMs = performance.now();
+    this.#lastPollMs = this.#clock.now();
     if (!chunk || this.#stopped) return;
-    this.#buffer.add(chunk, (topic, partition) => this.#assignment.deliveryEpoch(topic, partition));
+    this.#buffer(chunk);
     this.#listener.onAvailable();
   }
 
-  /** Pauses what is assigned and not paused yet: a rebalance brings partitions unpaused. */
-  #pause(): void {
-    const owned = this.#assignment.partitions;
-    if (this.#paused.length === owned.length && this.#paused.every((each, index) => each === owned[index])) return;
-    this.#paused = owned;
-    this.#client.pause(owned);
+  #buffer(chunk: RecordChunk): void {
+    const wanted = chunk.runs().flatMap((run) => {
+      const owned = this.#assignment.get(run);
+      return owned && !owned.retired ? [{ owned, run }] : [];
+    });
+    const fetched = new FetchedChunk(chunk, wanted.length);
+    for (const { owned, run } of wanted) owned.add({ ...run, fetched });
   }
 
-  #resume(): void {
-    const paused = this.#paused;
-    this.#paused = [];
-    this.#client.resume(
-      paused.filter(({ topic, partition }) => this.#assignment.epoch(topic, partition) !== undefined),
+  #onEnded(owned: OwnedPartition): void {
+    if (owned.retired) for (const check of this.#revocations) check();
+    if (this.#commitSettings) this.#scheduleCommit(owned, this.#commitSettings);
+  }
+
+  /** Also wakes the stream where a bound held it back. */
+  #scheduleCommit(owned: OwnedPartition, { maxBatch, maxIntervalMs }: ParsedCommitter): void {
+    if (owned.ledger.uncommitted >= maxBatch) this.#commitSoon();
+    else this.#commitTimer ??= this.#clock.schedule(maxIntervalMs, () => this.#commitSoon());
+  }
+
+  #commitSoon(): void {
+    if (this.#committer.busy) {
+      // What is finished by then goes into the next one.
+      this.#commitTimer ??= this.#clock.schedule(COMMIT_WAIT_MS, () => this.#commitSoon());
+      return;
+    }
+    this.commitNow().then(
+      () => this.#listener.onAvailable(),
+      (error: unknown) => this.#fail(error),
     );
+  }
+
+  /** The budget of replays: commits at half of it. */
+  #watchReplays(now: number): void {
+    const { ms } = this.#settings.maxReplay;
+    if (this.#flow.isShort(now)) this.#hurry();
+    if (ms !== undefined) {
+      this.#replayTimer ??= this.#clock.schedule(ms / 2, () => {
+        this.#replayTimer = undefined;
+        if (this.#flow.isShort(this.#clock.now())) this.#hurry();
+      });
+    }
+  }
+
+  #hurry(): void {
+    for (const flush of this.#flushes) flush();
+    if (this.#commitSettings) this.#commitSoon();
   }
 
   #onAssign(partitions: readonly TopicPartition[]): void {
@@ -203,24 +343,66 @@ export class ConsumerSession implements OffsetOwner {
     this.#logger.info("kafka consumer: partitions assigned", { groupId: this.groupId, partitions });
   }
 
+  /** I4: delivers no more of them, lets their claims end, commits, and only then fences: fencing first would replay it. */
   async #onRevoke(partitions: readonly TopicPartition[]): Promise<void> {
-    this.#assignment.retire(partitions);
-    const dropped = this.#buffer.drop(partitions);
+    const revoked = this.#assignment.owned(partitions);
+    const dropped = revoked.reduce((sum, owned) => sum + owned.retire(), 0);
     this.#roomMade();
-    if (this.#committer.busy && !this.#closing) await this.#settledWithin(REVOKE_COMMIT_MS);
-    // Fenced only now: fencing first would refuse commits of finished work and replay it.
-    this.#assignment.remove(partitions);
-    this.#logger.info("kafka consumer: partitions revoked", { groupId: this.groupId, partitions, dropped });
+    if (!this.#closing) {
+      await this.#untilEnded(revoked);
+      if (this.#committer.busy || revoked.some((owned) => owned.ledger.uncommitted > 0)) await this.#lastCommit();
+    }
+    const unfinished = revoked.reduce((sum, owned) => sum + owned.ledger.inFlight, 0);
+    this.#giveUp(revoked);
+    const what = { groupId: this.groupId, partitions, dropped, unfinished };
+    if (unfinished === 0 || this.#closing) this.#logger.info("kafka consumer: partitions revoked", what);
+    else this.#logger.warn("kafka consumer: partitions revoked before all their records were finished", what);
   }
 
-  #settledWithin(timeoutMs: number): Promise<void> {
+  /** Waits until every claim has ended, or the deadline has passed, or nobody is left to end them. */
+  #untilEnded(revoked: readonly OwnedPartition[]): Promise<void> {
     return new Promise((resolve) => {
-      const timer = setTimeout(resolve, timeoutMs);
-      void this.#committer.settled().then(() => {
-        clearTimeout(timer);
+      const timer = this.#clock.schedule(this.#settings.revokeTimeoutMs, () => end());
+      const end = (): void => {
+        timer.cancel();
+        this.#revocations.delete(check);
         resolve();
-      });
+      };
+      const check = (): void => {
+        if (this.#dead || this.#closing || revoked.every((owned) => owned.ledger.inFlight === 0)) end();
+      };
+      this.#revocations.add(check);
+      this.#hurry();
+      check();
     });
+  }
+
+  #lastCommit(): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = this.#clock.schedule(REVOKE_COMMIT_MS, resolve);
+      const end = (): void => {
+        timer.cancel();
+        resolve();
+      };
+      // Whoever asked for a commit that fails learns of it; the next owner reads the records again.
+      this.commitNow().then(end, end);
+    });
+  }
+
+  /** I5: they are somebody else's already, so nothing of them may be committed any more. */
+  #onLost(partitions: readonly TopicPartition[]): void {
+    const lost = this.#assignment.owned(partitions);
+    const abandoned = lost.reduce((sum, owned) => sum + owned.ledger.inFlight, 0);
+    this.#giveUp(lost);
+    for (const check of this.#revocations) check();
+    this.#logger.warn("kafka consumer: partitions lost", { groupId: this.groupId, partitions, abandoned });
+  }
+
+  #giveUp(partitions: readonly OwnedPartition[]): void {
+    this.#history.add(partitions);
+    this.#assignment.remove(partitions);
+    this.#flow.forget(partitions);
+    this.#roomMade();
   }
 
   #onError(error: Error): void {

@@ -1,7 +1,7 @@
+import type { Clock } from "@millrace/streams";
 import type { ConsumerClient } from "../client/port.js";
-import { laterPosition, type PositionToCommit } from "../committable-offset.js";
 import { KafkaConnectorError } from "../errors.js";
-import { partitionKey } from "../partition-key.js";
+import type { OwnedPartition, Watermark } from "./owned-partition.js";
 
 /** First wait before a retriable commit is tried again; doubled up to the limit. */
 const RETRY_MS = 50;
@@ -10,10 +10,13 @@ const RETRY_LIMIT_MS = 1000;
 /** Kafka's codes for a generation the group has left behind, and a member it does not know: both pass with the rebalance. */
 const REBALANCED: readonly (number | undefined)[] = [22, 25];
 
+const isRebalanced = (error: unknown): boolean =>
+  error instanceof KafkaConnectorError && REBALANCED.includes(error.clientCode);
+
 const isRetriable = (error: unknown): boolean =>
-  error instanceof KafkaConnectorError &&
-  error.code !== "COMMIT_TIMEOUT" &&
-  (error.retriable || REBALANCED.includes(error.clientCode));
+  error instanceof KafkaConnectorError && error.code !== "COMMIT_TIMEOUT" && (error.retriable || isRebalanced(error));
+
+const isOwned = ({ owned }: Watermark): boolean => !owned.ledger.fenced;
 
 interface Waiter {
   readonly resolve: () => void;
@@ -22,23 +25,20 @@ interface Waiter {
 
 export interface OffsetCommitterOptions {
   readonly client: Pick<ConsumerClient, "commit">;
+  readonly clock: Clock;
   readonly commitTimeoutMs: number;
-  /** Whether this consumer still owns the partition under that epoch. */
-  readonly owns: (position: PositionToCommit) => boolean;
+  /** The partitions that are owned now. */
+  readonly partitions: () => Iterable<OwnedPartition>;
+  /** Refuses, by a throw, what must not be committed. */
+  readonly audit: (watermarks: readonly Watermark[]) => void;
 }
 
-const wait = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
-
 /**
- * Commits one batch at a time: what is asked for while a commit is under way goes into the next, at the highest position
- * of each partition. Positions never go back within an epoch (I7), and those of a lost partition are left out (I5, I6).
+ * Commits the watermarks of all owned partitions, one commit at a time: what is asked for while one is under way goes into
+ * the next. Positions never go back within an epoch (I7), and those of a lost partition are left out (I5, I6).
  */
 export class OffsetCommitter {
   readonly #options: OffsetCommitterOptions;
-  readonly #committed = new Map<string, PositionToCommit>();
-  /** The last position sent for each partition, whatever the answer. */
-  readonly #sent = new Map<string, PositionToCommit>();
-  #next = new Map<string, PositionToCommit>();
   #waiters: Waiter[] = [];
   #running: Promise<void> | undefined;
   #closed = false;
@@ -52,10 +52,9 @@ export class OffsetCommitter {
     return this.#running !== undefined;
   }
 
-  /** Resolves once the positions, or higher ones, are acknowledged. */
-  commit(positions: readonly PositionToCommit[]): Promise<void> {
+  /** Resolves once what is finished now is acknowledged. */
+  commit(): Promise<void> {
     if (this.#closed) return Promise.reject(this.#closedError());
-    for (const position of positions) this.#add(position);
     return new Promise((resolve, reject) => {
       this.#waiters.push({ resolve, reject });
       this.#running ??= this.#run();
@@ -79,27 +78,6 @@ export class OffsetCommitter {
     );
   }
 
-  #add(position: PositionToCommit): void {
-    const key = partitionKey(position);
-    const known = this.#next.get(key);
-    this.#next.set(key, known ? laterPosition(known, position) : position);
-  }
-
-  /** What is still worth committing: owned, and above what is committed. */
-  #take(): PositionToCommit[] {
-    const taken: PositionToCommit[] = [];
-    for (const [key, asked] of this.#next) {
-      if (!this.#options.owns(asked)) continue;
-      // A commit that failed may have been stored all the same, so what was sent once is never gone below.
-      const sent = this.#sent.get(key);
-      const position = sent ? laterPosition(sent, asked) : asked;
-      const committed = this.#committed.get(key);
-      if (committed?.epoch !== position.epoch || position.position > committed.position) taken.push(position);
-    }
-    this.#next = new Map();
-    return taken;
-  }
-
   async #run(): Promise<void> {
     // One microtask later, so that commits asked for in one turn go together.
     await Promise.resolve();
@@ -107,7 +85,7 @@ export class OffsetCommitter {
       const waiters = this.#waiters;
       this.#waiters = [];
       try {
-        await this.#commitAll(this.#take());
+        await this.#commitAll(this.#watermarks());
         for (const waiter of waiters) waiter.resolve();
       } catch (error) {
         for (const waiter of waiters) waiter.reject(error);
@@ -116,48 +94,55 @@ export class OffsetCommitter {
     this.#running = undefined;
   }
 
-  async #commitAll(wanted: readonly PositionToCommit[]): Promise<void> {
-    const deadline = performance.now() + this.#options.commitTimeoutMs;
-    let positions = wanted;
-    for (let delayMs = RETRY_MS; positions.length > 0; delayMs = Math.min(2 * delayMs, RETRY_LIMIT_MS)) {
+  #watermarks(): Watermark[] {
+    const now = this.#options.clock.now();
+    return [...this.#options.partitions()].flatMap((owned) => owned.watermark(now) ?? []);
+  }
+
+  async #commitAll(wanted: readonly Watermark[]): Promise<void> {
+    const { clock } = this.#options;
+    const deadline = clock.now() + this.#options.commitTimeoutMs;
+    let watermarks = wanted;
+    for (let delayMs = RETRY_MS; watermarks.length > 0; delayMs = Math.min(2 * delayMs, RETRY_LIMIT_MS)) {
+      this.#options.audit(watermarks);
       try {
-        await this.#attempt(positions, deadline);
-        for (const position of positions) this.#committed.set(partitionKey(position), position);
+        await this.#attempt(watermarks, deadline);
+        for (const watermark of watermarks) watermark.owned.commitAcknowledged(watermark);
         return;
       } catch (error) {
+        // What is being given up will not be owned in the next generation either.
+        if (isRebalanced(error)) watermarks = watermarks.filter(({ owned }) => !owned.retired);
         // A refusal concerns nobody once every partition of it is lost: another consumer answers for them now.
-        if (!positions.some(this.#options.owns)) return;
-        if (!isRetriable(error) || performance.now() + delayMs > deadline) throw error;
+        if (!watermarks.some(isOwned)) return;
+        if (!isRetriable(error) || clock.now() + delayMs > deadline) throw error;
       }
-      await wait(delayMs);
+      await new Promise<void>((resolve) => clock.schedule(delayMs, resolve));
       // 1. The group rebalances; 2. the broker refuses the commit; 3. what is revoked meanwhile is its next owner's affair,
       // and what was kept is committed under the new generation.
-      positions = positions.filter(this.#options.owns);
+      watermarks = watermarks.filter(isOwned);
     }
   }
 
-  #attempt(positions: readonly PositionToCommit[], deadline: number): Promise<void> {
-    for (const position of positions) this.#sent.set(partitionKey(position), position);
-    const request = positions.map(({ topic, partition, position, metadata }) =>
+  #attempt(watermarks: readonly Watermark[], deadline: number): Promise<void> {
+    const { client, clock, commitTimeoutMs } = this.#options;
+    const request = watermarks.map(({ owned: { topic, partition }, position, metadata }) =>
       metadata === undefined
         ? { topic, partition, offset: position }
         : { topic, partition, offset: position, metadata },
     );
     return new Promise((resolve, reject) => {
-      const timer = setTimeout(
-        () =>
-          reject(
-            new KafkaConnectorError(
-              "COMMIT_TIMEOUT",
-              `No answer to a commit of ${positions.length} partitions within ${this.#options.commitTimeoutMs} ms; it may still succeed. Check the group's coordinator, or raise commitTimeoutMs.`,
-            ),
+      const timer = clock.schedule(Math.max(0, deadline - clock.now()), () =>
+        reject(
+          new KafkaConnectorError(
+            "COMMIT_TIMEOUT",
+            `No answer to a commit of ${watermarks.length} partitions within ${commitTimeoutMs} ms; it may still succeed. Check the group's coordinator, or raise commitTimeoutMs.`,
           ),
-        Math.max(0, deadline - performance.now()),
+        ),
       );
-      this.#options.client
+      client
         .commit(request)
         .then(resolve, reject)
-        .finally(() => clearTimeout(timer));
+        .finally(() => timer.cancel());
     });
   }
 }

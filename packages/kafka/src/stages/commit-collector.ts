@@ -1,7 +1,9 @@
 import type { Cancellable } from "@millrace/streams";
 import { AsyncPull, type Chunk, type Pull, type Run, type Stage } from "@millrace/streams/stage";
 import { type Committable, CommittableOffsetBatch, commitBatch } from "../committable-offset-batch.js";
-import type { CommitterSettings } from "../settings.js";
+import { CommittableOffset, type OffsetOwner } from "../committable-offset.js";
+import { OrderGuard } from "../order-guard.js";
+import type { ParsedCommitter } from "../settings.js";
 
 /** A commit on its way; results leave in the order in which commits began. */
 interface Commit {
@@ -12,15 +14,18 @@ interface Commit {
 /** Gathers offsets and commits them by size, by time and at the end, also at an end by failure. */
 class CommitCollector extends AsyncPull<Committable, CommittableOffsetBatch> {
   readonly #run: Run;
-  readonly #settings: Required<CommitterSettings>;
+  readonly #settings: ParsedCommitter;
   readonly #commits: Commit[] = [];
+  readonly #guard = new OrderGuard();
   #batch = CommittableOffsetBatch.empty;
   #timer: Cancellable | undefined;
   #input: Chunk<Committable> = [];
   #next = 0;
   #upstreamError: { readonly error: unknown } | undefined;
+  /** Consumers whose offsets came by; they may ask for what is gathered. */
+  readonly #owners = new Set<OffsetOwner>();
 
-  constructor(upstream: Pull<Committable>, run: Run, settings: Required<CommitterSettings>) {
+  constructor(upstream: Pull<Committable>, run: Run, settings: ParsedCommitter) {
     super(upstream);
     this.#run = run;
     this.#settings = settings;
@@ -38,12 +43,26 @@ class CommitCollector extends AsyncPull<Committable, CommittableOffsetBatch> {
       }
       this.#add(this.#input[this.#next++] as Committable);
     }
+    if (!this.#batch.isEmpty && this.#isHurried()) this.#commit();
     if (!this.upstreamDone || this.stopped || this.#next < this.#input.length) return;
     this.#commit();
     if (this.#upstreamError && this.#commits.length === 0) this.fail(this.#upstreamError.error);
   }
 
+  #isHurried(): boolean {
+    for (const owner of this.#owners) if (owner.hurried) return true;
+    return false;
+  }
+
+  #meet(owner: OffsetOwner): void {
+    if (this.#owners.has(owner)) return;
+    this.#owners.add(owner);
+    owner.onHurry(() => this.pokeSoon());
+  }
+
   #add(committable: Committable): void {
+    if (committable instanceof CommittableOffset) this.#meet(committable.owner);
+    else for (const owner of committable.positions().keys()) this.#meet(owner);
     this.#batch = this.#batch.updated(committable);
     if (this.#batch.size >= this.#settings.maxBatch) this.#commit();
     else
@@ -59,6 +78,12 @@ class CommitCollector extends AsyncPull<Committable, CommittableOffsetBatch> {
     if (this.#batch.isEmpty) return;
     const commit: Commit = { batch: this.#batch, state: "pending" };
     this.#batch = CommittableOffsetBatch.empty;
+    const reordered = this.#guard.refuses(commit.batch, this.#upstreamError?.error);
+    // Not supervised: to go on would be to commit it.
+    if (reordered) {
+      this.fail(reordered);
+      return;
+    }
     this.#commits.push(commit);
     commitBatch(commit.batch).then(
       () => {
@@ -99,7 +124,8 @@ class CommitCollector extends AsyncPull<Committable, CommittableOffsetBatch> {
   }
 }
 
-export const commitCollector = (settings: Required<CommitterSettings>): Stage<Committable, CommittableOffsetBatch> => ({
+export const commitCollector = (settings: ParsedCommitter): Stage<Committable, CommittableOffsetBatch> => ({
   name: "committer",
+  traits: { order: "kept", elements: "gathered", finishes: true },
   create: (upstream, run) => new CommitCollector(upstream, run, settings),
 });

@@ -6,22 +6,15 @@ import {
   type Pulled,
   type Run,
   type SourceStage,
+  soon,
   WAIT,
   type Wake,
 } from "@millrace/streams/stage";
 import type { KafkaDriver } from "../client/port.js";
-import { ConsumerSession } from "../consumer/consumer-session.js";
-import type { BufferedRun } from "../consumer/record-buffer.js";
-import { type Control, drainAndShutdown } from "../control.js";
-import type { ParsedConsumer } from "../settings.js";
-
-/** Makes elements of fetched records. */
-export interface RecordReader<out A> {
-  /** The element of record `index`. A throw is supervised. */
-  readonly read: (run: BufferedRun, index: number, session: ConsumerSession) => A;
-  /** Elements refer to the fetched bytes, so that a chunk cannot be released. */
-  readonly keepsBytes: boolean;
-}
+import { ConsumerSession, type Delivery } from "../consumer/consumer-session.js";
+import type { RecordReader } from "../consumer/record-reader.js";
+import { type Control, ConsumerControl } from "../control.js";
+import type { ParsedCommitter, ParsedConsumer } from "../settings.js";
 
 export interface ConsumerSourceOptions<out A> {
   readonly name: string;
@@ -29,101 +22,101 @@ export interface ConsumerSourceOptions<out A> {
   readonly driver: KafkaDriver;
   readonly logger: Logger;
   readonly reader: RecordReader<A>;
+  /** When the session commits what has finished by itself; absent where committers ask it to. */
+  readonly commits?: (run: Run) => ParsedCommitter | undefined;
 }
 
-class ConsumerOutlet<A> implements Pull<A>, Control {
+class ConsumerOutlet<A> implements Pull<A> {
   readonly #session: ConsumerSession;
   readonly #reader: RecordReader<A>;
   readonly #run: Run;
+  readonly control: Control;
   #wake: Wake | undefined;
+  #wakeScheduled = false;
   #ended = false;
   #failure: { readonly error: unknown } | undefined;
-  #closed: (closing: Promise<void>) => void = () => undefined;
-  readonly isShutdown: Promise<void>;
 
-  constructor(options: ConsumerSourceOptions<A>, run: Run) {
-    this.#reader = options.reader;
+  constructor({ settings, driver, logger, reader, commits }: ConsumerSourceOptions<A>, run: Run) {
+    this.#reader = reader;
     this.#run = run;
-    this.isShutdown = new Promise((resolve) => {
-      this.#closed = resolve;
-    });
-    this.isShutdown.catch(() => undefined);
-    this.#session = new ConsumerSession(options.settings, options.driver, options.logger, {
-      onAvailable: () => this.#notify(),
-    });
+    const listener = { onAvailable: () => this.#notify() };
+    this.#session = new ConsumerSession({ settings, driver, logger, clock: run.clock, listener });
+    const committer = commits?.(run);
+    if (committer) this.#session.commitFinished(committer);
+    this.control = new ConsumerControl(this.#session, run.clock, () => this.#complete());
     this.#session.start();
     // Once the run has ended nothing of it can commit any more.
-    run.onEnd(() => this.shutdown());
+    run.onEnd(() => this.control.shutdown());
   }
 
+  /** Later, because a claim may end while downstream is at work. */
   #notify(): void {
-    const wake = this.#wake;
-    this.#wake = undefined;
-    wake?.();
+    if (!this.#wake || this.#wakeScheduled) return;
+    this.#wakeScheduled = true;
+    soon(() => {
+      this.#wakeScheduled = false;
+      const wake = this.#wake;
+      this.#wake = undefined;
+      wake?.();
+    });
   }
 
   pull(wake: Wake): Pulled<A> {
     if (this.#failure) throw this.#failure.error;
     while (!this.#ended) {
-      const runs = this.#session.take();
-      if (runs.length === 0) {
+      const deliveries = this.#session.take();
+      if (deliveries.length === 0) {
         if (this.#session.failure) {
-          this.#failure = this.#session.failure;
-          this.#session.stop();
-          throw this.#failure.error;
+          this.#fail(this.#session.failure.error);
+          throw this.#session.failure.error;
         }
         this.#wake = wake;
         return WAIT;
       }
-      const elements = this.#read(runs);
+      const elements = this.#read(deliveries);
       if (elements.length > 0) return elements;
       if (this.#failure) throw (this.#failure as { readonly error: unknown }).error;
     }
     return DONE;
   }
 
-  #read(runs: readonly BufferedRun[]): Chunk<A> {
+  #read(deliveries: readonly Delivery[]): Chunk<A> {
     const elements: A[] = [];
-    for (const run of runs) {
-      for (let index = run.from; index < run.to; index++) {
+    const now = this.#run.clock.now();
+    for (const delivery of deliveries) {
+      const { from, to, fetched } = delivery.run;
+      for (let index = from; index < to; index++) {
         try {
-          elements.push(this.#reader.read(run, index, this.#session));
+          elements.push(this.#reader.read(delivery, index, now, this.#session));
         } catch (error) {
-          if (this.#run.decide(error) !== "stop") continue;
-          this.#failure = { error };
-          this.#session.stop();
-          return elements;
+          if (this.#run.decide(error) === "stop") {
+            this.#fail(error);
+            return elements;
+          }
+          this.#reader.skip(delivery, index, now);
         }
       }
+      if (!this.#reader.keepsBytes) fetched.runDone();
     }
-    if (!this.#reader.keepsBytes) runs[0]?.chunk.release();
     return elements;
+  }
+
+  #fail(error: unknown): void {
+    this.#failure = { error };
+    this.#session.stop();
   }
 
   cancel(): void {
     this.#ended = true;
     this.#wake = undefined;
+    this.#session.abandon();
+  }
+
+  #complete(): void {
+    if (this.#ended) return;
+    this.#ended = true;
     this.#session.stop();
-  }
-
-  stop(): Promise<void> {
-    if (!this.#ended) {
-      this.#ended = true;
-      this.#session.stop();
-      this.#notify();
-    }
-    return Promise.resolve();
-  }
-
-  async shutdown(): Promise<void> {
-    await this.stop();
-    const closing = this.#session.shutdown();
-    this.#closed(closing);
-    await closing;
-  }
-
-  drainAndShutdown<T>(streamCompletion: Promise<T>): Promise<T> {
-    return drainAndShutdown(this, streamCompletion);
+    this.#notify();
   }
 }
 
@@ -131,6 +124,6 @@ export const consumerSource = <A>(options: ConsumerSourceOptions<A>): SourceStag
   name: options.name,
   create(run) {
     const outlet = new ConsumerOutlet(options, run);
-    return { outlet, mat: outlet };
+    return { outlet, mat: outlet.control };
   },
 });

@@ -1,7 +1,14 @@
-import { type Control, DrainingControl } from "@millrace/kafka";
+import { type Control, DrainError, DrainingControl } from "@millrace/kafka";
+import { systemClock } from "@millrace/streams";
 import { expect } from "chai";
-import { drainAndShutdown } from "../../src/control.js";
+import { drain } from "../../src/drain.js";
 import { Latch, rejectionOf } from "../support/until.js";
+
+const consumer = {
+  report: () => [],
+  explain: () => ({ state: "running" as const, partitions: [] }),
+  leaks: false,
+};
 
 /** A control that notes its calls, and whose shutdown may fail. */
 const fakeControl = (shutdownError?: Error): { readonly control: Control; readonly calls: string[] } => {
@@ -12,7 +19,9 @@ const fakeControl = (shutdownError?: Error): { readonly control: Control; readon
       calls.push("shutdown");
       if (shutdownError) throw shutdownError;
     },
-    drainAndShutdown: (streamCompletion) => drainAndShutdown(control, streamCompletion),
+    drainAndShutdown: (streamCompletion, options) => drain(control, consumer, systemClock, streamCompletion, options),
+    report: consumer.report,
+    explain: consumer.explain,
     isShutdown: Promise.resolve(),
   };
   return { control, calls };
@@ -39,7 +48,8 @@ describe("DrainingControl", () => {
   it("S-23 the shutdown's failure surfaces when the stream succeeded", async () => {
     const { control } = fakeControl(shutdownError);
     const draining = DrainingControl.from(control, Promise.resolve(1));
-    expect(await rejectionOf(draining.drainAndShutdown())).to.equal(shutdownError);
+    const error = await rejectionOf(draining.drainAndShutdown());
+    expect(error).to.include({ code: "DRAIN_INCOMPLETE", cause: shutdownError });
   });
 
   it("S-20 drainAndShutdown() resolves with the stream's result, and shuts down only then", async () => {
@@ -50,7 +60,16 @@ describe("DrainingControl", () => {
     await new Promise((resolve) => setImmediate(resolve));
     expect(calls).to.deep.equal(["stop"]);
     end.open(42);
-    expect(await drained).to.equal(42);
+    expect((await drained).result).to.equal(42);
+    expect(calls).to.deep.equal(["stop", "shutdown"]);
+  });
+
+  it("rejects with the report when the stream does not end in time, after closing all the same", async () => {
+    const { control, calls } = fakeControl();
+    const draining = DrainingControl.from(control, new Promise<never>(() => undefined));
+    const error = await rejectionOf(draining.drainAndShutdown({ timeoutMs: 1 }));
+    expect(error).to.be.instanceOf(DrainError).and.include({ code: "DRAIN_INCOMPLETE" });
+    expect((error as DrainError).report.partitions).to.deep.equal([]);
     expect(calls).to.deep.equal(["stop", "shutdown"]);
   });
 

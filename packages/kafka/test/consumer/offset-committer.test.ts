@@ -1,32 +1,39 @@
 import { KafkaConnectorError } from "@millrace/kafka";
+import { systemClock } from "@millrace/streams";
 import { expect } from "chai";
 import type { TopicPartitionOffset } from "../../src/client/port.js";
-import type { PositionToCommit } from "../../src/committable-offset.js";
 import { OffsetCommitter } from "../../src/consumer/offset-committer.js";
+import { OwnedPartition } from "../../src/consumer/owned-partition.js";
 import { Latch, rejectionOf, until } from "../support/until.js";
 
-const at = (position: number, epoch = 1, partition = 0, metadata?: string): PositionToCommit => ({
-  topic: "t",
-  partition,
-  position,
-  epoch,
-  metadata,
-});
+const failed = (retriable: boolean, clientCode?: number): KafkaConnectorError =>
+  new KafkaConnectorError("COMMIT_FAILED", "refused", {
+    retriable,
+    ...(clientCode === undefined ? {} : { clientCode }),
+  });
 
-const failed = (retriable: boolean): KafkaConnectorError =>
-  new KafkaConnectorError("COMMIT_FAILED", "refused", { retriable });
+/** A partition of which 200 records were delivered. */
+const delivered = (partition: number, epoch = 1): OwnedPartition => {
+  const owned = new OwnedPartition({ topic: "t", partition }, epoch, () => undefined);
+  for (let offset = 0; offset < 200; offset++) owned.open(offset, 0);
+  return owned;
+};
 
 describe("OffsetCommitter", () => {
   let requests: { readonly positions: readonly TopicPartitionOffset[]; readonly answer: Latch }[];
-  let epoch: number;
+  let partitions: OwnedPartition[];
+  let audited: number;
   let committer: OffsetCommitter;
 
   beforeEach(() => {
     requests = [];
-    epoch = 1;
+    audited = 0;
+    partitions = [delivered(0), delivered(1)];
     committer = new OffsetCommitter({
       commitTimeoutMs: 1000,
-      owns: (position) => position.epoch === epoch,
+      clock: systemClock,
+      partitions: () => partitions,
+      audit: () => void (audited += 1),
       client: {
         commit: (positions) => {
           const answer = new Latch();
@@ -37,27 +44,55 @@ describe("OffsetCommitter", () => {
     });
   });
 
+  /** Finishes everything below `position` and commits. */
+  const commit = (position: number, partition = 0, metadata?: string): Promise<void> => {
+    partitions.find((each) => each.partition === partition)?.endThrough(position - 1, metadata);
+    return committer.commit();
+  };
+
+  const lose = (partition: number): void => {
+    for (const owned of partitions) if (owned.partition === partition) owned.fence();
+    partitions = partitions.map((owned) => (owned.partition === partition ? delivered(partition, 2) : owned));
+  };
+
   const request = async (index: number): Promise<Latch> => {
     await until(() => requests.length > index, `request ${index}`);
     return requests[index]!.answer;
   };
   const sent = (): number[] => requests.flatMap(({ positions }) => positions.map(({ offset }) => offset));
 
+  it("asks the auditor before each request, and sends nothing it refuses", async () => {
+    committer = new OffsetCommitter({
+      commitTimeoutMs: 1000,
+      clock: systemClock,
+      partitions: () => partitions,
+      audit: () => {
+        throw new Error("never");
+      },
+      client: { commit: () => expect.fail("sent") },
+    });
+    expect(await rejectionOf(commit(5))).to.have.property("message", "never");
+    expect(audited).to.equal(0);
+  });
+
   it("fails a refused commit, and never goes below it afterwards: it may have been stored (I7)", async () => {
-    const first = committer.commit([at(100)]);
+    const first = commit(100);
     (await request(0)).fail(failed(false));
     expect(await rejectionOf(first)).to.include({ code: "COMMIT_FAILED" });
-    const second = committer.commit([at(50)]);
+    const second = commit(50);
     (await request(1)).open();
     await second;
     expect(sent()).to.deep.equal([100, 100]);
+    expect(audited).to.equal(2);
   });
 
   it("does not let a late offset of an old assignment displace one of the new", async () => {
-    const blocker = committer.commit([at(1, 1, 1)]);
+    const old = partitions[0]!;
+    const blocker = commit(1, 1);
     await request(0);
-    epoch = 2;
-    const both = [committer.commit([at(10, 2)]), committer.commit([at(100, 1)])];
+    lose(0);
+    old.endThrough(99, undefined);
+    const both = [commit(10), committer.commit()];
     requests[0]!.answer.open();
     await blocker;
     (await request(1)).open();
@@ -66,61 +101,59 @@ describe("OffsetCommitter", () => {
   });
 
   it("does not retry for a partition lost meanwhile (I6)", async () => {
-    const commit = committer.commit([at(5)]);
+    const asked = commit(5);
     const answer = await request(0);
     answer.fail(failed(true));
-    epoch = 2;
-    await commit;
+    lose(0);
+    await asked;
+    expect(sent()).to.deep.equal([5]);
+  });
+
+  it("does not retry for a partition that is being given up when its generation is gone", async () => {
+    const asked = commit(5);
+    partitions[0]!.retire();
+    (await request(0)).fail(failed(false, 22));
+    await asked;
     expect(sent()).to.deep.equal([5]);
   });
 
   it("fails nobody by a refusal that concerns only lost partitions", async () => {
-    const commit = committer.commit([at(5)]);
+    const asked = commit(5);
     const answer = await request(0);
-    epoch = 2;
+    lose(0);
     answer.fail(failed(false));
-    await commit;
+    await asked;
   });
 
   it("retries only what is still owned", async () => {
-    committer = new OffsetCommitter({
-      commitTimeoutMs: 1000,
-      owns: ({ partition }) => partition !== 1 || epoch === 1,
-      client: {
-        commit: (positions) => {
-          const answer = new Latch();
-          requests.push({ positions, answer });
-          return answer.opened;
-        },
-      },
-    });
-    const commit = committer.commit([at(5, 1, 0), at(7, 1, 1)]);
+    void commit(5, 0);
+    const asked = commit(7, 1);
     (await request(0)).fail(failed(true));
-    epoch = 2;
+    lose(1);
     (await request(1)).open();
-    await commit;
+    await asked;
     expect(requests[1]!.positions).to.deep.equal([{ topic: "t", partition: 0, offset: 5 }]);
   });
 
   it("refuses commits once it is closed, and says what would have helped", async () => {
     committer.close();
-    const error = await rejectionOf(committer.commit([at(1)]));
+    const error = await rejectionOf(commit(1));
     expect(error).to.include({ code: "CONSUMER_CLOSED" });
     expect((error as Error).message).to.match(/drainAndShutdown/);
   });
 
   it("resolves without a request what is committed already", async () => {
-    const first = committer.commit([at(10)]);
+    const first = commit(10);
     (await request(0)).open();
     await first;
-    await committer.commit([at(10)]);
-    await committer.commit([at(9)]);
+    await commit(10);
+    await commit(9);
     expect(sent()).to.deep.equal([10]);
     expect(committer.busy).to.equal(false);
   });
 
   it("sends what was asked for in one turn together", async () => {
-    const commits = [at(1), at(3), at(2), at(8, 1, 1)].map((position) => committer.commit([position]));
+    const commits = [commit(1), commit(3), commit(2), commit(8, 1)];
     (await request(0)).open();
     await Promise.all(commits);
     expect(
@@ -133,10 +166,20 @@ describe("OffsetCommitter", () => {
     ]);
   });
 
-  it("keeps the metadata", async () => {
-    const commit = committer.commit([at(1, 1, 0, "m")]);
+  it("commits the offset of the next delivered record where offsets are missing between", async () => {
+    const owned = new OwnedPartition({ topic: "t", partition: 0 }, 1, () => undefined);
+    for (const offset of [3, 4, 9]) owned.open(offset, 0);
+    partitions = [owned];
+    const asked = commit(5);
     (await request(0)).open();
-    await commit;
+    await asked;
+    expect(sent()).to.deep.equal([9]);
+  });
+
+  it("keeps the metadata", async () => {
+    const asked = commit(1, 0, "m");
+    (await request(0)).open();
+    await asked;
     expect(requests[0]!.positions).to.deep.equal([{ topic: "t", partition: 0, offset: 1, metadata: "m" }]);
   });
 });

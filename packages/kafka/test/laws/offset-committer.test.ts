@@ -1,8 +1,10 @@
 import { KafkaConnectorError } from "@millrace/kafka";
+import { systemClock } from "@millrace/streams";
 import { expect } from "chai";
 import fc from "fast-check";
 import type { TopicPartitionOffset } from "../../src/client/port.js";
 import { OffsetCommitter } from "../../src/consumer/offset-committer.js";
+import { OwnedPartition } from "../../src/consumer/owned-partition.js";
 
 type Step =
   | { readonly do: "commit"; readonly partition: number; readonly position: number; readonly old: boolean }
@@ -28,6 +30,12 @@ const steps = fc.array(
   { minLength: 10, maxLength: 60 },
 );
 
+const delivered = (partition: number, epoch: number): OwnedPartition => {
+  const owned = new OwnedPartition({ topic: "t", partition }, epoch, () => undefined);
+  for (let offset = 0; offset < 40; offset++) owned.open(offset, 0);
+  return owned;
+};
+
 /** Microtasks only: a run of many steps must not wait for timers. */
 const turn = async (): Promise<void> => {
   for (let tick = 0; tick < 12; tick++) await Promise.resolve();
@@ -44,16 +52,19 @@ describe("OffsetCommitter, whatever is asked, refused, delayed and revoked", () 
   it("sends one request at a time, no position below an earlier one of its epoch, none of a lost epoch, none not asked for", () =>
     fc.assert(
       fc.asyncProperty(steps, async (all) => {
-        const epochs = [1, 1, 1];
+        let partitions = [0, 1, 2].map((partition) => delivered(partition, 1));
+        const old = [...partitions];
         const highest = new Map<string, number>();
         const asked = new Map<string, number>();
         const acknowledged = new Map<string, number>();
         const settled: { readonly key: string; readonly position: number }[] = [];
         let open: Request | undefined;
-        const keyOf = (partition: number): string => `${partition}/${epochs[partition]}`;
+        const keyOf = (partition: number): string => `${partition}/${partitions[partition]!.epoch}`;
         const committer = new OffsetCommitter({
           commitTimeoutMs: 60_000,
-          owns: ({ partition, epoch }) => epochs[partition] === epoch,
+          clock: systemClock,
+          partitions: () => partitions,
+          audit: () => undefined,
           client: {
             commit: (positions: readonly TopicPartitionOffset[]) => {
               expect(open, "one request at a time").to.equal(undefined);
@@ -83,12 +94,17 @@ describe("OffsetCommitter, whatever is asked, refused, delayed and revoked", () 
         for (const step of all) {
           if (step.do === "turn") await turn();
           else if (step.do === "answer") answer(step.with);
-          else if (step.do === "rebalance") epochs[step.partition]! += 1;
-          else {
-            const epoch = epochs[step.partition]! - (step.old ? 1 : 0);
-            const key = `${step.partition}/${epoch}`;
+          else if (step.do === "rebalance") {
+            const lost = partitions[step.partition]!;
+            lost.fence();
+            old[step.partition] = lost;
+            partitions = partitions.map((each) => (each === lost ? delivered(each.partition, each.epoch + 1) : each));
+          } else {
+            const owned = (step.old ? old : partitions)[step.partition]!;
+            const key = `${step.partition}/${owned.epoch}`;
             asked.set(key, Math.max(asked.get(key) ?? 0, step.position));
-            committer.commit([{ topic: "t", metadata: undefined, epoch, ...step }]).then(
+            owned.endThrough(step.position - 1, undefined);
+            committer.commit().then(
               () => settled.push({ key, position: step.position }),
               () => undefined,
             );
@@ -103,7 +119,7 @@ describe("OffsetCommitter, whatever is asked, refused, delayed and revoked", () 
         // Whatever was said to be committed is, unless its partition was lost.
         for (const { key, position } of settled) {
           const [partition, epoch] = key.split("/").map(Number) as [number, number];
-          if (epochs[partition] === epoch) expect(acknowledged.get(key) ?? -1, key).to.be.at.least(position);
+          if (partitions[partition]!.epoch === epoch) expect(acknowledged.get(key) ?? 0, key).to.be.at.least(position);
         }
       }),
       { numRuns: 300 },

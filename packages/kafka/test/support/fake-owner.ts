@@ -24,6 +24,19 @@ export class FakeOwner implements OffsetOwner {
     return answer.opened;
   }
 
+  /** Set it, then call `hurry`. */
+  hurried = false;
+  readonly #flushes: (() => void)[] = [];
+
+  onHurry(flush: () => void): void {
+    this.#flushes.push(flush);
+  }
+
+  hurry(): void {
+    this.hurried = true;
+    for (const flush of this.#flushes) flush();
+  }
+
   offset(offset: number, partition = 0, topic = "t", epoch = 1, metadata?: string): CommittableOffset {
     return new CommittableOffset(this, topic, partition, offset, epoch, metadata);
   }

@@ -28,6 +28,7 @@ export class PipelineBench {
   #unanswered: FakeCommit[] = [];
   /** Everything is acknowledged and answered at once: the run comes to its end. */
   #eager = false;
+  #rebalancing = false;
 
   constructor(random: Random) {
     this.#random = random;
@@ -147,7 +148,7 @@ export class PipelineBench {
       if (chosen < 6) this.#give();
       else if (chosen < 12) this.#acknowledgeSome();
       else if (chosen < 16) this.#answer();
-      else if (chosen === 16 && rebalances.length < 2) rebalances.push(this.#rebalance());
+      else if (chosen === 16 && rebalances.length < 4) rebalances.push(this.#rebalance());
       else await turn();
     }
     this.#eager = true;
@@ -156,13 +157,15 @@ export class PipelineBench {
     await Promise.all(rebalances);
   }
 
+  /** A client serves one rebalance after the other. */
   async #rebalance(): Promise<void> {
-    const owned = this.#partitions.filter((each) => each.owned);
     const partition = this.#random.pick(0, 1);
-    if (owned.length < 2) return;
+    if (this.#rebalancing) return;
+    this.#rebalancing = true;
     await this.#revoke(partition);
     for (let turns = this.#random.int(0, 5); turns > 0; turns--) await turn();
     await this.#assign(partition);
+    this.#rebalancing = false;
   }
 
   /** Gives all there is; answers and acknowledgements come by themselves. */

@@ -1,0 +1,99 @@
+import type { ConsumerClient, TopicPartition } from "../client/port.js";
+import type { OwnedPartition } from "./owned-partition.js";
+
+export interface FlowLimits {
+  /** Records read ahead of the stream, over all partitions that may deliver. */
+  readonly maxBufferedRecords: number;
+  /** Delivered records of one partition that are not finished, or wait for an older one. */
+  readonly maxInFlight: number;
+  readonly maxInFlightTotal: number;
+  readonly maxReplay: { readonly records?: number | undefined; readonly ms?: number | undefined };
+}
+
+const place = ({ topic, partition }: TopicPartition): TopicPartition => ({ topic, partition });
+
+/**
+ * Says how much may be delivered and read, and pauses what must not be read. A pause makes the client throw its prefetch
+ * away, so a partition is paused only at its bound and resumed at half of it.
+ */
+export class FlowControl {
+  readonly #limits: FlowLimits;
+  readonly #client: Pick<ConsumerClient, "pause" | "resume">;
+  readonly #partitions: () => Iterable<OwnedPartition>;
+  readonly #paused = new Set<OwnedPartition>();
+
+  constructor(
+    limits: FlowLimits,
+    client: Pick<ConsumerClient, "pause" | "resume">,
+    partitions: () => Iterable<OwnedPartition>,
+  ) {
+    this.#limits = limits;
+    this.#client = client;
+    this.#partitions = partitions;
+  }
+
+  isPaused(partition: OwnedPartition): boolean {
+    return this.#paused.has(partition);
+  }
+
+  /** Records that wait in partitions which may deliver. */
+  get buffered(): number {
+    let buffered = 0;
+    for (const owned of this.#partitions()) if (this.room(owned) > 0) buffered += owned.buffered;
+    return buffered;
+  }
+
+  /** Records of `owned` that may be delivered before it is at its bound. */
+  room(owned: OwnedPartition): number {
+    return owned.retired ? 0 : this.#limits.maxInFlight - owned.span;
+  }
+
+  /** Records that may be delivered before all partitions together are at a bound. */
+  totalRoom(now: number): number {
+    const { maxInFlightTotal, maxReplay } = this.#limits;
+    const { span, replays, since } = this.#sums(now);
+    if (maxReplay.ms !== undefined && now - since >= maxReplay.ms) return 0;
+    return Math.min(maxInFlightTotal - span, (maxReplay.records ?? Number.POSITIVE_INFINITY) - replays);
+  }
+
+  /** Half of the budget of replays is used up: what is finished should be committed now. */
+  isShort(now: number): boolean {
+    const { records, ms } = this.#limits.maxReplay;
+    if (records === undefined && ms === undefined) return false;
+    const { replays, since } = this.#sums(now);
+    return (records !== undefined && replays >= records / 2) || (ms !== undefined && now - since >= ms / 2);
+  }
+
+  #sums(now: number): { readonly span: number; readonly replays: number; readonly since: number } {
+    let span = 0;
+    let replays = 0;
+    let since = now;
+    for (const owned of this.#partitions()) {
+      span += owned.span;
+      replays += owned.ledger.replays;
+      since = Math.min(since, owned.replaysSince ?? now);
+    }
+    return { span, replays, since };
+  }
+
+  /** Pauses and resumes so that the client reads just what may be read; `all` pauses everything. */
+  apply(all: boolean): void {
+    const pause: OwnedPartition[] = [];
+    const resume: OwnedPartition[] = [];
+    for (const owned of this.#partitions()) {
+      if (owned.retired) continue;
+      const room = this.room(owned);
+      if (this.#paused.has(owned)) {
+        if (!all && room >= this.#limits.maxInFlight / 2) resume.push(owned);
+      } else if (all || room <= 0) pause.push(owned);
+    }
+    for (const owned of pause) this.#paused.add(owned);
+    for (const owned of resume) this.#paused.delete(owned);
+    if (pause.length > 0) this.#client.pause(pause.map(place));
+    if (resume.length > 0) this.#client.resume(resume.map(place));
+  }
+
+  forget(partitions: readonly OwnedPartition[]): void {
+    for (const owned of partitions) this.#paused.delete(owned);
+  }
+}

@@ -1,0 +1,178 @@
+import type { TopicPartition } from "../client/port.js";
+import { type Outcome, PartitionLedger } from "../ledger/partition-ledger.js";
+import { RecordClaim } from "../ledger/record-claim.js";
+import { partitionKey } from "../partition-key.js";
+import type { BufferedRun } from "./fetched-chunk.js";
+
+/** A position to commit, and how much of the ledger it stands for. */
+export interface Watermark {
+  readonly owned: OwnedPartition;
+  readonly position: number;
+  readonly metadata: string | undefined;
+  readonly sequence: number;
+  /** When the oldest record above the position was delivered; `undefined` when there was none yet. */
+  readonly oldestAbove: number | undefined;
+  readonly takenAt: number;
+}
+
+/**
+ * One partition under one assignment: what waits to be delivered, the claims of what was, and what is committed. A later
+ * assignment of the same partition is another object, so whatever still refers to this one is inert (I6).
+ *
+ *     delivering ──► retired (delivers no more, its claims may end) ──► fenced (nothing changes any more)
+ */
+export class OwnedPartition implements TopicPartition {
+  readonly topic: string;
+  readonly partition: number;
+  readonly key: string;
+  readonly epoch: number;
+  readonly ledger: PartitionLedger = new PartitionLedger();
+  readonly #onEnded: (partition: OwnedPartition) => void;
+  #runs: BufferedRun[] = [];
+  #buffered = 0;
+  #retired = false;
+  #committed: number | undefined;
+  /** When the oldest record that a crash would repeat was delivered. */
+  #replaysSince: number | undefined;
+  #metadata: string | undefined;
+  #firstClaim: RecordClaim | undefined;
+  #lastClaim: RecordClaim | undefined;
+
+  constructor({ topic, partition }: TopicPartition, epoch: number, onEnded: (partition: OwnedPartition) => void) {
+    this.topic = topic;
+    this.partition = partition;
+    this.key = partitionKey({ topic, partition });
+    this.epoch = epoch;
+    this.#onEnded = onEnded;
+  }
+
+  /** Records that wait to be delivered. */
+  get buffered(): number {
+    return this.#buffered;
+  }
+
+  get retired(): boolean {
+    return this.#retired;
+  }
+
+  /** Claims between the watermark and the last delivered record: what the ledger has to remember. */
+  get span(): number {
+    return this.ledger.inFlight + this.ledger.behindWatermark;
+  }
+
+  /** The last position the broker acknowledged under this assignment. */
+  get committed(): number | undefined {
+    return this.#committed;
+  }
+
+  get replaysSince(): number | undefined {
+    return this.#replaysSince;
+  }
+
+  add(run: BufferedRun): void {
+    this.#runs.push(run);
+    this.#buffered += run.to - run.from;
+  }
+
+  /** The oldest waiting run, or as much of it as `room` allows. */
+  take(room: number): BufferedRun | undefined {
+    const first = this.#runs[0];
+    if (!first || room <= 0) return undefined;
+    const { from, to } = first;
+    if (to - from <= room) {
+      this.#runs.shift();
+      this.#buffered -= to - from;
+      return first;
+    }
+    this.#runs[0] = { ...first, from: from + room };
+    this.#buffered -= room;
+    first.fetched.split();
+    return { ...first, to: from + room };
+  }
+
+  /** Forgets what waits and answers how much it was. */
+  drop(): number {
+    const dropped = this.#buffered;
+    for (const run of this.#runs) run.fetched.runDone();
+    this.#runs = [];
+    this.#buffered = 0;
+    return dropped;
+  }
+
+  /** Delivers nothing more; answers how many waiting records were dropped. */
+  retire(): number {
+    this.#retired = true;
+    return this.drop();
+  }
+
+  fence(): void {
+    this.#retired = true;
+    this.drop();
+    this.#firstClaim = undefined;
+    this.#lastClaim = undefined;
+    this.ledger.fence();
+  }
+
+  /** Opens the claim of a record that is delivered now. */
+  open(offset: number, now: number): number {
+    this.#replaysSince ??= now;
+    return this.ledger.open(offset, now);
+  }
+
+  /** The same for a record that is followed by its claim. */
+  claim(offset: number, key: unknown, now: number): RecordClaim {
+    const claim = new RecordClaim(this, this.open(offset, now), offset, key);
+    if (this.#lastClaim) this.#lastClaim.next = claim;
+    else this.#firstClaim = claim;
+    this.#lastClaim = claim;
+    return claim;
+  }
+
+  /** The claim that blocks the watermark, where records are followed by theirs. */
+  get blockingClaim(): RecordClaim | undefined {
+    this.#forgetEnded();
+    return this.#firstClaim;
+  }
+
+  #forgetEnded(): void {
+    while (this.#firstClaim?.ended) this.#firstClaim = this.#firstClaim.next;
+    if (!this.#firstClaim) this.#lastClaim = undefined;
+  }
+
+  /** Ends one claim. */
+  end(sequence: number, outcome: Outcome): void {
+    if (!this.ledger.end(sequence, outcome)) return;
+    this.#forgetEnded();
+    this.#onEnded(this);
+  }
+
+  /** Ends all claims up to `offset`, which is what committing it says. */
+  endThrough(offset: number, metadata: string | undefined): void {
+    if (this.ledger.fenced) return;
+    this.ledger.endThrough(offset, "processed");
+    this.#metadata = metadata;
+    this.#onEnded(this);
+  }
+
+  /** What to commit, if anything has finished since the last commit. */
+  watermark(now: number): Watermark | undefined {
+    const position = this.ledger.watermark;
+    if (this.ledger.fenced || position === undefined || this.ledger.uncommitted === 0) return undefined;
+    return {
+      owned: this,
+      position,
+      metadata: this.#metadata,
+      sequence: this.ledger.watermarkSequence,
+      oldestAbove: this.ledger.oldest?.openedAt,
+      takenAt: now,
+    };
+  }
+
+  /** The broker has it. */
+  commitAcknowledged({ position, sequence, oldestAbove, takenAt }: Watermark): void {
+    this.#committed = position;
+    this.ledger.commitAcknowledged(sequence);
+    // What was delivered after the watermark was taken is younger than that moment.
+    this.#replaysSince = this.ledger.replays === 0 ? undefined : (oldestAbove ?? takenAt);
+  }
+}

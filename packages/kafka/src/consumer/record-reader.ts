@@ -1,0 +1,103 @@
+import { CommittableOffset } from "../committable-offset.js";
+import { KafkaConnectorError } from "../errors.js";
+import type { CommittableMessage, ConsumerRecord } from "../messages.js";
+import { bytes, type Deserializer, nullable, string } from "../serde.js";
+import type { ConsumerSession, Delivery } from "./consumer-session.js";
+import type { BufferedRun } from "./fetched-chunk.js";
+
+/** How keys and values are decoded. */
+export interface ConsumerSerdes<out K, out V> {
+  /** Default: UTF-8 text. A record without a key has `null` whatever the serde. */
+  readonly key?: Deserializer<K>;
+  /** Default: the bytes, `null` for a tombstone. */
+  readonly value?: Deserializer<V>;
+}
+
+/** Makes elements of fetched records. */
+export interface RecordReader<out A> {
+  /** Elements refer to the fetched bytes, so that a chunk cannot be released. */
+  readonly keepsBytes: boolean;
+  /** Decodes record `index` and opens its claim. A throw is supervised. */
+  read(delivery: Delivery, index: number, now: number, session: ConsumerSession): A;
+  /** Supervision goes on without a record that could not be decoded: its claim ends as discarded. */
+  skip(delivery: Delivery, index: number, now: number): void;
+}
+
+const decode = <T>(
+  deserializer: Deserializer<T>,
+  value: Buffer | null,
+  part: string,
+  run: BufferedRun,
+  index: number,
+): T => {
+  try {
+    return deserializer.decode(value);
+  } catch (cause) {
+    throw new KafkaConnectorError(
+      "DESERIALIZATION_FAILED",
+      `The ${part} of ${run.topic}[${run.partition}]@${run.fetched.chunk.offset(index)} could not be decoded: ${
+        cause instanceof Error ? cause.message : String(cause)
+      }. Wrap the serde in attempt() to handle such records in the stream.`,
+      { cause },
+    );
+  }
+};
+
+interface RecordDecoder<K, V> {
+  readonly keepsBytes: boolean;
+  readonly decode: (run: BufferedRun, index: number) => ConsumerRecord<K, V>;
+}
+
+const recordDecoder = <K, V>({ key, value }: ConsumerSerdes<K, V>): RecordDecoder<K, V> => {
+  const keys = key ?? (string() as Deserializer<unknown> as Deserializer<K>);
+  const values = value ?? (nullable(bytes()) as Deserializer<unknown> as Deserializer<V>);
+  return {
+    keepsBytes: (keys.keepsBytes ?? false) || (values.keepsBytes ?? false),
+    decode(run, index) {
+      const { topic, partition } = run;
+      const { chunk } = run.fetched;
+      const keyBytes = chunk.key(index);
+      return {
+        topic,
+        partition,
+        offset: chunk.offset(index),
+        timestamp: chunk.timestamp(index),
+        key: keyBytes === null ? null : decode(keys, keyBytes, "key", run, index),
+        value: decode(values, chunk.value(index), "value", run, index),
+        headers: chunk.headers(index),
+      };
+    },
+  };
+};
+
+const discard = ({ owned, run }: Delivery, index: number, now: number): void =>
+  owned.end(owned.open(run.fetched.chunk.offset(index), now), "discarded");
+
+/** Records that nobody commits. */
+export const plainReader = <K, V>(serdes: ConsumerSerdes<K, V>): RecordReader<ConsumerRecord<K, V>> => {
+  const decoder = recordDecoder(serdes);
+  return {
+    keepsBytes: decoder.keepsBytes,
+    read: ({ run }, index) => decoder.decode(run, index),
+    skip: () => undefined,
+  };
+};
+
+/** Records with their offsets: the explicit surface. */
+export const committableReader = <K, V>(
+  serdes: ConsumerSerdes<K, V>,
+  metadata: ((record: ConsumerRecord<K, V>) => string) | undefined,
+): RecordReader<CommittableMessage<K, V>> => {
+  const decoder = recordDecoder(serdes);
+  return {
+    keepsBytes: decoder.keepsBytes,
+    read({ owned, run }, index, now, session) {
+      const record = decoder.decode(run, index);
+      const { topic, partition, offset } = record;
+      const text = metadata?.(record);
+      owned.open(offset, now);
+      return { record, offset: new CommittableOffset(session, topic, partition, offset, owned.epoch, text) };
+    },
+    skip: discard,
+  };
+};

@@ -1,0 +1,140 @@
+import type { TopicPartition } from "../client/port.js";
+import type { FlowControl } from "./flow-control.js";
+import type { OwnedPartition } from "./owned-partition.js";
+
+/** What became of the records of one partition, over all its assignments to this consumer. */
+export interface PartitionReport extends TopicPartition {
+  readonly delivered: number;
+  readonly processed: number;
+  readonly discarded: number;
+  readonly parked: number;
+  /** Not finished when the partition was given up or the consumer closed. */
+  readonly abandoned: number;
+  /** The last position the broker acknowledged; `undefined` where nothing was committed. */
+  readonly committed: number | undefined;
+  /** Records above the committed position that were delivered: whoever reads the partition next gets them again. */
+  readonly expectedReplays: number;
+}
+
+/** Why the watermark of a partition stands where it stands. */
+export interface BlockingClaim {
+  readonly offset: number;
+  /** The record's key; `undefined` on the explicit surface, where only the offset is known. */
+  readonly key: unknown;
+  readonly ageMs: number;
+  /** The stage that had the record last; `undefined` on the explicit surface. */
+  readonly stage: string | undefined;
+}
+
+/** One assigned partition as it is now. */
+export interface PartitionExplanation extends TopicPartition {
+  readonly state: "delivering" | "paused" | "revoking";
+  /** Records read and not delivered yet. */
+  readonly buffered: number;
+  readonly inFlight: number;
+  /** Finished records that wait for an older one. */
+  readonly behindWatermark: number;
+  /** Finished records whose position is not committed yet. */
+  readonly uncommitted: number;
+  readonly committed: number | undefined;
+  /** Absent where every delivered record is finished. */
+  readonly blockedBy: BlockingClaim | undefined;
+}
+
+/** What a consumer is waiting for; `toString` tells it in words. */
+export interface ConsumerExplanation {
+  readonly state: "running" | "stopped" | "closed";
+  readonly partitions: readonly PartitionExplanation[];
+  toString(): string;
+}
+
+const reportOf = (owned: OwnedPartition, open: boolean): PartitionReport => {
+  const { ledger } = owned;
+  return {
+    topic: owned.topic,
+    partition: owned.partition,
+    delivered: ledger.delivered,
+    ...ledger.outcomes,
+    abandoned: open ? 0 : ledger.inFlight,
+    committed: owned.committed,
+    expectedReplays: ledger.replays,
+  };
+};
+
+const sum = (before: PartitionReport, after: PartitionReport): PartitionReport => ({
+  topic: after.topic,
+  partition: after.partition,
+  delivered: before.delivered + after.delivered,
+  processed: before.processed + after.processed,
+  discarded: before.discarded + after.discarded,
+  parked: before.parked + after.parked,
+  abandoned: before.abandoned + after.abandoned,
+  committed: after.committed ?? before.committed,
+  expectedReplays: before.expectedReplays + after.expectedReplays,
+});
+
+const blockingClaimOf = (owned: OwnedPartition, now: number): BlockingClaim | undefined => {
+  const oldest = owned.ledger.oldest;
+  if (!oldest) return undefined;
+  const claim = owned.blockingClaim;
+  return { offset: oldest.offset, key: claim?.key, ageMs: now - oldest.openedAt, stage: claim?.stage };
+};
+
+const inWords = (each: PartitionExplanation): string => {
+  const { blockedBy } = each;
+  const counts = `${each.inFlight} in flight, ${each.behindWatermark} finished behind them, ${each.uncommitted} to commit, ${each.buffered} buffered`;
+  const reason = blockedBy
+    ? `waits for offset ${blockedBy.offset}${blockedBy.key === undefined ? "" : ` (key ${String(blockedBy.key)})`}, delivered ${Math.round(blockedBy.ageMs)} ms ago${blockedBy.stage === undefined ? "" : `, last seen in ${blockedBy.stage}`}`
+    : "everything delivered is finished";
+  return `${each.topic}[${each.partition}] ${each.state}: ${reason}; ${counts}; committed ${each.committed ?? "nothing yet"}`;
+};
+
+/** What a session tells of itself: of partitions it has given up, and of those it has. */
+export class SessionHistory {
+  readonly #past = new Map<string, PartitionReport>();
+
+  /** They are given up now. */
+  add(partitions: readonly OwnedPartition[]): void {
+    for (const owned of partitions) {
+      const before = this.#past.get(owned.key);
+      const last = reportOf(owned, false);
+      this.#past.set(owned.key, before ? sum(before, last) : last);
+    }
+  }
+
+  report(owned: Iterable<OwnedPartition>): readonly PartitionReport[] {
+    const all = new Map(this.#past);
+    for (const each of owned) {
+      const before = all.get(each.key);
+      const now = reportOf(each, true);
+      all.set(each.key, before ? sum(before, now) : now);
+    }
+    return [...all.values()].sort((a, b) => a.topic.localeCompare(b.topic) || a.partition - b.partition);
+  }
+
+  explain(
+    state: ConsumerExplanation["state"],
+    now: number,
+    partitions: Iterable<OwnedPartition>,
+    flow: FlowControl,
+  ): ConsumerExplanation {
+    const explained = [...partitions].map(
+      (owned): PartitionExplanation => ({
+        topic: owned.topic,
+        partition: owned.partition,
+        state: owned.retired ? "revoking" : flow.isPaused(owned) ? "paused" : "delivering",
+        buffered: owned.buffered,
+        inFlight: owned.ledger.inFlight,
+        behindWatermark: owned.ledger.behindWatermark,
+        uncommitted: owned.ledger.uncommitted,
+        committed: owned.committed,
+        blockedBy: blockingClaimOf(owned, now),
+      }),
+    );
+    return {
+      state,
+      partitions: explained,
+      toString: () => [`consumer ${state}, ${explained.length} partitions`, ...explained.map(inWords)].join("\n"),
+    };
+  }
+}
