@@ -23,7 +23,7 @@ const measure = async (request: LedgerRequest): Promise<LedgerCell> => {
 const runBench = async (bench: string, options: SuiteOptions): Promise<readonly Row[]> => {
   const names = Object.keys(subjects).filter((name) => bench === IN_ORDER || !inOrderOnly.includes(name));
   const cells = new Map<string, LedgerCell[]>(names.map((name) => [name, []]));
-  const rounds = options.quick ? 1 : 5;
+  const rounds = options.quick ? 1 : 3;
   const blocks = options.quick ? 12 : 20;
   for (let round = 0; round < rounds; round++) {
     for (const subject of round % 2 === 0 ? names : [...names].reverse()) {
