@@ -1,0 +1,63 @@
+import { type ChildProcess, fork } from "node:child_process";
+import { once } from "node:events";
+import { fileURLToPath } from "node:url";
+import { type ClientProperties, type KafkaDriver, rdkafkaDriver } from "@millrace/kafka";
+import type { LocalKafka } from "@millrace/kafka-testkit";
+import type { Cluster, OtherProcess, OtherProcessOptions } from "./cluster.js";
+import { Lab } from "./lab.js";
+
+class BrokerCluster implements Cluster {
+  readonly driver: KafkaDriver = rdkafkaDriver;
+  readonly properties: ClientProperties;
+  readonly #kafka: Pick<LocalKafka, "brokers" | "createTopic">;
+
+  constructor(kafka: Pick<LocalKafka, "brokers" | "createTopic">) {
+    this.#kafka = kafka;
+    this.properties = { "bootstrap.servers": kafka.brokers };
+  }
+
+  now(): number {
+    return performance.now();
+  }
+
+  pass(ms: number): Promise<void> {
+    return new Promise((resolve) => setTimeout(resolve, ms));
+  }
+
+  createTopic(topic: string, partitions: number): Promise<void> {
+    return this.#kafka.createTopic(topic, { partitions });
+  }
+
+  async spawn(options: OtherProcessOptions): Promise<OtherProcess> {
+    const child = fork(fileURLToPath(new URL("member-process.ts", import.meta.url)), [JSON.stringify(options)]);
+    let held: readonly string[] = [];
+    child.on("message", (message) => (held = message as readonly string[]));
+    await Promise.race([once(child, "message"), failure(child)]);
+    return {
+      get held() {
+        return held;
+      },
+      kill: () => void child.kill("SIGKILL"),
+    };
+  }
+}
+
+async function failure(child: ChildProcess): Promise<never> {
+  const [code] = (await once(child, "exit")) as [number | null];
+  throw new Error(`The member's process ended with ${code} before it ran.`);
+}
+
+/** Runs a scenario on a real broker. */
+export async function onBroker<T>(
+  kafka: Pick<LocalKafka, "brokers" | "createTopic">,
+  prefix: string,
+  scenario: (lab: Lab) => Promise<T>,
+): Promise<T> {
+  const lab = new Lab(new BrokerCluster(kafka), prefix);
+  try {
+    // What is observed goes on while its clients close.
+    return structuredClone(await scenario(lab));
+  } finally {
+    await lab.close();
+  }
+}

@@ -1,0 +1,27 @@
+import type { ClientProperties, KafkaDriver } from "@millrace/kafka";
+
+/** A member of a group in a process of its own, as far as the scenario can see. */
+export interface OtherProcess {
+  /** The partitions it holds, for example `t-0`; sorted. */
+  readonly held: readonly string[];
+  /** Ends it without a word to its group. */
+  kill(): void;
+}
+
+export interface OtherProcessOptions {
+  readonly topic: string;
+  readonly properties: ClientProperties;
+}
+
+/** What a scenario runs on: a real broker in real time, or a simulated one in virtual time. */
+export interface Cluster {
+  readonly driver: KafkaDriver;
+  /** How a client reaches it. */
+  readonly properties: ClientProperties;
+  now(): number;
+  /** Lets so many milliseconds pass. */
+  pass(ms: number): Promise<void>;
+  createTopic(topic: string, partitions: number): Promise<void>;
+  /** Starts a member in a process of its own; done when it runs. */
+  spawn(options: OtherProcessOptions): Promise<OtherProcess>;
+}

@@ -1,0 +1,11 @@
+import type { Lab } from "./lab.js";
+
+/**
+ * A script that must show the same on a real broker and on the simulated one. `run` answers what it observed, in a shape
+ * that does not depend on how long things took.
+ */
+export interface Scenario {
+  readonly name: string;
+  readonly run: (lab: Lab) => Promise<unknown>;
+  readonly expected: unknown;
+}
