@@ -21,6 +21,7 @@ export class Chaos {
   readonly #timers: NodeJS.Timeout[] = [];
   readonly #underWay = new Set<Promise<void>>();
   readonly #brokerFaults: { from: number; until: number }[] = [];
+  #ending = false;
   readonly counts = new Map<FaultKind, number>();
   /** Faults whose process was just then not there. */
   missed = 0;
@@ -49,6 +50,7 @@ export class Chaos {
 
   /** Begins no more faults, and waits for those under way. */
   async end(): Promise<void> {
+    this.#ending = true;
     for (const timer of this.#timers) clearTimeout(timer);
     await Promise.all(this.#underWay);
   }
@@ -106,7 +108,7 @@ export class Chaos {
   async #works(slot: number): Promise<void> {
     const deadline = Date.now() + ROLLING_WAIT_MS;
     const works = (): boolean => this.#options.fleet.living.some((life) => life.slot === slot && life.delivered > 0);
-    while (!works() && Date.now() < deadline) await wait(100);
+    while (!this.#ending && !works() && Date.now() < deadline) await wait(100);
   }
 
   async #disturbBroker(fault: Extract<Fault, { kind: `broker-${string}` }>): Promise<boolean> {

@@ -72,7 +72,10 @@ export class Soak {
     const fleet = this.#startFleet(kafka.brokers);
     const broker = kafka.kind === "jvm" ? kafka.broker(1) : undefined;
     const chaos = new Chaos({ fleet, broker, say: (text) => this.#say(`${this.#clock()}  ${text}`) });
-    this.#closers.push(() => chaos.end());
+    // Together: what is under way ends when its process has.
+    this.#closers.push(async () => {
+      await Promise.all([chaos.end(), fleet.close()]);
+    });
     const watch = new ProgressWatch(this.#oracle);
     const load = this.#makeLoad(kafka.brokers);
     this.#began = Date.now();
@@ -83,6 +86,7 @@ export class Soak {
       await load.run(this.#stopped.signal);
       this.#say(`${this.#clock()}  all ${load.acknowledged} records are produced; no more faults, waiting for lag 0`);
       await chaos.end();
+      if (chaos.missed > 0) this.#say(`${this.#clock()}  ${chaos.missed} faults found no process to disturb`);
       await this.#atRest();
     } finally {
       clearInterval(looking);
@@ -137,7 +141,6 @@ export class Soak {
       onFailed: ({ number, slot, ended }) =>
         this.#say(`${this.#clock()}  process ${slot} (life ${number}) failed: ${ended?.text ?? "?"}`),
     });
-    this.#closers.push(() => fleet.close());
     for (let slot = 0; slot < processes; slot++) fleet.start(slot);
     return fleet;
   }
