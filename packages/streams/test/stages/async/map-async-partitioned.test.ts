@@ -1,5 +1,4 @@
 import { Flow, Keep, type PartitionedOptions, Sink, Source, StreamError, Supervision } from "@millrace/streams";
-import { nextTurn } from "@millrace/streams/stage";
 import { settle, sinkProbe, sourceProbe } from "@millrace/streams-testkit";
 import { expect } from "chai";
 import { operatorSkeleton } from "../../support/operator-skeleton.js";
@@ -210,26 +209,6 @@ for (const { name, unordered } of variants) {
     );
 
     it(
-      "lets a hot key hold back the others only once `waiting` elements wait",
-      asItIs(async (options) => {
-        const calls = new Calls<number>();
-        const [source, sink] = sourceProbe<number>()
-          .via(over(4, tens, calls.call, { waiting: 2 }))
-          .toMat(sinkProbe<number>(), Keep.both)
-          .run(options);
-        source.sendChunk([10, 11, 12, 20, 13, 30]);
-        await sink.expectNothing();
-        expect(calls.started).to.deep.equal([10, 20]);
-        await source.expectNoPull();
-        calls.resolve(10);
-        await sink.expectNext(10);
-        await settle();
-        expect(calls.started).to.deep.equal([10, 20, 11, 30]);
-        sink.cancel();
-      }),
-    );
-
-    it(
       "asks for the key of each element once, also of one that found no place to wait",
       eachSeed(async (options) => {
         const asked: number[] = [];
@@ -242,20 +221,6 @@ for (const { name, unordered } of variants) {
           .via(over(2, key, later<number>, { waiting: 0 }))
           .runWith(Sink.ignore, options);
         expect(asked).to.deep.equal(input);
-      }),
-    );
-
-    it(
-      "stops taking in when downstream does not ask, after a bounded number",
-      asItIs(async (options) => {
-        let calls = 0;
-        const sink = Source.unfold(0, (n) => [n + 1, n])
-          .via(over(4, tens, (n: number) => (calls++, n)))
-          .runWith(sinkProbe<number>(), options);
-        await sink.next();
-        await settle();
-        expect(calls).to.be.at.most(1024);
-        sink.cancel();
       }),
     );
 
@@ -294,41 +259,6 @@ for (const { name, unordered } of variants) {
       }),
     );
 
-    it("lets others have a turn while a key's waiting calls end at once", async () => {
-      // The first call holds 50 000 others back, which then need no promise and would run in one go.
-      let release = (): void => undefined;
-      const held = new Promise<void>((resolve) => {
-        release = resolve;
-      });
-      let ran = 0;
-      const done = Source.from(Array.from({ length: 50_001 }, (_, n) => n))
-        .via(
-          over(
-            1,
-            () => 0,
-            (n: number) => {
-              if (n === 0) return held.then(() => n);
-              const end = performance.now() + 0.002;
-              while (performance.now() < end);
-              ran += 1;
-              return n;
-            },
-            { waiting: 50_000 },
-          ),
-        )
-        .runWith(Sink.ignore);
-      await settle();
-      const seen = new Set<number>();
-      const look = (): void => {
-        seen.add(ran);
-        if (ran < 50_000) nextTurn(look);
-      };
-      look();
-      release();
-      await done;
-      expect(seen.size).to.be.above(8);
-    });
-
     it(
       "gives the function the element's key",
       eachSeed(async (options) => {
@@ -344,48 +274,3 @@ for (const { name, unordered } of variants) {
     );
   });
 }
-
-describe("mapAsyncPartitioned", () => {
-  it(
-    "emits in input order across keys, and takes in at most `parallelism + waiting` behind an open call",
-    asItIs(async (options) => {
-      const calls = new Calls<number>();
-      const [source, sink] = sourceProbe<number>()
-        .mapAsyncPartitioned(2, tens, calls.call, { waiting: 2 })
-        .toMat(sinkProbe<number>(), Keep.both)
-        .run(options);
-      source.send(10, 20, 30, 40, 50, 60);
-      await sink.expectNothing();
-      for (const n of [20, 30, 40]) {
-        calls.resolve(n);
-        await settle();
-      }
-      expect(calls.started).to.deep.equal([10, 20, 30, 40]);
-      await sink.expectNothing();
-      calls.resolve(10);
-      await sink.expectNext(10, 20, 30, 40);
-      sink.cancel();
-    }),
-  );
-});
-
-describe("mapAsyncPartitionedUnordered", () => {
-  it(
-    "emits when any call has its result, and takes in more although an older one is open",
-    asItIs(async (options) => {
-      const calls = new Calls<number>();
-      const [source, sink] = sourceProbe<number>()
-        .mapAsyncPartitionedUnordered(2, tens, calls.call, { waiting: 0 })
-        .toMat(sinkProbe<number>(), Keep.both)
-        .run(options);
-      source.send(10, 20, 30, 40);
-      sink.request();
-      for (const n of [20, 30, 40]) {
-        while (!calls.started.includes(n)) await settle(1);
-        calls.resolve(n);
-        await sink.expectNext(n);
-      }
-      sink.cancel();
-    }),
-  );
-});

@@ -116,6 +116,23 @@ describe("divertTo", () => {
   );
 
   it(
+    "gives every substream a sink of its own",
+    eachSeed(async (options) => {
+      const diverted: number[] = [];
+      const all = await Source.from([1, 2, 3, 4, 5, 6])
+        .groupBy(2, even)
+        .divertTo(
+          Sink.forEach((n: number) => void diverted.push(n)),
+          (n) => n > 4,
+        )
+        .mergeSubstreams()
+        .runWith(Sink.toArray(), options);
+      expect(all).to.have.members([1, 2, 3, 4]);
+      expect(diverted).to.have.members([5, 6]);
+    }),
+  );
+
+  it(
     "backpressures when the sink does",
     asItIs(async (options) => {
       const [[source, slow], sink] = sourceProbe<number>()
