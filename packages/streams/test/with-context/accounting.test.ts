@@ -1,4 +1,11 @@
-import { FlowWithContext, Keep, OperatorsWithContext } from "@millrace/streams";
+import {
+  FlowWithContext,
+  Keep,
+  OperatorsWithContext,
+  Source,
+  SourceWithContext,
+  type WithClaim,
+} from "@millrace/streams";
 import { assertAllClosed, instrumented } from "@millrace/streams-testkit";
 import { expect } from "chai";
 import fc from "fast-check";
@@ -9,6 +16,23 @@ const numbers = fc.array(fc.nat(100), { maxLength: 60 });
 const chunkElements = fc.integer({ min: 1, max: 20 });
 const seed = fc.nat(1_000_000);
 
+const pipeline = (steps: readonly ContextStep[]): FlowWithContext<Element, Element, unknown> =>
+  steps.reduce<FlowWithContext<Element, Element, unknown>>(
+    (whole, step) => whole.via(step.flow()),
+    FlowWithContext.of<Element>(),
+  );
+
+/** The elements before `at`, then a failure. */
+const failingAt = (
+  input: readonly number[],
+  at: number,
+  chunk: number,
+  claims: RecordingClaims,
+): SourceWithContext<Element> => {
+  const failed = SourceWithContext.fromSource(Source.failed<WithClaim<Element>>(new Error("upstream")));
+  return claims.elements(input.slice(0, at), chunk).concat(failed);
+};
+
 /** Runs the elements through `steps` and answers what has arrived; nothing of it has ended. */
 const runThrough = async (
   claims: RecordingClaims,
@@ -17,11 +41,7 @@ const runThrough = async (
   chunk: number,
   s: number,
 ): Promise<readonly Element[]> => {
-  const flow = steps.reduce<FlowWithContext<Element, Element, unknown>>(
-    (whole, step) => whole.via(step.flow()),
-    FlowWithContext.of<Element>(),
-  );
-  const graph = claims.elements(input, chunk).via(flow).toMat(claims.sink<Element>(), Keep.right);
+  const graph = claims.elements(input, chunk).via(pipeline(steps)).toMat(claims.sink<Element>(), Keep.right);
   const options = instrumented({ seed: s });
   const output = await assertAllClosed(() => graph.run(options));
   options.verify();
@@ -96,4 +116,31 @@ describe("a record ends once, with the last of its outputs", () => {
       { numRuns: 400 },
     );
   });
+
+  it("and stays open when upstream fails, unless it was discarded on purpose or dealt with beside the stream", () =>
+    fc.assert(
+      fc.asyncProperty(
+        fc.array(anyStep, { minLength: 1, maxLength: 4 }),
+        numbers,
+        fc.nat(60),
+        chunkElements,
+        seed,
+        async (steps, input, at, chunk, s) => {
+          const claims = recordingClaims();
+          const failing = failingAt(input, at, chunk, claims);
+          const graph = failing.via(pipeline(steps)).toMat(claims.sink<Element>(), Keep.right);
+          const options = instrumented({ seed: s });
+          await assertAllClosed(() => graph.run(options).catch(() => undefined));
+          options.verify();
+          const held = recordsOf(claims.arrived.map(({ value }) => value as Element));
+          expect(held.filter((id) => claims.get(id).ended)).to.deep.equal([]);
+          expect(claims.violations).to.deep.equal([]);
+          if (steps.some((step) => step.endsBeside)) return;
+          for (const claim of claims.ended()) {
+            expect(claim.ends.map(({ outcome }) => outcome)).to.deep.equal(claim.ends.map(() => "discarded"));
+          }
+        },
+      ),
+      { numRuns: 200 },
+    ));
 });

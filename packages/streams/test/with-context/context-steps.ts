@@ -38,6 +38,8 @@ export interface ContextStep {
   readonly flow: () => ElementFlow;
   /** Whether it may complete before upstream, and leaves open what it has not taken. */
   readonly leavesOpen?: true;
+  /** Whether it has a branch beside the stream, at whose end elements count as processed. */
+  readonly endsBeside?: true;
 }
 
 /** Every operator, in at least one use. */
@@ -152,10 +154,12 @@ export const STEPS: Readonly<Record<string, readonly ContextStep[]>> = {
     },
     { flow: () => elements().partition([elements().take(1), elements()], ({ n }) => n % 2, Join.merge()) },
   ],
-  divertTo: [{ flow: () => elements().divertTo(elements().map(next), ({ n }) => n % 3 === 0) }],
-  divertToMat: [{ flow: () => elements().divertToMat(elements().take(1), ({ n }) => n % 3 === 0, Keep.right) }],
-  alsoTo: [{ flow: () => elements().alsoTo(elements().mapAsync(2, later)) }],
-  alsoToMat: [{ flow: () => elements().alsoToMat(elements().take(2), Keep.right) }],
+  divertTo: [{ flow: () => elements().divertTo(elements().map(next), ({ n }) => n % 3 === 0), endsBeside: true }],
+  divertToMat: [
+    { flow: () => elements().divertToMat(elements().take(1), ({ n }) => n % 3 === 0, Keep.right), endsBeside: true },
+  ],
+  alsoTo: [{ flow: () => elements().alsoTo(elements().mapAsync(2, later)), endsBeside: true }],
+  alsoToMat: [{ flow: () => elements().alsoToMat(elements().take(2), Keep.right), endsBeside: true }],
   via: [{ flow: () => elements().via(elements().map(next)) }],
   viaMat: [{ flow: () => elements().viaMat(elements().map(next), Keep.right) }],
   log: [{ flow: () => elements().log("law", { logger: silent }) }],

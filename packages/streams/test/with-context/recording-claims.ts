@@ -1,5 +1,16 @@
-import { type Attributes, type ClosesContext, type ClaimOutcome, Keep, Sink, Source } from "@millrace/streams";
-import { type Claim, Flow, FlowWithContext, SourceWithContext, type WithClaim } from "@millrace/streams";
+import {
+  type Attributes,
+  type Claim,
+  type ClaimOutcome,
+  type ClosesContext,
+  Flow,
+  FlowWithContext,
+  Keep,
+  Sink,
+  Source,
+  SourceWithContext,
+  type WithClaim,
+} from "@millrace/streams";
 
 /** What the laws send through operators: every element knows which records it comes from. */
 export interface Element {
@@ -103,6 +114,10 @@ export class RecordingClaims {
 
   get size(): number {
     return this.#claims.length;
+  }
+
+  ended(): readonly RecordingClaim[] {
+    return this.#claims.filter((claim) => claim.ended);
   }
 
   /** Ids of the claims with open shares. */

@@ -61,7 +61,12 @@ export class JointClaim implements Claim {
 
 /** One cell in place of several: its value is made of theirs, and its claim is theirs together. */
 export const joint = <A>(cells: readonly WithClaim<A>[]): WithClaim<readonly A[]> => {
-  const values = cells.map((cell) => cell.value);
-  const only = cells.length === 1 ? cells[0] : undefined;
-  return { value: values, claim: only ? only.claim : new JointClaim(cells.map((cell) => cell.claim)) };
+  const values: A[] = [];
+  const claims: Claim[] = [];
+  for (const { value, claim } of cells) {
+    values.push(value);
+    claims.push(claim);
+  }
+  const [only] = claims;
+  return { value: values, claim: only && claims.length === 1 ? only : new JointClaim(claims) };
 };
