@@ -10,7 +10,7 @@ export interface AssignedMember {
 }
 
 /** Answers what each member gets, in the order of `members`, which are sorted by rank. */
-type Assign = (
+export type Assign = (
   members: readonly AssignedMember[],
   partitionsOf: (topic: string) => readonly TopicPartition[],
 ) => TopicPartition[][];
@@ -65,11 +65,11 @@ const leastLoaded = (
   return least;
 };
 
-/**
- * Everyone keeps what he has up to his share; the rest goes to who has least. What another member still holds is given to
- * nobody yet: its holder gives it up, joins again, and then it is free.
- */
-const cooperativeSticky: Assign = (members, partitionsOf) => {
+/** Everyone keeps what he has up to his share; the rest goes to who has least. */
+const shareOut = (
+  members: readonly AssignedMember[],
+  partitionsOf: (topic: string) => readonly TopicPartition[],
+): { readonly assigned: TopicPartition[][]; readonly holder: ReadonlyMap<string, number> } => {
   const partitions = topicsOf(members).flatMap(partitionsOf);
   const existing = new Set(partitions.map(keyOf));
   const share = Math.floor(partitions.length / members.length);
@@ -91,6 +91,14 @@ const cooperativeSticky: Assign = (members, partitionsOf) => {
   for (const partition of partitions) {
     if (!kept.has(keyOf(partition))) assigned[leastLoaded(members, assigned, partition.topic)]?.push(partition);
   }
+  return { assigned, holder };
+};
+
+/**
+ * What another member still holds is given to nobody yet: its holder gives it up, joins again, and then it is free.
+ */
+const cooperativeSticky: Assign = (members, partitionsOf) => {
+  const { assigned, holder } = shareOut(members, partitionsOf);
   return assigned.map((mine, index) => mine.filter((each) => (holder.get(keyOf(each)) ?? index) === index));
 };
 
@@ -110,3 +118,11 @@ export const assignorOf = (strategies: string): Assignor | undefined => {
   const name = strategies.split(",").find((each) => ASSIGNORS.has(each.trim()));
   return name === undefined ? undefined : ASSIGNORS.get(name.trim());
 };
+
+const REMOTE_ASSIGNORS: ReadonlyMap<string, Assign> = new Map([
+  ["uniform", (members, partitionsOf) => shareOut(members, partitionsOf).assigned],
+  ["range", range],
+]);
+
+/** The broker's assignor of that name, for groups that it assigns by itself. */
+export const remoteAssignorOf = (name: string): Assign | undefined => REMOTE_ASSIGNORS.get(name);

@@ -1,6 +1,7 @@
-import type { GroupCoordinator } from "./group-coordinator.js";
+import type { Group } from "./group.js";
 import type { Simulation } from "./simulation.js";
 import type { Topics } from "./topics.js";
+import type { TransactionCoordinator } from "./transaction-coordinator.js";
 
 /** What the cluster does to a client. */
 export interface SimulatedClient {
@@ -15,6 +16,7 @@ export interface SimulatedClient {
 export interface ClientHost {
   readonly simulation: Simulation;
   readonly topics: Topics;
-  group(id: string): GroupCoordinator;
+  readonly transactions: TransactionCoordinator;
+  group(id: string): Group;
   remove(client: SimulatedClient): void;
 }

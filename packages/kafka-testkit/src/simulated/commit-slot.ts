@@ -1,4 +1,4 @@
-import type { CommitRequest, GroupCoordinator } from "./group-coordinator.js";
+import type { CommitRequest, Group } from "./group.js";
 import { CODE, type Simulation } from "./simulation.js";
 
 interface Commit {
@@ -10,14 +10,14 @@ interface Commit {
 /** The one commit that may be under way. Its answer waits until it is served. */
 export class CommitSlot {
   readonly #simulation: Simulation;
-  readonly #coordinator: GroupCoordinator;
+  readonly #group: Group;
   readonly #wake: () => void;
   #commit: Commit | undefined;
   #dead = false;
 
-  constructor(simulation: Simulation, coordinator: GroupCoordinator, wake: () => void) {
+  constructor(simulation: Simulation, group: Group, wake: () => void) {
     this.#simulation = simulation;
-    this.#coordinator = coordinator;
+    this.#group = group;
     this.#wake = wake;
   }
 
@@ -28,7 +28,11 @@ export class CommitSlot {
   send(request: CommitRequest): Promise<void> {
     if (this.#commit) {
       return Promise.reject(
-        this.#simulation.retriable("COMMIT_FAILED", "A commit is in flight. Await it before the next one."),
+        this.#simulation.error(
+          "COMMIT_FAILED",
+          "A commit is in flight. Await it before the next one.",
+          CODE.notCoordinator,
+        ),
       );
     }
     if (request.positions.length === 0) return Promise.resolve();
@@ -67,23 +71,24 @@ export class CommitSlot {
   #send(request: CommitRequest, commit: Commit): void {
     const delay = this.#simulation.draw(this.#simulation.faults.commitDelayMs);
     const there = this.#simulation.random.int(0, delay);
-    const answer = (error: Error | undefined): void => {
-      this.#simulation.request([delay - there, delay - there], () => {
+    const arrive = (): void => {
+      const error = this.#store(request);
+      const back = (): void => {
         commit.answer = { error };
         this.#wake();
-      });
+      };
+      this.#simulation.request([delay - there, delay - there], back, this.#group.broker);
     };
-    this.#simulation.request([there, there], () => this.#store(request, answer));
+    this.#simulation.request([there, there], arrive, this.#group.broker);
   }
 
-  #store(request: CommitRequest, answer: (error: Error | undefined) => void): void {
+  #store(request: CommitRequest): Error | undefined {
     const { random, faults } = this.#simulation;
-    if (random.happens(faults.commitRefusalRate)) return answer(this.#refused(CODE.groupAuthorization));
-    if (random.happens(faults.commitErrorRate)) return answer(this.#refused(CODE.notCoordinator));
-    this.#coordinator.commit(request, (refusal) => {
-      if (refusal !== undefined) answer(this.#refused(refusal));
-      else answer(random.happens(faults.commitLossRate) ? this.#refused(CODE.timedOut) : undefined);
-    });
+    if (random.happens(faults.commitRefusalRate)) return this.#refused(CODE.groupAuthorization);
+    if (random.happens(faults.commitErrorRate)) return this.#refused(CODE.notCoordinator);
+    const refusal = this.#group.commit(request);
+    if (refusal !== undefined) return this.#refused(refusal);
+    return random.happens(faults.commitLossRate) ? this.#refused(CODE.timedOut) : undefined;
   }
 
   #refused(code: number): Error {
@@ -95,9 +100,9 @@ export class CommitSlot {
 const REASONS: ReadonlyMap<number, string> = new Map([
   [CODE.groupAuthorization, "Committing to this group is not allowed. Grant this user access to it."],
   [CODE.notCoordinator, "The broker does not coordinate this group any more. Commit again."],
-  [CODE.missingTopic, "A partition does not exist. Commit positions of partitions that do."],
   [CODE.timedOut, "No answer to the commit, which may be stored. Commit again."],
   [CODE.illegalGeneration, "The group has rebalanced since. The next owner reads the records again."],
   [CODE.unknownMember, "The group does not know this member any more. The next owner reads the records again."],
+  [CODE.staleMemberEpoch, "The group has moved on. Commit again, for what is still assigned."],
   [CODE.rebalanceInProgress, "The group rebalances. Commit again after it, for what is still assigned."],
 ]);

@@ -12,8 +12,10 @@ import type { Cancellable } from "@millrace/streams";
 import type { ClientHost, SimulatedClient } from "./client-host.js";
 import { CommitSlot } from "./commit-slot.js";
 import { type ConsumerSettings, consumerSettings } from "./consumer-settings.js";
-import type { GroupCoordinator } from "./group-coordinator.js";
+import { ConsumerMembership } from "./consumer-membership.js";
+import type { Group, MemberIdentity } from "./group.js";
 import { GroupMembership } from "./group-membership.js";
+import type { Membership, MembershipOptions } from "./membership.js";
 import { ReadPositions } from "./read-positions.js";
 import { SimulatedChunk } from "./record-chunk.js";
 import { CODE, type Simulation } from "./simulation.js";
@@ -21,6 +23,8 @@ import { keyOf } from "./topics.js";
 
 /** How long `close` waits for the answer to a commit in flight. */
 const CLOSE_COMMIT_MS = 5000;
+/** How long a client waits before it asks again for what is about to change. */
+const ASK_AGAIN_MS = 100;
 
 /**
  * A consumer of the simulated cluster. As with the real client, rebalances, commit answers and errors wait until a poll
@@ -32,19 +36,18 @@ export class SimulatedConsumer implements ConsumerClient, SimulatedClient {
   readonly #host: ClientHost;
   readonly #simulation: Simulation;
   readonly #listener: ConsumerListener;
-  readonly #coordinator: GroupCoordinator;
+  readonly #group: Group;
   readonly #positions: ReadPositions;
   readonly #commits: CommitSlot;
-  /** For the listener. */
   readonly #errors: Error[] = [];
-  /** Thrown by one poll each. */
-  readonly #pollErrors: Error[] = [];
-  #membership: GroupMembership | undefined;
+  #membership: Membership | undefined;
+  #fatal: Error | undefined;
   #connected = false;
   #dead = false;
   #polling: Promise<unknown> | undefined;
   #lastPollAt = 0;
   #pollWatch: Cancellable | undefined;
+  #topicWatch: Cancellable | undefined;
   #wake: () => void = () => undefined;
   #closing: Promise<void> | undefined;
 
@@ -54,9 +57,11 @@ export class SimulatedConsumer implements ConsumerClient, SimulatedClient {
     this.#host = host;
     this.#simulation = host.simulation;
     this.#listener = listener;
-    this.#coordinator = host.group(this.#settings.groupId);
-    this.#positions = new ReadPositions(host.simulation, host.topics, this.#coordinator, this.#settings.offsetReset);
-    this.#commits = new CommitSlot(host.simulation, this.#coordinator, () => this.#wake());
+    this.#group = host.group(this.#settings.groupId);
+    const { simulation, topics } = host;
+    const { offsetReset: reset, isolation } = this.#settings;
+    this.#positions = new ReadPositions({ simulation, topics, offsets: this.#group.offsets, reset, isolation });
+    this.#commits = new CommitSlot(host.simulation, this.#group, () => this.#wake());
   }
 
   connect(): Promise<void> {
@@ -73,7 +78,6 @@ export class SimulatedConsumer implements ConsumerClient, SimulatedClient {
     this.#requireOpen("subscribe");
     if (this.#dead) return;
     if (subscription.kind === "assignment") {
-      this.#positions.clear();
       this.#positions.take(subscription.partitions);
       return;
     }
@@ -84,25 +88,29 @@ export class SimulatedConsumer implements ConsumerClient, SimulatedClient {
         : (topic: string) => subscription.topics.includes(topic);
     if (subscription.kind === "topics") {
       for (const topic of subscription.topics.filter((each) => topics.partitionsOf(each) === 0)) {
-        this.#pollErrors.push(
-          simulation.error("POLL_FAILED", `There is no topic ${topic}. Create it.`, CODE.missingTopic),
-        );
+        this.#errors.push(simulation.error("CLIENT_FAILED", `There is no topic ${topic}. Create it.`, 3));
       }
     }
-    this.#membership = new GroupMembership({
+    this.#membership = this.#join({
       ...this.#settings,
       simulation,
       reads,
-      coordinator: this.#coordinator,
       listener: this.#listener,
       take: (partitions) => this.#positions.take(partitions),
       giveUp: (partitions) => this.#positions.giveUp(partitions),
       wake: () => this.#wake(),
       fail: (error) => this.#fail(error),
     });
-    this.#membership.join();
     this.#lastPollAt = simulation.clock.now();
     this.#watchPolls();
+    this.#watchTopics();
+  }
+
+  /** Under which it commits, or sends offsets to a transaction; absent for one that assigns itself. */
+  get identity(): { readonly group: Group; readonly membership: MemberIdentity | undefined } {
+    // A consumer that lost its group is no member, which is not the same as one that assigns itself.
+    const none = this.#membership ? { memberId: "", generation: -1 } : undefined;
+    return { group: this.#group, membership: this.#membership?.current ?? none };
   }
 
   async poll(options: PollOptions): Promise<RecordChunk | undefined> {
@@ -131,21 +139,23 @@ export class SimulatedConsumer implements ConsumerClient, SimulatedClient {
 
   async commit(positions: readonly TopicPartitionOffset[]): Promise<void> {
     this.#requireOpen("commit");
-    // A consumer that lost its group is no member, which is not the same as one that assigns itself.
-    const none = this.#membership ? { memberId: "", generation: -1, joining: false } : undefined;
-    await this.#commits.send({ membership: this.#membership?.current ?? none, positions });
+    await this.#commits.send({ membership: this.identity.membership, positions });
   }
 
   committed(partitions: readonly TopicPartition[], timeoutMs: number): Promise<readonly TopicPartitionOffset[]> {
-    return this.#ask("read committed positions", timeoutMs, () =>
-      partitions.flatMap((each) => this.#coordinator.committed(each) ?? []),
+    const { offsets, broker } = this.#group;
+    const stable = (each: TopicPartition): boolean =>
+      this.#settings.isolation === "read_uncommitted" || offsets.isStable(each);
+    return this.#ask("read committed positions", timeoutMs, broker, () =>
+      partitions.every(stable) ? partitions.flatMap((each) => offsets.get(each) ?? []) : undefined,
     );
   }
 
   watermarks(partition: TopicPartition, timeoutMs: number): Promise<{ readonly low: number; readonly high: number }> {
-    return this.#ask(`read the watermarks of ${keyOf(partition)}`, timeoutMs, () => {
-      const log = this.#host.topics.log(partition.topic, partition.partition);
-      if (log) return { low: 0, high: log.length };
+    const { topics } = this.#host;
+    return this.#ask(`read the watermarks of ${keyOf(partition)}`, timeoutMs, topics.leaderOf(partition), () => {
+      const log = topics.log(partition);
+      if (log) return { low: log.low, high: log.end(this.#settings.isolation) };
       throw this.#simulation.error(
         "CLIENT_FAILED",
         `There is no partition ${keyOf(partition)}.`,
@@ -163,7 +173,7 @@ export class SimulatedConsumer implements ConsumerClient, SimulatedClient {
   kill(): void {
     if (this.#dead || this.#closing) return;
     this.#dead = true;
-    this.#pollWatch?.cancel();
+    this.#stopWatches();
     this.#commits.kill();
     this.#membership?.kill();
     this.#simulation.event(`${this.clientId}: killed`);
@@ -188,6 +198,7 @@ export class SimulatedConsumer implements ConsumerClient, SimulatedClient {
     while (!this.#closing) {
       if (!this.#dead) {
         this.#serve();
+        if (this.#fatal) throw this.#fatal;
         const chunk = this.#fetch(maxRecords);
         if (chunk) return chunk;
         if (this.#simulation.clock.now() >= deadline) return undefined;
@@ -204,9 +215,8 @@ export class SimulatedConsumer implements ConsumerClient, SimulatedClient {
   }
 
   #fetch(maxRecords: number): RecordChunk | undefined {
-    const error = this.#pollErrors.shift() ?? this.#positions.takeError();
+    const error = this.#positions.takeError();
     if (error) throw error;
-    if (this.#simulation.outageLeftMs > 0 || this.#membership?.busy) return undefined;
     const records = this.#positions.fetch(maxRecords);
     return records.length > 0 ? new SimulatedChunk(records) : undefined;
   }
@@ -217,7 +227,7 @@ export class SimulatedConsumer implements ConsumerClient, SimulatedClient {
     let ignore: () => void = () => undefined;
     await new Promise<void>((resolve) => {
       this.#wake = resolve;
-      ignore = this.#host.topics.onAppend(resolve);
+      ignore = this.#host.topics.onChange(resolve);
       if (deadline !== undefined) timer = this.#simulation.schedule(deadline - this.#simulation.clock.now(), resolve);
     });
     timer?.cancel();
@@ -230,9 +240,9 @@ export class SimulatedConsumer implements ConsumerClient, SimulatedClient {
       if (this.#polling) this.#lastPollAt = this.#simulation.clock.now();
       if (this.#lastPollAt + this.#settings.maxPollIntervalMs <= this.#simulation.clock.now()) {
         this.#simulation.event(`${this.clientId}: polled too late`);
-        this.#pollErrors.push(
+        this.#errors.push(
           this.#simulation.error(
-            "POLL_FAILED",
+            "CLIENT_FAILED",
             "The consumer polled too late and left its group.",
             CODE.maxPollExceeded,
           ),
@@ -244,34 +254,71 @@ export class SimulatedConsumer implements ConsumerClient, SimulatedClient {
     });
   }
 
-  #ask<T>(what: string, timeoutMs: number, answer: () => T): Promise<T> {
+  #watchTopics(): void {
+    this.#topicWatch = this.#simulation.schedule(this.#settings.metadataRefreshMs, () => {
+      if (this.#simulation.outageLeftMs() === 0) this.#membership?.refresh();
+      this.#watchTopics();
+    });
+  }
+
+  #stopWatches(): void {
+    this.#pollWatch?.cancel();
+    this.#topicWatch?.cancel();
+  }
+
+  /** Asks the broker, again and again while it has no answer yet. */
+  #ask<T>(what: string, timeoutMs: number, broker: number, answer: () => T | undefined): Promise<T> {
     return new Promise((resolve, reject) => {
       this.#requireOpen(what);
-      const timer = this.#simulation.schedule(timeoutMs, () =>
-        reject(this.#simulation.error("CLIENT_FAILED", `Could not ${what} within ${timeoutMs} ms.`, CODE.timedOut)),
-      );
-      this.#simulation.request(this.#simulation.faults.latencyMs, () => {
-        timer.cancel();
-        if (this.#dead) return;
+      let late = false;
+      const timer = this.#simulation.schedule(timeoutMs, () => {
+        late = true;
+        reject(this.#simulation.error("CLIENT_FAILED", `Could not ${what} within ${timeoutMs} ms.`, CODE.timedOut));
+      });
+      const arrive = (): void => {
+        if (this.#dead || late) return;
         try {
-          resolve(answer());
+          const answered = answer();
+          if (answered === undefined) return void this.#simulation.schedule(ASK_AGAIN_MS, arrive);
+          resolve(answered);
         } catch (error) {
           reject(error);
         }
-      });
+        timer.cancel();
+      };
+      this.#simulation.request(this.#simulation.faults.latencyMs, arrive, broker);
     });
+  }
+
+  #join(options: MembershipOptions): Membership {
+    const { protocol } = this.#settings;
+    const membership =
+      protocol.name === "classic"
+        ? new GroupMembership(options, this.#group, protocol.assignor)
+        : new ConsumerMembership(options, this.#group, protocol.assign);
+    if (this.#group.refuses(protocol.name)) {
+      this.#fail(
+        this.#simulation.error(
+          "CLIENT_FAILED",
+          `Group ${this.#group.id} has members of the other group.protocol, and the simulation knows no migration. End them first.`,
+          CODE.inconsistentProtocol,
+        ),
+      );
+    } else membership.join();
+    return membership;
   }
 
   #fail(error: Error): void {
     if (this.#dead || this.#closing) return;
-    this.#pollErrors.push(error);
+    this.#fatal = error;
+    this.#errors.push(error);
     this.#wake();
   }
 
   async #close(): Promise<void> {
     this.#wake();
     await this.#polling;
-    this.#pollWatch?.cancel();
+    this.#stopWatches();
     if (!this.#dead) {
       const deadline = this.#simulation.clock.now() + CLOSE_COMMIT_MS;
       for (this.#serve(); this.#commits.pending && this.#simulation.clock.now() < deadline; this.#serve()) {

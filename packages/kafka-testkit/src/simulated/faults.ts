@@ -1,7 +1,7 @@
 /** Milliseconds, both inclusive; each delay is drawn anew. */
 export type DelayRange = readonly [min: number, max: number];
 
-/** What goes wrong, and how long everything takes. Rates are from 0 to 1, and each produce or commit request is drawn for. */
+/** What goes wrong, and how long everything takes. Rates are from 0 to 1, and each request they concern is drawn for. */
 export interface SimulatedFaults {
   /** A request to a coordinator, and `connect`; default [0, 2]. */
   readonly latencyMs: DelayRange;
@@ -17,6 +17,10 @@ export interface SimulatedFaults {
   readonly produceErrorRate: number;
   /** Records are stored and all the same reported as failed; default 0. */
   readonly ackLossRate: number;
+  /** A request is lost before it is stored, and the producer sends it again; default 0. */
+  readonly requestLossRate: number;
+  /** Records are stored, the answer is lost, and the producer sends them again; default 0. */
+  readonly answerLossRate: number;
   /** A producer with records outstanding takes fewer than it has room for; default 0. */
   readonly partialAcceptRate: number;
   /** From `commit` until the answer is ready to be served; default [0, 5]. */
@@ -27,6 +31,14 @@ export interface SimulatedFaults {
   readonly commitLossRate: number;
   /** A commit is not stored and will not be when repeated; default 0. */
   readonly commitRefusalRate: number;
+  /** A call of a transaction, there and back; default [0, 5]. */
+  readonly transactionDelayMs: DelayRange;
+  /** From the end of a transaction until a partition, or a group, has its marker; default [0, 5]. */
+  readonly markerDelayMs: DelayRange;
+  /** Offsets for a transaction or its commit are refused; it has to be aborted. Default 0. */
+  readonly transactionErrorRate: number;
+  /** A call of a transaction is not answered, done or not, and so runs into its timeout; may be repeated. Default 0. */
+  readonly transactionTimeoutRate: number;
 }
 
 export const FAULTLESS: SimulatedFaults = {
@@ -37,9 +49,15 @@ export const FAULTLESS: SimulatedFaults = {
   ackDelayMs: [0, 5],
   produceErrorRate: 0,
   ackLossRate: 0,
+  requestLossRate: 0,
+  answerLossRate: 0,
   partialAcceptRate: 0,
   commitDelayMs: [0, 5],
   commitErrorRate: 0,
   commitLossRate: 0,
   commitRefusalRate: 0,
+  transactionDelayMs: [0, 5],
+  markerDelayMs: [0, 5],
+  transactionErrorRate: 0,
+  transactionTimeoutRate: 0,
 };

@@ -1,8 +1,8 @@
-import type { TopicPartition, TopicPartitionOffset } from "@millrace/kafka";
+import type { TopicPartition } from "@millrace/kafka";
 import type { Cancellable } from "@millrace/streams";
 import type { Assignor } from "./assignors.js";
 import { CODE, type Simulation } from "./simulation.js";
-import { keyOf, namesOf, type Topics } from "./topics.js";
+import { namesOf, type Topics } from "./topics.js";
 
 /** How the coordinator reaches a member; what it says arrives at once, and the member serves it when it polls. */
 export interface MemberChannel {
@@ -36,28 +36,16 @@ export interface JoinRequest {
 
 interface Member {
   readonly id: string;
+  /** What it read when it joined. */
+  topics: readonly string[];
   request: JoinRequest;
   joined: boolean;
   assigned: readonly TopicPartition[];
   session: Cancellable | undefined;
 }
 
-/** Under which a member commits. */
-export interface Membership {
-  readonly memberId: string;
-  readonly generation: number;
-  /** It has asked to join the next generation: the broker answers one request of a connection after the other. */
-  readonly joining: boolean;
-}
-
-export interface CommitRequest {
-  /** Absent for a consumer that assigns itself. */
-  readonly membership: Membership | undefined;
-  readonly positions: readonly TopicPartitionOffset[];
-}
-
 /**
- * One group at the broker: who is in it, which generation, who has what, and what is committed.
+ * The members of one group at the broker, by the classic protocol: who is in it, which generation, and who has what.
  *
  *     empty ──join──► preparing ──all have joined──► completing ──assignment sent──► stable
  *                         ▲                              │                             │
@@ -67,13 +55,13 @@ export class GroupCoordinator {
   readonly id: string;
   readonly #simulation: Simulation;
   readonly #topics: Topics;
+  readonly #broker: number;
   readonly #members = new Map<string, Member>();
-  readonly #committed = new Map<string, TopicPartitionOffset>();
-  /** Commits of members whose join is not answered yet. */
-  #held: { readonly request: CommitRequest; readonly answer: (refusal: number | undefined) => void }[] = [];
   #state: "empty" | "preparing" | "completing" | "stable" = "empty";
   #generation = 0;
   #joins = 0;
+  /** The topics and their sizes at the last assignment. */
+  #seen = "";
   /** Ends a wait for members that do not join, or sends the assignment. */
   #timer: Cancellable | undefined;
 
@@ -81,6 +69,7 @@ export class GroupCoordinator {
     this.id = id;
     this.#simulation = simulation;
     this.#topics = topics;
+    this.#broker = simulation.coordinatorOf(id);
   }
 
   get generation(): number {
@@ -92,7 +81,10 @@ export class GroupCoordinator {
     if (member === "unknown") return request.channel.onLost();
     if (member === "resumed") return;
     member.request = request;
+    member.topics = this.#topicsOf(request);
     member.joined = true;
+    member.session?.cancel();
+    member.session = undefined;
     if (request.silent()) this.silence(member.id);
     if (this.#state !== "preparing") this.#prepare();
     this.#completeIfAllJoined();
@@ -111,7 +103,7 @@ export class GroupCoordinator {
     const wait = (): void => {
       member.session = this.#simulation.schedule(member.request.sessionTimeoutMs, () => {
         // A broker that was away has missed everybody's heartbeats, and starts all sessions again.
-        if (this.#simulation.outageLeftMs > 0) wait();
+        if (this.#simulation.outageLeftMs(this.#broker) > 0) wait();
         else this.expire(memberId);
       });
     };
@@ -127,49 +119,27 @@ export class GroupCoordinator {
     member.request.channel.onLost();
   }
 
-  /** Members that read the topic get it by the next rebalance. */
-  topicCreated(topic: string): void {
-    if (this.#state === "empty" || this.#state === "preparing") return;
-    if ([...this.#members.values()].some(({ request }) => request.reads(topic))) this.#prepare();
+  /**
+   * A member has looked at the topics. Each joins again where others match what it reads; that partitions were added
+   * only the leader, who assigned, can tell.
+   */
+  refresh(memberId: string): void {
+    const member = this.#members.get(memberId);
+    if (this.#state !== "stable" || !member) return;
+    const [leader] = this.#members.values();
+    const others = this.#topicsOf(member.request).join() !== member.topics.join();
+    if (others || (leader === member && this.#layout() !== this.#seen)) this.#prepare();
   }
 
-  /** Answers the code of a refusal; not before a join that the member had sent earlier. */
-  commit(request: CommitRequest, answer: (refusal: number | undefined) => void): void {
-    if (this.#holds(request)) this.#held.push({ request, answer });
-    else answer(this.#store(request));
+  refusal({ memberId, generation }: { readonly memberId: string; readonly generation: number }): number | undefined {
+    if (!this.#members.has(memberId)) return CODE.unknownMember;
+    if (generation !== this.#generation) return CODE.illegalGeneration;
+    return this.#state === "completing" ? CODE.rebalanceInProgress : undefined;
   }
 
-  #holds({ membership }: CommitRequest): boolean {
-    if (!membership?.joining || membership.generation !== this.#generation) return false;
-    return this.#members.has(membership.memberId);
-  }
-
-  #answerHeld(): void {
-    for (const { request, answer } of this.#held.splice(0)) this.commit(request, answer);
-  }
-
-  #store({ membership, positions }: CommitRequest): number | undefined {
-    const refusal = this.#refusal(membership);
-    const who = membership ? `${membership.memberId} of generation ${membership.generation}` : "no member";
-    const what = positions.map((each) => `${keyOf(each)}@${each.offset}`).join(" ");
-    this.#event(`commit ${what} by ${who}${refusal === undefined ? "" : ` refused: ${refusal}`}`);
-    if (refusal !== undefined) return refusal;
-    const existing = positions.filter(({ topic, partition }) => partition < this.#topics.partitionsOf(topic));
-    for (const { topic, partition, offset, metadata } of existing) {
-      this.#committed.set(
-        keyOf({ topic, partition }),
-        metadata === undefined ? { topic, partition, offset } : { topic, partition, offset, metadata },
-      );
-    }
-    return existing.length < positions.length ? CODE.missingTopic : undefined;
-  }
-
-  committed(partition: TopicPartition): TopicPartitionOffset | undefined {
-    return this.#committed.get(keyOf(partition));
-  }
-
-  get allCommitted(): readonly TopicPartitionOffset[] {
-    return [...this.#committed.values()];
+  /** How many members it has. */
+  get size(): number {
+    return this.#members.size;
   }
 
   /** What each member has been assigned, by member id. */
@@ -177,23 +147,17 @@ export class GroupCoordinator {
     return new Map([...this.#members].map(([id, { assigned }]) => [id, assigned]));
   }
 
-  #refusal(membership: CommitRequest["membership"]): number | undefined {
-    if (!membership) return this.#members.size > 0 ? CODE.unknownMember : undefined;
-    if (!this.#members.has(membership.memberId)) return CODE.unknownMember;
-    if (membership.generation !== this.#generation) return CODE.illegalGeneration;
-    return this.#state === "completing" ? CODE.rebalanceInProgress : undefined;
-  }
-
   #memberOf(request: JoinRequest): Member | "unknown" | "resumed" {
     const { memberId, instanceId, clientId } = request;
     if (memberId !== undefined) return this.#members.get(memberId) ?? "unknown";
     this.#joins += 1;
     const id = `${instanceId ?? clientId}-${this.#joins}`;
+    const topics = this.#topicsOf(request);
     const old =
       instanceId === undefined
         ? undefined
         : [...this.#members.values()].find((each) => each.request.instanceId === instanceId);
-    const member: Member = { id, request, joined: false, assigned: old?.assigned ?? [], session: undefined };
+    const member: Member = { id, topics, request, joined: false, assigned: old?.assigned ?? [], session: undefined };
     if (old) this.#replace(old, member);
     this.#members.set(id, member);
     this.#event(`${id} joins`);
@@ -218,7 +182,6 @@ export class GroupCoordinator {
     this.#members.delete(memberId);
     if (this.#state !== "preparing") this.#prepare();
     this.#completeIfAllJoined();
-    this.#answerHeld();
   }
 
   #prepare(): void {
@@ -229,9 +192,10 @@ export class GroupCoordinator {
     const members = [...this.#members.values()];
     for (const member of members) {
       if (member.joined) continue;
-      this.#simulation.request(this.#simulation.faults.noticeMs, () => {
+      const notify = (): void => {
         if (this.#members.get(member.id) === member) member.request.channel.onRebalance(ending);
-      });
+      };
+      this.#simulation.request(this.#simulation.faults.noticeMs, notify, this.#broker);
     }
     const longest = Math.max(0, ...members.map(({ request }) => request.rebalanceTimeoutMs));
     this.#timer = this.#simulation.schedule(longest, () => this.#evictAbsent());
@@ -248,7 +212,6 @@ export class GroupCoordinator {
     this.#generation += 1;
     if (members.length === 0) {
       this.#state = "empty";
-      this.#answerHeld();
       this.#event(`is empty, generation ${this.#generation}`);
       return;
     }
@@ -257,7 +220,6 @@ export class GroupCoordinator {
       member.joined = false;
       member.request.channel.onJoined(member.id, this.#generation);
     }
-    this.#answerHeld();
     this.#timer = this.#simulation.schedule(this.#simulation.draw(this.#simulation.faults.latencyMs), () =>
       this.#sendAssignment(),
     );
@@ -265,13 +227,14 @@ export class GroupCoordinator {
 
   #sendAssignment(): void {
     this.#state = "stable";
+    this.#seen = this.#layout();
     const members = [...this.#members.values()].sort((a, b) => (rankOf(a) < rankOf(b) ? -1 : 1));
     const [first] = members;
     if (!first) return;
     const assigned = first.request.assignor.assign(
       members.map((member) => ({
         rank: rankOf(member),
-        topics: this.#topics.names.filter((topic) => member.request.reads(topic)),
+        topics: member.topics,
         owned: member.request.owned,
       })),
       (topic) => Array.from({ length: this.#topics.partitionsOf(topic) }, (_, partition) => ({ topic, partition })),
@@ -281,6 +244,15 @@ export class GroupCoordinator {
       this.#event(`generation ${this.#generation} gives ${member.id} ${namesOf(member.assigned)}`);
     });
     for (const member of members) member.request.channel.onAssigned(this.#generation, member.assigned);
+  }
+
+  #topicsOf({ reads }: JoinRequest): readonly string[] {
+    return this.#topics.names.filter((topic) => reads(topic));
+  }
+
+  #layout(): string {
+    const topics = new Set([...this.#members.values()].flatMap((member) => member.topics));
+    return [...topics].map((topic) => `${topic}/${this.#topics.partitionsOf(topic)}`).join();
   }
 
   #event(what: string): void {

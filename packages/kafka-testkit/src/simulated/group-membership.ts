@@ -1,26 +1,11 @@
-import type { ConsumerListener, TopicPartition } from "@millrace/kafka";
+import type { TopicPartition } from "@millrace/kafka";
 import type { Assignor } from "./assignors.js";
-import type { GroupCoordinator, MemberChannel, Membership } from "./group-coordinator.js";
-import { CODE, type Simulation } from "./simulation.js";
-import { keyOf, namesOf } from "./topics.js";
-
-export interface MembershipOptions {
-  readonly simulation: Simulation;
-  readonly coordinator: GroupCoordinator;
-  readonly clientId: string;
-  readonly instanceId: string | undefined;
-  readonly assignor: Assignor;
-  readonly reads: (topic: string) => boolean;
-  readonly sessionTimeoutMs: number;
-  readonly maxPollIntervalMs: number;
-  readonly listener: ConsumerListener;
-  /** Reads the partitions from now on. */
-  readonly take: (partitions: readonly TopicPartition[]) => void;
-  readonly giveUp: (partitions: readonly TopicPartition[]) => void;
-  /** There is something to serve, or it was served. */
-  readonly wake: () => void;
-  readonly fail: (error: Error) => void;
-}
+import type { Group, MemberIdentity } from "./group.js";
+import type { MemberChannel } from "./group-coordinator.js";
+import type { Membership, MembershipOptions } from "./membership.js";
+import { OwnedPartitions } from "./owned-partitions.js";
+import { CODE } from "./simulation.js";
+import { keyOf } from "./topics.js";
 
 /** What the coordinator said, to be served inside a poll. */
 type Notice =
@@ -29,53 +14,52 @@ type Notice =
   | { readonly kind: "lost" };
 
 /**
- * A consumer's side of its group. What the coordinator says waits until a poll serves it, one notice after the other: the
+ * A consumer's side of a group of the classic protocol. What the coordinator says waits until a poll serves it, one notice after the other: the
  * next is begun by a poll too, once the listener's handler of the last has ended.
  *
  *     out ──join──► joining ──joined──► member ──rebalance: revoke (eager), join──► joining
  *      ▲                                   │
- *      └───────── lost: revoke, join ◄─────┘
+ *      └────────── lost, joins again ◄─────┘
  */
-export class GroupMembership implements MemberChannel {
+export class GroupMembership implements Membership, MemberChannel {
   readonly #options: MembershipOptions;
+  readonly #group: Group;
+  readonly #assignor: Assignor;
+  readonly #owned: OwnedPartitions;
   readonly #notices: Notice[] = [];
   #state: "out" | "joining" | "member" = "out";
   #memberId: string | undefined;
-  #member: { readonly memberId: string; readonly generation: number } | undefined;
-  #owned: readonly TopicPartition[] = [];
+  #member: MemberIdentity | undefined;
   #serving: Promise<void> | undefined;
-  /** It has been assigned something since it joined from outside, be it nothing. */
-  #assigned = false;
   /** Counts joins, so that one under way when the member was lost does not join it a second time. */
   #attempt = 0;
   #dead = false;
   #left = false;
+  /** Another came in its place. */
+  #fenced = false;
 
-  constructor(options: MembershipOptions) {
+  constructor(options: MembershipOptions, group: Group, assignor: Assignor) {
     this.#options = options;
+    this.#group = group;
+    this.#assignor = assignor;
+    this.#owned = new OwnedPartitions(options);
   }
 
-  /** Under which it commits. */
-  get current(): Membership | undefined {
-    return this.#member && { ...this.#member, joining: this.#state === "joining" };
-  }
-
-  /** A handler of the listener is at work: meanwhile the client fetches nothing, of what it keeps neither. */
-  get busy(): boolean {
-    return this.#serving !== undefined;
+  get current(): MemberIdentity | undefined {
+    return this.#member;
   }
 
   join(): void {
     if (this.#left || this.#dead) return;
     this.#state = "joining";
-    const { simulation, coordinator, assignor, maxPollIntervalMs, ...rest } = this.#options;
-    const { clientId, instanceId, reads, sessionTimeoutMs } = rest;
+    const { simulation, maxPollIntervalMs, clientId, instanceId, reads, sessionTimeoutMs } = this.#options;
+    const assignor = this.#assignor;
     const memberId = this.#memberId;
-    const owned = assignor.cooperative ? this.#owned : [];
+    const owned = assignor.cooperative ? this.#owned.all : [];
     const attempt = ++this.#attempt;
-    simulation.request(simulation.faults.latencyMs, () => {
+    const arrive = (): void => {
       if (this.#left || attempt !== this.#attempt) return;
-      coordinator.join({
+      this.#group.classic.join({
         memberId,
         instanceId,
         clientId,
@@ -87,10 +71,10 @@ export class GroupMembership implements MemberChannel {
         channel: this,
         silent: () => this.#dead,
       });
-    });
+    };
+    simulation.request(simulation.faults.latencyMs, arrive, this.#group.broker);
   }
 
-  /** Begins with what has been said, unless a handler is still at work; called by polls only. */
   serve(): void {
     if (this.#serving || this.#dead) return;
     const notice = this.#notices.shift();
@@ -101,33 +85,38 @@ export class GroupMembership implements MemberChannel {
     });
   }
 
-  /** The process is gone: it serves nothing more, and its session runs out. */
+  refresh(): void {
+    if (this.#memberId !== undefined && !this.#dead) this.#group.classic.refresh(this.#memberId);
+  }
+
   kill(): void {
     this.#dead = true;
-    if (this.#memberId !== undefined) this.#options.coordinator.silence(this.#memberId);
+    this.#owned.kill();
+    if (this.#memberId !== undefined) this.#group.classic.silence(this.#memberId);
   }
 
-  /** The network to the coordinator fails for longer than a session, while the process lives. */
   expire(): void {
-    if (this.#memberId !== undefined) this.#options.coordinator.expire(this.#memberId);
+    if (this.#memberId !== undefined) this.#group.classic.expire(this.#memberId);
   }
 
-  /** The client noticed that it did not poll for too long, and leaves by itself. */
   quit(): void {
     if (this.#memberId === undefined) return;
-    this.#options.coordinator.leave(this.#memberId);
+    const memberId = this.#memberId;
     this.onLost();
+    if (this.#options.instanceId === undefined) return this.#group.classic.leave(memberId);
+    // A static member keeps its place until its session ends, and comes back as the same.
+    this.#memberId = memberId;
+    this.#group.classic.silence(memberId);
   }
 
-  /** Gives everything up. A static member does not tell the group, so that it may come back to what it had. */
   async leave(): Promise<void> {
     await this.#serving;
-    await this.#revokeAll();
+    if (this.#fenced || this.#state === "out") await this.#owned.lose();
+    else await this.#owned.revoke(this.#owned.all);
     this.#left = true;
-    const { coordinator, instanceId } = this.#options;
     if (this.#memberId === undefined) return;
-    if (instanceId === undefined) coordinator.leave(this.#memberId);
-    else coordinator.silence(this.#memberId);
+    if (this.#options.instanceId === undefined) this.#group.classic.leave(this.#memberId);
+    else this.#group.classic.silence(this.#memberId);
   }
 
   onNamed(memberId: string): void {
@@ -161,11 +150,12 @@ export class GroupMembership implements MemberChannel {
     this.#memberId = undefined;
     this.#member = undefined;
     this.#left = true;
+    this.#fenced = true;
     this.#options.fail(
       this.#options.simulation.error(
-        "POLL_FAILED",
+        "CLIENT_FAILED",
         `Another consumer came with group.instance.id ${this.#options.instanceId}: this one is fenced. Give every consumer an id of its own.`,
-        CODE.fatal,
+        CODE.fenced,
       ),
     );
   }
@@ -178,7 +168,7 @@ export class GroupMembership implements MemberChannel {
 
   async #serve(notice: Notice): Promise<void> {
     if (notice.kind === "lost") {
-      await this.#revokeAll(this.#options.listener.onLost ? "onLost" : "onRevoke");
+      await this.#owned.lose();
       if (this.#state === "out") this.join();
     } else if (this.#isCurrent(notice.generation)) {
       if (notice.kind === "rebalance") await this.#rejoin(notice.generation);
@@ -192,53 +182,18 @@ export class GroupMembership implements MemberChannel {
   }
 
   async #rejoin(generation: number): Promise<void> {
-    if (!this.#options.assignor.cooperative) await this.#revokeAll();
+    if (!this.#assignor.cooperative) await this.#owned.revoke(this.#owned.all);
     if (this.#isCurrent(generation)) this.join();
   }
 
   async #reassign(generation: number, partitions: readonly TopicPartition[]): Promise<void> {
     const given = new Set(partitions.map(keyOf));
-    const gone = this.#owned.filter((each) => !given.has(keyOf(each)));
-    const had = new Set(this.#owned.map(keyOf));
+    const gone = this.#owned.all.filter((each) => !given.has(keyOf(each)));
+    const had = new Set(this.#owned.all.map(keyOf));
     const added = partitions.filter((each) => !had.has(keyOf(each)));
-    if (gone.length > 0) await this.#revoke(gone);
-    if (this.#isCurrent(generation)) await this.#assign(added);
+    await this.#owned.revoke(gone);
+    if (this.#isCurrent(generation)) await this.#owned.assign(added);
     // What it gave up is free for others only once it has joined without it.
     if (gone.length > 0 && this.#isCurrent(generation)) this.join();
-  }
-
-  /** Also of nothing: the listener hears of each assignment. */
-  async #assign(partitions: readonly TopicPartition[]): Promise<void> {
-    this.#assigned = true;
-    await this.#handled("onAssign", partitions);
-    if (this.#dead) return;
-    this.#owned = [...this.#owned, ...partitions];
-    this.#options.take(partitions);
-  }
-
-  /** An eager member is told so even if it has nothing. */
-  async #revokeAll(handler: "onRevoke" | "onLost" = "onRevoke"): Promise<void> {
-    const told = this.#owned.length > 0 || (this.#assigned && !this.#options.assignor.cooperative);
-    this.#assigned = false;
-    if (told) await this.#revoke(this.#owned, handler);
-  }
-
-  async #revoke(partitions: readonly TopicPartition[], handler: "onRevoke" | "onLost" = "onRevoke"): Promise<void> {
-    await this.#handled(handler, partitions);
-    const gone = new Set(partitions.map(keyOf));
-    this.#owned = this.#owned.filter((each) => !gone.has(keyOf(each)));
-    this.#options.giveUp(partitions);
-  }
-
-  /** Calls the listener; what it throws changes nothing, as with the real client. */
-  async #handled(handler: "onAssign" | "onRevoke" | "onLost", partitions: readonly TopicPartition[]): Promise<void> {
-    const { simulation, listener, clientId } = this.#options;
-    simulation.event(`${clientId}: ${handler} ${namesOf(partitions)}`);
-    try {
-      await listener[handler]?.(partitions.map(({ topic, partition }) => ({ topic, partition })));
-    } catch (error) {
-      const reason = error instanceof Error ? error.message : String(error);
-      listener.onError(simulation.error("REBALANCE_FAILED", `The rebalance listener's ${handler} threw: ${reason}`));
-    }
   }
 }

@@ -1,42 +1,38 @@
-import { crc32 } from "node:zlib";
-import type { ClientProperties, OutgoingRecord, ProducerClient, ProducerListener } from "@millrace/kafka";
+import type {
+  ClientProperties,
+  OutgoingRecord,
+  ProducerClient,
+  ProducerListener,
+  ProducerTransactions,
+} from "@millrace/kafka";
 import type { Cancellable } from "@millrace/streams";
 import type { ClientHost, SimulatedClient } from "./client-host.js";
 import { clientIdOf } from "./consumer-settings.js";
+import type { PartitionLog } from "./partition-log.js";
+import { Partitioner } from "./partitioner.js";
+import { type ProduceRequest, ProduceRequests } from "./produce-requests.js";
+import { SimulatedTransactions } from "./producer-transactions.js";
 import { CODE, type Simulation } from "./simulation.js";
 import { keyOf } from "./topics.js";
 
 /** As the default of the node-rdkafka driver. */
 const MAX_QUEUED = 10_000;
-/** As librdkafka's default for `message.max.bytes`. */
-const MAX_BYTES = 1_000_000;
 /** How long `close` waits for reports. */
 const CLOSE_MS = 30_000;
+/** How long a transaction may be open, by default. */
+const TRANSACTION_MS = 60_000;
 
-/** Records of one call for one partition: stored, acknowledged or failed together. */
-interface Request {
-  readonly topic: string;
-  readonly partition: number;
-  readonly ids: number[];
-  readonly records: OutgoingRecord[];
-}
-
-/**
- * A producer of the simulated cluster. Requests of a partition are stored and answered in order; those of different
- * partitions overtake each other.
- */
+/** A producer of the simulated cluster: what it is given, and what it has not reported yet. */
 export class SimulatedProducer implements ProducerClient, SimulatedClient {
   readonly clientId: string;
   readonly #host: ClientHost;
   readonly #simulation: Simulation;
   readonly #listener: ProducerListener;
   readonly #maxQueued: number;
-  readonly #maxBytes: number;
-  /** Topics a record was refused for: the next is refused at once. */
-  readonly #missing = new Set<string>();
-  /** Requests of each partition that have not reached the broker. */
-  readonly #unsent = new Map<string, Request[]>();
-  readonly #answersDue = new Map<string, number>();
+  readonly #partitioner: Partitioner;
+  readonly #requests: ProduceRequests;
+  readonly #transactional: SimulatedTransactions | undefined;
+  readonly transactions?: ProducerTransactions;
   #drained: (() => void)[] = [];
   #outstanding = 0;
   #connected = false;
@@ -50,7 +46,22 @@ export class SimulatedProducer implements ProducerClient, SimulatedClient {
     this.#simulation = host.simulation;
     this.#listener = listener;
     this.#maxQueued = Number(properties["queue.buffering.max.messages"] ?? MAX_QUEUED);
-    this.#maxBytes = Number(properties["message.max.bytes"] ?? MAX_BYTES);
+    const { simulation, topics } = host;
+    this.#partitioner = new Partitioner(simulation, topics, properties);
+    const transactional = properties["transactional.id"];
+    this.#transactional = transactional === undefined ? undefined : this.#transact(String(transactional), properties);
+    if (this.#transactional) this.transactions = this.#transactional;
+    this.#requests = new ProduceRequests(
+      {
+        clientId: this.clientId,
+        simulation,
+        topics,
+        write: (log, records) =>
+          this.#transactional ? this.#transactional.write(log, records) : this.#append(log, records),
+        report: (request, first, error) => this.#report(request, first, error),
+      },
+      properties,
+    );
   }
 
   get outstanding(): number {
@@ -72,15 +83,16 @@ export class SimulatedProducer implements ProducerClient, SimulatedClient {
     if (!this.#connected) {
       throw this.#simulation.error("PRODUCE_FAILED", "The producer is not connected. Await connect() first.");
     }
+    this.#transactional?.requireOpen();
     const end = Math.min(records.length, from + this.#room(records.length - from));
-    const requests = new Map<string, Request>();
+    const requests = new Map<string, ProduceRequest>();
     let index = from;
     for (; index < end; index++) {
       const record = records[index] as OutgoingRecord;
       const fault = this.#faultOf(record);
       if (fault && index === from) throw fault;
       if (fault) break;
-      const partition = record.partition ?? this.#partitionOf(record);
+      const partition = record.partition ?? this.#partitioner.partitionOf(record);
       const key = keyOf({ topic: record.topic, partition });
       let request = requests.get(key);
       if (!request) requests.set(key, (request = { topic: record.topic, partition, ids: [], records: [] }));
@@ -88,16 +100,17 @@ export class SimulatedProducer implements ProducerClient, SimulatedClient {
       request.records.push(record);
     }
     this.#outstanding += index - from;
-    if (!this.#deaf) for (const [key, request] of requests) this.#send(key, request);
+    if (!this.#deaf) for (const request of requests.values()) this.#requests.send(request);
     return index - from;
   }
 
   async flush(timeoutMs: number): Promise<void> {
     await this.#drain(timeoutMs);
     if (this.#outstanding > 0 && !this.#deaf) {
-      throw this.#simulation.retriable(
+      throw this.#simulation.error(
         "FLUSH_TIMEOUT",
         `${this.#outstanding} records were not reported within ${timeoutMs} ms. Flush again, or close with drop.`,
+        CODE.timedOut,
       );
     }
   }
@@ -120,6 +133,7 @@ export class SimulatedProducer implements ProducerClient, SimulatedClient {
 
   async #close(): Promise<void> {
     await this.#drain(CLOSE_MS);
+    await this.#transactional?.settled();
     const lost = this.#deaf ? 0 : this.#outstanding;
     this.#abandon();
     this.#host.remove(this);
@@ -131,11 +145,11 @@ export class SimulatedProducer implements ProducerClient, SimulatedClient {
     }
   }
 
-  /** Of what has not reached the broker, some is on its way and arrives; what follows it never does. */
   #abandon(): void {
     if (this.#deaf) return;
     this.#deaf = true;
-    for (const requests of this.#unsent.values()) requests.splice(this.#simulation.random.int(0, requests.length));
+    this.#requests.abandon();
+    this.#transactional?.kill();
     this.#resumeDrained();
   }
 
@@ -147,112 +161,59 @@ export class SimulatedProducer implements ProducerClient, SimulatedClient {
     return random.int(0, room);
   }
 
-  #faultOf(record: OutgoingRecord): Error | undefined {
-    const reason = invalidity(record);
-    if (reason !== undefined) return this.#simulation.error("INVALID_RECORD", `A record can never be sent: ${reason}.`);
-    const { topic, partition, key, value } = record;
-    if ((key?.length ?? 0) + (value?.length ?? 0) > this.#maxBytes) {
-      return this.#simulation.error(
-        "INVALID_RECORD",
-        `A record is larger than ${this.#maxBytes} bytes. Send smaller ones, or raise message.max.bytes.`,
-        CODE.tooLarge,
-      );
-    }
-    const count = this.#host.topics.partitionsOf(topic);
-    // Whether a topic exists the client learns only when it has asked for it.
-    if (count === 0 && !this.#missing.has(topic)) return undefined;
+  #faultOf({ topic, partition, key, value }: OutgoingRecord): Error | undefined {
+    const count = this.#partitioner.countOf(topic);
     if (count === 0) {
       return this.#simulation.error("INVALID_RECORD", `There is no topic ${topic}. Create it.`, CODE.unknownTopic);
     }
-    if (partition !== undefined && partition >= count) {
+    if (partition !== undefined && !(Number.isInteger(partition) && partition >= 0 && partition < count)) {
       return this.#simulation.error(
         "INVALID_RECORD",
         `Topic ${topic} has ${count} partitions and none of number ${partition}. Leave the choice to the partitioner.`,
         CODE.unknownPartition,
       );
     }
-    return undefined;
+    if (isBytes(key) && isBytes(value)) return undefined;
+    return this.#simulation.error("INVALID_RECORD", "A key or value is neither a Buffer nor null. Serialize it first.");
   }
 
-  /** As librdkafka's default: by hash of the key, and anywhere without one. */
-  #partitionOf({ topic, key }: OutgoingRecord): number {
-    const count = this.#host.topics.partitionsOf(topic);
-    if (count === 0) return -1;
-    return key === null || key.length === 0 ? this.#simulation.random.int(0, count - 1) : crc32(key) % count;
+  #append(log: PartitionLog, records: Parameters<PartitionLog["append"]>[0]): number {
+    const first = log.append(records);
+    this.#host.topics.changed();
+    return first;
   }
 
-  /** Every request of a partition has a timer of its own, which sends the first that waits: so none overtakes. */
-  #send(key: string, request: Request): void {
-    let unsent = this.#unsent.get(key);
-    if (!unsent) this.#unsent.set(key, (unsent = []));
-    unsent.push(request);
-    this.#simulation.request(this.#simulation.faults.appendDelayMs, () => {
-      const next = this.#unsent.get(key)?.shift();
-      if (next) this.#arrive(key, next);
+  #transact(transactionalId: string, properties: ClientProperties): SimulatedTransactions {
+    return new SimulatedTransactions({
+      simulation: this.#simulation,
+      coordinator: this.#host.transactions,
+      transactionalId,
+      timeoutMs: Number(properties["transaction.timeout.ms"] ?? TRANSACTION_MS),
+      drain: async (timeoutMs) => {
+        await this.#drain(timeoutMs);
+        return this.#outstanding === 0;
+      },
+      purge: () => this.#requests.purge(),
+      requireOpen: () => {
+        if (this.#closing) throw this.#closedError();
+        if (!this.#connected) {
+          throw this.#simulation.error("PRODUCE_FAILED", "The producer is not connected. Await connect() first.");
+        }
+      },
+      onFatal: (error) => this.#listener.onError(error),
     });
   }
 
-  #arrive(key: string, request: Request): void {
-    const { random, faults } = this.#simulation;
-    if (this.#host.topics.partitionsOf(request.topic) === 0)
-      return this.#answerLater(key, request, -1, this.#unknown(request.topic));
-    if (random.happens(faults.produceErrorRate)) {
-      this.#simulation.event(`${this.clientId}: ${request.ids.length} records for ${key} refused`);
-      return this.#answerLater(key, request, -1, this.#failure(key, "and are not stored"));
-    }
-    const first = this.#host.topics.append(
-      request,
-      request.records.map((record) => this.#stored(record)),
-    ) as number;
-    this.#simulation.event(`${this.clientId}: ${request.ids.length} records stored in ${key} from ${first} on`);
-    if (random.happens(faults.ackLossRate)) this.#answerLater(key, request, -1, this.#failure(key, "but are stored"));
-    else this.#answerLater(key, request, first, undefined);
-  }
-
-  #unknown(topic: string): Error {
-    this.#missing.add(topic);
-    return this.#simulation.error("PRODUCE_FAILED", `There is no topic ${topic}. Create it.`, CODE.missingTopic);
-  }
-
-  #stored({ key, value, headers, timestamp }: OutgoingRecord) {
-    return { key, value, headers: headers ?? [], timestamp: timestamp ?? Math.floor(this.#simulation.clock.now()) };
-  }
-
-  #failure(key: string, what: string): Error {
-    return this.#simulation.error(
-      "PRODUCE_FAILED",
-      `Records for ${key} timed out ${what}. Check that the brokers are reachable.`,
-      CODE.messageTimedOut,
-    );
-  }
-
-  #answerLater(key: string, request: Request, first: number, error: Error | undefined): void {
-    const now = this.#simulation.clock.now();
-    const due = Math.max(
-      this.#answersDue.get(key) ?? 0,
-      now + this.#simulation.draw(this.#simulation.faults.ackDelayMs),
-    );
-    this.#answersDue.set(key, due);
-    this.#answerAt(due, request, first, error);
-  }
-
-  #answerAt(due: number, request: Request, first: number, error: Error | undefined): Cancellable {
-    return this.#simulation.schedule(due - this.#simulation.clock.now(), () => {
-      const left = this.#simulation.outageLeftMs;
-      if (left > 0) this.#answerAt(this.#simulation.clock.now() + left, request, first, error);
-      else this.#report(request, first, error);
-    });
-  }
-
-  #report({ ids, partition }: Request, first: number, error: Error | undefined): void {
+  #report({ ids, partition }: ProduceRequest, first: number, error: Error | undefined): void {
     if (this.#deaf) return;
+    if (error) this.#transactional?.onFailed(error);
     this.#outstanding -= ids.length;
     if (this.#outstanding === 0) this.#resumeDrained();
     this.#listener.onReports({
       length: ids.length,
       ids,
       partitions: ids.map(() => partition),
-      offsets: ids.map((_, index) => (error ? -1 : first + index)),
+      offsets: ids.map((_, index) => (first < 0 ? -1 : first + index)),
       errors: ids.map(() => error),
     });
   }
@@ -278,14 +239,3 @@ export class SimulatedProducer implements ProducerClient, SimulatedClient {
 }
 
 const isBytes = (bytes: unknown): boolean => bytes === null || bytes instanceof Uint8Array;
-
-const isNatural = (number: number): boolean => Number.isSafeInteger(number) && number >= 0;
-
-/** Why no broker would be asked to store it. */
-const invalidity = ({ topic, partition, key, value, timestamp }: OutgoingRecord): string | undefined => {
-  if (topic === "") return "its topic is not a name";
-  if (!isBytes(key) || !isBytes(value)) return "a key or value is neither a Buffer nor null; serialize it first";
-  if (partition !== undefined && !isNatural(partition)) return "its partition is not a natural number";
-  if (timestamp !== undefined && !isNatural(timestamp)) return "its timestamp is not in milliseconds since 1970";
-  return undefined;
-};

@@ -1,36 +1,39 @@
 import type { TopicPartition } from "@millrace/kafka";
-import type { GroupCoordinator } from "./group-coordinator.js";
+import type { GroupOffsets } from "./group-offsets.js";
+import type { Isolation, PartitionLog, StoredRecord } from "./partition-log.js";
 import { CODE, type Simulation } from "./simulation.js";
-import { keyOf, type StoredRecord, type Topics } from "./topics.js";
+import { keyOf, type Topics } from "./topics.js";
 
 export type StartOffset = number | "beginning" | "end" | undefined;
 
 interface Reading {
   readonly topic: string;
   readonly partition: number;
-  position: number;
+  /** Absent while it is not known where to start. */
+  position: number | undefined;
+  paused: boolean;
+}
+
+export interface ReadPositionsOptions {
+  readonly simulation: Simulation;
+  readonly topics: Topics;
+  readonly offsets: GroupOffsets;
+  /** `auto.offset.reset` */
+  readonly reset: string;
+  readonly isolation: Isolation;
 }
 
 /** Where a consumer reads: its partitions, the next offset of each, and which are paused. */
 export class ReadPositions {
-  readonly #simulation: Simulation;
-  readonly #topics: Topics;
-  readonly #coordinator: GroupCoordinator;
-  readonly #reset: string;
+  readonly #options: ReadPositionsOptions;
   readonly #readings = new Map<string, Reading>();
-  /** What was ever read here: the client remembers a pause of it also while others own it, and when it comes back. */
-  readonly #known = new Set<string>();
-  readonly #paused = new Set<string>();
   /** Given up since the running poll began: its chunk must hold nothing of them, even if they came back. */
   readonly #givenUp = new Set<string>();
   /** Partitions without any position, of which the consumer is to be told. */
-  readonly #lost: TopicPartition[] = [];
+  readonly #adrift: TopicPartition[] = [];
 
-  constructor(simulation: Simulation, topics: Topics, coordinator: GroupCoordinator, reset: string) {
-    this.#simulation = simulation;
-    this.#topics = topics;
-    this.#coordinator = coordinator;
-    this.#reset = reset;
+  constructor(options: ReadPositionsOptions) {
+    this.#options = options;
   }
 
   beginPoll(): void {
@@ -39,16 +42,11 @@ export class ReadPositions {
 
   take(partitions: readonly (TopicPartition & { readonly offset?: StartOffset })[]): void {
     for (const { topic, partition, offset } of partitions) {
-      const position = this.#start({ topic, partition }, offset);
-      if (position === undefined) this.#lost.push({ topic, partition });
-      else this.#readings.set(keyOf({ topic, partition }), { topic, partition, position });
-      this.#known.add(keyOf({ topic, partition }));
+      const reading: Reading = { topic, partition, position: undefined, paused: false };
+      this.#readings.set(keyOf(reading), reading);
+      const log = this.#log(reading);
+      if (log) this.#start(reading, log, offset);
     }
-  }
-
-  /** Another assignment by hand takes the place of this one. */
-  clear(): void {
-    this.giveUp([...this.#readings.values()]);
   }
 
   giveUp(partitions: readonly TopicPartition[]): void {
@@ -58,58 +56,83 @@ export class ReadPositions {
     }
   }
 
-  /** What was never read here is left alone. */
+  /** What is not read here is left alone: a rebalance may have taken it a moment ago. */
   setPaused(partitions: readonly TopicPartition[], paused: boolean): void {
-    for (const key of partitions.map(keyOf)) {
-      if (paused && this.#known.has(key)) this.#paused.add(key);
-      if (!paused) this.#paused.delete(key);
+    for (const each of partitions) {
+      const reading = this.#readings.get(keyOf(each));
+      if (reading) reading.paused = paused;
     }
   }
 
   /** The error of a partition that has no position to start from. */
   takeError(): Error | undefined {
-    const partition = this.#lost.shift();
+    const partition = this.#adrift.shift();
     if (!partition) return undefined;
-    return this.#simulation.error(
+    return this.#options.simulation.error(
       "POLL_FAILED",
-      `There is no committed position for ${keyOf(partition)}, and auto.offset.reset is \`error\`. Commit one, or set it to \`earliest\` or \`latest\`.`,
+      `There is no valid position for ${keyOf(partition)}, and auto.offset.reset is \`error\`. Commit one, or set it to \`earliest\` or \`latest\`.`,
       CODE.noOffset,
     );
   }
 
   /** Some of what there is, beginning with a partition that is drawn. */
   fetch(maxRecords: number): readonly StoredRecord[] {
-    const ready = [...this.#readings.values()].filter((reading) => this.#hasRecords(reading));
+    const { random } = this.#options.simulation;
+    const ready = [...this.#readings.values()].filter((reading) => this.#advance(reading));
     if (ready.length === 0) return [];
-    const first = this.#simulation.random.int(0, ready.length - 1);
+    const first = random.int(0, ready.length - 1);
     const fetched: StoredRecord[] = [];
     for (let turn = 0; turn < ready.length && fetched.length < maxRecords; turn++) {
       const reading = ready[(first + turn) % ready.length] as Reading;
-      const count = this.#simulation.random.int(1, maxRecords - fetched.length);
-      const records = this.#log(reading).slice(reading.position, reading.position + count);
-      reading.position += records.length;
+      const count = random.int(1, maxRecords - fetched.length);
+      const records = this.#log(reading)?.read(reading.position as number, count, this.#options.isolation) ?? [];
+      const last = records.at(-1);
+      if (last) reading.position = last.offset + 1;
       fetched.push(...records);
     }
     return fetched;
   }
 
-  #hasRecords(reading: Reading): boolean {
-    const key = keyOf(reading);
-    return !this.#paused.has(key) && !this.#givenUp.has(key) && reading.position < this.#log(reading).length;
+  /** Moves over what cannot be read; answers whether a record follows. */
+  #advance(reading: Reading): boolean {
+    const { simulation, topics, isolation } = this.#options;
+    const log = this.#log(reading);
+    if (!log || reading.paused || this.#givenUp.has(keyOf(reading))) return false;
+    if (simulation.outageLeftMs(topics.leaderOf(reading)) > 0) return false;
+    if (reading.position === undefined) this.#start(reading, log, undefined);
+    else if (reading.position < log.low) this.#reset(reading, log);
+    if (reading.position === undefined) return false;
+    reading.position = log.next(reading.position, isolation);
+    return reading.position < log.end(isolation);
   }
 
-  #log({ topic, partition }: TopicPartition): readonly StoredRecord[] {
-    return this.#topics.log(topic, partition) ?? [];
+  #log(partition: TopicPartition): PartitionLog | undefined {
+    return this.#options.topics.log(partition);
   }
 
-  #start(partition: TopicPartition, offset: StartOffset): number | undefined {
-    const end = this.#log(partition).length;
-    if (offset === "beginning") return 0;
-    if (offset === "end") return end;
-    const wanted = offset ?? this.#coordinator.committed(partition)?.offset;
-    // Beyond the end is out of range, where the reset applies as well.
-    if (wanted !== undefined && wanted <= end) return wanted;
-    if (this.#reset === "error") return undefined;
-    return ["earliest", "smallest", "beginning"].includes(this.#reset) ? 0 : end;
+  #start(reading: Reading, log: PartitionLog, offset: StartOffset): void {
+    const { offsets, isolation } = this.#options;
+    if (offset === "beginning") reading.position = log.low;
+    else if (offset === "end") reading.position = log.end(isolation);
+    else {
+      // A transaction is about to decide it; who reads uncommitted records does not wait for that either.
+      if (offset === undefined && isolation === "read_committed" && !offsets.isStable(reading)) return;
+      reading.position = offset ?? offsets.get(reading)?.offset;
+      const { position } = reading;
+      // Out of range, where the reset applies as well.
+      if (position === undefined || position > log.high || position < log.low) this.#reset(reading, log);
+    }
+  }
+
+  #reset(reading: Reading, log: PartitionLog): void {
+    const { reset, isolation, simulation } = this.#options;
+    reading.position = undefined;
+    if (reset === "error") {
+      this.#readings.delete(keyOf(reading));
+      this.#adrift.push({ topic: reading.topic, partition: reading.partition });
+      return;
+    }
+    reading.position = ["earliest", "smallest", "beginning"].includes(reset) ? log.low : log.end(isolation);
+    simulation.event(`${keyOf(reading)} is reset to ${reading.position}`);
   }
 }

@@ -11,16 +11,24 @@ import { KafkaTestkitError } from "../errors.js";
 import type { ClientHost, SimulatedClient } from "./client-host.js";
 import { SimulatedConsumer } from "./consumer-client.js";
 import type { SimulatedFaults } from "./faults.js";
-import { GroupCoordinator } from "./group-coordinator.js";
+import { Group, type GroupTimings } from "./group.js";
+import type { Isolation, PartitionLog, StoredRecord } from "./partition-log.js";
 import { SimulatedProducer } from "./producer-client.js";
 import { CODE, Simulation } from "./simulation.js";
-import { keyOf, type StoredRecord, Topics } from "./topics.js";
+import { keyOf, Topics } from "./topics.js";
+import { TransactionCoordinator } from "./transaction-coordinator.js";
 
 export interface SimulatedKafkaOptions {
   /** From which every choice is drawn; it is named in every error. */
   readonly seed: number;
   /** All delays pass on it. Use a virtual one, and give the same one to the runs of the streams. */
   readonly clock: Clock;
+  /** How many there are, counted from 1; each leads some of the partitions. Default 1. */
+  readonly brokers?: number;
+  /** The brokers' `group.consumer.heartbeat.interval.ms`, for groups with `group.protocol=consumer`; default 5000. */
+  readonly heartbeatIntervalMs?: number;
+  /** The brokers' `group.consumer.session.timeout.ms`, likewise; default 45 000. */
+  readonly sessionTimeoutMs?: number;
   /** Default: short delays, and nothing fails. */
   readonly faults?: Partial<SimulatedFaults>;
   /** Called with each event, with its time first: two runs of one seed call it with the same texts. */
@@ -36,22 +44,41 @@ export interface AppendedRecord {
 /**
  * A Kafka cluster in memory behind the client port, whose every choice is drawn from a seed.
  *
- * It simulates topics, producers with delayed, overtaking, lost and failing acknowledgements, consumers, and groups with
- * the classic protocol: eager and cooperative assignors, static members, session and poll timeouts, generations. It knows
- * no transactions, no KIP-848 groups, no retention and no growing topics. Node's own timers are beyond its clock. It has
- * not been validated against a real broker yet: a pipeline that holds here still wants its test on one.
+ * It simulates:
+ * - topics that grow, lose their oldest records and have holes; brokers that go away together or one by one;
+ * - producers whose requests and acknowledgements are late, overtake, fail or get lost, idempotent or not;
+ * - transactions: fencing, timeouts, markers, `read_committed`, positions that wait for the commit;
+ * - groups of both protocols: eager and cooperative assignors, and the broker's own (`group.protocol=consumer`); static
+ *   members, session and poll timeouts, generations and epochs, partitions revoked and lost.
+ *
+ * It does not know: replicas (a broker that is away takes its partitions with it, and loses nothing), deletion of topics,
+ * retention by time or size, quotas, access control, a change of a group's protocol while it has members, partitioners
+ * other than the default, share groups. Clients hear of a broker that is away at once. Node's own timers are beyond its
+ * clock.
  */
 export class SimulatedKafka {
   readonly seed: number;
+  readonly brokers: number;
   readonly driver: KafkaDriver;
   readonly #simulation: Simulation;
-  readonly #topics = new Topics();
-  readonly #groups = new Map<string, GroupCoordinator>();
+  readonly #topics: Topics;
+  readonly #transactions: TransactionCoordinator;
+  readonly #timings: GroupTimings;
+  readonly #groups = new Map<string, Group>();
   readonly #clients = new Set<SimulatedClient>();
 
   constructor(options: SimulatedKafkaOptions) {
-    this.seed = options.seed;
-    this.#simulation = new Simulation(options.seed, options.clock, options.faults ?? {}, options.onEvent);
+    const { seed, clock, brokers = 1, faults = {}, onEvent } = options;
+    if (!Number.isSafeInteger(brokers) || brokers < 1) {
+      throw new RangeError(`A cluster has 1 broker or more, not ${brokers}.`);
+    }
+    this.seed = seed;
+    this.brokers = brokers;
+    this.#simulation = new Simulation({ seed, clock, brokers, faults, onEvent });
+    this.#topics = new Topics(brokers);
+    this.#transactions = new TransactionCoordinator(this.#simulation, this.#topics);
+    const { heartbeatIntervalMs = 5000, sessionTimeoutMs = 45_000 } = options;
+    this.#timings = { heartbeatIntervalMs, sessionTimeoutMs };
     this.driver = {
       name: "simulated",
       commitsMetadata: true,
@@ -60,19 +87,37 @@ export class SimulatedKafka {
     };
   }
 
-  /** Groups that read it rebalance. Fails with `REQUEST_FAILED` where it exists. */
+  /** Fails with `REQUEST_FAILED` where it exists. Clients see it once they look at the topics again. */
   createTopic(topic: string, partitions: number): void {
     if (!this.#topics.create(topic, partitions)) {
       throw new KafkaTestkitError("REQUEST_FAILED", `Topic ${topic} exists. Use another name (seed ${this.seed}).`);
     }
-    for (const group of this.#groups.values()) group.topicCreated(topic);
   }
 
-  /** Everything that was ever stored in the partition, in order. */
-  records(topic: string, partition: number): readonly StoredRecord[] {
-    const log = this.#topics.log(topic, partition);
-    if (log) return log;
-    throw this.#noPartition({ topic, partition });
+  /**
+   * Adds so many partitions to the topic. Members of classic groups and producers see them after their
+   * `topic.metadata.refresh.interval.ms`, default 300 000; other groups by the next heartbeat.
+   */
+  addPartitions(topic: string, count: number): void {
+    if (!this.#topics.grow(topic, count)) throw this.#noPartition({ topic, partition: 0 });
+    this.#simulation.event(`${topic} has ${this.#topics.partitionsOf(topic)} partitions`);
+  }
+
+  /** Moves the low watermark: a consumer that stands below goes where `auto.offset.reset` says. */
+  deleteRecords(topic: string, partition: number, beforeOffset: number): void {
+    this.#log({ topic, partition }).deleteBefore(beforeOffset);
+    this.#topics.changed();
+  }
+
+  /** The next so many offsets hold no record, as after a compaction. */
+  skipOffsets(topic: string, partition: number, count: number): void {
+    this.#log({ topic, partition }).skip(count);
+    this.#topics.changed();
+  }
+
+  /** Everything that was ever stored in the partition, in order, or what of it is committed by now. */
+  records(topic: string, partition: number, isolation: Isolation = "read_uncommitted"): readonly StoredRecord[] {
+    return this.#log({ topic, partition }).all(isolation);
   }
 
   /** Stores records at once, without a producer and without delay. */
@@ -88,10 +133,10 @@ export class SimulatedKafka {
 
   /** The positions the group has committed; partitions without one are left out. */
   committed(groupId: string): readonly TopicPartitionOffset[] {
-    return this.#groups.get(groupId)?.allCommitted ?? [];
+    return this.#groups.get(groupId)?.offsets.all ?? [];
   }
 
-  /** What the group has assigned to each member, and how often it has rebalanced. */
+  /** What the group has assigned to each member, and how often it has rebalanced: its generation, or its epoch. */
   group(groupId: string): {
     readonly generation: number;
     readonly assignments: ReadonlyMap<string, readonly TopicPartition[]>;
@@ -122,7 +167,26 @@ export class SimulatedKafka {
   outage(ms: number): void {
     this.#simulation.event(`outage of ${ms} ms`);
     this.#simulation.startOutage(ms);
-    const error = this.#simulation.error("CLIENT_FAILED", `No broker is reachable for ${ms} ms.`, CODE.transport);
+    this.#tell(`No broker is reachable for ${ms} ms.`);
+  }
+
+  /** One broker goes away for so long, with the partitions it leads and what it coordinates; the others go on. */
+  restartBroker(broker: number, downMs: number): void {
+    if (!Number.isSafeInteger(broker) || broker < 1 || broker > this.brokers) {
+      throw new RangeError(`There is no broker ${broker}; they are counted from 1 to ${this.brokers}.`);
+    }
+    this.#simulation.event(`broker ${broker} is away for ${downMs} ms`);
+    this.#simulation.startOutage(downMs, broker);
+    this.#tell(`Broker ${broker} is not reachable for ${downMs} ms.`);
+  }
+
+  /** The broker that leads the partition. */
+  leaderOf(topic: string, partition: number): number {
+    return this.#topics.leaderOf(this.#log({ topic, partition }));
+  }
+
+  #tell(text: string): void {
+    const error = this.#simulation.error("CLIENT_FAILED", text, CODE.transport);
     for (const client of [...this.#clients]) client.onOutage(error);
   }
 
@@ -143,15 +207,22 @@ export class SimulatedKafka {
     return {
       simulation: this.#simulation,
       topics: this.#topics,
+      transactions: this.#transactions,
       group: (id: string) => this.#group(id),
       remove: (client: SimulatedClient) => void this.#clients.delete(client),
     };
   }
 
-  #group(id: string): GroupCoordinator {
+  #group(id: string): Group {
     let group = this.#groups.get(id);
-    if (!group) this.#groups.set(id, (group = new GroupCoordinator(id, this.#simulation, this.#topics)));
+    if (!group) this.#groups.set(id, (group = new Group(id, this.#simulation, this.#topics, this.#timings)));
     return group;
+  }
+
+  #log(partition: TopicPartition): PartitionLog {
+    const log = this.#topics.log(partition);
+    if (log) return log;
+    throw this.#noPartition(partition);
   }
 
   #noPartition(partition: TopicPartition): KafkaTestkitError {

@@ -1,3 +1,4 @@
+import { crc32 } from "node:zlib";
 import { KafkaConnectorError, type KafkaErrorCode } from "@millrace/kafka";
 import type { Cancellable, Clock } from "@millrace/streams";
 import { type DelayRange, FAULTLESS, type SimulatedFaults } from "./faults.js";
@@ -7,19 +8,26 @@ import { Random } from "./random.js";
 export const CODE = {
   transport: -195,
   messageTimedOut: -192,
-  fatal: -150,
   unknownPartition: -190,
   unknownTopic: -188,
   timedOut: -185,
+  state: -172,
+  purged: -152,
   maxPollExceeded: -147,
+  producerFenced: -144,
   noOffset: -140,
-  missingTopic: 3,
-  tooLarge: 10,
+  unknownTopicOnBroker: 3,
   notCoordinator: 16,
   illegalGeneration: 22,
+  inconsistentProtocol: 23,
   unknownMember: 25,
   rebalanceInProgress: 27,
   groupAuthorization: 30,
+  unknownProducer: 59,
+  fenced: 82,
+  fencedMemberEpoch: 110,
+  unreleasedInstance: 111,
+  staleMemberEpoch: 113,
 } as const;
 
 const RETRIABLE: ReadonlySet<number> = new Set([
@@ -27,10 +35,12 @@ const RETRIABLE: ReadonlySet<number> = new Set([
   CODE.messageTimedOut,
   CODE.timedOut,
   CODE.maxPollExceeded,
-  CODE.missingTopic,
   CODE.notCoordinator,
   CODE.rebalanceInProgress,
+  CODE.staleMemberEpoch,
 ]);
+
+const FATAL: ReadonlySet<number> = new Set([CODE.fenced, CODE.producerFenced, CODE.unreleasedInstance]);
 
 /** What all parts of one simulated cluster share: its time, its choices, its faults and its history. */
 export class Simulation {
@@ -39,43 +49,63 @@ export class Simulation {
   readonly random: Random;
   faults: SimulatedFaults;
   readonly #onEvent: ((event: string) => void) | undefined;
-  #outageEndsAt = Number.NEGATIVE_INFINITY;
+  /** Until when each broker is down; the first is broker 1. */
+  readonly #downUntil: number[];
+  #names = 0;
 
-  constructor(
-    seed: number,
-    clock: Clock,
-    faults: Partial<SimulatedFaults>,
-    onEvent: ((event: string) => void) | undefined,
-  ) {
-    this.seed = seed;
-    this.clock = clock;
-    this.random = new Random(seed);
-    this.faults = { ...FAULTLESS, ...faults };
-    this.#onEvent = onEvent;
+  constructor(options: {
+    readonly seed: number;
+    readonly clock: Clock;
+    readonly brokers: number;
+    readonly faults: Partial<SimulatedFaults>;
+    readonly onEvent: ((event: string) => void) | undefined;
+  }) {
+    this.seed = options.seed;
+    this.clock = options.clock;
+    this.random = new Random(options.seed);
+    this.faults = { ...FAULTLESS, ...options.faults };
+    this.#onEvent = options.onEvent;
+    this.#downUntil = Array.from({ length: options.brokers }, () => Number.NEGATIVE_INFINITY);
   }
 
   event(what: string): void {
     this.#onEvent?.(`${this.clock.now()} ${what}`);
   }
 
-  startOutage(ms: number): void {
-    this.#outageEndsAt = Math.max(this.#outageEndsAt, this.clock.now() + ms);
+  /** A name that nothing else has. */
+  name(of: string): string {
+    this.#names += 1;
+    return `${of}-${this.#names}`;
   }
 
-  /** How long the brokers stay unreachable; 0 when they are up. */
-  get outageLeftMs(): number {
-    return Math.max(0, this.#outageEndsAt - this.clock.now());
+  /** The broker that coordinates the group or the transactional id. */
+  coordinatorOf(id: string): number {
+    return 1 + (crc32(id) % this.#downUntil.length);
+  }
+
+  /** Without a broker all are down. */
+  startOutage(ms: number, broker?: number): void {
+    const end = this.clock.now() + ms;
+    this.#downUntil.forEach((until, index) => {
+      if (broker === undefined || broker === index + 1) this.#downUntil[index] = Math.max(until, end);
+    });
+  }
+
+  /** How long the broker stays unreachable, or the first of them all; 0 when it is up. */
+  outageLeftMs(broker?: number): number {
+    const until = broker === undefined ? Math.min(...this.#downUntil) : (this.#downUntil[broker - 1] as number);
+    return Math.max(0, until - this.clock.now());
   }
 
   draw([min, max]: DelayRange): number {
     return this.random.int(min, max);
   }
 
-  /** Runs `f` once a request that is under way for a time of this range has arrived; an outage holds it up. */
-  request(range: DelayRange, f: () => void): void {
-    this.clock.schedule(this.outageLeftMs + this.draw(range), () => {
+  /** Runs `f` once a request to the broker, or to any, that takes a time of this range has arrived; outages hold it up. */
+  request(range: DelayRange, f: () => void, broker?: number): void {
+    this.clock.schedule(this.outageLeftMs(broker) + this.draw(range), () => {
       // The outage began while the request was under way.
-      if (this.outageLeftMs > 0) this.request(range, f);
+      if (this.outageLeftMs(broker) > 0) this.request(range, f, broker);
       else f();
     });
   }
@@ -84,18 +114,13 @@ export class Simulation {
     return this.clock.schedule(ms, f);
   }
 
-  /** Ours rather than the client's: the same call may succeed later. */
-  retriable(code: KafkaErrorCode, message: string): KafkaConnectorError {
-    return new KafkaConnectorError(code, `${message} (simulated, seed ${this.seed})`, { retriable: true });
-  }
-
   error(code: KafkaErrorCode, message: string, clientCode?: number): KafkaConnectorError {
     const text = `${message} (simulated, seed ${this.seed})`;
     if (clientCode === undefined) return new KafkaConnectorError(code, text);
     return new KafkaConnectorError(code, text, {
       clientCode,
       retriable: RETRIABLE.has(clientCode),
-      fatal: clientCode === CODE.fatal,
+      fatal: FATAL.has(clientCode),
     });
   }
 }

@@ -1,63 +1,77 @@
-import type { Headers, TopicPartition } from "@millrace/kafka";
-
-/** A record as the simulated broker keeps it. */
-export interface StoredRecord {
-  readonly topic: string;
-  readonly partition: number;
-  readonly offset: number;
-  readonly timestamp: number;
-  readonly key: Buffer | null;
-  readonly value: Buffer | null;
-  readonly headers: Headers;
-}
+import type { TopicPartition } from "@millrace/kafka";
+import { PartitionLog, type StoredRecord } from "./partition-log.js";
 
 /** Names a partition in maps and in the history. */
 export const keyOf = ({ topic, partition }: TopicPartition): string => `${topic}-${partition}`;
 
 export const namesOf = (partitions: readonly TopicPartition[]): string => partitions.map(keyOf).join(" ") || "nothing";
 
-/** All records of all topics. Nothing is ever deleted, so that a test can compare all of it. */
+/** All topics of the cluster, and which broker leads each partition. */
 export class Topics {
-  readonly #topics = new Map<string, StoredRecord[][]>();
+  readonly #brokers: number;
+  readonly #topics = new Map<string, { readonly first: number; readonly logs: PartitionLog[] }>();
   readonly #waiting = new Set<() => void>();
+  #version = 0;
+
+  constructor(brokers: number) {
+    this.#brokers = brokers;
+  }
 
   get names(): readonly string[] {
     return [...this.#topics.keys()];
   }
 
+  /** Counts the changes of topics and of their partitions. */
+  get version(): number {
+    return this.#version;
+  }
+
   /** Answers whether the topic is new. */
   create(topic: string, partitions: number): boolean {
     if (this.#topics.has(topic)) return false;
-    this.#topics.set(
-      topic,
-      Array.from({ length: partitions }, () => []),
-    );
+    this.#topics.set(topic, { first: this.#topics.size, logs: [] });
+    return this.grow(topic, partitions);
+  }
+
+  /** Answers whether the topic exists. */
+  grow(topic: string, more: number): boolean {
+    const logs = this.#topics.get(topic)?.logs;
+    if (!logs) return false;
+    for (let index = 0; index < more; index++) logs.push(new PartitionLog(topic, logs.length));
+    this.#version += 1;
     return true;
   }
 
   partitionsOf(topic: string): number {
-    return this.#topics.get(topic)?.length ?? 0;
+    return this.#topics.get(topic)?.logs.length ?? 0;
   }
 
-  log(topic: string, partition: number): readonly StoredRecord[] | undefined {
-    return this.#topics.get(topic)?.[partition];
+  log({ topic, partition }: TopicPartition): PartitionLog | undefined {
+    return this.#topics.get(topic)?.logs[partition];
+  }
+
+  /** Brokers are counted from 1; neighbouring partitions are led by different ones. */
+  leaderOf({ topic, partition }: TopicPartition): number {
+    return 1 + (((this.#topics.get(topic)?.first ?? 0) + partition) % this.#brokers);
   }
 
   /** Answers the offset of the first record, or `undefined` where there is no such partition. */
   append(
-    { topic, partition }: TopicPartition,
+    partition: TopicPartition,
     records: readonly Omit<StoredRecord, "topic" | "partition" | "offset">[],
   ): number | undefined {
-    const log = this.#topics.get(topic)?.[partition];
-    if (!log) return undefined;
-    const first = log.length;
-    for (const record of records) log.push({ ...record, topic, partition, offset: log.length });
-    for (const wake of [...this.#waiting]) wake();
+    const first = this.log(partition)?.append(records);
+    if (first !== undefined) this.changed();
     return first;
   }
 
-  /** Calls `wake` whenever records were appended, until the returned function is called. */
-  onAppend(wake: () => void): () => void {
+  /** Wakes the readers: there may be something to read. */
+  changed(): void {
+    for (const wake of [...this.#waiting]) wake();
+  }
+
+  /** Calls `wake` whenever there may be something new to read, until the returned function is called. */
+  onChange(wake: () => void): () => void {
     this.#waiting.add(wake);
     return () => void this.#waiting.delete(wake);
   }

@@ -1,11 +1,4 @@
-import type {
-  ClientProperties,
-  ConsumerClient,
-  ConsumerListener,
-  KafkaConnectorError,
-  Subscription,
-  TopicPartition,
-} from "@millrace/kafka";
+import type { ClientProperties, ConsumerClient, ConsumerListener, Subscription, TopicPartition } from "@millrace/kafka";
 import type { SimulatedKafka } from "@millrace/kafka-testkit";
 
 export const nameOf = ({ topic, partition }: TopicPartition): string => `${topic}-${partition}`;
@@ -81,7 +74,7 @@ export class Member {
         }
       } catch (error) {
         this.errors.push(error as Error);
-        if ((error as KafkaConnectorError).retriable !== true) return;
+        return;
       }
     }
   }

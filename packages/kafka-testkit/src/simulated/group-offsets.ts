@@ -1,0 +1,43 @@
+import type { TopicPartition, TopicPartitionOffset } from "@millrace/kafka";
+import { keyOf } from "./topics.js";
+
+/** The committed positions of a group, and those that wait for the end of their transaction. */
+export class GroupOffsets {
+  readonly #committed = new Map<string, TopicPartitionOffset>();
+  readonly #held = new Map<object, Map<string, TopicPartitionOffset>>();
+
+  get(partition: TopicPartition): TopicPartitionOffset | undefined {
+    return this.#committed.get(keyOf(partition));
+  }
+
+  get all(): readonly TopicPartitionOffset[] {
+    return [...this.#committed.values()];
+  }
+
+  /** Whether no open transaction holds a position of it: until then nobody may start from what is committed. */
+  isStable(partition: TopicPartition): boolean {
+    if (this.#held.size === 0) return true;
+    return ![...this.#held.values()].some((positions) => positions.has(keyOf(partition)));
+  }
+
+  store(positions: readonly TopicPartitionOffset[]): void {
+    for (const { topic, partition, offset, metadata } of positions) {
+      this.#committed.set(
+        keyOf({ topic, partition }),
+        metadata === undefined ? { topic, partition, offset } : { topic, partition, offset, metadata },
+      );
+    }
+  }
+
+  hold(transaction: object, positions: readonly TopicPartitionOffset[]): void {
+    let held = this.#held.get(transaction);
+    if (!held) this.#held.set(transaction, (held = new Map<string, TopicPartitionOffset>()));
+    for (const position of positions) held.set(keyOf(position), position);
+  }
+
+  settle(transaction: object, outcome: "commit" | "abort"): void {
+    const held = this.#held.get(transaction);
+    this.#held.delete(transaction);
+    if (held && outcome === "commit") this.store([...held.values()]);
+  }
+}

@@ -1,0 +1,92 @@
+import type { TopicPartition, TopicPartitionOffset } from "@millrace/kafka";
+import { ConsumerGroup } from "./consumer-group.js";
+import { GroupCoordinator } from "./group-coordinator.js";
+import { GroupOffsets } from "./group-offsets.js";
+import { CODE, type Simulation } from "./simulation.js";
+import { keyOf, type Topics } from "./topics.js";
+
+/** Under which a consumer commits: its generation, or its epoch. */
+export interface MemberIdentity {
+  readonly memberId: string;
+  readonly generation: number;
+}
+
+export interface CommitRequest {
+  /** Absent for a consumer that assigns itself. */
+  readonly membership: MemberIdentity | undefined;
+  readonly positions: readonly TopicPartitionOffset[];
+}
+
+export interface GroupTimings {
+  readonly heartbeatIntervalMs: number;
+  readonly sessionTimeoutMs: number;
+}
+
+/** A group: its committed positions, and its members, who follow one of the two protocols. */
+export class Group {
+  readonly id: string;
+  readonly broker: number;
+  readonly offsets = new GroupOffsets();
+  readonly classic: GroupCoordinator;
+  readonly modern: ConsumerGroup;
+  readonly #simulation: Simulation;
+
+  constructor(id: string, simulation: Simulation, topics: Topics, timings: GroupTimings) {
+    this.id = id;
+    this.broker = simulation.coordinatorOf(id);
+    this.#simulation = simulation;
+    this.classic = new GroupCoordinator(id, simulation, topics);
+    this.modern = new ConsumerGroup(id, simulation, topics, timings);
+  }
+
+  /** Whether members of the other protocol are in the way of one that wants to join by this. */
+  refuses(protocol: "classic" | "consumer"): boolean {
+    return (protocol === "classic" ? this.modern : this.classic).size > 0;
+  }
+
+  get generation(): number {
+    return this.modern.size > 0 ? this.modern.epoch : Math.max(this.classic.generation, this.modern.epoch);
+  }
+
+  /** What each member has been assigned, by member id. */
+  get assignments(): ReadonlyMap<string, readonly TopicPartition[]> {
+    return this.modern.size > 0 ? this.modern.assignments : this.classic.assignments;
+  }
+
+  /** Answers the code of a refusal. */
+  commit({ membership, positions }: CommitRequest): number | undefined {
+    const refusal = this.#refusal(membership, false);
+    this.#event("commit", membership, positions, refusal);
+    if (refusal === undefined) this.offsets.store(positions);
+    return refusal;
+  }
+
+  /** Keeps positions until their transaction ends; answers the code of a refusal. */
+  hold(transaction: object, { membership, positions }: CommitRequest): number | undefined {
+    const refusal = this.#refusal(membership, true);
+    this.#event("transactional offsets", membership, positions, refusal);
+    if (refusal === undefined) this.offsets.hold(transaction, positions);
+    return refusal;
+  }
+
+  #refusal(membership: MemberIdentity | undefined, transactional: boolean): number | undefined {
+    if (!membership)
+      return transactional || this.modern.size + this.classic.size === 0 ? undefined : CODE.unknownMember;
+    if (this.modern.size === 0) return this.classic.refusal(membership);
+    const refusal = this.modern.refusal(membership);
+    // The request of transactions is older than epochs, and has no code for them.
+    return transactional && refusal === CODE.staleMemberEpoch ? CODE.illegalGeneration : refusal;
+  }
+
+  #event(
+    what: string,
+    membership: MemberIdentity | undefined,
+    positions: readonly TopicPartitionOffset[],
+    refusal: number | undefined,
+  ): void {
+    const who = membership ? `${membership.memberId} of generation ${membership.generation}` : "no member";
+    const which = positions.map((each) => `${keyOf(each)}@${each.offset}`).join(" ");
+    const refused = refusal === undefined ? "" : ` refused: ${refusal}`;
+    this.#simulation.event(`group ${this.id}: ${what} ${which} by ${who}${refused}`);
+  }
+}

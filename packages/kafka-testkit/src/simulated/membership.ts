@@ -1,0 +1,31 @@
+import type { MemberIdentity } from "./group.js";
+import type { OwnerOptions } from "./owned-partitions.js";
+
+export interface MembershipOptions extends OwnerOptions {
+  readonly instanceId: string | undefined;
+  readonly reads: (topic: string) => boolean;
+  readonly sessionTimeoutMs: number;
+  readonly maxPollIntervalMs: number;
+  /** There is something to serve, or it was served. */
+  readonly wake: () => void;
+  readonly fail: (error: Error) => void;
+}
+
+/** A consumer's side of its group, by either protocol. */
+export interface Membership {
+  /** Under which it commits. */
+  readonly current: MemberIdentity | undefined;
+  join(): void;
+  /** Begins with what has been said, unless a handler is still at work; called by polls only. */
+  serve(): void;
+  /** Looks whether topics have come, or grown. */
+  refresh(): void;
+  /** The process is gone: it serves nothing more, and its session runs out. */
+  kill(): void;
+  /** The network to the coordinator fails for longer than a session, while the process lives. */
+  expire(): void;
+  /** The client noticed that it did not poll for too long, and leaves by itself. */
+  quit(): void;
+  /** Gives everything up. A static member does not leave its place, so that it may come back to what it had. */
+  leave(): Promise<void>;
+}
