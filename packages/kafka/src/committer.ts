@@ -1,6 +1,8 @@
-import { Flow, Keep, Sink } from "@millrace/streams";
+import { type ClosesContext, Flow, Keep, Sink } from "@millrace/streams";
 import type { Committable, CommittableOffsetBatch } from "./committable-offset-batch.js";
-import { type CommitterSettings, parseCommitter } from "./settings.js";
+import { committerAttributes } from "./consumer/run-sessions.js";
+import { type CommitterSettings, type ParsedCommitter, parseCommitter } from "./settings.js";
+import { claimSink } from "./stages/claim-sink.js";
 import { commitCollector } from "./stages/commit-collector.js";
 
 /**
@@ -12,6 +14,19 @@ import { commitCollector } from "./stages/commit-collector.js";
 export const committerFlow = (settings: CommitterSettings = {}): Flow<Committable, CommittableOffsetBatch> =>
   Flow.fromStage(commitCollector(parseCommitter(settings, "committerFlow")));
 
-/** `committerFlow` that ends the stream; the promise settles once everything is committed. */
-export const committerSink = (settings: CommitterSettings = {}): Sink<Committable, Promise<void>> =>
-  Flow.fromStage(commitCollector(parseCommitter(settings, "committerSink"))).toMat(Sink.ignore, Keep.right);
+/** Ends a stream of offsets, or one whose records are followed by their claims. */
+export class CommitterSink extends Sink<Committable, Promise<void>> implements ClosesContext<unknown, Promise<void>> {
+  readonly withContext: ClosesContext<unknown, Promise<void>>["withContext"];
+
+  constructor(settings: ParsedCommitter) {
+    super(Flow.fromStage(commitCollector(settings)).toMat(Sink.ignore, Keep.right).blueprint);
+    this.withContext = { sink: Sink.fromStage(claimSink), attributes: committerAttributes(settings) };
+  }
+}
+
+/**
+ * `committerFlow` that ends the stream; the promise settles once everything is committed. On the followed surface it ends
+ * the claim of every element, and the source commits what is finished by the same settings.
+ */
+export const committerSink = (settings: CommitterSettings = {}): CommitterSink =>
+  new CommitterSink(parseCommitter(settings, "committerSink"));

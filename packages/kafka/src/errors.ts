@@ -30,6 +30,8 @@ export type KafkaErrorCode =
   | "TRANSACTION_FAILED"
   /** `close` gave up waiting; its message says for what. */
   | "CLOSE_TIMEOUT"
+  /** The source of one assignment was run twice. */
+  | "SOURCE_REUSED"
   | "CLIENT_FAILED";
 
 export interface KafkaErrorOptions {

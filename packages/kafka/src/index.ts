@@ -19,7 +19,7 @@ export type {
 export { rdkafkaDriver } from "./client/rdkafka/driver.js";
 export { CommittableOffset, type OffsetOwner, type PositionToCommit } from "./committable-offset.js";
 export { type Committable, CommittableOffsetBatch } from "./committable-offset-batch.js";
-export { committerFlow, committerSink } from "./committer.js";
+export { committerFlow, type CommitterSink, committerSink } from "./committer.js";
 export { type CommittableSettings, committableSource, plainSource } from "./consumer.js";
 export type { ConsumerSerdes } from "./consumer/record-reader.js";
 export type {
@@ -53,7 +53,13 @@ export {
   type ProducerResult,
   type RecordMetadata,
 } from "./messages.js";
-export { producerFlow, producerSink, type ProducerSettings } from "./producer.js";
+export {
+  producerFlow,
+  producerFlowWithContext,
+  type ProducerInput,
+  producerSink,
+  type ProducerSettings,
+} from "./producer.js";
 export {
   attempt,
   type Attempt,
@@ -66,3 +72,9 @@ export {
   string,
 } from "./serde.js";
 export type { CommitterSettings, ConsumerSettings, KafkaSettings, SubscriptionSettings } from "./settings.js";
+export {
+  type FollowedSettings,
+  partitionedSourceWithOffsetContext,
+  type PartitionWithOffsetContext,
+  sourceWithOffsetContext,
+} from "./with-offset-context.js";

@@ -1,8 +1,14 @@
-import { Flow, Keep, Sink } from "@millrace/streams";
+import { Flow, FlowWithContext, Keep, Sink, type WithClaim } from "@millrace/streams";
 import type { ClientProperties, Headers, OutgoingRecord } from "./client/port.js";
 import { rdkafkaDriver } from "./client/rdkafka/driver.js";
 import { KafkaConnectorError } from "./errors.js";
-import { produce, type ProducerEnvelope, type ProducerRecord, type ProducerResult } from "./messages.js";
+import {
+  produce,
+  type ProducerEnvelope,
+  type ProducerRecord,
+  type ProducerResult,
+  type RecordMetadata,
+} from "./messages.js";
 import { bytes, nullable, type Serializer, string } from "./serde.js";
 import { type KafkaSettings, parseProducer } from "./settings.js";
 import { silentLogger } from "./silent-logger.js";
@@ -57,6 +63,7 @@ const encoder = <K, V>(settings: ProducerSettings<K, V>): ((record: ProducerReco
 const flow = <K, V, P>(
   name: string,
   settings: ProducerSettings<K, V>,
+  onDropped?: (passThrough: P) => void,
 ): Flow<ProducerEnvelope<K, V, P>, ProducerResult<P>> => {
   const { properties, parallelism } = parseProducer(settings, name);
   return Flow.fromStage(
@@ -67,6 +74,7 @@ const flow = <K, V, P>(
       driver: settings.kafka.driver ?? rdkafkaDriver,
       logger: settings.kafka.logger ?? silentLogger,
       encode: encoder(settings),
+      ...(onDropped && { onDropped }),
     }),
   );
 };
@@ -90,3 +98,35 @@ export const producerSink = <K = string, V = Buffer | null>(
     .map((record) => produce(record))
     .via(flow<K, V, undefined>("producerSink", settings))
     .toMat(Sink.ignore, Keep.right);
+
+/** What a producer flow with context takes: one record, or the 0..n records of an envelope, which finish together. */
+export type ProducerInput<K, V> = ProducerRecord<K, V> | readonly ProducerRecord<K, V>[];
+
+const recordsOf = <K, V>(input: ProducerInput<K, V>): readonly ProducerRecord<K, V>[] =>
+  Array.isArray(input) ? (input as readonly ProducerRecord<K, V>[]) : [input as ProducerRecord<K, V>];
+
+/**
+ * `producerFlow` on the followed surface: sends the records of each element, none where it is an empty array, and passes
+ * on where the broker put them. The claim of an element goes on once all its records were acknowledged. Otherwise as
+ * `producerFlow`; what supervision drops ends as discarded.
+ */
+export const producerFlowWithContext = <K = string, V = Buffer | null>(
+  settings: ProducerSettings<K, V>,
+): FlowWithContext<ProducerInput<K, V>, readonly RecordMetadata[]> => {
+  type Sent = WithClaim<unknown>;
+  const sending = flow<K, V, Sent>("producerFlowWithContext", settings, ({ claim }) =>
+    claim.end("discarded", "producerFlowWithContext failed, and supervision went on without it"),
+  );
+  return FlowWithContext.fromFlow(
+    Flow.of<WithClaim<ProducerInput<K, V>>>()
+      .map((cell): ProducerEnvelope<K, V, Sent> => {
+        cell.claim.at("producerFlowWithContext");
+        return { records: recordsOf(cell.value), passThrough: cell };
+      })
+      .via(sending)
+      .map(({ metadata, passThrough }) => {
+        passThrough.value = metadata;
+        return passThrough as WithClaim<readonly RecordMetadata[]>;
+      }),
+  );
+};

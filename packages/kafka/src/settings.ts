@@ -107,6 +107,13 @@ const subscriptionShape = {
 /** Checked by the compiler; named here so that a misspelt setting beside them is refused. */
 const serdes = { key: z.unknown().optional(), value: z.unknown().optional() };
 
+const rememberSchema = z.strictObject({
+  maxBytes: z.number().int().min(64).max(32_768).default(3900),
+  parallelConsumer: z.boolean().default(false),
+});
+/** Brokers take 4096 bytes unless told otherwise. */
+const DEFAULT_REMEMBER = rememberSchema.parse({});
+
 const consumerSchema = z
   .strictObject({
     kafka: kafkaSchema,
@@ -122,6 +129,7 @@ const consumerSchema = z
     maxInFlightTotal: positive.default(50_000),
     revokeTimeoutMs: z.number().int().nonnegative().default(5000),
     maxReplay: z.strictObject({ records: positive.optional(), ms: positive.optional() }).default({}),
+    rememberFinished: z.union([z.boolean(), rememberSchema]).default(false),
   })
   .refine(
     (settings) =>
@@ -181,6 +189,7 @@ export interface ParsedConsumer {
   readonly maxInFlightTotal: number;
   readonly revokeTimeoutMs: number;
   readonly maxReplay: { readonly records?: number | undefined; readonly ms?: number | undefined };
+  readonly rememberFinished: { readonly maxBytes: number; readonly parallelConsumer: boolean } | undefined;
 }
 
 const subscriptionOf = (settings: z.output<typeof consumerSchema>): Subscription => {
@@ -229,6 +238,7 @@ export const parseConsumer = (settings: unknown, call: string, commits: boolean)
     maxInFlightTotal: parsed.maxInFlightTotal,
     revokeTimeoutMs: parsed.revokeTimeoutMs,
     maxReplay: parsed.maxReplay,
+    rememberFinished: parsed.rememberFinished === true ? DEFAULT_REMEMBER : parsed.rememberFinished || undefined,
   };
 };
 

@@ -1,14 +1,17 @@
 import type { TopicPartition } from "../client/port.js";
+import type { Auditor } from "../ledger/auditor.js";
 import { partitionKey } from "../partition-key.js";
 import { OwnedPartition } from "./owned-partition.js";
 
 /** The partitions this consumer owns; epochs grow with every assignment of a partition. */
 export class Assignment {
+  readonly #auditor: Auditor;
   readonly #onEnded: (partition: OwnedPartition) => void;
   readonly #epochs = new Map<string, number>();
   readonly #owned = new Map<string, OwnedPartition>();
 
-  constructor(onEnded: (partition: OwnedPartition) => void) {
+  constructor(auditor: Auditor, onEnded: (partition: OwnedPartition) => void) {
+    this.#auditor = auditor;
     this.#onEnded = onEnded;
   }
 
@@ -21,7 +24,8 @@ export class Assignment {
     return partitions.map((each) => {
       const key = partitionKey(each);
       const epoch = (this.#epochs.get(key) ?? 0) + 1;
-      const owned = new OwnedPartition(each, epoch, this.#onEnded);
+      const trail = this.#auditor.assigned(each.topic, each.partition, epoch);
+      const owned = new OwnedPartition(each, epoch, trail, this.#onEnded);
       this.#epochs.set(key, epoch);
       // An assignment that no revocation preceded: what the last one still holds is inert.
       this.#owned.get(key)?.fence();

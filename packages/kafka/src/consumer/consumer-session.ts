@@ -2,6 +2,9 @@ import type { Cancellable, Clock, Logger } from "@millrace/streams";
 import type { ConsumerClient, KafkaDriver, RecordChunk, TopicPartition } from "../client/port.js";
 import type { OffsetOwner, PositionToCommit } from "../committable-offset.js";
 import { KafkaConnectorError } from "../errors.js";
+import { NOTHING_FINISHED } from "../ledger/finished-set/finished-set.js";
+import { Auditor } from "../ledger/auditor.js";
+import { decodeFinished } from "../ledger/finished-set/decode-finished.js";
 import type { ParsedCommitter, ParsedConsumer } from "../settings.js";
 import { Assignment } from "./assignment.js";
 import { type BufferedRun, FetchedChunk } from "./fetched-chunk.js";
@@ -22,6 +25,9 @@ const REVOKE_COMMIT_MS = 5000;
 export interface SessionListener {
   /** There may be records to take, or the session failed. */
   onAvailable(): void;
+  /** Given where each partition has a stream of its own. */
+  onAssigned?(partitions: readonly OwnedPartition[]): void;
+  onGivenUp?(partitions: readonly OwnedPartition[]): void;
 }
 
 export interface SessionOptions {
@@ -79,7 +85,8 @@ export class ConsumerSession implements OffsetOwner {
     this.#clock = clock;
     this.#listener = listener;
     this.groupId = settings.groupId ?? "";
-    this.#assignment = new Assignment((owned) => this.#onEnded(owned));
+    const auditor = new Auditor();
+    this.#assignment = new Assignment(auditor, (owned) => this.#onEnded(owned));
     this.#client = driver.consumer(settings.properties, {
       onAssign: (partitions) => this.#onAssign(partitions),
       onRevoke: (partitions) => this.#onRevoke(partitions),
@@ -87,13 +94,17 @@ export class ConsumerSession implements OffsetOwner {
       onError: (error) => this.#onError(error),
     });
     const partitions = (): Iterable<OwnedPartition> => this.#assignment.partitions;
-    this.#flow = new FlowControl(settings, this.#client, partitions);
+    this.#flow = new FlowControl(
+      { ...settings, partitioned: listener.onAssigned !== undefined },
+      this.#client,
+      partitions,
+    );
     this.#committer = new OffsetCommitter({
       client: this.#client,
       clock,
       commitTimeoutMs: settings.commitTimeoutMs,
       partitions,
-      audit: () => undefined,
+      auditor,
     });
   }
 
@@ -121,6 +132,22 @@ export class ConsumerSession implements OffsetOwner {
     if (deliveries.length > 0) this.#roomMade();
     this.#watchReplays(now);
     return deliveries;
+  }
+
+  /** The same of one partition. */
+  takeOf(owned: OwnedPartition): readonly Delivery[] {
+    if (this.#stopped) return [];
+    const now = this.#clock.now();
+    const run = owned.take(Math.min(this.#flow.room(owned), this.#flow.totalRoom(now)));
+    if (run) this.#roomMade();
+    this.#watchReplays(now);
+    return run ? [{ owned, run }] : [];
+  }
+
+  /** Nobody takes the records of this partition any more, nor ends what is in flight of it. */
+  abandonPartition(owned: OwnedPartition): void {
+    owned.abandon();
+    for (const check of this.#revocations) check();
   }
 
   /** Finished work is committed by the session itself, by number and by time. */
@@ -220,9 +247,9 @@ export class ConsumerSession implements OffsetOwner {
     try {
       await this.#client.connect();
       if (this.#closing) return;
-      if (this.#settings.subscription.kind === "assignment")
-        this.#assignment.add(this.#settings.subscription.partitions);
-      this.#client.subscribe(this.#settings.subscription);
+      const { subscription } = this.#settings;
+      if (subscription.kind === "assignment") await this.#take(subscription.partitions);
+      this.#client.subscribe(subscription);
     } catch (error) {
       this.#fail(error);
       return;
@@ -338,15 +365,34 @@ export class ConsumerSession implements OffsetOwner {
     if (this.#commitSettings) this.#commitSoon();
   }
 
-  #onAssign(partitions: readonly TopicPartition[]): void {
-    this.#assignment.add(partitions);
+  async #onAssign(partitions: readonly TopicPartition[]): Promise<void> {
+    await this.#take(partitions);
     this.#logger.info("kafka consumer: partitions assigned", { groupId: this.groupId, partitions });
+  }
+
+  async #take(partitions: readonly TopicPartition[]): Promise<void> {
+    const taken = this.#assignment.add(partitions);
+    this.#listener.onAssigned?.(taken);
+    const { rememberFinished, commitTimeoutMs } = this.#settings;
+    if (!rememberFinished || taken.length === 0) return;
+    const { maxBytes, parallelConsumer } = rememberFinished;
+    for (const owned of taken) owned.rememberFinished(maxBytes, NOTHING_FINISHED);
+    try {
+      for (const { topic, partition, offset, metadata } of await this.#client.committed(partitions, commitTimeoutMs)) {
+        const finished = decodeFinished(offset, metadata, { parallelConsumer });
+        this.#assignment.get({ topic, partition })?.rememberFinished(maxBytes, finished);
+      }
+    } catch (error) {
+      // What is finished above the positions is unknown then, and read again.
+      this.#logger.warn("kafka consumer: committed metadata could not be read", { groupId: this.groupId, error });
+    }
   }
 
   /** I4: delivers no more of them, lets their claims end, commits, and only then fences: fencing first would replay it. */
   async #onRevoke(partitions: readonly TopicPartition[]): Promise<void> {
     const revoked = this.#assignment.owned(partitions);
     const dropped = revoked.reduce((sum, owned) => sum + owned.retire(), 0);
+    this.#listener.onGivenUp?.(revoked);
     this.#roomMade();
     if (!this.#closing) {
       await this.#untilEnded(revoked);
@@ -369,7 +415,7 @@ export class ConsumerSession implements OffsetOwner {
         resolve();
       };
       const check = (): void => {
-        if (this.#dead || this.#closing || revoked.every((owned) => owned.ledger.inFlight === 0)) end();
+        if (this.#dead || this.#closing || revoked.every((owned) => owned.isIdle)) end();
       };
       this.#revocations.add(check);
       this.#hurry();
@@ -394,6 +440,7 @@ export class ConsumerSession implements OffsetOwner {
     const lost = this.#assignment.owned(partitions);
     const abandoned = lost.reduce((sum, owned) => sum + owned.ledger.inFlight, 0);
     this.#giveUp(lost);
+    this.#listener.onGivenUp?.(lost);
     for (const check of this.#revocations) check();
     this.#logger.warn("kafka consumer: partitions lost", { groupId: this.groupId, partitions, abandoned });
   }

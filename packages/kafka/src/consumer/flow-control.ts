@@ -2,6 +2,8 @@ import type { ConsumerClient, TopicPartition } from "../client/port.js";
 import type { OwnedPartition } from "./owned-partition.js";
 
 export interface FlowLimits {
+  /** Every partition is read into a stream of its own, so `maxBufferedRecords` holds for each by itself. */
+  readonly partitioned: boolean;
   /** Records read ahead of the stream, over all partitions that may deliver. */
   readonly maxBufferedRecords: number;
   /** Delivered records of one partition that are not finished, or wait for an older one. */
@@ -39,7 +41,7 @@ export class FlowControl {
   /** Records that wait in partitions which may deliver. */
   get buffered(): number {
     let buffered = 0;
-    for (const owned of this.#partitions()) if (this.room(owned) > 0) buffered += owned.buffered;
+    for (const owned of this.#partitions()) if (!this.#isHeld(owned)) buffered += owned.buffered;
     return buffered;
   }
 
@@ -64,6 +66,18 @@ export class FlowControl {
     return (records !== undefined && replays >= records / 2) || (ms !== undefined && now - since >= ms / 2);
   }
 
+  /** Nothing more of it may be read: it delivers nothing, or has enough to deliver. */
+  #isHeld(owned: OwnedPartition): boolean {
+    const { partitioned, maxBufferedRecords } = this.#limits;
+    return this.room(owned) <= 0 || (partitioned && owned.buffered >= maxBufferedRecords);
+  }
+
+  /** Half of what holds it is gone. */
+  #mayGoOn(owned: OwnedPartition): boolean {
+    const { partitioned, maxBufferedRecords, maxInFlight } = this.#limits;
+    return this.room(owned) >= maxInFlight / 2 && (!partitioned || owned.buffered <= maxBufferedRecords / 2);
+  }
+
   #sums(now: number): { readonly span: number; readonly replays: number; readonly since: number } {
     let span = 0;
     let replays = 0;
@@ -81,11 +95,9 @@ export class FlowControl {
     const pause: OwnedPartition[] = [];
     const resume: OwnedPartition[] = [];
     for (const owned of this.#partitions()) {
-      if (owned.retired) continue;
-      const room = this.room(owned);
       if (this.#paused.has(owned)) {
-        if (!all && room >= this.#limits.maxInFlight / 2) resume.push(owned);
-      } else if (all || room <= 0) pause.push(owned);
+        if (!all && this.#mayGoOn(owned)) resume.push(owned);
+      } else if (all || this.#isHeld(owned)) pause.push(owned);
     }
     for (const owned of pause) this.#paused.add(owned);
     for (const owned of resume) this.#paused.delete(owned);

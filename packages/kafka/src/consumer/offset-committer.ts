@@ -1,6 +1,7 @@
 import type { Clock } from "@millrace/streams";
 import type { ConsumerClient } from "../client/port.js";
 import { KafkaConnectorError } from "../errors.js";
+import type { AuditedPosition, Auditor } from "../ledger/auditor.js";
 import type { OwnedPartition, Watermark } from "./owned-partition.js";
 
 /** First wait before a retriable commit is tried again; doubled up to the limit. */
@@ -10,11 +11,24 @@ const RETRY_LIMIT_MS = 1000;
 /** Kafka's codes for a generation the group has left behind, and a member it does not know: both pass with the rebalance. */
 const REBALANCED: readonly (number | undefined)[] = [22, 25];
 
+const METADATA_TOO_LARGE = 12;
+
 const isRebalanced = (error: unknown): boolean =>
   error instanceof KafkaConnectorError && REBALANCED.includes(error.clientCode);
 
 const isRetriable = (error: unknown): boolean =>
   error instanceof KafkaConnectorError && error.code !== "COMMIT_TIMEOUT" && (error.retriable || isRebalanced(error));
+
+/** The broker's `offset.metadata.max.bytes` is below what was sent. */
+const isMetadataRefused = (error: unknown): boolean =>
+  error instanceof KafkaConnectorError && error.clientCode === METADATA_TOO_LARGE;
+
+const audited = ({ owned, position }: Watermark): AuditedPosition => ({
+  topic: owned.topic,
+  partition: owned.partition,
+  epoch: owned.epoch,
+  position,
+});
 
 const isOwned = ({ owned }: Watermark): boolean => !owned.ledger.fenced;
 
@@ -29,8 +43,7 @@ export interface OffsetCommitterOptions {
   readonly commitTimeoutMs: number;
   /** The partitions that are owned now. */
   readonly partitions: () => Iterable<OwnedPartition>;
-  /** Refuses, by a throw, what must not be committed. */
-  readonly audit: (watermarks: readonly Watermark[]) => void;
+  readonly auditor: Pick<Auditor, "check" | "committed">;
 }
 
 /**
@@ -104,12 +117,18 @@ export class OffsetCommitter {
     const deadline = clock.now() + this.#options.commitTimeoutMs;
     let watermarks = wanted;
     for (let delayMs = RETRY_MS; watermarks.length > 0; delayMs = Math.min(2 * delayMs, RETRY_LIMIT_MS)) {
-      this.#options.audit(watermarks);
+      this.#options.auditor.check(watermarks.map(audited));
       try {
         await this.#attempt(watermarks, deadline);
         for (const watermark of watermarks) watermark.owned.commitAcknowledged(watermark);
+        this.#options.auditor.committed(watermarks.map(audited));
         return;
       } catch (error) {
+        if (isMetadataRefused(error) && watermarks.some(({ metadata }) => metadata !== undefined)) {
+          for (const { owned } of watermarks) owned.forgetFinished();
+          watermarks = watermarks.map((watermark) => ({ ...watermark, metadata: undefined }));
+          continue;
+        }
         // What is being given up will not be owned in the next generation either.
         if (isRebalanced(error)) watermarks = watermarks.filter(({ owned }) => !owned.retired);
         // A refusal concerns nobody once every partition of it is lost: another consumer answers for them now.

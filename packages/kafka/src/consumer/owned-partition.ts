@@ -1,4 +1,7 @@
 import type { TopicPartition } from "../client/port.js";
+import type { AuditTrail } from "../ledger/auditor.js";
+import { encodeFinished } from "../ledger/finished-set/encode-finished.js";
+import { type FinishedSet, NOTHING_FINISHED } from "../ledger/finished-set/finished-set.js";
 import { type Outcome, PartitionLedger } from "../ledger/partition-ledger.js";
 import { RecordClaim } from "../ledger/record-claim.js";
 import { partitionKey } from "../partition-key.js";
@@ -10,6 +13,8 @@ export interface Watermark {
   readonly position: number;
   readonly metadata: string | undefined;
   readonly sequence: number;
+  /** Finished claims above the position, which the metadata tells of. */
+  readonly finishedAbove: number;
   /** When the oldest record above the position was delivered; `undefined` when there was none yet. */
   readonly oldestAbove: number | undefined;
   readonly takenAt: number;
@@ -27,10 +32,17 @@ export class OwnedPartition implements TopicPartition {
   readonly key: string;
   readonly epoch: number;
   readonly ledger: PartitionLedger = new PartitionLedger();
+  readonly #trail: AuditTrail;
   readonly #onEnded: (partition: OwnedPartition) => void;
+  /** What an earlier owner had finished above its last commit. */
+  #finished: FinishedSet = NOTHING_FINISHED;
+  /** Bytes that a commit may say in its metadata about records finished above the position; 0 says nothing. */
+  #metadataBytes = 0;
+  #finishedAbove = 0;
   #runs: BufferedRun[] = [];
   #buffered = 0;
   #retired = false;
+  #abandoned = false;
   #committed: number | undefined;
   /** When the oldest record that a crash would repeat was delivered. */
   #replaysSince: number | undefined;
@@ -38,11 +50,17 @@ export class OwnedPartition implements TopicPartition {
   #firstClaim: RecordClaim | undefined;
   #lastClaim: RecordClaim | undefined;
 
-  constructor({ topic, partition }: TopicPartition, epoch: number, onEnded: (partition: OwnedPartition) => void) {
+  constructor(
+    { topic, partition }: TopicPartition,
+    epoch: number,
+    trail: AuditTrail,
+    onEnded: (partition: OwnedPartition) => void,
+  ) {
     this.topic = topic;
     this.partition = partition;
     this.key = partitionKey({ topic, partition });
     this.epoch = epoch;
+    this.#trail = trail;
     this.#onEnded = onEnded;
   }
 
@@ -105,17 +123,46 @@ export class OwnedPartition implements TopicPartition {
     return this.drop();
   }
 
+  /** Delivers nothing more, and nobody is left to end what is in flight. */
+  abandon(): void {
+    this.#abandoned = true;
+    this.retire();
+  }
+
+  /** Nothing is in flight that could still end. */
+  get isIdle(): boolean {
+    return this.#abandoned || this.ledger.inFlight === 0;
+  }
+
   fence(): void {
     this.#retired = true;
     this.drop();
     this.#firstClaim = undefined;
     this.#lastClaim = undefined;
     this.ledger.fence();
+    this.#trail.fenced();
+  }
+
+  /** Commits tell what is finished above the position, in so many bytes; `finished` is what an earlier one told. */
+  rememberFinished(maxBytes: number, finished: FinishedSet): void {
+    this.#metadataBytes = maxBytes;
+    this.#finished = finished;
+  }
+
+  /** The broker takes no such metadata: what it would have told is read again after a crash. */
+  forgetFinished(): void {
+    this.#metadataBytes = 0;
+  }
+
+  /** An earlier owner has finished this record. */
+  isFinished(offset: number): boolean {
+    return this.#finished.has(offset);
   }
 
   /** Opens the claim of a record that is delivered now. */
   open(offset: number, now: number): number {
     this.#replaysSince ??= now;
+    this.#trail.delivered(offset);
     return this.ledger.open(offset, now);
   }
 
@@ -140,8 +187,9 @@ export class OwnedPartition implements TopicPartition {
   }
 
   /** Ends one claim. */
-  end(sequence: number, outcome: Outcome): void {
+  end(sequence: number, offset: number, outcome: Outcome): void {
     if (!this.ledger.end(sequence, outcome)) return;
+    this.#trail.ended(offset);
     this.#forgetEnded();
     this.#onEnded(this);
   }
@@ -150,27 +198,37 @@ export class OwnedPartition implements TopicPartition {
   endThrough(offset: number, metadata: string | undefined): void {
     if (this.ledger.fenced) return;
     this.ledger.endThrough(offset, "processed");
+    this.#trail.endedThrough(offset);
     this.#metadata = metadata;
     this.#onEnded(this);
   }
 
   /** What to commit, if anything has finished since the last commit. */
   watermark(now: number): Watermark | undefined {
-    const position = this.ledger.watermark;
-    if (this.ledger.fenced || position === undefined || this.ledger.uncommitted === 0) return undefined;
+    const { ledger } = this;
+    const position = ledger.watermark;
+    if (ledger.fenced || position === undefined) return undefined;
+    const news = this.#metadataBytes > 0 && ledger.behindWatermark !== this.#finishedAbove;
+    if (ledger.uncommitted === 0 && !news) return undefined;
     return {
       owned: this,
       position,
-      metadata: this.#metadata,
-      sequence: this.ledger.watermarkSequence,
-      oldestAbove: this.ledger.oldest?.openedAt,
+      metadata: this.#metadataBytes > 0 ? this.#tellFinished(position) : this.#metadata,
+      sequence: ledger.watermarkSequence,
+      finishedAbove: ledger.behindWatermark,
+      oldestAbove: ledger.oldest?.openedAt,
       takenAt: now,
     };
   }
 
+  #tellFinished(position: number): string | undefined {
+    return encodeFinished(position, this.ledger.endedAbove(), this.#metadataBytes, this.#finished);
+  }
+
   /** The broker has it. */
-  commitAcknowledged({ position, sequence, oldestAbove, takenAt }: Watermark): void {
+  commitAcknowledged({ position, sequence, finishedAbove, oldestAbove, takenAt }: Watermark): void {
     this.#committed = position;
+    this.#finishedAbove = finishedAbove;
     this.ledger.commitAcknowledged(sequence);
     // What was delivered after the watermark was taken is younger than that moment.
     this.#replaysSince = this.ledger.replays === 0 ? undefined : (oldestAbove ?? takenAt);

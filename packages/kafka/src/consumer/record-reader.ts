@@ -1,5 +1,7 @@
+import type { WithClaim } from "@millrace/streams";
 import { CommittableOffset } from "../committable-offset.js";
 import { KafkaConnectorError } from "../errors.js";
+import type { Outcome } from "../ledger/partition-ledger.js";
 import type { CommittableMessage, ConsumerRecord } from "../messages.js";
 import { bytes, type Deserializer, nullable, string } from "../serde.js";
 import type { ConsumerSession, Delivery } from "./consumer-session.js";
@@ -17,6 +19,8 @@ export interface ConsumerSerdes<out K, out V> {
 export interface RecordReader<out A> {
   /** Elements refer to the fetched bytes, so that a chunk cannot be released. */
   readonly keepsBytes: boolean;
+  /** Whether an earlier owner has finished the record; its claim then ends at once. */
+  isFinished(delivery: Delivery, index: number, now: number): boolean;
   /** Decodes record `index` and opens its claim. A throw is supervised. */
   read(delivery: Delivery, index: number, now: number, session: ConsumerSession): A;
   /** Supervision goes on without a record that could not be decoded: its claim ends as discarded. */
@@ -70,14 +74,21 @@ const recordDecoder = <K, V>({ key, value }: ConsumerSerdes<K, V>): RecordDecode
   };
 };
 
-const discard = ({ owned, run }: Delivery, index: number, now: number): void =>
-  owned.end(owned.open(run.fetched.chunk.offset(index), now), "discarded");
+const endAtOnce = ({ owned, run }: Delivery, index: number, now: number, outcome: Outcome): void => {
+  const offset = run.fetched.chunk.offset(index);
+  owned.end(owned.open(offset, now), offset, outcome);
+};
+
+const discard = (delivery: Delivery, index: number, now: number): void => endAtOnce(delivery, index, now, "discarded");
+
+const never = (): boolean => false;
 
 /** Records that nobody commits. */
 export const plainReader = <K, V>(serdes: ConsumerSerdes<K, V>): RecordReader<ConsumerRecord<K, V>> => {
   const decoder = recordDecoder(serdes);
   return {
     keepsBytes: decoder.keepsBytes,
+    isFinished: never,
     read: ({ run }, index) => decoder.decode(run, index),
     skip: () => undefined,
   };
@@ -91,12 +102,32 @@ export const committableReader = <K, V>(
   const decoder = recordDecoder(serdes);
   return {
     keepsBytes: decoder.keepsBytes,
+    isFinished: never,
     read({ owned, run }, index, now, session) {
       const record = decoder.decode(run, index);
       const { topic, partition, offset } = record;
       const text = metadata?.(record);
       owned.open(offset, now);
       return { record, offset: new CommittableOffset(session, topic, partition, offset, owned.epoch, text) };
+    },
+    skip: discard,
+  };
+};
+
+/** Records followed by their claims. */
+export const claimedReader = <K, V>(serdes: ConsumerSerdes<K, V>): RecordReader<WithClaim<ConsumerRecord<K, V>>> => {
+  const decoder = recordDecoder(serdes);
+  return {
+    keepsBytes: decoder.keepsBytes,
+    isFinished(delivery, index, now) {
+      const { owned, run } = delivery;
+      if (!owned.isFinished(run.fetched.chunk.offset(index))) return false;
+      endAtOnce(delivery, index, now, "processed");
+      return true;
+    },
+    read({ owned, run }, index, now) {
+      const value = decoder.decode(run, index);
+      return { value, claim: owned.claim(value.offset, value.key, now) };
     },
     skip: discard,
   };

@@ -118,7 +118,7 @@ export class PartitionLedger {
   /** What may be committed: the offset of the first unfinished claim, or one after the last delivered; none before any. */
   get watermark(): number | undefined {
     if (this.#next === 0) return undefined;
-    return this.#head === this.#next ? this.#lastOffset + 1 : (this.#offsets[this.#head & this.#mask]);
+    return this.#head === this.#next ? this.#lastOffset + 1 : this.#offsets[this.#head & this.#mask];
   }
 
   /** Claims below the watermark, to hand to `commitAcknowledged` once that position is committed. */

@@ -1,18 +1,16 @@
+import { type Claim, InvariantViolation } from "@millrace/streams";
 import type { Outcome } from "./partition-ledger.js";
 
 /** Whom a claim tells of its end. */
 export interface ClaimOwner {
-  end(sequence: number, outcome: Outcome): void;
+  end(sequence: number, offset: number, outcome: Outcome): void;
 }
 
-/**
- * The right, and the duty, to finish one record of a followed source. It has ended once all its shares have: a fork gives
- * each branch a share, and an element that becomes several gives each of them one.
- */
-export class RecordClaim {
+/** The claim of one record of a followed source. */
+export class RecordClaim implements Claim {
   readonly #owner: ClaimOwner;
-  readonly sequence: number;
-  readonly offset: number;
+  readonly #sequence: number;
+  readonly #offset: number;
   readonly key: unknown;
   /** The next delivered record's claim: a list, because a long-lived array of young objects is dear to collect. */
   next: RecordClaim | undefined;
@@ -22,8 +20,8 @@ export class RecordClaim {
 
   constructor(owner: ClaimOwner, sequence: number, offset: number, key: unknown) {
     this.#owner = owner;
-    this.sequence = sequence;
-    this.offset = offset;
+    this.#sequence = sequence;
+    this.#offset = offset;
     this.key = key;
   }
 
@@ -40,11 +38,11 @@ export class RecordClaim {
     this.#shares += more;
   }
 
-  /** Ends one share. The record was processed if any part of it was, else parked if any was, else discarded. */
   end(outcome: Outcome): void {
+    if (this.#shares === 0) throw new InvariantViolation(`the claim of offset ${this.#offset} was ended twice`);
     if (outcome === "processed" || this.#outcome === "discarded") this.#outcome = outcome;
     this.#shares -= 1;
-    if (this.#shares === 0) this.#owner.end(this.sequence, this.#outcome);
+    if (this.#shares === 0) this.#owner.end(this.#sequence, this.#offset, this.#outcome);
   }
 
   at(stage: string): void {

@@ -5,7 +5,7 @@ import { KafkaConnectorError } from "../errors.js";
 import type { ProducerEnvelope, ProducerResult } from "../messages.js";
 import { InFlightRecords } from "./in-flight-records.js";
 
-export interface DeliveryOptions<in K, in V> {
+export interface DeliveryOptions<in K, in V, in P> {
   readonly name: string;
   readonly properties: ClientProperties;
   readonly driver: KafkaDriver;
@@ -13,6 +13,8 @@ export interface DeliveryOptions<in K, in V> {
   /** Records sent, or waiting to be sent, whose envelope has not been answered; also results waiting for downstream. */
   readonly parallelism: number;
   readonly encode: (record: ProducerEnvelope<K, V, unknown>["records"][number]) => OutgoingRecord;
+  /** Supervision goes on without an envelope of which a record failed. */
+  readonly onDropped?: (passThrough: P) => void;
 }
 
 /**
@@ -21,7 +23,7 @@ export interface DeliveryOptions<in K, in V> {
  */
 class DeliveryReportsPull<K, V, P> extends AsyncPull<ProducerEnvelope<K, V, P>, ProducerResult<P>> {
   readonly #run: Run;
-  readonly #options: DeliveryOptions<K, V>;
+  readonly #options: DeliveryOptions<K, V, P>;
   readonly #client: ProducerClient;
   readonly #inFlight: InFlightRecords<P>;
   #connected = false;
@@ -32,11 +34,11 @@ class DeliveryReportsPull<K, V, P> extends AsyncPull<ProducerEnvelope<K, V, P>, 
   #sent = 0;
   #upstreamError: { readonly error: unknown } | undefined;
 
-  constructor(upstream: Pull<ProducerEnvelope<K, V, P>>, run: Run, options: DeliveryOptions<K, V>) {
+  constructor(upstream: Pull<ProducerEnvelope<K, V, P>>, run: Run, options: DeliveryOptions<K, V, P>) {
     super(upstream);
     this.#run = run;
     this.#options = options;
-    this.#inFlight = new InFlightRecords(options.parallelism);
+    this.#inFlight = new InFlightRecords(options.parallelism, options.onDropped);
     this.#client = options.driver.producer(options.properties, {
       onReports: (reports) => this.#onReports(reports),
       onError: (error) => this.#onError(error),
@@ -89,6 +91,7 @@ class DeliveryReportsPull<K, V, P> extends AsyncPull<ProducerEnvelope<K, V, P>, 
     } catch (error) {
       this.#outgoing.length = before;
       if (this.#run.decide(error) === "stop") this.fail(error);
+      else this.#options.onDropped?.(envelope.passThrough);
       return;
     }
     this.#inFlight.add(envelope);
@@ -174,8 +177,9 @@ class DeliveryReportsPull<K, V, P> extends AsyncPull<ProducerEnvelope<K, V, P>, 
 }
 
 export const deliveryReports = <K, V, P>(
-  options: DeliveryOptions<K, V>,
+  options: DeliveryOptions<K, V, P>,
 ): Stage<ProducerEnvelope<K, V, P>, ProducerResult<P>> => ({
   name: options.name,
+  traits: { order: "kept", elements: "kept" },
   create: (upstream, run) => new DeliveryReportsPull<K, V, P>(upstream, run, options),
 });

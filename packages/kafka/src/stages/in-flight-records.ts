@@ -28,6 +28,7 @@ const topicsOf = (records: ProducerEnvelope<unknown, unknown, unknown>["records"
  */
 export class InFlightRecords<P> {
   readonly #bound: number;
+  readonly #onDropped: (passThrough: P) => void;
   #ring: (OpenEnvelope<P> | undefined)[];
   /** What the reports said, until the envelope leaves. */
   #partitions: Int32Array;
@@ -37,8 +38,10 @@ export class InFlightRecords<P> {
   #open = 0;
   #nextId = 0;
 
-  constructor(bound: number) {
+  /** `onDropped` gets the pass-through of each envelope that leaves without a result. */
+  constructor(bound: number, onDropped: (passThrough: P) => void = () => undefined) {
     this.#bound = bound;
+    this.#onDropped = onDropped;
     this.#ring = new Array<OpenEnvelope<P> | undefined>(FIRST_SIZE).fill(undefined);
     this.#partitions = new Int32Array(FIRST_SIZE);
     this.#offsets = new Float64Array(FIRST_SIZE);
@@ -90,7 +93,8 @@ export class InFlightRecords<P> {
   /** Moves the envelopes at the head whose records are all settled into `results`. */
   collect(results: ProducerResult<P>[]): void {
     for (let open = this.#first; open?.left === 0; open = this.#first) {
-      if (!open.dropped) results.push({ metadata: this.#metadata(open), passThrough: open.passThrough });
+      if (open.dropped) this.#onDropped(open.passThrough);
+      else results.push({ metadata: this.#metadata(open), passThrough: open.passThrough });
       this.#first = open.next;
       // An old dead one would keep all after it alive until a full collection.
       open.next = undefined;

@@ -4,6 +4,7 @@ import { expect } from "chai";
 import type { TopicPartitionOffset } from "../../src/client/port.js";
 import { OffsetCommitter } from "../../src/consumer/offset-committer.js";
 import { OwnedPartition } from "../../src/consumer/owned-partition.js";
+import { AuditTrail } from "../../src/ledger/auditor.js";
 import { Latch, rejectionOf, until } from "../support/until.js";
 
 const failed = (retriable: boolean, clientCode?: number): KafkaConnectorError =>
@@ -14,7 +15,12 @@ const failed = (retriable: boolean, clientCode?: number): KafkaConnectorError =>
 
 /** A partition of which 200 records were delivered. */
 const delivered = (partition: number, epoch = 1): OwnedPartition => {
-  const owned = new OwnedPartition({ topic: "t", partition }, epoch, () => undefined);
+  const owned = new OwnedPartition(
+    { topic: "t", partition },
+    epoch,
+    new AuditTrail("t", partition, epoch),
+    () => undefined,
+  );
   for (let offset = 0; offset < 200; offset++) owned.open(offset, 0);
   return owned;
 };
@@ -33,7 +39,7 @@ describe("OffsetCommitter", () => {
       commitTimeoutMs: 1000,
       clock: systemClock,
       partitions: () => partitions,
-      audit: () => void (audited += 1),
+      auditor: { check: () => void (audited += 1), committed: () => undefined },
       client: {
         commit: (positions) => {
           const answer = new Latch();
@@ -66,8 +72,11 @@ describe("OffsetCommitter", () => {
       commitTimeoutMs: 1000,
       clock: systemClock,
       partitions: () => partitions,
-      audit: () => {
-        throw new Error("never");
+      auditor: {
+        check: () => {
+          throw new Error("never");
+        },
+        committed: () => undefined,
       },
       client: { commit: () => expect.fail("sent") },
     });
@@ -167,7 +176,7 @@ describe("OffsetCommitter", () => {
   });
 
   it("commits the offset of the next delivered record where offsets are missing between", async () => {
-    const owned = new OwnedPartition({ topic: "t", partition: 0 }, 1, () => undefined);
+    const owned = new OwnedPartition({ topic: "t", partition: 0 }, 1, new AuditTrail("t", 0, 1), () => undefined);
     for (const offset of [3, 4, 9]) owned.open(offset, 0);
     partitions = [owned];
     const asked = commit(5);

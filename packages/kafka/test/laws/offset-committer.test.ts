@@ -5,6 +5,7 @@ import fc from "fast-check";
 import type { TopicPartitionOffset } from "../../src/client/port.js";
 import { OffsetCommitter } from "../../src/consumer/offset-committer.js";
 import { OwnedPartition } from "../../src/consumer/owned-partition.js";
+import { AuditTrail } from "../../src/ledger/auditor.js";
 
 type Step =
   | { readonly do: "commit"; readonly partition: number; readonly position: number; readonly old: boolean }
@@ -31,7 +32,12 @@ const steps = fc.array(
 );
 
 const delivered = (partition: number, epoch: number): OwnedPartition => {
-  const owned = new OwnedPartition({ topic: "t", partition }, epoch, () => undefined);
+  const owned = new OwnedPartition(
+    { topic: "t", partition },
+    epoch,
+    new AuditTrail("t", partition, epoch),
+    () => undefined,
+  );
   for (let offset = 0; offset < 40; offset++) owned.open(offset, 0);
   return owned;
 };
@@ -64,7 +70,7 @@ describe("OffsetCommitter, whatever is asked, refused, delayed and revoked", () 
           commitTimeoutMs: 60_000,
           clock: systemClock,
           partitions: () => partitions,
-          audit: () => undefined,
+          auditor: { check: () => undefined, committed: () => undefined },
           client: {
             commit: (positions: readonly TopicPartitionOffset[]) => {
               expect(open, "one request at a time").to.equal(undefined);

@@ -2,6 +2,7 @@ import { expect } from "chai";
 import fc from "fast-check";
 import { FetchedChunk } from "../../src/consumer/fetched-chunk.js";
 import { OwnedPartition } from "../../src/consumer/owned-partition.js";
+import { AuditTrail } from "../../src/ledger/auditor.js";
 import { FakeChunk } from "../support/fake-chunk.js";
 
 const PLACE = { topic: "t", partition: 0 };
@@ -32,7 +33,7 @@ describe("OwnedPartition's buffer", () => {
   it("gives what was added, in order, in portions of the room there is, and releases each chunk once", () => {
     fc.assert(
       fc.property(steps, (all) => {
-        const owned = new OwnedPartition(PLACE, 1, () => undefined);
+        const owned = new OwnedPartition(PLACE, 1, new AuditTrail("t", 0, 1), () => undefined);
         const chunks: CountedChunk[] = [];
         let model: number[] = [];
         let next = 0;

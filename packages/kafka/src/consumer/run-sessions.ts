@@ -1,0 +1,28 @@
+import type { Attributes } from "@millrace/streams";
+import type { Run } from "@millrace/streams/stage";
+import type { ParsedCommitter } from "../settings.js";
+import type { ConsumerSession } from "./consumer-session.js";
+
+/** The attribute by which the committer at the end of a followed stream reaches the session at its beginning. */
+const COMMITTER: unique symbol = Symbol("millrace.kafka.committer");
+
+export const committerAttributes = (settings: ParsedCommitter): Attributes => ({ [COMMITTER]: settings });
+
+export const committerOf = (run: Run): ParsedCommitter | undefined =>
+  run.attributes[COMMITTER] as ParsedCommitter | undefined;
+
+/** By the end of a run, which is one for all its stages. */
+const sessions = new WeakMap<Promise<void>, ConsumerSession[]>();
+
+/** The session delivers into this run, and commits by itself what finishes there if there is a committer. */
+export const joinRun = (run: Run, session: ConsumerSession, committer: ParsedCommitter | undefined): void => {
+  if (committer) session.commitFinished(committer);
+  const joined = sessions.get(run.finished);
+  if (joined) joined.push(session);
+  else sessions.set(run.finished, [session]);
+};
+
+/** Commits what is finished of every session of the run. */
+export const commitSessions = async (run: Run): Promise<void> => {
+  await Promise.all((sessions.get(run.finished) ?? []).map((session) => session.commitNow()));
+};

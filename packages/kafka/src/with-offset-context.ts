@@ -1,0 +1,77 @@
+import { Source, SourceWithContext } from "@millrace/streams";
+import type { KafkaDriver, TopicPartition } from "./client/port.js";
+import { rdkafkaDriver } from "./client/rdkafka/driver.js";
+import { claimedReader, type ConsumerSerdes } from "./consumer/record-reader.js";
+import type { Control } from "./control.js";
+import { KafkaConnectorError } from "./errors.js";
+import type { ConsumerRecord } from "./messages.js";
+import { type ConsumerSettings, parseConsumer } from "./settings.js";
+import { silentLogger } from "./silent-logger.js";
+import { type ConsumerSourceOptions, consumerSource } from "./stages/consumer-source.js";
+import { partitionedSource } from "./stages/partitioned-source.js";
+
+/** What the followed sources take beside the consumer's settings. */
+export interface FollowedSettings<K, V> extends ConsumerSettings, ConsumerSerdes<K, V> {
+  /**
+   * Commits also tell which records *above* the committed position are finished, in the commit's metadata, so that a
+   * restart or the next owner skips them; `maxBytes` bounds it (default 3900; brokers take 4096), and what does not fit is
+   * read again. `parallelConsumer: true` also reads what Confluent's Parallel Consumer wrote. Refused with
+   * `INVALID_SETTINGS` where the driver cannot send metadata, as node-rdkafka cannot. Default: off.
+   */
+  readonly rememberFinished?: boolean | { readonly maxBytes?: number; readonly parallelConsumer?: boolean };
+}
+
+/** One assigned partition and its records. */
+export interface PartitionWithOffsetContext<out K, out V> extends TopicPartition {
+  /** Completes when the partition is given up or the consumer stops. It can be run once. */
+  readonly source: SourceWithContext<ConsumerRecord<K, V>>;
+}
+
+const optionsOf = <K, V>(
+  name: string,
+  settings: FollowedSettings<K, V>,
+): ConsumerSourceOptions<ReturnType<ReturnType<typeof claimedReader<K, V>>["read"]>> => {
+  const driver: KafkaDriver = settings.kafka.driver ?? rdkafkaDriver;
+  const parsed = parseConsumer(settings, name, true);
+  if (parsed.rememberFinished && !driver.commitsMetadata) {
+    throw new KafkaConnectorError(
+      "INVALID_SETTINGS",
+      `${name}: the driver ${driver.name} does not send the metadata of a commit, so rememberFinished would remember nothing. Leave it out, or choose a driver that sends it.`,
+    );
+  }
+  return {
+    name,
+    settings: parsed,
+    driver,
+    logger: settings.kafka.logger ?? silentLogger,
+    reader: claimedReader(settings),
+  };
+};
+
+/**
+ * Records whose offsets follow by themselves: at-least-once through any stage, also unordered, forked and filtering ones.
+ * A record is finished once everything derived from it is, and only what is finished without a gap is committed. Ends in
+ * `committerSink`, or gives the offsets up with `discardContext`.
+ * Emits when the client has records, per partition in order. Completes on `control.stop()`. Fails when the client fails
+ * fatally, or a record cannot be decoded (adheres to supervision: resume ends the record as discarded).
+ */
+export const sourceWithOffsetContext = <K = string, V = Buffer | null>(
+  settings: FollowedSettings<K, V>,
+): SourceWithContext<ConsumerRecord<K, V>, Control> =>
+  SourceWithContext.fromSource(Source.fromStage(consumerSource(optionsOf("sourceWithOffsetContext", settings))));
+
+/**
+ * `sourceWithOffsetContext` with a stream of its own for each assigned partition, so that a slow partition holds back no
+ * other: `maxBufferedRecords` holds for each. Run each partition's source into a `committerSink`.
+ * Emits when a partition is assigned. Completes on `control.stop()`, as every partition's source does.
+ */
+export const partitionedSourceWithOffsetContext = <K = string, V = Buffer | null>(
+  settings: FollowedSettings<K, V>,
+): Source<PartitionWithOffsetContext<K, V>, Control> =>
+  Source.fromStage(partitionedSource(optionsOf("partitionedSourceWithOffsetContext", settings))).map(
+    ({ topic, partition, stage }) => ({
+      topic,
+      partition,
+      source: SourceWithContext.fromSource(Source.fromStage(stage)),
+    }),
+  );
