@@ -60,7 +60,7 @@ for (const name of ["mapAsyncPartitioned", "mapAsyncPartitionedUnordered"] as co
       const done = Source.from(Array.from({ length: 50_001 }, (_, n) => n))
         .via(
           over(
-            1,
+            2,
             () => 0,
             (n: number) => {
               if (n === 0) return held.then(() => n);
@@ -93,7 +93,7 @@ for (const name of ["mapAsyncPartitioned", "mapAsyncPartitionedUnordered"] as co
         return made;
       };
       const [source, sink] = sourceProbe<number>()
-        .via(over(4, key, (n: number) => settle(1).then(() => n)))
+        .via(over(64, key, (n: number) => settle(1).then(() => n)))
         .toMat(Sink.ignore, Keep.both)
         .run();
       source.sendChunk(Array.from({ length: 1000 }, (_, n) => n));

@@ -59,18 +59,18 @@ describe("statefulMap", () => {
   it(
     "ends the state once when upstream fails, and emits what that gives before the failure",
     eachSeed(async (options) => {
-      const { ended, flow } = watched();
-      const closing = flow.statefulMap(
-        () => undefined,
-        (_, n) => [undefined, n],
-        () => 99,
+      let ended = 0;
+      const flow = Flow.of<number>().statefulMap(
+        () => 10,
+        (state, n) => [state, n],
+        (state) => state + ++ended,
       );
-      const [source, sink] = sourceProbe<number>().via(closing).toMat(sinkProbe<number>(), Keep.both).run(options);
+      const [source, sink] = sourceProbe<number>().via(flow).toMat(sinkProbe<number>(), Keep.both).run(options);
       source.send(1);
       source.fail(boom);
-      await sink.expectNext(1, 99);
+      await sink.expectNext(1, 11);
       expect(await sink.expectError()).to.equal(boom);
-      expect(ended).to.deep.equal([1]);
+      expect(ended).to.equal(1);
     }),
   );
 
@@ -137,6 +137,26 @@ describe("statefulMap", () => {
       const elements = await probe.rest();
       expect([1, 2, 3]).to.include.members(elements);
       expect(ended).to.deep.equal([1]);
+    }),
+  );
+
+  it(
+    "makes no further state when its function stops the stream and then throws",
+    asItIs(async (options) => {
+      let shutdown = (): void => undefined;
+      const { made, ended, flow } = watched(() => {
+        shutdown();
+        throw boom;
+      });
+      const [killSwitch, end] = Source.from([1, 2, 3])
+        .via(flow)
+        .withAttributes({ supervision: Supervision.restartingDecider })
+        .viaMat(KillSwitches.single<number>(), Keep.right)
+        .toMat(Sink.ignore, Keep.both)
+        .run(options);
+      shutdown = () => killSwitch.shutdown();
+      await end;
+      expect([made, ended]).to.deep.equal([[1], [1]]);
     }),
   );
 

@@ -188,6 +188,33 @@ describe("partition", () => {
   );
 
   it(
+    "drops the share a flow has not taken when it leaves, and holds the others back no longer",
+    asItIs(async (options) => {
+      const calls = new Calls<number>();
+      let leave = (): void => undefined;
+      const leaving = Flow.of<number>()
+        .viaMat(KillSwitches.single<number>(), Keep.right)
+        .mapMaterializedValue((killSwitch) => {
+          leave = () => killSwitch.shutdown();
+        })
+        .mapAsync(1, calls.call);
+      const [source, sink] = sourceProbe<number>()
+        .partition([identity, leaving], parity, Join.merge())
+        .toMat(sinkProbe<number>(), Keep.both)
+        .run(options);
+      source.sendChunk([1, 2]);
+      source.sendChunk([3, 4]);
+      source.sendChunk([5, 6]);
+      await sink.expectNext(2, 4);
+      await sink.expectNothing();
+      leave();
+      await sink.expectNext(6);
+      expect(calls.started).to.deep.equal([1]);
+      sink.cancel();
+    }),
+  );
+
+  it(
     "lets a flow without elements wait while another gets all",
     eachSeed(async (options) => {
       const elements = await Source.from(Array.from({ length: 50 }, (_, n) => n))
