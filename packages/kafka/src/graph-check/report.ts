@@ -1,0 +1,71 @@
+/** In how many ways a graph can commit an offset whose record is not done. */
+export type HazardCode =
+  /** Results leave a stage in another order than their records came. */
+  | "ORDER_LOST"
+  /** A key divides partitions, so that groups of one partition overtake one another. */
+  | "GROUPS_SPLIT_PARTITIONS"
+  /** A record has several ways to go, and its offset reaches the committer by one of them. */
+  | "SPLIT_NOT_REJOINED"
+  /** Elements may be dropped though nobody chose to; a later offset commits their records all the same. */
+  | "DROPS_OFFSETS"
+  /** Two committers of one source know nothing of each other. */
+  | "TWO_COMMITTERS";
+
+/** What is worth knowing of a graph, and no reason to refuse it. */
+export type GraphNoteCode =
+  /** A dropped element's offset is committed with the next one of its partition. */
+  | "SKIPS_OFFSETS"
+  /** A stage may emit several elements for one. */
+  | "ADDS_ELEMENTS"
+  /** A decider may drop elements that failed. */
+  | "SKIPS_FAILURES"
+  /** A stage has no traits: it is the order guard that watches it. */
+  | "UNKNOWN_STAGE"
+  /** No committer can be reached. */
+  | "NO_COMMITTER";
+
+export interface GraphNote {
+  readonly code: GraphNoteCode;
+  /** The source whose offsets are meant. */
+  readonly source: string;
+  /** As `describe()` shows it. */
+  readonly stage: string;
+  /** One clause, of which the stage is the subject. */
+  readonly text: string;
+}
+
+export interface GraphHazard {
+  readonly code: HazardCode;
+  /** The source whose offsets are meant. */
+  readonly source: string;
+  /** As `describe()` shows it. */
+  readonly stage: string;
+  /** What goes wrong: one clause, of which the stage is the subject. */
+  readonly problem: string;
+  /** What to do instead. */
+  readonly fix: string;
+}
+
+const hazardLine = ({ code, stage, problem, fix }: GraphHazard): string =>
+  `${stage} ${problem} (${code}). Fix: ${fix}.`;
+
+/** What became of a walk from each source of offsets to its committer. */
+export class GraphReport {
+  readonly hazards: readonly GraphHazard[];
+  readonly notes: readonly GraphNote[];
+
+  constructor(hazards: readonly GraphHazard[], notes: readonly GraphNote[]) {
+    this.hazards = hazards;
+    this.notes = notes;
+  }
+
+  /** A line for each hazard, then one for each note. */
+  toString(): string {
+    const hazards = this.hazards.map((hazard) => `${hazard.source}: ${hazardLine(hazard)}`);
+    const notes = this.notes.map(({ source, stage, text, code }) => `${source}: ${stage} ${text} (${code}).`);
+    return [...hazards, ...notes].join("\n");
+  }
+}
+
+/** The lines of an error's text. */
+export const hazardLines = (hazards: readonly GraphHazard[]): string => hazards.map(hazardLine).join("\n  ");
