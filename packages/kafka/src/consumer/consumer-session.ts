@@ -11,16 +11,14 @@ import { type BufferedRun, FetchedChunk } from "./fetched-chunk.js";
 import { FlowControl } from "./flow-control.js";
 import { OffsetCommitter } from "./offset-committer.js";
 import type { OwnedPartition } from "./owned-partition.js";
+import { ReadLoop } from "./read-loop.js";
+import { Revocations } from "./revocations.js";
 import { type ConsumerExplanation, type PartitionReport, SessionHistory } from "./session-history.js";
 
-/** The longest a poll waits for its first record: how late a rebalance or commit result may be noticed. */
-const POLL_WAIT_MS = 50;
-/** The same while a commit waits for its answer. */
-const COMMIT_WAIT_MS = 5;
-/** Wait after an error that polling may outlive. */
-const RETRY_POLL_MS = 200;
 /** How long a revocation waits for its last commit. */
 const REVOKE_COMMIT_MS = 5000;
+/** Wait before a commit that is due while another is under way. */
+const NEXT_COMMIT_MS = 5;
 
 export interface SessionListener {
   /** There may be records to take, or the session failed. */
@@ -45,8 +43,8 @@ export interface Delivery {
 }
 
 /**
- * One consumer client at work. Its loop polls from `start` until the client is closed, because rebalances and commit
- * results are served only by polling; what the stream does not take yet waits in bounded buffers, one per partition.
+ * One consumer client at work. It is read from `start` until the client is closed; what the stream does not take yet waits
+ * in bounded buffers, one per partition.
  *
  *     start ──► running ──► stopped (delivers nothing, polls on for commits) ──► shut down (commits done, client closed)
  */
@@ -63,19 +61,17 @@ export class ConsumerSession implements OffsetOwner {
   readonly #history = new SessionHistory();
   /** Called when offsets that committers have gathered should come at once. */
   readonly #flushes: (() => void)[] = [];
-  /** Revocations that wait for claims, each with what to call when one has ended. */
-  readonly #revocations = new Set<() => void>();
+  readonly #revocations: Revocations;
+  readonly #reading: ReadLoop;
   /** Present where the session commits what has finished by itself (followed surface). */
   #commitSettings: ParsedCommitter | undefined;
   #commitTimer: Cancellable | undefined;
   #replayTimer: Cancellable | undefined;
-  #lastPollMs = 0;
   #stopped = false;
   /** The stream has failed or was cancelled: claims in flight will not end any more. */
   #dead = false;
   #closing = false;
   #failure: { readonly error: unknown } | undefined;
-  #roomMade: () => void = () => undefined;
   #loop: Promise<void> | undefined;
   #shutdown: Promise<void> | undefined;
 
@@ -99,6 +95,19 @@ export class ConsumerSession implements OffsetOwner {
       this.#client,
       partitions,
     );
+    this.#revocations = new Revocations(clock, settings.revokeTimeoutMs);
+    this.#reading = new ReadLoop({
+      client: this.#client,
+      clock,
+      logger,
+      flow: this.#flow,
+      maxPollRecords: settings.maxPollRecords,
+      maxBufferedRecords: settings.maxBufferedRecords,
+      isStopped: () => this.#stopped,
+      isCommitting: () => this.#committer.busy,
+      onChunk: (chunk) => this.#buffer(chunk),
+      onFailure: (error) => this.#fail(error),
+    });
     this.#committer = new OffsetCommitter({
       client: this.#client,
       clock,
@@ -109,7 +118,7 @@ export class ConsumerSession implements OffsetOwner {
   }
 
   start(): void {
-    this.#loop = this.#connectAndPoll();
+    this.#loop = this.#connectAndRead();
   }
 
   /** What the stream failed with, once the buffers have been taken. */
@@ -129,7 +138,7 @@ export class ConsumerSession implements OffsetOwner {
       deliveries.push({ owned, run });
       total -= run.to - run.from;
     }
-    if (deliveries.length > 0) this.#roomMade();
+    if (deliveries.length > 0) this.#reading.wake();
     this.#watchReplays(now);
     return deliveries;
   }
@@ -139,7 +148,7 @@ export class ConsumerSession implements OffsetOwner {
     if (this.#stopped) return [];
     const now = this.#clock.now();
     const run = owned.take(Math.min(this.#flow.room(owned), this.#flow.totalRoom(now)));
-    if (run) this.#roomMade();
+    if (run) this.#reading.wake();
     this.#watchReplays(now);
     return run ? [{ owned, run }] : [];
   }
@@ -147,7 +156,7 @@ export class ConsumerSession implements OffsetOwner {
   /** Nobody takes the records of this partition any more, nor ends what is in flight of it. */
   abandonPartition(owned: OwnedPartition): void {
     owned.abandon();
-    for (const check of this.#revocations) check();
+    this.#revocations.check();
   }
 
   /** Finished work is committed by the session itself, by number and by time. */
@@ -161,7 +170,7 @@ export class ConsumerSession implements OffsetOwner {
     this.#commitTimer = undefined;
     const committed = this.#committer.commit();
     // The loop may be waiting for room, and only a poll serves the answer.
-    this.#roomMade();
+    this.#reading.wake();
     return committed;
   }
 
@@ -174,7 +183,7 @@ export class ConsumerSession implements OffsetOwner {
   }
 
   get hurried(): boolean {
-    return this.#revocations.size > 0 || this.#flow.isShort(this.#clock.now());
+    return this.#revocations.waiting || this.#flow.isShort(this.#clock.now());
   }
 
   onHurry(flush: () => void): void {
@@ -185,14 +194,14 @@ export class ConsumerSession implements OffsetOwner {
   stop(): void {
     this.#stopped = true;
     for (const owned of this.#assignment.partitions) owned.drop();
-    this.#roomMade();
+    this.#reading.wake();
   }
 
   /** Stops; nobody will end what is in flight. */
   abandon(): void {
     this.#dead = true;
     this.stop();
-    for (const check of this.#revocations) check();
+    this.#revocations.check();
   }
 
   /** Stops, lets commits under way finish, leaves the group, closes. Idempotent. */
@@ -227,10 +236,11 @@ export class ConsumerSession implements OffsetOwner {
     while (this.#committer.busy) await this.#committer.settled();
     this.#committer.close();
     this.#closing = true;
+    this.#reading.close();
     this.#commitTimer?.cancel();
     this.#replayTimer?.cancel();
-    for (const check of this.#revocations) check();
-    this.#roomMade();
+    this.#revocations.check();
+    this.#reading.wake();
     // The client's close waits for a running poll and serves its own last revocation.
     await this.#client.close();
     await this.#loop;
@@ -243,7 +253,7 @@ export class ConsumerSession implements OffsetOwner {
     return false;
   }
 
-  async #connectAndPoll(): Promise<void> {
+  async #connectAndRead(): Promise<void> {
     try {
       await this.#client.connect();
       if (this.#closing) return;
@@ -254,66 +264,7 @@ export class ConsumerSession implements OffsetOwner {
       this.#fail(error);
       return;
     }
-    while (!this.#closing) {
-      try {
-        await this.#step();
-      } catch (error) {
-        await this.#onStepFailed(error);
-      }
-    }
-  }
-
-  async #onStepFailed(error: unknown): Promise<void> {
-    if (this.#closing) return;
-    if (!(error instanceof KafkaConnectorError && error.retriable)) this.#fail(error);
-    else this.#logger.warn("kafka consumer: poll failed, trying again", { error });
-    await this.#untilRoom(RETRY_POLL_MS);
-  }
-
-  /**
-   * Reads when there is room for a whole read: a read of few records costs as much as one of many. Until then it goes on
-   * polling for one record a time, because rebalances and commits are answered by nothing else. What comes of that has as
-   * much room again; only then are partitions paused, for a pause makes the client throw its prefetch away.
-   */
-  async #step(): Promise<void> {
-    const { maxPollRecords, maxBufferedRecords } = this.#settings;
-    const room = this.#stopped ? 0 : maxBufferedRecords - this.#flow.buffered;
-    if (room >= Math.min(maxPollRecords, Math.ceil(maxBufferedRecords / 2))) {
-      this.#flow.apply(false);
-      await this.#poll(Math.min(room, maxPollRecords));
-      return;
-    }
-    if (this.#stopped || room <= -maxBufferedRecords) this.#flow.apply(true);
-    else {
-      const dueMs = this.#lastPollMs + this.#waitMs - this.#clock.now();
-      if (dueMs > 0) {
-        await this.#untilRoom(dueMs);
-        return;
-      }
-    }
-    await this.#poll(1);
-  }
-
-  #untilRoom(timeoutMs: number): Promise<void> {
-    return new Promise((resolve) => {
-      const timer = this.#clock.schedule(timeoutMs, resolve);
-      this.#roomMade = () => {
-        timer.cancel();
-        resolve();
-      };
-    });
-  }
-
-  get #waitMs(): number {
-    return this.#committer.busy ? COMMIT_WAIT_MS : POLL_WAIT_MS;
-  }
-
-  async #poll(maxRecords: number): Promise<void> {
-    const chunk = await this.#client.poll({ maxRecords, waitMs: this.#waitMs });
-    this.#lastPollMs = this.#clock.now();
-    if (!chunk || this.#stopped) return;
-    this.#buffer(chunk);
-    this.#listener.onAvailable();
+    await this.#reading.run();
   }
 
   #buffer(chunk: RecordChunk): void {
@@ -323,10 +274,11 @@ export class ConsumerSession implements OffsetOwner {
     });
     const fetched = new FetchedChunk(chunk, wanted.length);
     for (const { owned, run } of wanted) owned.add({ ...run, fetched });
+    this.#listener.onAvailable();
   }
 
   #onEnded(owned: OwnedPartition): void {
-    if (owned.retired) for (const check of this.#revocations) check();
+    if (owned.retired) this.#revocations.check();
     if (this.#commitSettings) this.#scheduleCommit(owned, this.#commitSettings);
   }
 
@@ -339,7 +291,7 @@ export class ConsumerSession implements OffsetOwner {
   #commitSoon(): void {
     if (this.#committer.busy) {
       // What is finished by then goes into the next one.
-      this.#commitTimer ??= this.#clock.schedule(COMMIT_WAIT_MS, () => this.#commitSoon());
+      this.#commitTimer ??= this.#clock.schedule(NEXT_COMMIT_MS, () => this.#commitSoon());
       return;
     }
     this.commitNow().then(
@@ -393,10 +345,15 @@ export class ConsumerSession implements OffsetOwner {
     const revoked = this.#assignment.owned(partitions);
     const dropped = revoked.reduce((sum, owned) => sum + owned.retire(), 0);
     this.#listener.onGivenUp?.(revoked);
-    this.#roomMade();
+    this.#reading.wake();
     if (!this.#closing) {
-      await this.#untilEnded(revoked);
-      if (this.#committer.busy || revoked.some((owned) => owned.ledger.uncommitted > 0)) await this.#lastCommit();
+      const ended = this.#revocations.untilEnded(revoked, () => this.#dead || this.#closing);
+      this.#hurry();
+      this.#revocations.check();
+      await ended;
+      // Whoever asked for a commit that fails learns of it; the next owner reads the records again.
+      if (this.#committer.busy || revoked.some((owned) => owned.ledger.uncommitted > 0))
+        await this.#revocations.within(REVOKE_COMMIT_MS, this.commitNow());
     }
     const unfinished = revoked.reduce((sum, owned) => sum + owned.ledger.inFlight, 0);
     this.#giveUp(revoked);
@@ -405,43 +362,13 @@ export class ConsumerSession implements OffsetOwner {
     else this.#logger.warn("kafka consumer: partitions revoked before all their records were finished", what);
   }
 
-  /** Waits until every claim has ended, or the deadline has passed, or nobody is left to end them. */
-  #untilEnded(revoked: readonly OwnedPartition[]): Promise<void> {
-    return new Promise((resolve) => {
-      const timer = this.#clock.schedule(this.#settings.revokeTimeoutMs, () => end());
-      const end = (): void => {
-        timer.cancel();
-        this.#revocations.delete(check);
-        resolve();
-      };
-      const check = (): void => {
-        if (this.#dead || this.#closing || revoked.every((owned) => owned.isIdle)) end();
-      };
-      this.#revocations.add(check);
-      this.#hurry();
-      check();
-    });
-  }
-
-  #lastCommit(): Promise<void> {
-    return new Promise((resolve) => {
-      const timer = this.#clock.schedule(REVOKE_COMMIT_MS, resolve);
-      const end = (): void => {
-        timer.cancel();
-        resolve();
-      };
-      // Whoever asked for a commit that fails learns of it; the next owner reads the records again.
-      this.commitNow().then(end, end);
-    });
-  }
-
   /** I5: they are somebody else's already, so nothing of them may be committed any more. */
   #onLost(partitions: readonly TopicPartition[]): void {
     const lost = this.#assignment.owned(partitions);
     const abandoned = lost.reduce((sum, owned) => sum + owned.ledger.inFlight, 0);
     this.#giveUp(lost);
     this.#listener.onGivenUp?.(lost);
-    for (const check of this.#revocations) check();
+    this.#revocations.check();
     this.#logger.warn("kafka consumer: partitions lost", { groupId: this.groupId, partitions, abandoned });
   }
 
@@ -449,7 +376,7 @@ export class ConsumerSession implements OffsetOwner {
     this.#history.add(partitions);
     this.#assignment.remove(partitions);
     this.#flow.forget(partitions);
-    this.#roomMade();
+    this.#reading.wake();
   }
 
   #onError(error: Error): void {

@@ -1,0 +1,111 @@
+import type { Clock, Logger } from "@millrace/streams";
+import type { ConsumerClient, RecordChunk } from "../client/port.js";
+import { KafkaConnectorError } from "../errors.js";
+import type { FlowControl } from "./flow-control.js";
+
+/** The longest a poll waits for its first record: how late a rebalance or commit result may be noticed. */
+const POLL_WAIT_MS = 50;
+/** The same while a commit waits for its answer. */
+const COMMIT_WAIT_MS = 5;
+/** Wait after an error that polling may outlive. */
+const RETRY_POLL_MS = 200;
+
+export interface ReadLoopOptions {
+  readonly client: Pick<ConsumerClient, "poll">;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly flow: FlowControl;
+  readonly maxPollRecords: number;
+  readonly maxBufferedRecords: number;
+  /** Nothing more is delivered. */
+  readonly isStopped: () => boolean;
+  /** A commit waits for its answer. */
+  readonly isCommitting: () => boolean;
+  readonly onChunk: (chunk: RecordChunk) => void;
+  /** Polling is of no more use. */
+  readonly onFailure: (error: unknown) => void;
+}
+
+/** Polls until it is closed, because rebalances and commit results are served only by polling. */
+export class ReadLoop {
+  readonly #options: ReadLoopOptions;
+  #lastPollMs = 0;
+  #closed = false;
+  #wake: () => void = () => undefined;
+
+  constructor(options: ReadLoopOptions) {
+    this.#options = options;
+  }
+
+  /** Something changed that it may be waiting for: there is room, or a commit that only a poll answers. */
+  wake(): void {
+    this.#wake();
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.#wake();
+  }
+
+  async run(): Promise<void> {
+    while (!this.#closed) {
+      try {
+        await this.#step();
+      } catch (error) {
+        await this.#onStepFailed(error);
+      }
+    }
+  }
+
+  async #onStepFailed(error: unknown): Promise<void> {
+    if (this.#closed) return;
+    if (!(error instanceof KafkaConnectorError && error.retriable)) this.#options.onFailure(error);
+    else this.#options.logger.warn("kafka consumer: poll failed, trying again", { error });
+    await this.#untilWoken(RETRY_POLL_MS);
+  }
+
+  /**
+   * Reads when there is room for a whole read: a read of few records costs as much as one of many. Until then it goes on
+   * polling for one record a time, because rebalances and commits are answered by nothing else. What comes of that has as
+   * much room again; only then are partitions paused, for a pause makes the client throw its prefetch away.
+   */
+  async #step(): Promise<void> {
+    const { maxPollRecords, maxBufferedRecords, flow, clock } = this.#options;
+    const stopped = this.#options.isStopped();
+    const room = stopped ? 0 : maxBufferedRecords - flow.buffered;
+    if (room >= Math.min(maxPollRecords, Math.ceil(maxBufferedRecords / 2))) {
+      flow.apply(false);
+      await this.#poll(Math.min(room, maxPollRecords));
+      return;
+    }
+    if (stopped || room <= -maxBufferedRecords) flow.apply(true);
+    else {
+      const dueMs = this.#lastPollMs + this.#waitMs - clock.now();
+      if (dueMs > 0) {
+        await this.#untilWoken(dueMs);
+        return;
+      }
+    }
+    await this.#poll(1);
+  }
+
+  #untilWoken(timeoutMs: number): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = this.#options.clock.schedule(timeoutMs, resolve);
+      this.#wake = () => {
+        timer.cancel();
+        resolve();
+      };
+    });
+  }
+
+  get #waitMs(): number {
+    return this.#options.isCommitting() ? COMMIT_WAIT_MS : POLL_WAIT_MS;
+  }
+
+  async #poll(maxRecords: number): Promise<void> {
+    const chunk = await this.#options.client.poll({ maxRecords, waitMs: this.#waitMs });
+    this.#lastPollMs = this.#options.clock.now();
+    if (chunk && !this.#options.isStopped()) this.#options.onChunk(chunk);
+  }
+}
