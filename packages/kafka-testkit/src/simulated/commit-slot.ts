@@ -28,11 +28,7 @@ export class CommitSlot {
   send(request: CommitRequest): Promise<void> {
     if (this.#commit) {
       return Promise.reject(
-        this.#simulation.error(
-          "COMMIT_FAILED",
-          "A commit is in flight. Await it before the next one.",
-          CODE.notCoordinator,
-        ),
+        this.#simulation.retriable("COMMIT_FAILED", "A commit is in flight. Await it before the next one."),
       );
     }
     if (request.positions.length === 0) return Promise.resolve();
@@ -71,24 +67,24 @@ export class CommitSlot {
   #send(request: CommitRequest, commit: Commit): void {
     const delay = this.#simulation.draw(this.#simulation.faults.commitDelayMs);
     const there = this.#simulation.random.int(0, delay);
-    const arrive = (): void => {
-      const error = this.#store(request);
+    const answer = (error: Error | undefined): void => {
       const back = (): void => {
         commit.answer = { error };
         this.#wake();
       };
       this.#simulation.request([delay - there, delay - there], back, this.#group.broker);
     };
-    this.#simulation.request([there, there], arrive, this.#group.broker);
+    this.#simulation.request([there, there], () => this.#store(request, answer), this.#group.broker);
   }
 
-  #store(request: CommitRequest): Error | undefined {
+  #store(request: CommitRequest, answer: (error: Error | undefined) => void): void {
     const { random, faults } = this.#simulation;
-    if (random.happens(faults.commitRefusalRate)) return this.#refused(CODE.groupAuthorization);
-    if (random.happens(faults.commitErrorRate)) return this.#refused(CODE.notCoordinator);
-    const refusal = this.#group.commit(request);
-    if (refusal !== undefined) return this.#refused(refusal);
-    return random.happens(faults.commitLossRate) ? this.#refused(CODE.timedOut) : undefined;
+    if (random.happens(faults.commitRefusalRate)) return answer(this.#refused(CODE.groupAuthorization));
+    if (random.happens(faults.commitErrorRate)) return answer(this.#refused(CODE.notCoordinator));
+    this.#group.commit(request, (refusal) => {
+      if (refusal !== undefined) answer(this.#refused(refusal));
+      else answer(random.happens(faults.commitLossRate) ? this.#refused(CODE.timedOut) : undefined);
+    });
   }
 
   #refused(code: number): Error {
@@ -100,6 +96,7 @@ export class CommitSlot {
 const REASONS: ReadonlyMap<number, string> = new Map([
   [CODE.groupAuthorization, "Committing to this group is not allowed. Grant this user access to it."],
   [CODE.notCoordinator, "The broker does not coordinate this group any more. Commit again."],
+  [CODE.missingTopic, "A partition does not exist. Commit positions of partitions that do."],
   [CODE.timedOut, "No answer to the commit, which may be stored. Commit again."],
   [CODE.illegalGeneration, "The group has rebalanced since. The next owner reads the records again."],
   [CODE.unknownMember, "The group does not know this member any more. The next owner reads the records again."],

@@ -39,9 +39,11 @@ export class SimulatedConsumer implements ConsumerClient, SimulatedClient {
   readonly #group: Group;
   readonly #positions: ReadPositions;
   readonly #commits: CommitSlot;
+  /** For the listener. */
   readonly #errors: Error[] = [];
+  /** Thrown by one poll each. */
+  readonly #pollErrors: Error[] = [];
   #membership: Membership | undefined;
-  #fatal: Error | undefined;
   #connected = false;
   #dead = false;
   #polling: Promise<unknown> | undefined;
@@ -78,6 +80,7 @@ export class SimulatedConsumer implements ConsumerClient, SimulatedClient {
     this.#requireOpen("subscribe");
     if (this.#dead) return;
     if (subscription.kind === "assignment") {
+      this.#positions.clear();
       this.#positions.take(subscription.partitions);
       return;
     }
@@ -88,7 +91,9 @@ export class SimulatedConsumer implements ConsumerClient, SimulatedClient {
         : (topic: string) => subscription.topics.includes(topic);
     if (subscription.kind === "topics") {
       for (const topic of subscription.topics.filter((each) => topics.partitionsOf(each) === 0)) {
-        this.#errors.push(simulation.error("CLIENT_FAILED", `There is no topic ${topic}. Create it.`, 3));
+        this.#pollErrors.push(
+          simulation.error("POLL_FAILED", `There is no topic ${topic}. Create it.`, CODE.missingTopic),
+        );
       }
     }
     this.#membership = this.#join({
@@ -109,7 +114,7 @@ export class SimulatedConsumer implements ConsumerClient, SimulatedClient {
   /** Under which it commits, or sends offsets to a transaction; absent for one that assigns itself. */
   get identity(): { readonly group: Group; readonly membership: MemberIdentity | undefined } {
     // A consumer that lost its group is no member, which is not the same as one that assigns itself.
-    const none = this.#membership ? { memberId: "", generation: -1 } : undefined;
+    const none = this.#membership ? { memberId: "", generation: -1, joining: false } : undefined;
     return { group: this.#group, membership: this.#membership?.current ?? none };
   }
 
@@ -198,7 +203,6 @@ export class SimulatedConsumer implements ConsumerClient, SimulatedClient {
     while (!this.#closing) {
       if (!this.#dead) {
         this.#serve();
-        if (this.#fatal) throw this.#fatal;
         const chunk = this.#fetch(maxRecords);
         if (chunk) return chunk;
         if (this.#simulation.clock.now() >= deadline) return undefined;
@@ -215,8 +219,9 @@ export class SimulatedConsumer implements ConsumerClient, SimulatedClient {
   }
 
   #fetch(maxRecords: number): RecordChunk | undefined {
-    const error = this.#positions.takeError();
+    const error = this.#pollErrors.shift() ?? this.#positions.takeError();
     if (error) throw error;
+    if (this.#membership?.busy) return undefined;
     const records = this.#positions.fetch(maxRecords);
     return records.length > 0 ? new SimulatedChunk(records) : undefined;
   }
@@ -240,9 +245,9 @@ export class SimulatedConsumer implements ConsumerClient, SimulatedClient {
       if (this.#polling) this.#lastPollAt = this.#simulation.clock.now();
       if (this.#lastPollAt + this.#settings.maxPollIntervalMs <= this.#simulation.clock.now()) {
         this.#simulation.event(`${this.clientId}: polled too late`);
-        this.#errors.push(
+        this.#pollErrors.push(
           this.#simulation.error(
-            "CLIENT_FAILED",
+            "POLL_FAILED",
             "The consumer polled too late and left its group.",
             CODE.maxPollExceeded,
           ),
@@ -299,7 +304,7 @@ export class SimulatedConsumer implements ConsumerClient, SimulatedClient {
     if (this.#group.refuses(protocol.name)) {
       this.#fail(
         this.#simulation.error(
-          "CLIENT_FAILED",
+          "POLL_FAILED",
           `Group ${this.#group.id} has members of the other group.protocol, and the simulation knows no migration. End them first.`,
           CODE.inconsistentProtocol,
         ),
@@ -310,8 +315,7 @@ export class SimulatedConsumer implements ConsumerClient, SimulatedClient {
 
   #fail(error: Error): void {
     if (this.#dead || this.#closing) return;
-    this.#fatal = error;
-    this.#errors.push(error);
+    this.#pollErrors.push(error);
     this.#wake();
   }
 

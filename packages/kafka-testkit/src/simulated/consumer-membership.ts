@@ -46,7 +46,11 @@ export class ConsumerMembership implements Membership {
   }
 
   get current(): MemberIdentity | undefined {
-    return this.#state === "member" ? { memberId: this.#memberId, generation: this.#epoch } : undefined;
+    return this.#state === "member" ? { memberId: this.#memberId, generation: this.#epoch, joining: false } : undefined;
+  }
+
+  get busy(): boolean {
+    return this.#serving !== undefined;
   }
 
   join(): void {
@@ -84,8 +88,9 @@ export class ConsumerMembership implements Membership {
 
   async leave(): Promise<void> {
     await this.#serving;
-    if (this.#state === "member") await this.#owned.revoke(this.#owned.all);
-    else await this.#owned.lose();
+    if (this.#owned.all.length > 0) {
+      await (this.#state === "member" ? this.#owned.revoke(this.#owned.all) : this.#owned.lose());
+    }
     if (this.#state === "ended") return;
     this.#state = "ended";
     this.#timer?.cancel();
@@ -119,7 +124,7 @@ export class ConsumerMembership implements Membership {
   }
 
   #onAnswer(answer: HeartbeatAnswer): void {
-    if (answer.error === CODE.unreleasedInstance) return this.#fail(answer.error);
+    if (answer.error === CODE.unreleasedInstance) return this.#fail();
     if (answer.error !== undefined) return this.#onLost();
     this.#state = "member";
     this.#epoch = answer.epoch;
@@ -140,10 +145,12 @@ export class ConsumerMembership implements Membership {
     const assignment = this.#assignment;
     const given = new Set(assignment.map(keyOf));
     const had = new Set(this.#owned.all.map(keyOf));
-    await this.#owned.revoke(this.#owned.all.filter((each) => !given.has(keyOf(each))));
+    const gone = this.#owned.all.filter((each) => !given.has(keyOf(each)));
+    if (gone.length > 0) await this.#owned.revoke(gone);
     // What it was given may have been taken back while its handlers were at work.
     if (this.#state !== "member" || this.#assignment !== assignment) return;
-    await this.#owned.assign(assignment.filter((each) => !had.has(keyOf(each))));
+    const added = assignment.filter((each) => !had.has(keyOf(each)));
+    if (added.length > 0) await this.#owned.assign(added);
     if (this.#state !== "member" || this.#assignment !== assignment) return;
     this.#acknowledges = true;
     this.#beatSoon();
@@ -160,7 +167,7 @@ export class ConsumerMembership implements Membership {
   }
 
   async #lose(): Promise<void> {
-    await this.#owned.lose();
+    if (this.#owned.all.length > 0) await this.#owned.lose();
     if (this.#state !== "lost") return;
     this.#state = "out";
     this.#epoch = JOIN_EPOCH;
@@ -169,13 +176,13 @@ export class ConsumerMembership implements Membership {
     this.#beatSoon();
   }
 
-  #fail(code: number): void {
+  #fail(): void {
     this.#state = "lost";
     this.#options.fail(
       this.#options.simulation.error(
-        "CLIENT_FAILED",
+        "POLL_FAILED",
         `Another consumer has group.instance.id ${this.#options.instanceId}. Give every consumer an id of its own, or wait for the session of the last one to end.`,
-        code,
+        CODE.fatal,
       ),
     );
   }

@@ -57,6 +57,8 @@ export class GroupCoordinator {
   readonly #topics: Topics;
   readonly #broker: number;
   readonly #members = new Map<string, Member>();
+  /** Commits of members whose join is not answered yet. */
+  readonly #deferred: (() => void)[] = [];
   #state: "empty" | "preparing" | "completing" | "stable" = "empty";
   #generation = 0;
   #joins = 0;
@@ -131,6 +133,16 @@ export class GroupCoordinator {
     if (others || (leader === member && this.#layout() !== this.#seen)) this.#prepare();
   }
 
+  /** Takes over to call `retry` where the member has asked to join, and waits for the next generation. */
+  defers(
+    member: { readonly memberId: string; readonly generation: number; readonly joining: boolean },
+    retry: () => void,
+  ): boolean {
+    const waits = member.joining && member.generation === this.#generation && this.#members.has(member.memberId);
+    if (waits) this.#deferred.push(retry);
+    return waits;
+  }
+
   refusal({ memberId, generation }: { readonly memberId: string; readonly generation: number }): number | undefined {
     if (!this.#members.has(memberId)) return CODE.unknownMember;
     if (generation !== this.#generation) return CODE.illegalGeneration;
@@ -182,6 +194,11 @@ export class GroupCoordinator {
     this.#members.delete(memberId);
     if (this.#state !== "preparing") this.#prepare();
     this.#completeIfAllJoined();
+    this.#retryDeferred();
+  }
+
+  #retryDeferred(): void {
+    for (const retry of this.#deferred.splice(0)) retry();
   }
 
   #prepare(): void {
@@ -212,6 +229,7 @@ export class GroupCoordinator {
     this.#generation += 1;
     if (members.length === 0) {
       this.#state = "empty";
+      this.#retryDeferred();
       this.#event(`is empty, generation ${this.#generation}`);
       return;
     }
@@ -220,6 +238,7 @@ export class GroupCoordinator {
       member.joined = false;
       member.request.channel.onJoined(member.id, this.#generation);
     }
+    this.#retryDeferred();
     this.#timer = this.#simulation.schedule(this.#simulation.draw(this.#simulation.faults.latencyMs), () =>
       this.#sendAssignment(),
     );

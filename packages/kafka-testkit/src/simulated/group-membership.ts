@@ -29,8 +29,10 @@ export class GroupMembership implements Membership, MemberChannel {
   readonly #notices: Notice[] = [];
   #state: "out" | "joining" | "member" = "out";
   #memberId: string | undefined;
-  #member: MemberIdentity | undefined;
+  #member: { readonly memberId: string; readonly generation: number } | undefined;
   #serving: Promise<void> | undefined;
+  /** It has been assigned something since it joined from outside, be it nothing. */
+  #assigned = false;
   /** Counts joins, so that one under way when the member was lost does not join it a second time. */
   #attempt = 0;
   #dead = false;
@@ -46,7 +48,11 @@ export class GroupMembership implements Membership, MemberChannel {
   }
 
   get current(): MemberIdentity | undefined {
-    return this.#member;
+    return this.#member && { ...this.#member, joining: this.#state === "joining" };
+  }
+
+  get busy(): boolean {
+    return this.#serving !== undefined;
   }
 
   join(): void {
@@ -111,8 +117,7 @@ export class GroupMembership implements Membership, MemberChannel {
 
   async leave(): Promise<void> {
     await this.#serving;
-    if (this.#fenced || this.#state === "out") await this.#owned.lose();
-    else await this.#owned.revoke(this.#owned.all);
+    await this.#giveUpAll(this.#fenced || this.#state === "out");
     this.#left = true;
     if (this.#memberId === undefined) return;
     if (this.#options.instanceId === undefined) this.#group.classic.leave(this.#memberId);
@@ -153,9 +158,9 @@ export class GroupMembership implements Membership, MemberChannel {
     this.#fenced = true;
     this.#options.fail(
       this.#options.simulation.error(
-        "CLIENT_FAILED",
+        "POLL_FAILED",
         `Another consumer came with group.instance.id ${this.#options.instanceId}: this one is fenced. Give every consumer an id of its own.`,
-        CODE.fenced,
+        CODE.fatal,
       ),
     );
   }
@@ -168,7 +173,7 @@ export class GroupMembership implements Membership, MemberChannel {
 
   async #serve(notice: Notice): Promise<void> {
     if (notice.kind === "lost") {
-      await this.#owned.lose();
+      await this.#giveUpAll(true);
       if (this.#state === "out") this.join();
     } else if (this.#isCurrent(notice.generation)) {
       if (notice.kind === "rebalance") await this.#rejoin(notice.generation);
@@ -182,7 +187,7 @@ export class GroupMembership implements Membership, MemberChannel {
   }
 
   async #rejoin(generation: number): Promise<void> {
-    if (!this.#assignor.cooperative) await this.#owned.revoke(this.#owned.all);
+    if (!this.#assignor.cooperative) await this.#giveUpAll(false);
     if (this.#isCurrent(generation)) this.join();
   }
 
@@ -191,9 +196,20 @@ export class GroupMembership implements Membership, MemberChannel {
     const gone = this.#owned.all.filter((each) => !given.has(keyOf(each)));
     const had = new Set(this.#owned.all.map(keyOf));
     const added = partitions.filter((each) => !had.has(keyOf(each)));
-    await this.#owned.revoke(gone);
-    if (this.#isCurrent(generation)) await this.#owned.assign(added);
+    if (gone.length > 0) await this.#owned.revoke(gone);
+    if (this.#isCurrent(generation)) {
+      this.#assigned = true;
+      // Also of nothing: the listener hears of each assignment.
+      await this.#owned.assign(added);
+    }
     // What it gave up is free for others only once it has joined without it.
     if (gone.length > 0 && this.#isCurrent(generation)) this.join();
+  }
+
+  /** An eager member is told so even if it has nothing. */
+  async #giveUpAll(lost: boolean): Promise<void> {
+    const told = this.#owned.all.length > 0 || (this.#assigned && !this.#assignor.cooperative);
+    this.#assigned = false;
+    if (told) await (lost ? this.#owned.lose() : this.#owned.revoke(this.#owned.all));
   }
 }

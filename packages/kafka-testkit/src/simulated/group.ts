@@ -9,6 +9,8 @@ import { keyOf, type Topics } from "./topics.js";
 export interface MemberIdentity {
   readonly memberId: string;
   readonly generation: number;
+  /** It has asked to join the next generation: the broker answers one request of a connection after the other. */
+  readonly joining: boolean;
 }
 
 export interface CommitRequest {
@@ -30,11 +32,13 @@ export class Group {
   readonly classic: GroupCoordinator;
   readonly modern: ConsumerGroup;
   readonly #simulation: Simulation;
+  readonly #topics: Topics;
 
   constructor(id: string, simulation: Simulation, topics: Topics, timings: GroupTimings) {
     this.id = id;
     this.broker = simulation.coordinatorOf(id);
     this.#simulation = simulation;
+    this.#topics = topics;
     this.classic = new GroupCoordinator(id, simulation, topics);
     this.modern = new ConsumerGroup(id, simulation, topics, timings);
   }
@@ -53,20 +57,30 @@ export class Group {
     return this.modern.size > 0 ? this.modern.assignments : this.classic.assignments;
   }
 
-  /** Answers the code of a refusal. */
-  commit({ membership, positions }: CommitRequest): number | undefined {
+  /** Answers the code of a refusal; not before a join that the member had sent earlier. */
+  commit(request: CommitRequest, answer: (refusal: number | undefined) => void): void {
+    const { membership, positions } = request;
+    if (membership && this.classic.defers(membership, () => this.commit(request, answer))) return;
     const refusal = this.#refusal(membership, false);
     this.#event("commit", membership, positions, refusal);
-    if (refusal === undefined) this.offsets.store(positions);
-    return refusal;
+    answer(refusal ?? this.#keep(positions, (existing) => this.offsets.store(existing)));
   }
 
   /** Keeps positions until their transaction ends; answers the code of a refusal. */
   hold(transaction: object, { membership, positions }: CommitRequest): number | undefined {
     const refusal = this.#refusal(membership, true);
     this.#event("transactional offsets", membership, positions, refusal);
-    if (refusal === undefined) this.offsets.hold(transaction, positions);
-    return refusal;
+    return refusal ?? this.#keep(positions, (existing) => this.offsets.hold(transaction, existing));
+  }
+
+  /** Answers the code of a refusal where some of the partitions do not exist. */
+  #keep(
+    positions: readonly TopicPartitionOffset[],
+    keep: (existing: readonly TopicPartitionOffset[]) => void,
+  ): number | undefined {
+    const existing = positions.filter((each) => this.#topics.log(each));
+    keep(existing);
+    return existing.length < positions.length ? CODE.missingTopic : undefined;
   }
 
   #refusal(membership: MemberIdentity | undefined, transactional: boolean): number | undefined {

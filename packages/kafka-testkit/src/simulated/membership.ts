@@ -15,6 +15,8 @@ export interface MembershipOptions extends OwnerOptions {
 export interface Membership {
   /** Under which it commits. */
   readonly current: MemberIdentity | undefined;
+  /** A handler of the listener is at work: meanwhile the client fetches nothing, of what it keeps neither. */
+  readonly busy: boolean;
   join(): void;
   /** Begins with what has been said, unless a handler is still at work; called by polls only. */
   serve(): void;

@@ -31,7 +31,6 @@ export class OwnedPartitions {
   }
 
   async assign(partitions: readonly TopicPartition[]): Promise<void> {
-    if (partitions.length === 0) return;
     await this.#handled("onAssign", partitions);
     if (this.#dead) return;
     this.#partitions = [...this.#partitions, ...partitions];
@@ -39,7 +38,6 @@ export class OwnedPartitions {
   }
 
   async revoke(partitions: readonly TopicPartition[]): Promise<void> {
-    if (partitions.length === 0) return;
     await this.#handled("onRevoke", partitions);
     this.#giveUp(partitions);
   }
@@ -47,7 +45,6 @@ export class OwnedPartitions {
   /** All of them belong to others already. */
   async lose(): Promise<void> {
     const partitions = this.#partitions;
-    if (partitions.length === 0) return;
     await this.#handled(this.#options.listener.onLost ? "onLost" : "onRevoke", partitions);
     this.#giveUp(partitions);
   }

@@ -42,6 +42,7 @@ export class Partitioner {
 
   partitionOf({ topic, key }: OutgoingRecord): number {
     const count = this.countOf(topic);
+    if (count === 0) return -1;
     return key === null || key.length === 0 ? this.#stickyOf(topic, count) : crc32(key) % count;
   }
 

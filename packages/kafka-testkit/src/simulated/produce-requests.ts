@@ -28,6 +28,8 @@ export interface ProduceOptions {
   readonly topics: Topics;
   /** Stores records in place of the log itself; `busy` means try again. */
   readonly write: (log: PartitionLog, records: readonly Bare[]) => number | "busy" | "fenced";
+  /** A record was sent to a topic that does not exist. */
+  readonly missing: (topic: string) => void;
   readonly report: (request: ProduceRequest, first: number, error: Error | undefined) => void;
 }
 
@@ -116,6 +118,14 @@ export class ProduceRequests {
 
   #arrive(sent: Sent): void {
     const { random, faults } = this.#simulation;
+    if (!this.#options.topics.log(sent)) {
+      this.#options.missing(sent.topic);
+      return this.#answerLater(
+        sent,
+        -1,
+        this.#failed(`There is no topic ${sent.topic}. Create it.`, CODE.missingTopic),
+      );
+    }
     if (random.happens(faults.requestLossRate)) {
       this.#event(`${sent.ids.length} records for ${sent.key} are lost on their way`);
       return this.#retry(sent, this.#sending.backoffMs);

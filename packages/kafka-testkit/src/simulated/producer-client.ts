@@ -17,6 +17,8 @@ import { keyOf } from "./topics.js";
 
 /** As the default of the node-rdkafka driver. */
 const MAX_QUEUED = 10_000;
+/** As librdkafka's default for `message.max.bytes`. */
+const MAX_BYTES = 1_000_000;
 /** How long `close` waits for reports. */
 const CLOSE_MS = 30_000;
 /** How long a transaction may be open, by default. */
@@ -29,6 +31,9 @@ export class SimulatedProducer implements ProducerClient, SimulatedClient {
   readonly #simulation: Simulation;
   readonly #listener: ProducerListener;
   readonly #maxQueued: number;
+  readonly #maxBytes: number;
+  /** Topics a record was refused for: the next is refused at once. */
+  readonly #missing = new Set<string>();
   readonly #partitioner: Partitioner;
   readonly #requests: ProduceRequests;
   readonly #transactional: SimulatedTransactions | undefined;
@@ -46,6 +51,7 @@ export class SimulatedProducer implements ProducerClient, SimulatedClient {
     this.#simulation = host.simulation;
     this.#listener = listener;
     this.#maxQueued = Number(properties["queue.buffering.max.messages"] ?? MAX_QUEUED);
+    this.#maxBytes = Number(properties["message.max.bytes"] ?? MAX_BYTES);
     const { simulation, topics } = host;
     this.#partitioner = new Partitioner(simulation, topics, properties);
     const transactional = properties["transactional.id"];
@@ -58,6 +64,7 @@ export class SimulatedProducer implements ProducerClient, SimulatedClient {
         topics,
         write: (log, records) =>
           this.#transactional ? this.#transactional.write(log, records) : this.#append(log, records),
+        missing: (topic) => void this.#missing.add(topic),
         report: (request, first, error) => this.#report(request, first, error),
       },
       properties,
@@ -107,10 +114,9 @@ export class SimulatedProducer implements ProducerClient, SimulatedClient {
   async flush(timeoutMs: number): Promise<void> {
     await this.#drain(timeoutMs);
     if (this.#outstanding > 0 && !this.#deaf) {
-      throw this.#simulation.error(
+      throw this.#simulation.retriable(
         "FLUSH_TIMEOUT",
         `${this.#outstanding} records were not reported within ${timeoutMs} ms. Flush again, or close with drop.`,
-        CODE.timedOut,
       );
     }
   }
@@ -161,20 +167,31 @@ export class SimulatedProducer implements ProducerClient, SimulatedClient {
     return random.int(0, room);
   }
 
-  #faultOf({ topic, partition, key, value }: OutgoingRecord): Error | undefined {
+  #faultOf(record: OutgoingRecord): Error | undefined {
+    const reason = invalidity(record);
+    if (reason !== undefined) return this.#simulation.error("INVALID_RECORD", `A record can never be sent: ${reason}.`);
+    const { topic, partition, key, value } = record;
+    if ((key?.length ?? 0) + (value?.length ?? 0) > this.#maxBytes) {
+      return this.#simulation.error(
+        "INVALID_RECORD",
+        `A record is larger than ${this.#maxBytes} bytes. Send smaller ones, or raise message.max.bytes.`,
+        CODE.tooLarge,
+      );
+    }
     const count = this.#partitioner.countOf(topic);
+    // Whether a topic exists the client learns only when it has asked for it.
+    if (count === 0 && !this.#missing.has(topic)) return undefined;
     if (count === 0) {
       return this.#simulation.error("INVALID_RECORD", `There is no topic ${topic}. Create it.`, CODE.unknownTopic);
     }
-    if (partition !== undefined && !(Number.isInteger(partition) && partition >= 0 && partition < count)) {
+    if (partition !== undefined && partition >= count) {
       return this.#simulation.error(
         "INVALID_RECORD",
         `Topic ${topic} has ${count} partitions and none of number ${partition}. Leave the choice to the partitioner.`,
         CODE.unknownPartition,
       );
     }
-    if (isBytes(key) && isBytes(value)) return undefined;
-    return this.#simulation.error("INVALID_RECORD", "A key or value is neither a Buffer nor null. Serialize it first.");
+    return undefined;
   }
 
   #append(log: PartitionLog, records: Parameters<PartitionLog["append"]>[0]): number {
@@ -239,3 +256,14 @@ export class SimulatedProducer implements ProducerClient, SimulatedClient {
 }
 
 const isBytes = (bytes: unknown): boolean => bytes === null || bytes instanceof Uint8Array;
+
+const isNatural = (number: number): boolean => Number.isSafeInteger(number) && number >= 0;
+
+/** Why no broker would be asked to store it. */
+const invalidity = ({ topic, partition, key, value, timestamp }: OutgoingRecord): string | undefined => {
+  if (topic === "") return "its topic is not a name";
+  if (!isBytes(key) || !isBytes(value)) return "a key or value is neither a Buffer nor null; serialize it first";
+  if (partition !== undefined && !isNatural(partition)) return "its partition is not a natural number";
+  if (timestamp !== undefined && !isNatural(timestamp)) return "its timestamp is not in milliseconds since 1970";
+  return undefined;
+};

@@ -252,7 +252,7 @@ export class SimulatedTransactions implements ProducerTransactions {
       `Another producer has the transactional.id ${this.#options.transactionalId}, or the transaction outlived its timeout. Close this one.`,
       CODE.producerFenced,
     );
-    this.#options.onFatal(this.#reason);
+    this.#options.onFatal(this.#simulation.error("CLIENT_FAILED", "The producer is fenced.", CODE.fatal));
     return this.#reason;
   }
 

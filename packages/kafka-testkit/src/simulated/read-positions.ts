@@ -11,7 +11,6 @@ interface Reading {
   readonly partition: number;
   /** Absent while it is not known where to start. */
   position: number | undefined;
-  paused: boolean;
 }
 
 export interface ReadPositionsOptions {
@@ -27,6 +26,9 @@ export interface ReadPositionsOptions {
 export class ReadPositions {
   readonly #options: ReadPositionsOptions;
   readonly #readings = new Map<string, Reading>();
+  /** What was ever read here: the client remembers a pause of it also while others own it, and when it comes back. */
+  readonly #known = new Set<string>();
+  readonly #paused = new Set<string>();
   /** Given up since the running poll began: its chunk must hold nothing of them, even if they came back. */
   readonly #givenUp = new Set<string>();
   /** Partitions without any position, of which the consumer is to be told. */
@@ -42,11 +44,17 @@ export class ReadPositions {
 
   take(partitions: readonly (TopicPartition & { readonly offset?: StartOffset })[]): void {
     for (const { topic, partition, offset } of partitions) {
-      const reading: Reading = { topic, partition, position: undefined, paused: false };
+      const reading: Reading = { topic, partition, position: undefined };
       this.#readings.set(keyOf(reading), reading);
+      this.#known.add(keyOf(reading));
       const log = this.#log(reading);
       if (log) this.#start(reading, log, offset);
     }
+  }
+
+  /** Another assignment by hand takes the place of this one. */
+  clear(): void {
+    this.giveUp([...this.#readings.values()]);
   }
 
   giveUp(partitions: readonly TopicPartition[]): void {
@@ -56,11 +64,11 @@ export class ReadPositions {
     }
   }
 
-  /** What is not read here is left alone: a rebalance may have taken it a moment ago. */
+  /** What was never read here is left alone. */
   setPaused(partitions: readonly TopicPartition[], paused: boolean): void {
-    for (const each of partitions) {
-      const reading = this.#readings.get(keyOf(each));
-      if (reading) reading.paused = paused;
+    for (const key of partitions.map(keyOf)) {
+      if (paused && this.#known.has(key)) this.#paused.add(key);
+      if (!paused) this.#paused.delete(key);
     }
   }
 
@@ -97,7 +105,8 @@ export class ReadPositions {
   #advance(reading: Reading): boolean {
     const { simulation, topics, isolation } = this.#options;
     const log = this.#log(reading);
-    if (!log || reading.paused || this.#givenUp.has(keyOf(reading))) return false;
+    const key = keyOf(reading);
+    if (!log || this.#paused.has(key) || this.#givenUp.has(key)) return false;
     if (simulation.outageLeftMs(topics.leaderOf(reading)) > 0) return false;
     if (reading.position === undefined) this.#start(reading, log, undefined);
     else if (reading.position < log.low) this.#reset(reading, log);

@@ -11,12 +11,14 @@ export const CODE = {
   unknownPartition: -190,
   unknownTopic: -188,
   timedOut: -185,
+  fatal: -150,
   state: -172,
   purged: -152,
   maxPollExceeded: -147,
   producerFenced: -144,
   noOffset: -140,
-  unknownTopicOnBroker: 3,
+  missingTopic: 3,
+  tooLarge: 10,
   notCoordinator: 16,
   illegalGeneration: 22,
   inconsistentProtocol: 23,
@@ -24,7 +26,6 @@ export const CODE = {
   rebalanceInProgress: 27,
   groupAuthorization: 30,
   unknownProducer: 59,
-  fenced: 82,
   fencedMemberEpoch: 110,
   unreleasedInstance: 111,
   staleMemberEpoch: 113,
@@ -35,12 +36,13 @@ const RETRIABLE: ReadonlySet<number> = new Set([
   CODE.messageTimedOut,
   CODE.timedOut,
   CODE.maxPollExceeded,
+  CODE.missingTopic,
   CODE.notCoordinator,
   CODE.rebalanceInProgress,
   CODE.staleMemberEpoch,
 ]);
 
-const FATAL: ReadonlySet<number> = new Set([CODE.fenced, CODE.producerFenced, CODE.unreleasedInstance]);
+const FATAL: ReadonlySet<number> = new Set([CODE.fatal, CODE.producerFenced]);
 
 /** What all parts of one simulated cluster share: its time, its choices, its faults and its history. */
 export class Simulation {
@@ -112,6 +114,11 @@ export class Simulation {
 
   schedule(ms: number, f: () => void): Cancellable {
     return this.clock.schedule(ms, f);
+  }
+
+  /** Ours rather than the client's: the same call may succeed later. */
+  retriable(code: KafkaErrorCode, message: string): KafkaConnectorError {
+    return new KafkaConnectorError(code, `${message} (simulated, seed ${this.seed})`, { retriable: true });
   }
 
   error(code: KafkaErrorCode, message: string, clientCode?: number): KafkaConnectorError {

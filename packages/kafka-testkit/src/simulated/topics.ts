@@ -52,7 +52,7 @@ export class Topics {
 
   /** Brokers are counted from 1; neighbouring partitions are led by different ones. */
   leaderOf({ topic, partition }: TopicPartition): number {
-    return 1 + (((this.#topics.get(topic)?.first ?? 0) + partition) % this.#brokers);
+    return 1 + (((this.#topics.get(topic)?.first ?? 0) + Math.max(0, partition)) % this.#brokers);
   }
 
   /** Answers the offset of the first record, or `undefined` where there is no such partition. */

@@ -97,8 +97,17 @@ describe("a client of a simulated cluster", () => {
       const records = [record("a", 0), record("b", 9)];
       expect(client.produceBatch(records, 0, 0)).to.equal(1);
       expect(() => client.produceBatch(records, 1, 0)).to.throw("none of number 9");
-      expect(() => client.produceBatch([{ ...record("c"), topic: "nowhere" }], 0, 2)).to.throw("no topic nowhere");
       expect(client.outstanding).to.equal(1);
+    });
+
+    it("learns by a report that there is no topic, and refuses the next record for it", async () => {
+      make();
+      const client = await producer();
+      const lost = { ...record("a"), topic: "nowhere" };
+      expect(client.produceBatch([lost], 0, 0)).to.equal(1);
+      await passing(clock, client.flush(1000), "a report");
+      expect(reports[0]?.error).to.include({ code: "PRODUCE_FAILED", clientCode: 3 });
+      expect(() => client.produceBatch([lost], 0, 1)).to.throw("no topic nowhere");
     });
 
     it("takes no more than its queue holds, and rejects a flush that takes too long", async () => {

@@ -115,8 +115,9 @@ describe("a simulated group", () => {
     await owning(first, 4);
     const second = member("b", COOPERATIVE);
     await passUntil(clock, () => second.owned.size === 2, "two partitions");
-    expect(first.told).to.deep.equal(["+t-0 t-1 t-2 t-3", "-t-2 t-3"]);
-    expect(second.told).to.deep.equal(["+t-2 t-3"]);
+    const moves = ({ told }: Member): readonly string[] => told.filter((call) => call.length > 1);
+    expect(moves(first)).to.deep.equal(["+t-0 t-1 t-2 t-3", "-t-2 t-3"]);
+    expect(moves(second)).to.deep.equal(["+t-2 t-3"]);
   });
 
   it("waits for the handler of a revocation, while polling goes on", async () => {
@@ -198,7 +199,7 @@ describe("a simulated group", () => {
     const second = member("b", { "group.instance.id": "one" });
     await owning(second, 2);
     await passUntil(clock, () => first.errors.length > 0, "an error");
-    expect(first.errors[0]).to.include({ code: "CLIENT_FAILED", clientCode: 82, fatal: true });
+    expect(first.errors[0]).to.include({ code: "POLL_FAILED", clientCode: -150, fatal: true });
   });
 
   it("rebalances when a topic comes into being that a member's pattern matches", async () => {

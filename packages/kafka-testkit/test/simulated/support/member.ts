@@ -1,4 +1,11 @@
-import type { ClientProperties, ConsumerClient, ConsumerListener, Subscription, TopicPartition } from "@millrace/kafka";
+import type {
+  ClientProperties,
+  ConsumerClient,
+  ConsumerListener,
+  KafkaConnectorError,
+  Subscription,
+  TopicPartition,
+} from "@millrace/kafka";
 import type { SimulatedKafka } from "@millrace/kafka-testkit";
 
 export const nameOf = ({ topic, partition }: TopicPartition): string => `${topic}-${partition}`;
@@ -74,7 +81,7 @@ export class Member {
         }
       } catch (error) {
         this.errors.push(error as Error);
-        return;
+        if (!(error as KafkaConnectorError).retriable) return;
       }
     }
   }
