@@ -1,5 +1,4 @@
-import { type CommittableOffset } from "@millrace/kafka";
-import { Sink } from "@millrace/streams";
+import type { CommittableOffset } from "@millrace/kafka";
 
 /** What the pipeline's process tells its parent, several times a second. */
 export interface Report {
@@ -15,13 +14,12 @@ export class Meter {
   #finished = 0;
   readonly #positions = new Map<number, number>();
 
-  /** Ends every offset that has left the producer. */
-  readonly finished: Sink<CommittableOffset, Promise<void>> = Sink.forEach<CommittableOffset>(
-    ({ partition, offset }) => {
-      this.#finished += 1;
-      this.#positions.set(partition, offset + 1);
-    },
-  ).withAttributes({ name: "finished" });
+  /** Counts every offset that has left the producer, and passes it on. */
+  readonly finished = (offset: CommittableOffset): CommittableOffset => {
+    this.#finished += 1;
+    this.#positions.set(offset.partition, offset.offset + 1);
+    return offset;
+  };
 
   /** `work`, counted when it begins. */
   entering<A, B>(work: (input: A) => Promise<B>): (input: A) => Promise<B> {

@@ -13,7 +13,7 @@ import {
   produce,
   producerFlow,
 } from "@millrace/kafka";
-import type { RunnableGraph, Sink } from "@millrace/streams";
+import type { RunnableGraph } from "@millrace/streams";
 import { Order, OrderLine } from "./orders.js";
 
 export interface OrdersPipeline {
@@ -23,8 +23,8 @@ export interface OrdersPipeline {
   readonly membership: ClientProperties;
   /** From a decoded order, or the failure to decode one, to its priced lines. */
   readonly enrich: (order: Attempt<Order>) => Promise<readonly OrderLine[]>;
-  /** Sees the offset of every order whose lines are all acknowledged. */
-  readonly finished: Sink<CommittableOffset, unknown>;
+  /** Sees the offset of every order whose lines are all acknowledged, and answers it. */
+  readonly finished: (offset: CommittableOffset) => CommittableOffset;
 }
 
 /** From orders to their priced lines, at least once: an order's offset is committed after its last line is acknowledged. */
@@ -51,6 +51,6 @@ export const ordersPipeline = ({
     )
     .via(producerFlow({ kafka, value: json(OrderLine) }))
     .collect((result) => result.passThrough)
-    .alsoTo(finished)
+    .map(finished)
     .batch(500, CommittableOffsetBatch.of, (batch, offset) => batch.updated(offset))
     .toMat(committerSink({ maxIntervalMs: 1_000 }), DrainingControl.from);

@@ -3,6 +3,7 @@ import { rdkafkaDriver } from "./client/rdkafka/driver.js";
 import { committableReader, type ConsumerSerdes, plainReader, type RecordReader } from "./consumer/record-reader.js";
 import type { Control } from "./control.js";
 import { KafkaConnectorError } from "./errors.js";
+import { checkingOffsets } from "./graph-check/check-graph.js";
 import type { CommittableMessage, ConsumerRecord } from "./messages.js";
 import { type ConsumerSettings, parseConsumer } from "./settings.js";
 import { silentLogger } from "./silent-logger.js";
@@ -22,16 +23,17 @@ const source = <A>(
   settings: ConsumerSettings,
   commits: boolean,
   reader: RecordReader<A>,
-): Source<A, Control> =>
-  Source.fromStage(
-    consumerSource({
-      name,
-      settings: parseConsumer(settings, name, commits),
-      driver: settings.kafka.driver ?? rdkafkaDriver,
-      logger: settings.kafka.logger ?? silentLogger,
-      reader,
-    }),
-  );
+): Source<A, Control> => {
+  const logger = settings.kafka.logger ?? silentLogger;
+  const stage = consumerSource({
+    name,
+    settings: parseConsumer(settings, name, commits),
+    driver: settings.kafka.driver ?? rdkafkaDriver,
+    logger,
+    reader,
+  });
+  return Source.fromStage(commits ? checkingOffsets(stage, "explicit", logger) : stage);
+};
 
 /**
  * Records without offsets to commit: for positions kept elsewhere, or none.

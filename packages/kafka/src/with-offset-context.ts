@@ -4,6 +4,7 @@ import { rdkafkaDriver } from "./client/rdkafka/driver.js";
 import { claimedReader, type ConsumerSerdes } from "./consumer/record-reader.js";
 import type { Control } from "./control.js";
 import { KafkaConnectorError } from "./errors.js";
+import { checkingOffsets } from "./graph-check/check-graph.js";
 import type { ConsumerRecord } from "./messages.js";
 import { type ConsumerSettings, parseConsumer } from "./settings.js";
 import { silentLogger } from "./silent-logger.js";
@@ -57,8 +58,11 @@ const optionsOf = <K, V>(
  */
 export const sourceWithOffsetContext = <K = string, V = Buffer | null>(
   settings: FollowedSettings<K, V>,
-): SourceWithContext<ConsumerRecord<K, V>, Control> =>
-  SourceWithContext.fromSource(Source.fromStage(consumerSource(optionsOf("sourceWithOffsetContext", settings))));
+): SourceWithContext<ConsumerRecord<K, V>, Control> => {
+  const options = optionsOf("sourceWithOffsetContext", settings);
+  const stage = checkingOffsets(consumerSource(options), "followed", options.logger);
+  return SourceWithContext.fromSource(Source.fromStage(stage));
+};
 
 /**
  * `sourceWithOffsetContext` with a stream of its own for each assigned partition, so that a slow partition holds back no
