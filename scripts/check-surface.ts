@@ -128,6 +128,35 @@ const importersOf = (module: string, folder: string): string[] =>
 const shown = (page: string): string =>
   [...page.matchAll(/^```ts signature\n(.*?)^```$/gms)].map((match) => match[1]?.trim()).join("\n");
 
+/** The names in the first column of the table below a heading of the page on streams with context. */
+const listedUnder = (heading: string): readonly string[] => {
+  const page = text(join(root, "docs/operators/graph/with-context.md"));
+  const section = page.split(/^## /m).find((each) => each.startsWith(heading)) ?? "";
+  const cells = section.split("\n").flatMap((line) => (line.startsWith("| `") ? [line.split("|")[1] ?? ""] : []));
+  return cells.flatMap((cell) => [...cell.matchAll(/`(\w+)`/g)].map((match) => match[1] as string));
+};
+
+/** Every operator has to say what becomes of a claim, or why it cannot. */
+const contextGaps = (): readonly string[] => {
+  const named = (file: string, ...classes: string[]): readonly string[] =>
+    classes.flatMap((each) => membersOf(file, each, "").map((member) => member.name));
+  const plain = named("operators.ts", "Operators", "Substreams");
+  const followed = named("operators-with-context.ts", "OperatorsWithContext", "SubstreamsWithContext");
+  const explained = listedUnder("What becomes of a claim");
+  const leftOut = listedUnder("Left out");
+  return [
+    ...plain
+      .filter((each) => followed.includes(each) === leftOut.includes(each))
+      .map((each) => `${each}: put it on OperatorsWithContext, or give the reason under "Left out", one of both`),
+    ...followed
+      .filter((each) => !explained.includes(each))
+      .map((each) => `${each}: say under "What becomes of a claim" what it does to one`),
+    ...[...explained, ...leftOut]
+      .filter((each) => !plain.includes(each) && !followed.includes(each))
+      .map((each) => `${each}: there is no such operator; strike it from docs/operators/graph/with-context.md`),
+  ];
+};
+
 /** Each rule by its name, with what breaks it. */
 export const checks: Readonly<Record<string, () => readonly string[]>> = {
   "every operator and factory has a test file": () =>
@@ -150,6 +179,7 @@ export const checks: Readonly<Record<string, () => readonly string[]>> = {
       .filter((path) => path !== "README.md" && !index.includes(`(${path})`))
       .map((path) => `docs/operators/README.md: list ${path}`);
   },
+  "every operator is on streams with context, or is left out for a reason": contextGaps,
   "no file is longer than 400 lines (operators.ts: 900)": () =>
     typescriptIn("packages", "examples", "benchmarks", "test", "scripts")
       .map((path) => ({ path, lines: text(path).split("\n").length - 1 }))
