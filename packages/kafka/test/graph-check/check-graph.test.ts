@@ -1,5 +1,5 @@
 import { Flow, Join, type RunnableGraph, Sink, Source, Supervision } from "@millrace/streams";
-import type { Fork, Junction, SinkStage, Stage } from "@millrace/streams/stage";
+import type { Junction, SinkStage, Stage } from "@millrace/streams/stage";
 import {
   byPartition,
   checkGraph,
@@ -130,14 +130,15 @@ describe("checkGraph on the explicit surface", () => {
     }
 
     it("by conditions, however they are joined", () => {
-      const routes: Fork<unknown, unknown> = { name: "routes", traits: { to: "one" }, create: () => [] };
-      for (const join of [Join.merge<CommittableOffset>(), Join.zip<CommittableOffset>()] as const) {
-        const joined = offsets.broadcast([branch, branch], join as Join<CommittableOffset, unknown>).blueprint;
-        const graph = new Source<CommittableOffset>(
-          joined.tag === "fanOut" ? { ...joined, fork: routes } : expect.fail(),
-        ).to(committerSink());
-        expect(found(graph)).to.deep.equal(hazard("routes", "SPLIT_NOT_REJOINED"));
-      }
+      const merged = offsets.partition([branch, branch], () => 0, Join.merge<CommittableOffset>()).to(committerSink());
+      expect(found(merged)).to.deep.equal(hazard("partition", "SPLIT_NOT_REJOINED"));
+      const zipped = offsets
+        .partition([branch, branch], () => 0, Join.zip<CommittableOffset>())
+        .map(([offset]) => offset as CommittableOffset)
+        .to(committerSink());
+      expect(found(zipped)).to.deep.equal(hazard("partition", "SPLIT_NOT_REJOINED"));
+      const diverted = offsets.divertTo(Sink.ignore, () => false).to(committerSink());
+      expect(found(diverted)).to.deep.equal(hazard("divertTo", "SPLIT_NOT_REJOINED"));
     });
 
     it("inside a group", () => {
@@ -171,15 +172,16 @@ describe("checkGraph on the explicit surface", () => {
       expect(found(graph)).to.deep.equal(hazard("mapAsyncUnordered", "ORDER_LOST"));
     });
 
-    it("and any other stage that keeps order within a key", () => {
-      const byKey = authored({
-        order: "perKey",
-        elements: "kept",
-        key: (offset: CommittableOffset) => offset.offset % 3,
-      });
-      expect(found(offsets.via(byKey).to(committerSink()))).to.deep.equal(
-        hazard("authored", "GROUPS_SPLIT_PARTITIONS"),
+    it("by mapAsyncPartitionedUnordered, unless it goes by whole partitions", () => {
+      const work = (message: Message): Promise<Message> => Promise.resolve(message);
+      const byKey = source.mapAsyncPartitionedUnordered(4, ({ record }) => record.key, work).map(offsetOf);
+      expect(found(byKey.to(committerSink()))).to.deep.equal(
+        hazard("mapAsyncPartitionedUnordered", "GROUPS_SPLIT_PARTITIONS"),
       );
+      const whole = source.mapAsyncPartitionedUnordered(4, byPartition, work).map(offsetOf);
+      expect(found(whole.to(committerSink()))).to.deep.equal([]);
+      const ordered = source.mapAsyncPartitioned(4, ({ record }) => record.key, work).map(offsetOf);
+      expect(found(ordered.to(committerSink()))).to.deep.equal([]);
     });
   });
 
