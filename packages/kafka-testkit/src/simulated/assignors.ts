@@ -103,20 +103,27 @@ const cooperativeSticky: Assign = (members, partitionsOf) => {
 };
 
 export interface Assignor {
+  readonly name: string;
   readonly cooperative: boolean;
   readonly assign: Assign;
 }
 
-const ASSIGNORS: ReadonlyMap<string, Assignor> = new Map([
-  ["range", { cooperative: false, assign: range }],
-  ["roundrobin", { cooperative: false, assign: roundRobin }],
-  ["cooperative-sticky", { cooperative: true, assign: cooperativeSticky }],
-]);
+const ASSIGNORS: readonly Assignor[] = [
+  { name: "range", cooperative: false, assign: range },
+  { name: "roundrobin", cooperative: false, assign: roundRobin },
+  { name: "cooperative-sticky", cooperative: true, assign: cooperativeSticky },
+];
 
-/** The first known one of `partition.assignment.strategy`. */
-export const assignorOf = (strategies: string): Assignor | undefined => {
-  const name = strategies.split(",").find((each) => ASSIGNORS.has(each.trim()));
-  return name === undefined ? undefined : ASSIGNORS.get(name.trim());
+/** The known ones of `partition.assignment.strategy`, the preferred first. */
+export const assignorsOf = (strategies: string): readonly Assignor[] =>
+  strategies.split(",").flatMap((name) => ASSIGNORS.find((each) => each.name === name.trim()) ?? []);
+
+/** Of the assignors that all members have, the one which most of them prefer. */
+export const electedAssignor = (members: readonly (readonly Assignor[])[]): Assignor | undefined => {
+  const shared = (members[0] ?? []).filter((each) => members.every((assignors) => assignors.includes(each)));
+  const votes = (candidate: Assignor): number =>
+    members.filter((assignors) => assignors.find((each) => shared.includes(each)) === candidate).length;
+  return [...shared].sort((a, b) => votes(b) - votes(a))[0];
 };
 
 const REMOTE_ASSIGNORS: ReadonlyMap<string, Assign> = new Map([

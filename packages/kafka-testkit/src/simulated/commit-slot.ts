@@ -5,6 +5,8 @@ interface Commit {
   readonly resolve: () => void;
   readonly reject: (error: Error) => void;
   answer: { readonly error: Error | undefined } | undefined;
+  /** Called once there is an answer, though nobody may have been told. */
+  readonly answered: (() => void)[];
 }
 
 /** The one commit that may be under way. Its answer waits until it is served. */
@@ -33,10 +35,16 @@ export class CommitSlot {
     }
     if (request.positions.length === 0) return Promise.resolve();
     return new Promise((resolve, reject) => {
-      const commit: Commit = { resolve, reject, answer: undefined };
+      const commit: Commit = { resolve, reject, answer: undefined, answered: [] };
       this.#commit = commit;
       if (!this.#dead) this.#send(request, commit);
     });
+  }
+
+  /** Resolves once the broker has answered what was sent. */
+  async answered(): Promise<void> {
+    const commit = this.#commit;
+    if (commit && !commit.answer) await new Promise<void>((resolve) => commit.answered.push(resolve));
   }
 
   /** Hands over the answer, if there is one. */
@@ -54,6 +62,7 @@ export class CommitSlot {
   }
 
   close(): void {
+    for (const proceed of this.#commit?.answered ?? []) proceed();
     this.#commit?.reject(
       this.#simulation.error(
         "CONSUMER_CLOSED",
@@ -70,6 +79,7 @@ export class CommitSlot {
     const answer = (error: Error | undefined): void => {
       const back = (): void => {
         commit.answer = { error };
+        for (const proceed of commit.answered) proceed();
         this.#wake();
       };
       this.#simulation.request([delay - there, delay - there], back, this.#group.broker);

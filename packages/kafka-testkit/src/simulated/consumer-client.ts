@@ -2,6 +2,7 @@ import type {
   ClientProperties,
   ConsumerClient,
   ConsumerListener,
+  KafkaConnectorError,
   PollOptions,
   RecordChunk,
   Subscription,
@@ -43,6 +44,7 @@ export class SimulatedConsumer implements ConsumerClient, SimulatedClient {
   readonly #errors: Error[] = [];
   /** Thrown by one poll each. */
   readonly #pollErrors: Error[] = [];
+  #failed = false;
   #membership: Membership | undefined;
   #connected = false;
   #dead = false;
@@ -84,17 +86,15 @@ export class SimulatedConsumer implements ConsumerClient, SimulatedClient {
       this.#positions.take(subscription.partitions);
       return;
     }
-    const { simulation, topics } = this.#host;
+    const { simulation } = this.#host;
     const reads =
       subscription.kind === "pattern"
         ? (topic: string) => topic.search(subscription.pattern) !== -1
         : (topic: string) => subscription.topics.includes(topic);
-    if (subscription.kind === "topics") {
-      for (const topic of subscription.topics.filter((each) => topics.partitionsOf(each) === 0)) {
-        this.#pollErrors.push(
-          simulation.error("POLL_FAILED", `There is no topic ${topic}. Create it.`, CODE.missingTopic),
-        );
-      }
+    for (const topic of this.#missing(subscription)) {
+      this.#pollErrors.push(
+        simulation.error("POLL_FAILED", `There is no topic ${topic}. Create it.`, CODE.missingTopic),
+      );
     }
     this.#membership = this.#join({
       ...this.#settings,
@@ -105,6 +105,7 @@ export class SimulatedConsumer implements ConsumerClient, SimulatedClient {
       giveUp: (partitions) => this.#positions.giveUp(partitions),
       wake: () => this.#wake(),
       fail: (error) => this.#fail(error),
+      committed: () => this.#commits.answered(),
     });
     this.#lastPollAt = simulation.clock.now();
     this.#watchPolls();
@@ -144,6 +145,8 @@ export class SimulatedConsumer implements ConsumerClient, SimulatedClient {
 
   async commit(positions: readonly TopicPartitionOffset[]): Promise<void> {
     this.#requireOpen("commit");
+    if (this.#failed)
+      throw this.#simulation.error("COMMIT_FAILED", "The client has failed. Make a new one.", CODE.fatal);
     await this.#commits.send({ membership: this.identity.membership, positions });
   }
 
@@ -295,11 +298,20 @@ export class SimulatedConsumer implements ConsumerClient, SimulatedClient {
     });
   }
 
+  /** What it names, or the pattern where no topic matches. */
+  #missing(subscription: Exclude<Subscription, { readonly kind: "assignment" }>): readonly string[] {
+    const { topics } = this.#host;
+    if (subscription.kind === "topics") return subscription.topics.filter((each) => topics.partitionsOf(each) === 0);
+    return topics.names.some((topic) => topic.search(subscription.pattern) !== -1)
+      ? []
+      : [String(subscription.pattern)];
+  }
+
   #join(options: MembershipOptions): Membership {
     const { protocol } = this.#settings;
     const membership =
       protocol.name === "classic"
-        ? new GroupMembership(options, this.#group, protocol.assignor)
+        ? new GroupMembership(options, this.#group, protocol.assignors)
         : new ConsumerMembership(options, this.#group, protocol.assign);
     if (this.#group.refuses(protocol.name)) {
       this.#fail(
@@ -313,8 +325,9 @@ export class SimulatedConsumer implements ConsumerClient, SimulatedClient {
     return membership;
   }
 
-  #fail(error: Error): void {
+  #fail(error: KafkaConnectorError): void {
     if (this.#dead || this.#closing) return;
+    this.#failed ||= error.fatal;
     this.#pollErrors.push(error);
     this.#wake();
   }

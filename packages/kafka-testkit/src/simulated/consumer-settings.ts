@@ -1,10 +1,11 @@
 import { type ClientProperties, KafkaConnectorError } from "@millrace/kafka";
-import { type Assign, type Assignor, assignorOf, remoteAssignorOf } from "./assignors.js";
+import { type Assign, type Assignor, assignorsOf, remoteAssignorOf } from "./assignors.js";
 import type { Isolation } from "./partition-log.js";
 
 /** Who assigns: the members' leader, or the broker. */
 export type GroupProtocol =
-  | { readonly name: "classic"; readonly assignor: Assignor }
+  /** The preferred assignor first; all are eager, or all cooperative. */
+  | { readonly name: "classic"; readonly assignors: readonly Assignor[] }
   | { readonly name: "consumer"; readonly assign: Assign };
 
 /** The properties the simulation knows; others change nothing. */
@@ -48,8 +49,11 @@ export const consumerSettings = (properties: ClientProperties): ConsumerSettings
 
 const classicProtocol = (properties: ClientProperties): GroupProtocol => {
   const strategies = String(properties["partition.assignment.strategy"] ?? "range,roundrobin");
-  const assignor = assignorOf(strategies);
-  if (assignor) return { name: "classic", assignor };
+  const assignors = assignorsOf(strategies);
+  if (new Set(assignors.map(({ cooperative }) => cooperative)).size > 1) {
+    throw refused(`${JSON.stringify(strategies)} mixes eager and cooperative assignors. Use either.`);
+  }
+  if (assignors.length > 0) return { name: "classic", assignors };
   throw refused(
     `No simulated assignor is called ${JSON.stringify(strategies)}. Use range, roundrobin or cooperative-sticky.`,
   );

@@ -1,6 +1,6 @@
 import type { TopicPartition } from "@millrace/kafka";
 import type { Cancellable } from "@millrace/streams";
-import type { Assignor } from "./assignors.js";
+import { type Assignor, electedAssignor } from "./assignors.js";
 import { CODE, type Simulation } from "./simulation.js";
 import { namesOf, type Topics } from "./topics.js";
 
@@ -17,13 +17,15 @@ export interface MemberChannel {
   onLost(): void;
   /** Another member came with the same instance id. */
   onFenced(): void;
+  /** Answered to a join: it shares no assignor with the members. */
+  onRefused(): void;
 }
 
 export interface JoinRequest {
   readonly memberId: string | undefined;
   readonly instanceId: string | undefined;
   readonly clientId: string;
-  readonly assignor: Assignor;
+  readonly assignors: readonly Assignor[];
   /** Of all topics there are, those the member reads. */
   readonly reads: (topic: string) => boolean;
   readonly owned: readonly TopicPartition[];
@@ -79,6 +81,10 @@ export class GroupCoordinator {
   }
 
   join(request: JoinRequest): void {
+    const others = [...this.#members.values()].filter(({ id }) => id !== request.memberId);
+    if (!electedAssignor([request.assignors, ...others.map((each) => each.request.assignors)])) {
+      return request.channel.onRefused();
+    }
     const member = this.#memberOf(request);
     if (member === "unknown") return request.channel.onLost();
     if (member === "resumed") return;
@@ -119,6 +125,11 @@ export class GroupCoordinator {
     this.#event(`${memberId} timed out`);
     this.#remove(memberId);
     member.request.channel.onLost();
+  }
+
+  /** Whether there is a topic for a subscription. */
+  hasTopic(reads: (topic: string) => boolean): boolean {
+    return this.#topics.names.some((topic) => reads(topic));
   }
 
   /**
@@ -248,9 +259,9 @@ export class GroupCoordinator {
     this.#state = "stable";
     this.#seen = this.#layout();
     const members = [...this.#members.values()].sort((a, b) => (rankOf(a) < rankOf(b) ? -1 : 1));
-    const [first] = members;
-    if (!first) return;
-    const assigned = first.request.assignor.assign(
+    const assignor = electedAssignor(members.map(({ request }) => request.assignors));
+    if (!assignor) return;
+    const assigned = assignor.assign(
       members.map((member) => ({
         rank: rankOf(member),
         topics: member.topics,

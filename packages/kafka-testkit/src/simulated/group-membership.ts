@@ -7,6 +7,9 @@ import { OwnedPartitions } from "./owned-partitions.js";
 import { CODE } from "./simulation.js";
 import { keyOf } from "./topics.js";
 
+/** How long a member that was refused waits before it asks again. */
+const JOIN_AGAIN_MS = 1000;
+
 /** What the coordinator said, to be served inside a poll. */
 type Notice =
   | { readonly kind: "rebalance"; readonly generation: number }
@@ -24,7 +27,7 @@ type Notice =
 export class GroupMembership implements Membership, MemberChannel {
   readonly #options: MembershipOptions;
   readonly #group: Group;
-  readonly #assignor: Assignor;
+  readonly #assignors: readonly Assignor[];
   readonly #owned: OwnedPartitions;
   readonly #notices: Notice[] = [];
   #state: "out" | "joining" | "member" = "out";
@@ -35,15 +38,17 @@ export class GroupMembership implements Membership, MemberChannel {
   #assigned = false;
   /** Counts joins, so that one under way when the member was lost does not join it a second time. */
   #attempt = 0;
+  /** There is no topic it reads, so it does not join. */
+  #waiting = false;
   #dead = false;
   #left = false;
   /** Another came in its place. */
   #fenced = false;
 
-  constructor(options: MembershipOptions, group: Group, assignor: Assignor) {
+  constructor(options: MembershipOptions, group: Group, assignors: readonly Assignor[]) {
     this.#options = options;
     this.#group = group;
-    this.#assignor = assignor;
+    this.#assignors = assignors;
     this.#owned = new OwnedPartitions(options);
   }
 
@@ -55,13 +60,19 @@ export class GroupMembership implements Membership, MemberChannel {
     return this.#serving !== undefined;
   }
 
+  get #cooperative(): boolean {
+    return this.#assignors[0]?.cooperative === true;
+  }
+
   join(): void {
     if (this.#left || this.#dead) return;
+    this.#waiting = !this.#group.classic.hasTopic(this.#options.reads);
+    if (this.#waiting) return;
     this.#state = "joining";
     const { simulation, maxPollIntervalMs, clientId, instanceId, reads, sessionTimeoutMs } = this.#options;
-    const assignor = this.#assignor;
+    const assignors = this.#assignors;
     const memberId = this.#memberId;
-    const owned = assignor.cooperative ? this.#owned.all : [];
+    const owned = this.#cooperative ? this.#owned.all : [];
     const attempt = ++this.#attempt;
     const arrive = (): void => {
       if (this.#left || attempt !== this.#attempt) return;
@@ -69,7 +80,7 @@ export class GroupMembership implements Membership, MemberChannel {
         memberId,
         instanceId,
         clientId,
-        assignor,
+        assignors,
         reads,
         owned,
         sessionTimeoutMs,
@@ -92,6 +103,7 @@ export class GroupMembership implements Membership, MemberChannel {
   }
 
   refresh(): void {
+    if (this.#waiting) return this.join();
     if (this.#memberId !== undefined && !this.#dead) this.#group.classic.refresh(this.#memberId);
   }
 
@@ -150,6 +162,21 @@ export class GroupMembership implements Membership, MemberChannel {
     this.#notify({ kind: "lost" });
   }
 
+  onRefused(): void {
+    const { simulation, fail } = this.#options;
+    fail(
+      simulation.error(
+        "POLL_FAILED",
+        "The members of the group have other values of partition.assignment.strategy. Give all the same.",
+        CODE.inconsistentProtocol,
+      ),
+    );
+    const attempt = this.#attempt;
+    simulation.schedule(JOIN_AGAIN_MS, () => {
+      if (attempt === this.#attempt) this.join();
+    });
+  }
+
   onFenced(): void {
     this.#state = "out";
     this.#memberId = undefined;
@@ -187,7 +214,7 @@ export class GroupMembership implements Membership, MemberChannel {
   }
 
   async #rejoin(generation: number): Promise<void> {
-    if (!this.#assignor.cooperative) await this.#giveUpAll(false);
+    if (!this.#cooperative) await this.#giveUpAll(false);
     if (this.#isCurrent(generation)) this.join();
   }
 
@@ -208,7 +235,7 @@ export class GroupMembership implements Membership, MemberChannel {
 
   /** An eager member is told so even if it has nothing. */
   async #giveUpAll(lost: boolean): Promise<void> {
-    const told = this.#owned.all.length > 0 || (this.#assigned && !this.#assignor.cooperative);
+    const told = this.#owned.all.length > 0 || (this.#assigned && !this.#cooperative);
     this.#assigned = false;
     if (told) await (lost ? this.#owned.lose() : this.#owned.revoke(this.#owned.all));
   }

@@ -1,3 +1,4 @@
+import type { KafkaConnectorError } from "@millrace/kafka";
 import type { MemberIdentity } from "./group.js";
 import type { OwnerOptions } from "./owned-partitions.js";
 
@@ -8,7 +9,7 @@ export interface MembershipOptions extends OwnerOptions {
   readonly maxPollIntervalMs: number;
   /** There is something to serve, or it was served. */
   readonly wake: () => void;
-  readonly fail: (error: Error) => void;
+  readonly fail: (error: KafkaConnectorError) => void;
 }
 
 /** A consumer's side of its group, by either protocol. */

@@ -9,6 +9,8 @@ export interface OwnerOptions {
   /** Reads the partitions from now on. */
   readonly take: (partitions: readonly TopicPartition[]) => void;
   readonly giveUp: (partitions: readonly TopicPartition[]) => void;
+  /** Resolves once the broker has answered every commit that was sent. */
+  readonly committed: () => Promise<void>;
 }
 
 /** What a member believes it owns; it changes only once the listener's handlers have ended. */
@@ -39,17 +41,19 @@ export class OwnedPartitions {
 
   async revoke(partitions: readonly TopicPartition[]): Promise<void> {
     await this.#handled("onRevoke", partitions);
-    this.#giveUp(partitions);
+    await this.#giveUp(partitions);
   }
 
   /** All of them belong to others already. */
   async lose(): Promise<void> {
     const partitions = this.#partitions;
     await this.#handled(this.#options.listener.onLost ? "onLost" : "onRevoke", partitions);
-    this.#giveUp(partitions);
+    await this.#giveUp(partitions);
   }
 
-  #giveUp(partitions: readonly TopicPartition[]): void {
+  /** Also a commit that no handler waits for comes before the partitions are free. */
+  async #giveUp(partitions: readonly TopicPartition[]): Promise<void> {
+    await this.#options.committed();
     const gone = new Set(partitions.map(keyOf));
     this.#partitions = this.#partitions.filter((each) => !gone.has(keyOf(each)));
     this.#options.giveUp(partitions);
