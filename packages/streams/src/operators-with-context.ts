@@ -1,5 +1,5 @@
 import type { Attributes } from "./attributes.js";
-import { type Blueprint, hole, node } from "./blueprint/blueprint.js";
+import { type Blueprint, hole, node, type SubstreamStage } from "./blueprint/blueprint.js";
 import type { MatStage, Stage } from "./engine/stage.js";
 import { requireArgument, requirePositive } from "./errors.js";
 import { Flow } from "./flow.js";
@@ -193,15 +193,15 @@ export abstract class OperatorsWithContext<K extends Kind, out Out, out Mat> {
    * that completes before its elements do, as by `zip`, fails the stream.
    */
   groupBy(maxSubstreams: number, key: (element: Out) => unknown): SubstreamsWithContext<Out, Mat, K> {
-    const merged = (flow: Blueprint): unknown =>
-      this.stage(
-        plain<Out, unknown>("groupBy", (cells, guard) => {
-          const group = new Flow<WithClaim<Out>, WithClaim<unknown>>(groupFlow(flow, guard.run));
-          return cells.groupBy(maxSubstreams, guard.on(key)).via(group).mergeSubstreams();
-        }),
-      );
+    const grouping = (flow: Blueprint): SubstreamStage<WithClaim<Out>, WithClaim<unknown>> => ({
+      ...plain<Out, unknown>("groupBy", (cells, guard) => {
+        const group = new Flow<WithClaim<Out>, WithClaim<unknown>>(groupFlow(flow, guard.run));
+        return cells.groupBy(maxSubstreams, guard.on(key)).via(group).mergeSubstreams();
+      }),
+      substream: flow,
+    });
     requirePositive(maxSubstreams, "groupBy", "maxSubstreams");
-    return new SubstreamsWithContext<Out, Mat, K>(hole, merged);
+    return new SubstreamsWithContext<Out, Mat, K>(hole, (flow) => this.stage(grouping(flow)));
   }
 
   /** Takes elements from both as they come, in turn when both have some. */

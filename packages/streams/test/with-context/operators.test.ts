@@ -161,6 +161,20 @@ describe("take and takeWhile", () => {
       },
     ));
 
+  it("discard all that follows the first that does not hold, itself included or not", async () => {
+    const inGroup = (inclusive: boolean): FlowWithContext<number, number> =>
+      numbers()
+        .groupBy(1, () => 0)
+        .takeWhile((n) => n % 3 < 2, { inclusive })
+        .mergeSubstreams();
+    await each(9, inGroup(false), (_, output) => expect(output).to.deep.equal([0, 1]));
+    await each(9, inGroup(true), (claims, output) => {
+      expect(output).to.deep.equal([0, 1, 2]);
+      expect(claims.openIds()).to.deep.equal([0, 1, 2]);
+      expect(claims.endOf(3)?.reason).to.equal("left out by takeWhile");
+    });
+  });
+
   it("discard the rest in a branch, also inside another flow", () =>
     each(
       6,
@@ -195,6 +209,16 @@ describe("groupBy", () => {
         expect(claims.ended()).to.deep.equal([]);
       },
     ));
+
+  it("shows the groups' operators in a description", () => {
+    const graph = recordingClaims()
+      .source([1])
+      .groupBy(1, () => 0)
+      .map((n) => n)
+      .mergeSubstreams()
+      .to(recordingClaims().sink<number>());
+    expect(graph.describe()).to.contain("map <- groupBy\nmergeSubstreams <- map");
+  });
 
   it("refuses a bad bound while the graph is built", () => {
     expect(() => numbers().groupBy(0, (n) => n)).to.throw("groupBy: maxSubstreams must be a whole number >= 1");

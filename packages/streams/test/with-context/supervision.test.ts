@@ -1,4 +1,14 @@
-import { type Decider, FlowWithContext, Join, Keep, OperatorsWithContext, Supervision } from "@millrace/streams";
+import {
+  type Decider,
+  FlowWithContext,
+  Join,
+  Keep,
+  OperatorsWithContext,
+  Source,
+  SourceWithContext,
+  Supervision,
+  type WithClaim,
+} from "@millrace/streams";
 import { assertAllClosed, instrumented, settle } from "@millrace/streams-testkit";
 import { expect } from "chai";
 import fc from "fast-check";
@@ -234,6 +244,39 @@ describe("an asynchronous call that outlives its stream", () => {
     calls[1]?.reject(new Error("late"));
     await settle();
     expect(claims.openIds()).to.deep.equal([0, 1]);
+    expect(claims.get(1).ends).to.deep.equal([]);
+  });
+
+  it("changes no claim by failing once upstream has failed", async () => {
+    const claims = recordingClaims();
+    const call = latch<number>();
+    const failed = SourceWithContext.fromSource(Source.failed<WithClaim<number>>(boom));
+    const done = claims
+      .source([0])
+      .concat(failed)
+      .mapAsync(2, () => call.promise)
+      .withAttributes({ supervision: Supervision.resumingDecider })
+      .toMat(claims.sink<number>(), Keep.right)
+      .run();
+    expect(await done.catch((error: unknown) => error)).to.equal(boom);
+    call.reject(new Error("late"));
+    await settle();
+    expect(claims.get(0).ends).to.deep.equal([]);
+  });
+
+  it("changes no claim by failing once downstream has cancelled", async () => {
+    const claims = recordingClaims();
+    const call = latch<number>();
+    const done = claims
+      .source([0, 1])
+      .mapAsyncUnordered(2, (n) => (n === 0 ? 0 : call.promise))
+      .take(1)
+      .withAttributes({ supervision: Supervision.resumingDecider })
+      .toMat(claims.sink<number>(), Keep.right)
+      .run();
+    await done;
+    call.reject(new Error("late"));
+    await settle();
     expect(claims.get(1).ends).to.deep.equal([]);
   });
 
