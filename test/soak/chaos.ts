@@ -116,19 +116,22 @@ export class Chaos {
     if (broker === undefined) return false;
     const interval = { from: Date.now(), until: Infinity };
     this.#brokerFaults.push(interval);
-    if (fault.kind === "broker-restart") await broker.restart();
-    else if (fault.kind === "broker-kill") {
+    if (fault.kind === "broker-restart") {
+      say("restart of the broker");
+      await broker.restart();
+    } else if (fault.kind === "broker-kill") {
+      say(`SIGKILL to the broker, back in ${seconds(fault.downMs)}`);
       await broker.kill();
       await wait(fault.downMs);
       await broker.start();
     } else {
+      say(`SIGSTOP to the broker for ${seconds(fault.downMs)}`);
       await broker.pause();
       await wait(fault.downMs);
       await broker.resume();
     }
     interval.until = Date.now();
-    const what = { "broker-restart": "restarted", "broker-kill": "killed", "broker-pause": "paused" }[fault.kind];
-    say(`the broker was ${what}, away for ${seconds(interval.until - interval.from)}`);
+    say(`the broker is back after ${seconds(interval.until - interval.from)}`);
     return true;
   }
 }

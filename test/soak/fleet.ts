@@ -11,7 +11,7 @@ export interface FleetOptions {
   /** Everything of a worker's job but what the fleet counts. */
   readonly job: Omit<Job, "life" | "pipeline" | "seed">;
   readonly seed: number;
-  readonly pipelineOf: (slot: number, life: number) => PipelineName;
+  readonly pipelineOf: (life: number) => PipelineName;
   readonly propertiesOf: (slot: number) => Job["properties"];
   readonly onStarted: (life: Life) => void;
   readonly onMessage: (life: Life, message: WorkerMessage) => void;
@@ -47,7 +47,7 @@ export class Fleet {
     if (this.#closing || this.#running[slot] !== undefined) return;
     const { job, seed, pipelineOf, propertiesOf } = this.#options;
     const number = this.#started++;
-    const pipeline = pipelineOf(slot, number);
+    const pipeline = pipelineOf(number);
     const properties = { ...job.properties, ...propertiesOf(slot) };
     const argument: Job = { ...job, pipeline, life: number, seed: seed + number, properties };
     const child = fork(fileURLToPath(new URL("worker.ts", import.meta.url)), [JSON.stringify(argument)]);

@@ -55,6 +55,13 @@ export class Witness {
             this.#revoked(partitions);
             return served;
           },
+          ...(listener.onLost && {
+            onLost: (partitions: readonly TopicPartition[]) => {
+              const served = listener.onLost?.(partitions);
+              this.#revoked(partitions);
+              return served;
+            },
+          }),
         }),
       ),
   };

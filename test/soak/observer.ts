@@ -1,8 +1,10 @@
 import { type ConsumerClient, rdkafkaDriver, type TopicPartition } from "@millrace/kafka";
+import { Marker, markOf } from "./marker.js";
 import type { Oracle } from "./oracle.js";
 import { parseOutput } from "./records.js";
 
 const ANSWER_MS = 10_000;
+const READ_MS = 60_000;
 const LOOK_EVERY_MS = 1_000;
 const RETRY_MS = 200;
 
@@ -21,7 +23,10 @@ export class Observer {
   readonly #options: ObserverOptions;
   readonly #oracle: Oracle;
   readonly #client: ConsumerClient;
+  readonly #marker: Marker;
   readonly #places: number[];
+  /** By partition, the newest mark that was read. */
+  readonly #marks: number[];
   #loop: Promise<void> | undefined;
   #closing = false;
   #looks = 0;
@@ -30,6 +35,8 @@ export class Observer {
     this.#options = options;
     this.#oracle = oracle;
     this.#places = Array.from({ length: options.partitions }, () => 0);
+    this.#marks = [...this.#places];
+    this.#marker = new Marker(options.brokers, options.to, options.partitions);
     this.#client = rdkafkaDriver.consumer(
       { "bootstrap.servers": options.brokers, "group.id": options.groupId, log_level: 0 },
       { onAssign: () => undefined, onRevoke: () => undefined, onError: () => undefined },
@@ -37,7 +44,7 @@ export class Observer {
   }
 
   async start(): Promise<void> {
-    await this.#client.connect();
+    await Promise.all([this.#client.connect(), this.#marker.connect()]);
     const partitions = this.#partitionsOf(this.#options.to).map((each) => ({ ...each, offset: 0 }));
     this.#client.subscribe({ kind: "assignment", partitions });
     this.#loop = this.#run();
@@ -57,7 +64,7 @@ export class Observer {
   async close(): Promise<void> {
     this.#closing = true;
     await this.#loop;
-    await this.#client.close();
+    await Promise.all([this.#client.close(), this.#marker.close()]);
   }
 
   async #run(): Promise<void> {
@@ -75,14 +82,16 @@ export class Observer {
     const next = Date.now() + LOOK_EVERY_MS;
     const known = await this.#client.committed(this.#partitionsOf(this.#options.from), ANSWER_MS);
     const at = Date.now();
-    const ends = await Promise.all(
-      this.#partitionsOf(this.#options.to).map((each) => this.#client.watermarks(each, ANSWER_MS)),
-    );
-    while (!this.#closing && ends.some(({ high }, partition) => (this.#places[partition] ?? 0) < high)) {
+    const mark = await this.#marker.mark();
+    const deadline = Date.now() + READ_MS;
+    while (!this.#closing && this.#marks.some((read) => read < mark)) {
+      if (Date.now() > deadline) throw new Error("what was written before the mark did not come");
       await this.#read();
     }
     if (this.#closing) return;
-    const positions = ends.map((_, partition) => known.find((each) => each.partition === partition)?.offset ?? 0);
+    const positions = this.#marks.map(
+      (_, partition) => known.find((each) => each.partition === partition)?.offset ?? 0,
+    );
     this.#oracle.positions(at, positions);
     this.#looks += 1;
     while (!this.#closing && Date.now() < next) await this.#read();
@@ -97,7 +106,10 @@ export class Observer {
       // After an error the client may read again what it has read.
       if (offset < (this.#places[partition] ?? 0)) continue;
       this.#places[partition] = offset + 1;
-      this.#oracle.output(parseOutput(chunk.value(index)?.toString() ?? ""), partition);
+      const text = chunk.value(index)?.toString() ?? "";
+      const mark = markOf(text);
+      if (mark === undefined) this.#oracle.output(parseOutput(text), partition);
+      else this.#marks[partition] = Math.max(mark, this.#marks[partition] ?? 0);
     }
     chunk.release();
   }

@@ -1,15 +1,25 @@
 import { parseArgs } from "node:util";
 import type { PipelineName } from "./protocol.js";
 
+/** The pipelines that each choice runs: one life takes the next of what the one before it took. */
+const CHOICES = {
+  explicit: ["explicit"],
+  followed: ["keys", "groups", "unordered"],
+  mixed: ["explicit", "keys", "explicit", "groups", "explicit", "unordered"],
+  broken: ["broken"],
+} as const satisfies Record<string, readonly PipelineName[]>;
+
+type Choice = keyof typeof CHOICES;
+
 export interface SoakOptions {
   readonly minutes: number;
   readonly seed: number;
   readonly records: number;
   readonly processes: number;
-  readonly pipeline: PipelineName | "mixed";
+  readonly pipeline: Choice;
 }
 
-const PIPELINES: readonly SoakOptions["pipeline"][] = ["explicit", "followed", "mixed", "broken"];
+const CHOICE_NAMES = Object.keys(CHOICES) as readonly Choice[];
 const RECORDS_PER_MINUTE = 100_000;
 
 export const USAGE = `Usage: pnpm soak [options]
@@ -18,7 +28,7 @@ export const USAGE = `Usage: pnpm soak [options]
   --seed <n>        draws what is done to whom and when; default: a new one, which is printed
   --records <n>     how many, over the whole time; default ${RECORDS_PER_MINUTE} a minute
   --processes <n>   default 3
-  --pipeline <name> explicit, followed, mixed, or broken, which loses records and must be found out; default mixed
+  --pipeline <name> explicit, followed, mixed (default), or broken, which loses records and must be found out
   --help            print this and end
 `;
 
@@ -50,8 +60,8 @@ export const parseOptions = (args: readonly string[]): SoakOptions | undefined =
   });
   if (values.help) return undefined;
   const minutes = number("minutes", values.minutes, 0.1, 24 * 60);
-  const pipeline = PIPELINES.find((each) => each === values.pipeline);
-  if (pipeline === undefined) throw new Error(`--pipeline takes ${PIPELINES.join(", ")}, not '${values.pipeline}'`);
+  const pipeline = CHOICE_NAMES.find((each) => each === values.pipeline);
+  if (pipeline === undefined) throw new Error(`--pipeline takes ${CHOICE_NAMES.join(", ")}, not '${values.pipeline}'`);
   return {
     minutes,
     seed: whole("seed", values.seed, 0, 2 ** 32 - 1),
@@ -59,6 +69,12 @@ export const parseOptions = (args: readonly string[]): SoakOptions | undefined =
     processes: whole("processes", values.processes, 1, 8),
     pipeline,
   };
+};
+
+/** What the process of that number runs. */
+export const pipelineOf = ({ pipeline }: SoakOptions, life: number): PipelineName => {
+  const names: readonly PipelineName[] = CHOICES[pipeline];
+  return names[life % names.length] ?? "explicit";
 };
 
 /** What repeats a run. */

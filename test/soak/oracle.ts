@@ -30,8 +30,8 @@ const place = ({ partition, offset, number }: Output): string => `record ${numbe
  * Knows what went in, what came out and what was committed, and compares. It learns of it by clients of its own: the
  * producer's acknowledgements, the output topic read from its beginning, the group's committed positions.
  *
- * To compare a committed position with the outputs: 1. read the positions; 2. then ask where the output topic ends; 3. read up
- * to there; 4. now all below the positions must have its outputs, because they were acknowledged before the commit.
+ * To compare a committed position with the outputs: 1. read the positions; 2. then write a mark behind the outputs; 3. read
+ * up to it; 4. now all below the positions must have its outputs, because they were acknowledged before the commit.
  */
 export class Oracle {
   readonly #partitions: number;
@@ -106,7 +106,7 @@ export class Oracle {
     if (seen !== (seen | bit) && this.#isComplete(number)) this.complete += 1;
   }
 
-  /** Positions that were read before `readTo` was, up to which every output has been given to `output`. */
+  /** Positions as read at a moment; every output acknowledged before it has been given to `output`. */
   positions(at: number, positions: readonly number[]): void {
     positions.forEach((position, partition) => {
       const before = this.#committed[partition] ?? 0;
@@ -147,11 +147,11 @@ export class Oracle {
     this.#verified[partition] = offset;
   }
 
-  /** Within one assignment: the explicit surface keeps a partition's order without a gap, the followed one that of a key. */
+  /** Within one assignment: `explicit` keeps a partition's order without a gap, `keys` and `groups` that of a key. */
   #judgeOrder(output: Output): void {
     const { life, generation, partition, offset, number, part } = output;
     const pipeline = this.#pipelineOf(life);
-    if (generation < 0 || pipeline === "broken") return;
+    if (generation < 0 || pipeline === "unordered" || pipeline === "broken") return;
     const assignment = `${life}/${generation}/${partition}`;
     if (pipeline === "explicit") {
       const next = this.#places.get(assignment) ?? { offset, part: 0 };

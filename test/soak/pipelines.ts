@@ -1,16 +1,19 @@
 import {
   committableSource,
   committerSink,
+  type Control,
   DrainingControl,
   produce,
   produceMulti,
   producerFlow,
+  producerFlowWithContext,
   producerSink,
   type ProducerEnvelope,
   type ProducerRecord,
+  sourceWithOffsetContext,
   string,
 } from "@millrace/kafka";
-import { Keep, Source } from "@millrace/streams";
+import { Keep, Source, type SourceWithContext } from "@millrace/streams";
 import type { Witness } from "./observed-driver.js";
 import type { Job, PipelineName } from "./protocol.js";
 import { keyOf, numberOf, outputValue, partsOf, type Stamp } from "./records.js";
@@ -102,8 +105,63 @@ const startBroken: StartPipeline = (job, witness) => {
     .run();
 };
 
-/** In the followed pipelines claims end in any order, so only the explicit ones keep the order of a partition. */
-export const PIPELINES: Readonly<Partial<Record<PipelineName, StartPipeline>>> = {
+type Followed = SourceWithContext<readonly ProducerRecord<string, string>[], Control>;
+
+/** The way of a followed pipeline from delivered records to the outputs of each. */
+type Way = (delivered: SourceWithContext<Delivered, Control>, job: Job) => Followed;
+
+const startFollowed =
+  (way: Way): StartPipeline =>
+  (job, witness) => {
+    const delivered = sourceWithOffsetContext(sourceSettings(job, witness)).map((record): Delivered => {
+      return { record, stamp: witness.stamp(record.partition, record.offset) };
+    });
+    return way(delivered, job)
+      .via(producerFlowWithContext(producerSettings(job)))
+      .toMat(committerSink({ maxBatch: 500, maxIntervalMs: COMMIT_EVERY_MS }), DrainingControl.from)
+      .run();
+  };
+
+const keyIn = ({ record }: Delivered): number => keyOf(numberOf(record.value));
+
+/** Keys of a partition overtake each other, records of a key do not. */
+const byKey: Way = (delivered, job) => {
+  const work = randomWork(job.seed);
+  return delivered.mapAsyncPartitionedUnordered(64, keyIn, async (each) => {
+    await work();
+    return outputsOf(job.to, each);
+  });
+};
+
+/** The same by substreams, each of which holds keys of all partitions. */
+const byGroup: Way = (delivered, job) => {
+  const work = randomWork(job.seed);
+  return delivered
+    .groupBy(16, (each) => keyIn(each) % 16)
+    .mapAsync(4, async (each) => {
+      await work();
+      return outputsOf(job.to, each);
+    })
+    .mergeSubstreams();
+};
+
+/** In any order, each output by itself, and joined again in batches that cut records in two. */
+const inAnyOrder: Way = (delivered, job) => {
+  const work = randomWork(job.seed);
+  return delivered
+    .mapAsyncUnordered(64, async (each) => {
+      await work();
+      return outputsOf(job.to, each);
+    })
+    .mapConcat((outputs) => outputs)
+    .groupedWithin(7, 20);
+};
+
+/** What a worker can run. */
+export const PIPELINES: Readonly<Record<PipelineName, StartPipeline>> = {
   explicit: startExplicit,
+  keys: startFollowed(byKey),
+  groups: startFollowed(byGroup),
+  unordered: startFollowed(inAnyOrder),
   broken: startBroken,
 };

@@ -1,8 +1,12 @@
 /** What the harness and its worker processes tell each other. */
 import type { ClientProperties } from "@millrace/kafka";
 
-/** - `broken`: commits before its output is acknowledged, which the oracle has to find. */
-export type PipelineName = "explicit" | "followed" | "broken";
+/**
+ * - `explicit`: the offset is carried along; keeps the order of a partition.
+ * - `keys`, `groups`, `unordered`: the offset follows; the first two keep the order of a key, the last one none.
+ * - `broken`: commits before its output is acknowledged, which the oracle has to find.
+ */
+export type PipelineName = "explicit" | "keys" | "groups" | "unordered" | "broken";
 
 /** The only argument of a worker process, in JSON. */
 export interface Job {

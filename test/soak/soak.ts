@@ -5,11 +5,11 @@ import { Fleet } from "./fleet.js";
 import type { Life } from "./life.js";
 import { Load } from "./load.js";
 import { Observer } from "./observer.js";
-import type { SoakOptions } from "./options.js";
+import { pipelineOf, type SoakOptions } from "./options.js";
 import { Oracle } from "./oracle.js";
 import { planFaults } from "./plan.js";
 import { ProgressWatch } from "./progress-watch.js";
-import type { PipelineName, WorkerMessage } from "./protocol.js";
+import type { WorkerMessage } from "./protocol.js";
 import { Random } from "./random.js";
 import type { Drained } from "./repetitions.js";
 import type { Point } from "./slope.js";
@@ -36,11 +36,6 @@ const castingOf = ({ seed, processes }: SoakOptions): Casting => {
     assignor: random.chance(0.5) ? "cooperative-sticky" : "range",
     isStatic: Array.from({ length: processes }, () => random.chance(0.5)),
   };
-};
-
-const pipelineOf = (pipeline: SoakOptions["pipeline"], slot: number, life: number): PipelineName => {
-  if (pipeline !== "mixed") return pipeline;
-  return (slot + life) % 2 === 0 ? "explicit" : "followed";
 };
 
 /** One run; `close` ends whatever it has started, also in the middle. */
@@ -134,7 +129,7 @@ export class Soak {
       slots: processes,
       seed,
       job: { brokers, ...this.#names, properties },
-      pipelineOf: (slot, life) => pipelineOf(pipeline, slot, life),
+      pipelineOf: (life) => pipelineOf(this.#options, life),
       propertiesOf: (slot) => (isStatic[slot] === true ? { "group.instance.id": `slot-${slot}` } : {}),
       onStarted: (life) => this.#lives.push(life),
       onMessage: (life, message) => this.#heard(life, message),

@@ -84,7 +84,7 @@ const lawsOfDelivery = ({ oracle, watch, history }: Evidence, explained: Explain
     law(
       "order within an assignment",
       broken.ordered,
-      "explicit: of the partition, without a gap; followed: of each key",
+      "explicit: of the partition, without a gap; keys and groups: of each key",
     ),
     law("nothing is delivered of a partition given up", broken.owned, "in any process"),
     law("every process makes progress", watch.processes, `${history.lives.length} processes`),

@@ -15,9 +15,7 @@ const tell = (message: WorkerMessage, sent: () => void = () => undefined): void 
 };
 
 const witness = new Witness(job.life, tell);
-const start = PIPELINES[job.pipeline];
-if (start === undefined) throw new Error(`there is no pipeline ${job.pipeline}`);
-const running = start(job, witness);
+const running = PIPELINES[job.pipeline](job, witness);
 
 const fail = (error: unknown): void => {
   const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
