@@ -23,8 +23,14 @@ export class Member {
   #running = false;
   #loop: Promise<void> = Promise.resolve();
 
-  constructor(kafka: SimulatedKafka, clientId: string, properties: ClientProperties = {}) {
+  /** With `hearsLoss` its listener is one that has an `onLost`. */
+  constructor(kafka: SimulatedKafka, clientId: string, properties: ClientProperties = {}, hearsLoss = false) {
+    const onLost = (partitions: readonly TopicPartition[]): void => {
+      this.told.push(`!${partitions.map(nameOf).join(" ")}`);
+      for (const each of partitions) this.owned.delete(nameOf(each));
+    };
     const listener: ConsumerListener = {
+      ...(hearsLoss ? { onLost } : undefined),
       onAssign: async (partitions) => {
         this.told.push(`+${partitions.map(nameOf).join(" ")}`);
         await this.onAssign();
