@@ -1,5 +1,6 @@
 import {
   FlowWithContext,
+  Join,
   Keep,
   OperatorsWithContext,
   Source,
@@ -79,14 +80,34 @@ const holdsFor = async (
   expect(claims.violations).to.deep.equal([]);
 };
 
-const anyStep = fc.constantFrom(
-  ...Object.entries(STEPS).flatMap(([operator, steps]) =>
-    steps.map((step, index): ContextStep & { readonly [fc.toStringMethod]: () => string } => ({
-      ...step,
-      [fc.toStringMethod]: () => `${operator}[${index}]`,
-    })),
-  ),
-);
+const titled = (chosen: Readonly<Record<string, readonly ContextStep[]>>): fc.Arbitrary<ContextStep> =>
+  fc.constantFrom(
+    ...Object.entries(chosen).flatMap(([operator, steps]) =>
+      steps.map((step, index): ContextStep & { readonly [fc.toStringMethod]: () => string } => ({
+        ...step,
+        [fc.toStringMethod]: () => `${operator}[${index}]`,
+      })),
+    ),
+  );
+
+const anyStep = titled(STEPS);
+
+/** Nothing completes a part of a stream before its elements do, `zip` excepted. */
+const { zip: _zip, ...ofParts } = STEPS;
+const anyStepOfParts = titled(ofParts);
+
+type Flows = () => FlowWithContext<Element, Element, unknown>;
+const elements = (): FlowWithContext<Element, Element> => FlowWithContext.of<Element>();
+
+const inGroups = (flow: Flows): FlowWithContext<Element, Element, unknown> =>
+  elements()
+    .groupBy(3, ({ n }) => n % 3)
+    .via(flow())
+    .mergeSubstreams();
+const inBranch = (flow: Flows): FlowWithContext<Element, Element, unknown> =>
+  elements().broadcast([flow(), elements()], Join.merge());
+const inPart = (flow: Flows): FlowWithContext<Element, Element, unknown> =>
+  elements().partition([flow(), elements()], ({ n }) => n % 2, Join.merge());
 
 describe("a record ends once, with the last of its outputs", () => {
   it("is tried on every operator with context", () => {
@@ -114,6 +135,21 @@ describe("a record ends once, with the last of its outputs", () => {
         (steps, input, chunk, s) => holdsFor(steps, input, chunk, s),
       ),
       { numRuns: 400 },
+    );
+  });
+
+  it("also in groups and branches, where what is not taken is discarded", function () {
+    this.timeout(60_000);
+    return fc.assert(
+      fc.asyncProperty(
+        fc.array(anyStepOfParts, { minLength: 1, maxLength: 4 }),
+        fc.array(fc.nat(100), { maxLength: 30 }),
+        chunkElements,
+        seed,
+        fc.constantFrom(inGroups, inBranch, inPart),
+        (steps, input, chunk, s, within) => holdsFor([{ flow: () => within(() => pipeline(steps)) }], input, chunk, s),
+      ),
+      { numRuns: 300 },
     );
   });
 
