@@ -24,14 +24,10 @@ const source = <A>(
   commits: boolean,
   reader: RecordReader<A>,
 ): Source<A, Control> => {
+  const parsed = parseConsumer(settings, name, commits);
   const logger = settings.kafka.logger ?? silentLogger;
-  const stage = consumerSource({
-    name,
-    settings: parseConsumer(settings, name, commits),
-    driver: settings.kafka.driver ?? rdkafkaDriver,
-    logger,
-    reader,
-  });
+  const driver = settings.kafka.driver ?? rdkafkaDriver;
+  const stage = consumerSource({ name, settings: parsed, driver, logger, reader });
   return Source.fromStage(commits ? checkingOffsets(stage, "explicit", logger) : stage);
 };
 
