@@ -12,7 +12,13 @@ import type {
 import { CODE, codeOf, connectorError } from "./error-codes.js";
 import { brokersOf, CLIENT_TIMEOUTS, type ClientTimeouts, connectClient, within } from "./client-life.js";
 import { consumerProperties } from "./default-properties.js";
-import { type ConsumerFactory, createNativeConsumer, type NativeConsumer, type NativeMessage } from "./native.js";
+import {
+  type ConsumerFactory,
+  createNativeConsumer,
+  type NativeCommitted,
+  type NativeConsumer,
+  type NativeMessage,
+} from "./native.js";
 import { RdkafkaChunk } from "./record-chunk.js";
 import { Rebalancer } from "./rebalancer.js";
 import { splitProperties } from "./split-properties.js";
@@ -155,16 +161,16 @@ export class RdkafkaConsumer implements ConsumerClient {
   }
 
   async committed(partitions: readonly TopicPartition[], timeoutMs: number): Promise<readonly TopicPartitionOffset[]> {
-    const answers = await this.#call<readonly (Error | { topic: string; partition: number; offset?: number })[]>(
-      "read committed positions",
-      (done) => this.#native.committed(partitions, timeoutMs, done),
+    const answers = await this.#call<readonly (Error | NativeCommitted)[]>("read committed positions", (done) =>
+      this.#native.committed(partitions, timeoutMs, done),
     );
     const positions: TopicPartitionOffset[] = [];
     for (const answer of answers) {
       if (answer instanceof Error)
         throw connectorError("CLIENT_FAILED", "A committed position could not be read", answer);
-      const { topic, partition, offset } = answer;
-      if (offset !== undefined && offset >= 0) positions.push({ topic, partition, offset });
+      const { topic, partition, offset, metadata } = answer;
+      if (offset === undefined || offset < 0) continue;
+      positions.push(metadata ? { topic, partition, offset, metadata } : { topic, partition, offset });
     }
     return positions;
   }

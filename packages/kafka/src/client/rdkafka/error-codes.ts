@@ -86,7 +86,7 @@ function normalized(text: string): string {
 
 /** The code whose text this is; node-rdkafka gives only the text on `event.error` and on failed delivery reports. */
 export function codeOfText(text: string): number | undefined {
-  codesByText ??= new Map(Object.values(errorCodes).map((code) => [normalized(errorText(code)), code] as const));
+  codesByText ??= new Map(Object.values(errorCodes()).map((code) => [normalized(errorText(code)), code] as const));
   return codesByText.get(normalized(text));
 }
 

@@ -1,15 +1,17 @@
 import { createRequire } from "node:module";
-import Kafka from "node-rdkafka";
+import { KafkaConnectorError } from "../../errors.js";
 
 /**
- * The only file that imports node-rdkafka: the calls the driver makes, typed as they behave rather than as they are
- * declared, and the two constructors.
+ * The calls the driver makes of a binding to librdkafka, typed as they behave rather than as they are declared, and the
+ * two constructors. The only file that loads node-rdkafka, and only when the first client is made: two bindings that were
+ * both compiled against a shared librdkafka would share the one that was loaded first.
  */
 
 export interface NativeTopicPartition {
   readonly topic: string;
   readonly partition: number;
   readonly offset?: number | "beginning" | "end";
+  readonly metadata?: string;
 }
 
 export interface NativeMessage {
@@ -33,6 +35,14 @@ export type NativeError = unknown;
 
 type Done<T = void> = (error: NativeError | null | undefined, result: T) => void;
 
+/** `metadata` is what was committed with the offset, from bindings that hand it over. */
+export interface NativeCommitted {
+  readonly topic: string;
+  readonly partition: number;
+  readonly offset?: number;
+  readonly metadata?: string;
+}
+
 interface NativeClient {
   connect(options: { readonly allTopics: boolean; readonly timeout: number }, done: Done<unknown>): unknown;
   on(event: "event.error", listener: (error: NativeError) => void): unknown;
@@ -49,6 +59,8 @@ export interface NativeConsumer extends NativeClient {
   incrementalAssign(partitions: readonly NativeTopicPartition[]): unknown;
   incrementalUnassign(partitions: readonly NativeTopicPartition[]): unknown;
   rebalanceProtocol(): string;
+  /** Whether what is being revoked belongs to others already; node-rdkafka does not say. */
+  assignmentLost?(): boolean;
   pause(partitions: readonly NativeTopicPartition[]): unknown;
   resume(partitions: readonly NativeTopicPartition[]): unknown;
   commit(partitions: readonly NativeTopicPartition[]): unknown;
@@ -56,7 +68,7 @@ export interface NativeConsumer extends NativeClient {
     partitions: readonly NativeTopicPartition[],
     timeoutMs: number,
     /** A partition that failed comes as an `Error` in the list; one without a position comes without `offset`. */
-    done: Done<(Error | { topic: string; partition: number; offset?: number })[]>,
+    done: Done<(Error | NativeCommitted)[]>,
   ): unknown;
   queryWatermarkOffsets(
     topic: string,
@@ -67,9 +79,11 @@ export interface NativeConsumer extends NativeClient {
   disconnect(done: Done<unknown>): unknown;
 }
 
-export type NativeHeaders = readonly Readonly<Record<string, string>>[];
+export type NativeHeaders = readonly Readonly<Record<string, string | Buffer>>[];
 
 export interface NativeProducer extends NativeClient {
+  /** Whether headers may be bytes; node-rdkafka takes text only. */
+  readonly takesBytesInHeaders?: boolean;
   on(event: "event.error", listener: (error: NativeError) => void): unknown;
   on(event: "delivery-report", listener: (error: NativeError | null, report: NativeReport) => void): unknown;
   produce(
@@ -106,20 +120,97 @@ type Level = Readonly<Record<string, string | number | boolean>>;
 export type ConsumerFactory = (client: Level, topic: Level, rebalance: RebalanceCallback) => NativeConsumer;
 export type ProducerFactory = (client: Level, topic: Level) => NativeProducer;
 
-// The casts: the declared callbacks do not say that errors may be absent.
-export const createNativeConsumer: ConsumerFactory = (client, topic, rebalance) =>
-  new Kafka.KafkaConsumer(
-    { ...client, rebalance_cb: rebalance, offset_commit_cb: true },
-    { ...topic },
-  ) as unknown as NativeConsumer;
+/** A binding to librdkafka: node-rdkafka, or a module with the same calls. */
+export interface Binding {
+  readonly KafkaConsumer: new (client: object, topic: object) => object;
+  readonly Producer: new (client: object, topic: object) => object;
+  /** Every error code of the linked librdkafka by name; some codes have two names. */
+  readonly CODES: { readonly ERRORS: Readonly<Record<string, number>> };
+  /** librdkafka's text for a code, for example `Local: Message timed out`. */
+  readonly err2str: (code: number) => string;
+  /** The librdkafka that it is linked with. */
+  readonly librdkafkaVersion: string;
+}
 
-export const createNativeProducer: ProducerFactory = (client, topic) =>
-  new Kafka.Producer({ ...client, dr_cb: true }, { ...topic }) as unknown as NativeProducer;
+/** The first binding that was loaded: error codes and their texts are librdkafka's, whichever module hands them over. */
+let anyBinding: Binding | undefined;
 
-/** Every error code of the linked librdkafka by name; some codes have two names. */
-export const errorCodes: Readonly<Record<string, number>> = Kafka.CODES.ERRORS;
+/** Loads a binding on the first call; throws `INVALID_SETTINGS` where it cannot be loaded. */
+export function bindingOf(name: string, load: () => Binding): () => Binding {
+  let binding: Binding | undefined;
+  return () => {
+    try {
+      binding ??= load();
+    } catch (cause) {
+      if (cause instanceof KafkaConnectorError) throw cause;
+      throw new KafkaConnectorError(
+        "INVALID_SETTINGS",
+        `${name} could not be loaded. Install it beside @millrace/kafka, and see that its native part was built.`,
+        { cause },
+      );
+    }
+    anyBinding ??= binding;
+    return binding;
+  };
+}
 
-/** librdkafka's text for a code, for example `Local: Message timed out`. */
-export const errorText: (code: number) => string = (
-  createRequire(import.meta.url)("node-rdkafka/librdkafka.js") as { readonly err2str: (code: number) => string }
-).err2str;
+export const consumersOf =
+  (binding: () => Binding): ConsumerFactory =>
+  (client, topic, rebalance) =>
+    new (binding().KafkaConsumer)(
+      { ...client, rebalance_cb: rebalance, offset_commit_cb: true },
+      { ...topic },
+    ) as NativeConsumer;
+
+export const producersOf =
+  (binding: () => Binding): ProducerFactory =>
+  (client, topic) => {
+    const { KafkaConsumer, Producer } = binding();
+    const producer = new Producer({ ...client, dr_cb: true }, { ...topic }) as NativeProducer;
+    const send = producer.sendOffsetsToTransaction.bind(producer);
+    producer.sendOffsetsToTransaction = (offsets, consumer, timeoutMs, done) => {
+      if (consumer instanceof KafkaConsumer) return send(offsets, consumer, timeoutMs, done);
+      // The native code would take another binding's object for its own, and crash.
+      throw new KafkaConnectorError(
+        "INVALID_SETTINGS",
+        "The consumer is of another driver than the producer. Make both with the same one.",
+      );
+    };
+    return producer;
+  };
+
+const require = createRequire(import.meta.url);
+
+/** The native parts of the bindings that have been loaded, by anyone in this process. */
+const loadedAddons = (): number =>
+  Object.keys(require.cache).filter((path) => /[\\/](node-librdkafka|confluent-kafka-javascript)\.node$/.test(path))
+    .length;
+
+/**
+ * Throws `INVALID_SETTINGS` where a binding runs on another one's librdkafka: 1. both were compiled on this machine
+ * against shared libraries; 2. the other was loaded first; 3. so the system linked this one with that one's library, whose
+ * classes are laid out otherwise: it could crash.
+ */
+export function checkLibrary(name: string, linked: string, wanted: string, addons: number = loadedAddons()): void {
+  if (linked === wanted || addons < 2) return;
+  throw new KafkaConnectorError(
+    "INVALID_SETTINGS",
+    `${name} needs librdkafka ${wanted}, but shares ${linked} with another client that was loaded before it. Use one of the two in a process, or install prebuilt binaries, which bring their own.`,
+  );
+}
+
+const nodeRdkafka = bindingOf("node-rdkafka", () => {
+  const binding = require("node-rdkafka") as Binding;
+  const { librdkafka } = require("node-rdkafka/package.json") as { readonly librdkafka: string };
+  checkLibrary("node-rdkafka", binding.librdkafkaVersion, librdkafka);
+  const { err2str } = require("node-rdkafka/librdkafka.js") as Binding;
+  return { ...binding, err2str };
+});
+
+export const createNativeConsumer: ConsumerFactory = consumersOf(nodeRdkafka);
+export const createNativeProducer: ProducerFactory = producersOf(nodeRdkafka);
+
+const someBinding = (): Binding => anyBinding ?? nodeRdkafka();
+
+export const errorCodes = (): Readonly<Record<string, number>> => someBinding().CODES.ERRORS;
+export const errorText = (code: number): string => someBinding().err2str(code);

@@ -112,7 +112,7 @@ export class RdkafkaProducer implements ProducerClient {
           record.key,
           record.timestamp ?? null,
           firstId + index,
-          record.headers === undefined || record.headers.length === 0 ? undefined : toNativeHeaders(record.headers),
+          record.headers?.length ? toNativeHeaders(record.headers, this.#native.takesBytesInHeaders) : undefined,
         );
       }
     } catch (error) {

@@ -34,6 +34,7 @@ export class Rebalancer {
   /**
    * The group has gone on without this member, so what is revoked before the next assignment is owned by others already.
    * librdkafka knows of every such loss, but node-rdkafka hands over the partitions only: what the client's errors tell.
+   * Bindings that tell more are asked when they revoke.
    */
   markLost(): void {
     this.#lost = true;
@@ -48,7 +49,7 @@ export class Rebalancer {
     }
     const rebalance: Rebalance = { answer, partitions };
     this.#unanswered.add(rebalance);
-    if (answer === "assign") this.#lost = false;
+    this.#lost = answer === "unassign" && (this.#lost || this.#native().assignmentLost?.() === true);
     void this.#serve(rebalance);
   };
 

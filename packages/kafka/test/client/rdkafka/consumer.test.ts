@@ -197,6 +197,20 @@ describe("RdkafkaConsumer", () => {
       expect(await committed).to.deep.equal([{ topic: "t", partition: 1, offset: 4 }]);
     });
 
+    it("gives the metadata that was committed, where the binding hands it over", async () => {
+      const { native, consumer } = await setUp();
+      const committed = consumer.committed([], 100);
+      const done = native.calls[0]?.[1] as (error: null, answers: unknown[]) => void;
+      done(null, [
+        { topic: "t", partition: 0, offset: 3, metadata: "m" },
+        { topic: "t", partition: 1, offset: 4, metadata: "" },
+      ]);
+      expect(await committed).to.deep.equal([
+        { topic: "t", partition: 0, offset: 3, metadata: "m" },
+        { topic: "t", partition: 1, offset: 4 },
+      ]);
+    });
+
     it("rejects when one partition failed", async () => {
       const { native, consumer } = await setUp();
       const committed = rejectionOf(consumer.committed([], 100));

@@ -10,7 +10,7 @@ const stripped = (code: number): { message: string; code: number } => {
 };
 
 describe("error codes", () => {
-  for (const [name, code] of Object.entries(errorCodes)) {
+  for (const [name, code] of Object.entries(errorCodes())) {
     it(`rebuild ${name} from its text`, () => {
       expect(codeOf(stripped(code))).to.equal(code);
       expect(codeOfText(errorText(code))).to.equal(code);

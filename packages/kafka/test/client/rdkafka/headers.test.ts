@@ -1,6 +1,7 @@
 import { expect } from "chai";
 import fc from "fast-check";
 import { fromNativeHeaders, toNativeHeaders } from "../../../src/client/rdkafka/headers.js";
+import type { NativeHeaders } from "../../../src/client/rdkafka/native.js";
 import { thrownBy } from "./support/errors.js";
 
 describe("headers", () => {
@@ -28,8 +29,11 @@ describe("headers", () => {
       expect(thrownBy(() => toNativeHeaders([[name, Buffer.from("x")]])).code).to.equal("INVALID_RECORD");
   });
 
-  it("refuse a value that is no Buffer", () => {
-    expect(thrownBy(() => toNativeHeaders([["n", "text" as never]])).code).to.equal("INVALID_RECORD");
+  it("refuse a value that is no Buffer, also where bytes may be sent", () => {
+    for (const takesBytes of [false, true]) {
+      for (const value of ["text" as never, null])
+        expect(thrownBy(() => toNativeHeaders([["n", value]], takesBytes)).code).to.equal("INVALID_RECORD");
+    }
   });
 
   it("send every UTF-8 text without NUL intact", () => {
@@ -44,11 +48,12 @@ describe("headers", () => {
 
   it("refuse or keep every value of bytes, never change one", () => {
     fc.assert(
-      fc.property(fc.uint8Array(), (bytes) => {
-        let native: readonly Readonly<Record<string, string>>[];
+      fc.property(fc.uint8Array(), fc.boolean(), (bytes, takesBytes) => {
+        let native: NativeHeaders;
         try {
-          native = toNativeHeaders([["h", Buffer.from(bytes)]]);
+          native = toNativeHeaders([["h", Buffer.from(bytes)]], takesBytes);
         } catch {
+          expect(takesBytes).to.equal(false);
           return;
         }
         expect([...Buffer.from(native[0]?.["h"] as string)]).to.deep.equal([...bytes]);

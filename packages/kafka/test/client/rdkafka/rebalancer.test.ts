@@ -45,6 +45,22 @@ describe("Rebalancer", () => {
     });
   }
 
+  it("tells a loss that only the binding knows of, and a revocation after it as such", async () => {
+    const told: string[] = [];
+    const { native, rebalancer } = setUp({
+      onRevoke: () => void told.push("revoked"),
+      onLost: () => void told.push("lost"),
+    });
+    for (const lost of [true, false]) {
+      Object.assign(native, { assignmentLost: () => lost });
+      rebalancer.onRebalance(ASSIGN, PARTITIONS);
+      await turn();
+      rebalancer.onRebalance(REVOKE, PARTITIONS);
+      await turn();
+    }
+    expect(told).to.deep.equal(["lost", "revoked"]);
+  });
+
   it("gives partitions up when the client refuses to assign, so that closing never hangs", async () => {
     const { native, errors, rebalancer } = setUp();
     native.throws.set("assign", new Error("KafkaConsumer is disconnected"));
