@@ -7,7 +7,9 @@ export type StreamErrorCode =
   | "BUFFER_OVERFLOW"
   | "RATE_EXCEEDED"
   | "NOT_A_SOURCE"
-  | "INVARIANT_VIOLATION";
+  | "INVARIANT_VIOLATION"
+  /** The auditor of a connector refused a commit. */
+  | "DELIVERY_VIOLATED";
 
 /** What the library itself fails a stream or a call with; errors thrown by user functions pass through unchanged. */
 export class StreamError extends Error {
@@ -22,10 +24,10 @@ export class StreamError extends Error {
 
 /** An impossible state: a bug in a stage or in Millrace, never supervised. */
 export class InvariantViolation extends StreamError {
-  override readonly name = "InvariantViolation";
+  override readonly name: string = "InvariantViolation";
 
-  constructor(message: string) {
-    super("INVARIANT_VIOLATION", `${message} (this is a bug in a stage or in Millrace; please report it)`);
+  constructor(message: string, code: "INVARIANT_VIOLATION" | "DELIVERY_VIOLATED" = "INVARIANT_VIOLATION") {
+    super(code, `${message} (this is a bug in a stage or in Millrace; please report it)`);
   }
 }
 

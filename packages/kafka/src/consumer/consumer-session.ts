@@ -1,4 +1,4 @@
-import type { Cancellable, Clock, Logger } from "@millrace/streams";
+import type { Clock, Logger } from "@millrace/streams";
 import type { ConsumerClient, KafkaDriver, RecordChunk, TopicPartition } from "../client/port.js";
 import type { OffsetOwner, PositionToCommit } from "../committable-offset.js";
 import { KafkaConnectorError } from "../errors.js";
@@ -8,6 +8,7 @@ import { decodeFinished } from "../ledger/finished-set/decode-finished.js";
 import type { ParsedCommitter, ParsedConsumer } from "../settings.js";
 import { Assignment } from "./assignment.js";
 import { type BufferedRun, FetchedChunk } from "./fetched-chunk.js";
+import { CommitSchedule } from "./commit-schedule.js";
 import { FlowControl } from "./flow-control.js";
 import { OffsetCommitter } from "./offset-committer.js";
 import type { OwnedPartition } from "./owned-partition.js";
@@ -17,8 +18,6 @@ import { type ConsumerExplanation, type PartitionReport, SessionHistory } from "
 
 /** How long a revocation waits for its last commit. */
 const REVOKE_COMMIT_MS = 5000;
-/** Wait before a commit that is due while another is under way. */
-const NEXT_COMMIT_MS = 5;
 
 export interface SessionListener {
   /** There may be records to take, or the session failed. */
@@ -59,14 +58,11 @@ export class ConsumerSession implements OffsetOwner {
   readonly #assignment: Assignment;
   readonly #flow: FlowControl;
   readonly #history = new SessionHistory();
-  /** Called when offsets that committers have gathered should come at once. */
-  readonly #flushes: (() => void)[] = [];
   readonly #revocations: Revocations;
   readonly #reading: ReadLoop;
-  /** Present where the session commits what has finished by itself (followed surface). */
-  #commitSettings: ParsedCommitter | undefined;
-  #commitTimer: Cancellable | undefined;
-  #replayTimer: Cancellable | undefined;
+  readonly #schedule: CommitSchedule;
+  /** Bounds hold back what waits to be delivered. */
+  #held = false;
   #stopped = false;
   /** The stream has failed or was cancelled: claims in flight will not end any more. */
   #dead = false;
@@ -74,6 +70,7 @@ export class ConsumerSession implements OffsetOwner {
   #failure: { readonly error: unknown } | undefined;
   #loop: Promise<void> | undefined;
   #shutdown: Promise<void> | undefined;
+  #leaks = false;
 
   constructor({ settings, driver, logger, clock, listener }: SessionOptions) {
     this.#settings = settings;
@@ -115,6 +112,15 @@ export class ConsumerSession implements OffsetOwner {
       partitions,
       auditor,
     });
+    this.#schedule = new CommitSchedule({
+      clock,
+      flow: this.#flow,
+      maxReplay: settings.maxReplay,
+      hasFinished: () => this.#hasFinished(),
+      isCommitting: () => this.#committer.busy,
+      commit: () => this.commitNow(),
+      onFailure: (error) => this.#fail(error),
+    });
   }
 
   start(): void {
@@ -138,9 +144,7 @@ export class ConsumerSession implements OffsetOwner {
       deliveries.push({ owned, run });
       total -= run.to - run.from;
     }
-    if (deliveries.length > 0) this.#reading.wake();
-    this.#watchReplays(now);
-    return deliveries;
+    return this.#taken(deliveries, now);
   }
 
   /** The same of one partition. */
@@ -148,9 +152,21 @@ export class ConsumerSession implements OffsetOwner {
     if (this.#stopped) return [];
     const now = this.#clock.now();
     const run = owned.take(Math.min(this.#flow.room(owned), this.#flow.totalRoom(now)));
-    if (run) this.#reading.wake();
-    this.#watchReplays(now);
-    return run ? [{ owned, run }] : [];
+    return this.#taken(run ? [{ owned, run }] : [], now);
+  }
+
+  #taken(deliveries: readonly Delivery[], now: number): readonly Delivery[] {
+    if (deliveries.length > 0) this.#reading.wake();
+    else this.#held = true;
+    this.#schedule.delivered(now);
+    return deliveries;
+  }
+
+  /** There may be room within the bounds again. */
+  #release(): void {
+    if (!this.#held) return;
+    this.#held = false;
+    this.#listener.onAvailable();
   }
 
   /** Nobody takes the records of this partition any more, nor ends what is in flight of it. */
@@ -161,14 +177,20 @@ export class ConsumerSession implements OffsetOwner {
 
   /** Finished work is committed by the session itself, by number and by time. */
   commitFinished(settings: ParsedCommitter): void {
-    this.#commitSettings = settings;
+    this.#schedule.begin(settings);
+  }
+
+  /** Commits everything that is finished at the end of a stream; closing does that as well. */
+  async commitLast(): Promise<void> {
+    if (!this.#shutdown) return this.commitNow();
+    await this.#shutdown;
+    if (this.#leaks) await this.#committer.commit();
   }
 
   /** Commits everything that is finished now. */
   commitNow(): Promise<void> {
-    this.#commitTimer?.cancel();
-    this.#commitTimer = undefined;
-    const committed = this.#committer.commit();
+    this.#schedule.committing();
+    const committed = this.#committer.commit().then(() => this.#release());
     // The loop may be waiting for room, and only a poll serves the answer.
     this.#reading.wake();
     return committed;
@@ -187,7 +209,7 @@ export class ConsumerSession implements OffsetOwner {
   }
 
   onHurry(flush: () => void): void {
-    this.#flushes.push(flush);
+    this.#schedule.onHurry(flush);
   }
 
   /** Delivers nothing more; claims in flight may end, and commits go on. */
@@ -215,9 +237,9 @@ export class ConsumerSession implements OffsetOwner {
     return this.#history.explain(state, this.#clock.now(), this.#assignment.partitions, this.#flow);
   }
 
-  /** The stream has ended by itself, and yet claims that only it could end are open. */
+  /** Claims were open when the consumer closed, and nobody had failed or left. */
   get leaks(): boolean {
-    return this.#commitSettings !== undefined && !this.#dead && this.report().some(({ abandoned }) => abandoned > 0);
+    return this.#leaks;
   }
 
   report(): readonly PartitionReport[] {
@@ -226,9 +248,11 @@ export class ConsumerSession implements OffsetOwner {
 
   async #shutDown(): Promise<void> {
     this.stop();
+    const open = [...this.#assignment.partitions].some((owned) => !owned.isIdle);
+    this.#leaks = open && this.#schedule.begun && !this.#dead;
     let failure: unknown;
     try {
-      if (this.#commitSettings && !this.#failure && this.#hasFinished()) await this.commitNow();
+      if (this.#schedule.begun && !this.#failure && this.#hasFinished()) await this.commitNow();
     } catch (error) {
       failure = error;
     }
@@ -237,10 +261,8 @@ export class ConsumerSession implements OffsetOwner {
     this.#committer.close();
     this.#closing = true;
     this.#reading.close();
-    this.#commitTimer?.cancel();
-    this.#replayTimer?.cancel();
+    this.#schedule.close();
     this.#revocations.check();
-    this.#reading.wake();
     // The client's close waits for a running poll and serves its own last revocation.
     await this.#client.close();
     await this.#loop;
@@ -279,42 +301,8 @@ export class ConsumerSession implements OffsetOwner {
 
   #onEnded(owned: OwnedPartition): void {
     if (owned.retired) this.#revocations.check();
-    if (this.#commitSettings) this.#scheduleCommit(owned, this.#commitSettings);
-  }
-
-  /** Also wakes the stream where a bound held it back. */
-  #scheduleCommit(owned: OwnedPartition, { maxBatch, maxIntervalMs }: ParsedCommitter): void {
-    if (owned.ledger.uncommitted >= maxBatch) this.#commitSoon();
-    else this.#commitTimer ??= this.#clock.schedule(maxIntervalMs, () => this.#commitSoon());
-  }
-
-  #commitSoon(): void {
-    if (this.#committer.busy) {
-      // What is finished by then goes into the next one.
-      this.#commitTimer ??= this.#clock.schedule(NEXT_COMMIT_MS, () => this.#commitSoon());
-      return;
-    }
-    this.commitNow().then(
-      () => this.#listener.onAvailable(),
-      (error: unknown) => this.#fail(error),
-    );
-  }
-
-  /** The budget of replays: commits at half of it. */
-  #watchReplays(now: number): void {
-    const { ms } = this.#settings.maxReplay;
-    if (this.#flow.isShort(now)) this.#hurry();
-    if (ms !== undefined) {
-      this.#replayTimer ??= this.#clock.schedule(ms / 2, () => {
-        this.#replayTimer = undefined;
-        if (this.#flow.isShort(this.#clock.now())) this.#hurry();
-      });
-    }
-  }
-
-  #hurry(): void {
-    for (const flush of this.#flushes) flush();
-    if (this.#commitSettings) this.#commitSoon();
+    this.#schedule.ended(owned);
+    this.#release();
   }
 
   async #onAssign(partitions: readonly TopicPartition[]): Promise<void> {
@@ -348,7 +336,7 @@ export class ConsumerSession implements OffsetOwner {
     this.#reading.wake();
     if (!this.#closing) {
       const ended = this.#revocations.untilEnded(revoked, () => this.#dead || this.#closing);
-      this.#hurry();
+      this.#schedule.hurry();
       this.#revocations.check();
       await ended;
       // Whoever asked for a commit that fails learns of it; the next owner reads the records again.

@@ -24,5 +24,5 @@ export const joinRun = (run: Run, session: ConsumerSession, committer: ParsedCom
 
 /** Commits what is finished of every session of the run. */
 export const commitSessions = async (run: Run): Promise<void> => {
-  await Promise.all((sessions.get(run.finished) ?? []).map((session) => session.commitNow()));
+  await Promise.all((sessions.get(run.finished) ?? []).map((session) => session.commitLast()));
 };

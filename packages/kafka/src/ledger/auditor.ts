@@ -10,6 +10,7 @@ export interface AuditedPosition extends TopicPartition {
 
 /** A commit, or a step that leads to one, which would break a promise of delivery: fails the stream, is never supervised. */
 export class DeliveryViolation extends InvariantViolation {
+  override readonly name: string = "DeliveryViolation";
   readonly topic: string;
   readonly partition: number;
   readonly epoch: number;
@@ -23,7 +24,7 @@ export class DeliveryViolation extends InvariantViolation {
     rule: string,
     at: { readonly position?: number; readonly lowestUnfinished?: number | undefined } = {},
   ) {
-    super(`delivery violated: ${topic}[${partition}], epoch ${epoch}: ${rule}`);
+    super(`delivery violated: ${topic}[${partition}], epoch ${epoch}: ${rule}`, "DELIVERY_VIOLATED");
     this.topic = topic;
     this.partition = partition;
     this.epoch = epoch;

@@ -90,6 +90,13 @@ export class FakeConsumer implements ConsumerClient {
     this.calls.push({ call: "revoked", partitions });
   }
 
+  /** The group has given them to somebody else already. */
+  lose(...partitions: readonly TopicPartition[]): void {
+    this.listener.onLost?.(partitions);
+    const gone = new Set(partitions.map(keyOf));
+    this.#owned = this.#owned.filter((each) => !gone.has(keyOf(each)));
+  }
+
   async connect(): Promise<void> {
     this.calls.push({ call: "connect" });
     await this.connecting;
@@ -179,8 +186,11 @@ export class FakeConsumer implements ConsumerClient {
     });
   }
 
+  /** What the group is told to have committed. */
+  stored: readonly TopicPartitionOffset[] = [];
+
   async committed(): Promise<readonly TopicPartitionOffset[]> {
-    return [];
+    return this.stored;
   }
 
   async watermarks(): Promise<{ readonly low: number; readonly high: number }> {

@@ -1,0 +1,378 @@
+import {
+  committerSink,
+  type DrainError,
+  DrainingControl,
+  type FollowedSettings,
+  KafkaConnectorError,
+  sourceWithOffsetContext,
+  string,
+} from "@millrace/kafka";
+import { Supervision } from "@millrace/streams";
+import { liveRuns } from "@millrace/streams/stage";
+import { assertAllClosed } from "@millrace/streams-testkit";
+import { expect } from "chai";
+import { records } from "../support/fake-chunk.js";
+import { FakeKafka } from "../support/fake-kafka.js";
+import { Gate } from "../support/gate.js";
+import { p0, p1 } from "../support/pipelines.js";
+import { errorOf, rejectionOf, until } from "../support/until.js";
+
+describe("a source with offset context", () => {
+  let kafka: FakeKafka;
+  let gate: Gate;
+  beforeEach(() => {
+    kafka = new FakeKafka();
+    gate = new Gate();
+  });
+  afterEach(() => kafka.verify());
+
+  const source = (settings: Partial<FollowedSettings<string, string>> = {}) =>
+    sourceWithOffsetContext({ kafka: kafka.settings, topics: ["t"], value: string(), ...settings });
+
+  /** Works on many records at once; `gate` says when each is done. Commits at once. */
+  const unordered = (settings: Partial<FollowedSettings<string, string>> = {}, maxIntervalMs = 1) =>
+    source(settings)
+      .mapAsyncUnordered(100, ({ partition, offset }) => gate.pass(`${partition}@${offset}`))
+      .toMat(committerSink({ maxIntervalMs }), DrainingControl.from)
+      .run();
+
+  const positions = (): (readonly (readonly [number, number])[])[] =>
+    kafka.client
+      .of("commit")
+      .map((each) => each.positions.map(({ partition, offset }) => [partition, offset] as const));
+  const last = (): readonly (readonly [number, number])[] | undefined => positions().at(-1);
+  const started = (count: number): Promise<void> => until(() => gate.started.length === count, `${count} started`);
+
+  it("commits nothing above the lowest unfinished record, whatever has finished above it (I1)", () =>
+    assertAllClosed(async () => {
+      const control = unordered();
+      await kafka.client.assign(p0);
+      kafka.client.give(records("t", 0, 0, 4));
+      await started(4);
+      gate.open("0@0", "0@2", "0@3");
+      await until(() => positions().length > 0, "a commit");
+      expect(last()).to.deep.equal([[0, 1]]);
+      gate.open("0@1");
+      await until(() => last()?.[0]?.[1] === 4, "a commit of all");
+      const report = await control.drainAndShutdown();
+      expect(report).to.include({ delivered: 4, processed: 4, abandoned: 0, expectedReplays: 0 });
+    }));
+
+  it("leaves the record of a failed handler unfinished, and commits what came before it (I3)", () =>
+    assertAllClosed(async () => {
+      const control = unordered();
+      await kafka.client.assign(p0);
+      kafka.client.give(records("t", 0, 0, 3));
+      await started(3);
+      gate.open("0@0", "0@2");
+      await until(() => last()?.[0]?.[1] === 1, "a commit");
+      const failure = new Error("handler");
+      gate.fail("0@1", failure);
+      expect(await rejectionOf(control.streamCompletion)).to.equal(failure);
+      await control.isShutdown.catch(() => undefined);
+      expect(last()).to.deep.equal([[0, 1]]);
+      expect(control.report()[0]).to.include({ processed: 2, abandoned: 1, committed: 1, expectedReplays: 2 });
+    }));
+
+  it("ends a record that supervision drops as discarded", () =>
+    assertAllClosed(async () => {
+      const control = source()
+        .map(({ offset }) => {
+          if (offset === 1) throw new Error("poison");
+          return offset;
+        })
+        .withAttributes({ supervision: Supervision.resumingDecider })
+        .toMat(committerSink({ maxIntervalMs: 1 }), DrainingControl.from)
+        .run();
+      await kafka.client.assign(p0);
+      kafka.client.give(records("t", 0, 0, 3));
+      await until(() => last()?.[0]?.[1] === 3, "a commit of all");
+      expect(await control.drainAndShutdown()).to.include({ processed: 2, discarded: 1, expectedReplays: 0 });
+    }));
+
+  it("commits a partition of which every record is filtered out", () =>
+    assertAllClosed(async () => {
+      const control = source()
+        .filter(() => false)
+        .toMat(committerSink({ maxIntervalMs: 1 }), DrainingControl.from)
+        .run();
+      await kafka.client.assign(p0);
+      kafka.client.give(records("t", 0, 5, 3));
+      await until(() => last()?.[0]?.[1] === 8, "a commit");
+      expect(await control.drainAndShutdown()).to.include({ delivered: 3, discarded: 3 });
+    }));
+
+  it("fails when a commit is refused", () =>
+    assertAllClosed(async () => {
+      const control = unordered();
+      kafka.client.onCommit = (commit) => commit.fail(new KafkaConnectorError("COMMIT_FAILED", "refused"));
+      await kafka.client.assign(p0);
+      kafka.client.give(records("t", 0, 0, 1));
+      await started(1);
+      gate.open("0@0");
+      expect(await rejectionOf(control.streamCompletion)).to.include({ code: "COMMIT_FAILED" });
+      await control.isShutdown.catch(() => undefined);
+    }));
+
+  it("commits what a bounded stream finished before its end is told", () =>
+    assertAllClosed(async () => {
+      const [control, done] = source()
+        .take(2)
+        .toMat(committerSink({ maxIntervalMs: 60_000 }), (...both) => both)
+        .run();
+      await kafka.client.assign(p0);
+      kafka.client.give(records("t", 0, 0, 5));
+      await done;
+      expect(last()).to.deep.equal([[0, 2]]);
+      await control.isShutdown;
+    }));
+
+  it("commits nothing when the context is discarded, and is never held back", () =>
+    assertAllClosed(async () => {
+      const seen: number[] = [];
+      const iterator = source({ maxInFlight: 2 }).discardContext().take(20).iterate();
+      const reading = (async () => {
+        for await (const { offset } of iterator) seen.push(offset);
+      })();
+      await until(() => kafka.consumers.length > 0, "a client");
+      await kafka.client.assign(p0);
+      kafka.client.give(records("t", 0, 0, 20));
+      await reading;
+      expect(seen).to.have.length(20);
+      await until(() => liveRuns() === 0, "the end");
+      expect(positions()).to.deep.equal([]);
+    }));
+
+  describe("when a partition is revoked (I4)", () => {
+    it("gives it up only when its records are finished and committed, while others go on", () =>
+      assertAllClosed(async () => {
+        const control = unordered({}, 60_000);
+        await kafka.client.assign(p0, p1);
+        kafka.client.give([...records("t", 0, 0, 2), ...records("t", 1, 0, 1)]);
+        await started(3);
+        let given = false;
+        const revoked = kafka.client.revoke(p0).then(() => {
+          given = true;
+        });
+        kafka.client.give([...records("t", 0, 2, 1), ...records("t", 1, 1, 1)]);
+        await started(4);
+        expect(gate.started, "nothing more of it").to.not.include("0@2");
+        gate.open("0@1");
+        await until(() => kafka.client.of("poll").length > 3, "polling to go on");
+        expect(given).to.equal(false);
+        gate.open("0@0");
+        await revoked;
+        expect(last()).to.deep.equal([[0, 2]]);
+        gate.open("1@0", "1@1");
+        expect(await control.drainAndShutdown()).to.include({ processed: 4, abandoned: 0, expectedReplays: 0 });
+      }));
+
+    it("gives it up at the deadline, commits what is finished, and ignores what ends later (I6)", () =>
+      assertAllClosed(async () => {
+        const control = unordered({ revokeTimeoutMs: 20 }, 60_000);
+        await kafka.client.assign(p0);
+        kafka.client.give(records("t", 0, 0, 2));
+        await started(2);
+        gate.open("0@0");
+        await kafka.client.revoke(p0);
+        expect(last()).to.deep.equal([[0, 1]]);
+        gate.open("0@1");
+        const report = await control.drainAndShutdown();
+        expect(report).to.include({ processed: 1, abandoned: 1, expectedReplays: 1 });
+        expect(positions()).to.have.length(1);
+      }));
+
+    it("does not wait for a stream that has failed", () =>
+      assertAllClosed(async () => {
+        const control = unordered({ revokeTimeoutMs: 60_000 });
+        await kafka.client.assign(p0);
+        kafka.client.give(records("t", 0, 0, 2));
+        await started(2);
+        gate.fail("0@0", new Error("handler"));
+        await control.isShutdown.catch(() => undefined);
+        expect(kafka.client.closed).to.equal(true);
+      }));
+  });
+
+  it("commits nothing of a lost partition, and counts what is abandoned (I5)", () =>
+    assertAllClosed(async () => {
+      const control = unordered({}, 60_000);
+      await kafka.client.assign(p0);
+      kafka.client.give(records("t", 0, 0, 3));
+      await started(3);
+      gate.open("0@0");
+      await until(() => control.report()[0]?.processed === 1, "a finished record");
+      kafka.client.lose(p0);
+      gate.open("0@1", "0@2");
+      const report = await control.drainAndShutdown();
+      expect(positions()).to.deep.equal([]);
+      expect(report).to.include({ delivered: 3, processed: 1, abandoned: 2, expectedReplays: 3 });
+    }));
+
+  describe("at its bounds (I11)", () => {
+    it("holds back a partition with too many unfinished records, and no other", () =>
+      assertAllClosed(async () => {
+        const control = unordered({ maxInFlight: 2, maxBufferedRecords: 10 });
+        await kafka.client.assign(p0, p1);
+        kafka.client.give(records("t", 0, 0, 5));
+        await started(2);
+        await until(() => kafka.client.paused.size === 1, "a pause");
+        kafka.client.give(records("t", 1, 0, 2));
+        await started(4);
+        const held = control.explain().partitions.find(({ partition }) => partition === 0);
+        expect(held).to.include({ state: "paused", inFlight: 2, buffered: 3 });
+        gate.open("0@0", "0@1", "1@0", "1@1");
+        await started(6);
+        gate.open("0@2", "0@3");
+        await started(7);
+        gate.open("0@4");
+        expect(await control.drainAndShutdown()).to.include({ processed: 7 });
+      }));
+
+    it("counts what is finished behind an unfinished record", () =>
+      assertAllClosed(async () => {
+        const control = unordered({ maxInFlight: 3 });
+        await kafka.client.assign(p0);
+        kafka.client.give(records("t", 0, 0, 5));
+        await started(3);
+        gate.open("0@1", "0@2");
+        await until(() => control.explain().partitions[0]?.behindWatermark === 2, "two behind");
+        expect(gate.started).to.have.length(3);
+        gate.open("0@0");
+        await started(5);
+        gate.open("0@3", "0@4");
+        await control.drainAndShutdown();
+      }));
+
+    it("delivers no more than a crash may repeat, and commits in time (maxReplay.records)", () =>
+      assertAllClosed(async () => {
+        const control = unordered({ maxReplay: { records: 4 } }, 60_000);
+        kafka.client.onCommit = () => undefined;
+        await kafka.client.assign(p0);
+        kafka.client.give(records("t", 0, 0, 10));
+        await started(4);
+        gate.open("0@0", "0@1");
+        await until(() => kafka.client.commits.length === 1, "a commit long before the interval");
+        expect(gate.started).to.have.length(4);
+        kafka.client.onCommit = (commit) => commit.acknowledge();
+        kafka.client.commits[0]?.acknowledge();
+        await started(6);
+        gate.open("0@2", "0@3", "0@4", "0@5");
+        await started(10);
+        gate.open("0@6", "0@7", "0@8", "0@9");
+        await control.drainAndShutdown();
+      }));
+
+    it("delivers no more once the oldest uncommitted record is too old (maxReplay.ms)", () =>
+      assertAllClosed(async () => {
+        const control = unordered({ maxReplay: { ms: 30 } }, 60_000);
+        await kafka.client.assign(p0);
+        kafka.client.give(records("t", 0, 0, 1));
+        await started(1);
+        const age = (): number => control.explain().partitions[0]?.blockedBy?.ageMs ?? 0;
+        await until(() => age() > 40, "the budget to pass");
+        kafka.client.give(records("t", 0, 1, 1));
+        await until(() => control.explain().partitions[0]?.buffered === 1, "a record to wait");
+        expect(gate.started).to.have.length(1);
+        gate.open("0@0");
+        await started(2);
+        gate.open("0@1");
+        await control.drainAndShutdown();
+      }));
+  });
+
+  it("explains which record holds back the commit: offset, key, age and stage", () =>
+    assertAllClosed(async () => {
+      const control = unordered();
+      await kafka.client.assign(p0);
+      kafka.client.give(records("t", 0, 0, 3));
+      await started(3);
+      gate.open("0@0", "0@2");
+      await until(() => control.explain().partitions[0]?.behindWatermark === 1, "one behind");
+      const explanation = control.explain();
+      expect(explanation.partitions[0]?.blockedBy).to.include({ offset: 1, key: "k1", stage: "mapAsyncUnordered" });
+      expect(explanation.toString()).to.match(/t\[0\] delivering: waits for offset 1 \(key k1\).*mapAsyncUnordered/);
+      gate.open("0@1");
+      await control.drainAndShutdown();
+      expect(control.explain().toString()).to.include("closed");
+    }));
+
+  it("rejects a drain that is not finished in time with the report, and says what held it up", () =>
+    assertAllClosed(async () => {
+      const control = unordered();
+      await kafka.client.assign(p0);
+      kafka.client.give(records("t", 0, 0, 2));
+      await started(2);
+      gate.open("0@0");
+      const error = (await rejectionOf(control.drainAndShutdown({ timeoutMs: 20 }))) as DrainError;
+      expect(error).to.include({ code: "DRAIN_INCOMPLETE" });
+      expect(error.report).to.include({ processed: 1, abandoned: 1, expectedReplays: 1 });
+      expect(error.report.partitions[0]).to.include({ committed: 1 });
+      expect(error.message).to.match(/waits for offset 1/);
+      gate.open("0@1");
+      expect(await rejectionOf(control.streamCompletion)).to.include({ code: "CONSUMER_CLOSED" });
+    }));
+
+  describe("that remembers what is finished above the position", () => {
+    it("is refused where the driver sends no metadata", () => {
+      kafka.commitsMetadata = false;
+      expect(errorOf(() => source({ rememberFinished: true }))).to.include({ code: "INVALID_SETTINGS" });
+    });
+
+    it("tells it with the commit, and the next owner skips it", () =>
+      assertAllClosed(async () => {
+        const first = unordered({ rememberFinished: true });
+        await kafka.client.assign(p0);
+        kafka.client.give(records("t", 0, 0, 5));
+        await started(5);
+        gate.open("0@0", "0@2", "0@4");
+        await until(() => kafka.client.of("commit").at(-1)?.positions[0]?.offset === 1, "a commit");
+        await until(() => first.explain().partitions[0]?.behindWatermark === 2, "all to end");
+        gate.fail("0@1", new Error("crash"));
+        await first.isShutdown.catch(() => undefined);
+        const stored = kafka.client.of("commit").at(-1)!.positions;
+        gate = new Gate();
+        kafka.onConsumer = (consumer) => {
+          consumer.stored = stored;
+        };
+        const second = unordered({ rememberFinished: true });
+        await kafka.client.assign(p0);
+        kafka.client.give(records("t", 0, 1, 5));
+        await started(3);
+        expect(gate.started).to.deep.equal(["0@1", "0@3", "0@5"]);
+        gate.open("0@1", "0@3", "0@5");
+        await until(() => last()?.[0]?.[1] === 6, "a commit of all");
+        await second.drainAndShutdown();
+      }));
+
+    it("goes on without it when the broker finds the metadata too large", () =>
+      assertAllClosed(async () => {
+        const control = unordered({ rememberFinished: true });
+        kafka.client.onCommit = (commit) =>
+          commit.positions.some(({ metadata }) => metadata !== undefined)
+            ? commit.fail(new KafkaConnectorError("COMMIT_FAILED", "metadata too large", { clientCode: 12 }))
+            : commit.acknowledge();
+        await kafka.client.assign(p0);
+        kafka.client.give(records("t", 0, 0, 3));
+        await started(3);
+        gate.open("0@0", "0@2");
+        await until(() => control.explain().partitions[0]?.committed === 1, "a commit");
+        gate.open("0@1");
+        await control.drainAndShutdown();
+        expect(last()).to.deep.equal([[0, 3]]);
+      }));
+
+    it("never fails on metadata it does not know", () =>
+      assertAllClosed(async () => {
+        kafka.onConsumer = (consumer) => {
+          consumer.stored = [{ ...p0, offset: 0, metadata: "somebody else's" }];
+        };
+        const control = unordered({ rememberFinished: { parallelConsumer: true } });
+        await kafka.client.assign(p0);
+        kafka.client.give(records("t", 0, 0, 1));
+        await started(1);
+        gate.open("0@0");
+        await control.drainAndShutdown();
+      }));
+  });
+});
