@@ -371,26 +371,3 @@ describe("checkGraph on the explicit surface", () => {
     });
   });
 });
-
-describe("checkGraph on the followed surface", () => {
-  const followed = offsetSource("followed", "sourceWithOffsetContext").source;
-
-  it("refuses two committers", () => {
-    const graph = followed.map(offsetOf).via(committerFlow()).to(committerSink());
-    expect(found(graph)).to.deep.equal(hazard("committer", "TWO_COMMITTERS"));
-  });
-
-  it("allows everything else", () => {
-    const graph = followed
-      .groupBy(8, ({ record }) => record.key)
-      .map(offsetOf)
-      .mergeSubstreams()
-      .mapAsyncUnordered(3, later)
-      .alsoTo(Sink.ignore)
-      .conflate((_, offset) => offset)
-      .broadcast([branch, branch], Join.merge<CommittableOffset>())
-      .to(committerSink());
-    expect(found(graph)).to.deep.equal([]);
-    expect(noted(graph)).to.deep.equal([]);
-  });
-});
