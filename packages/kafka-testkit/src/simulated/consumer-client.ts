@@ -50,6 +50,8 @@ export class SimulatedConsumer implements ConsumerClient, SimulatedClient {
   #dead = false;
   #polling: Promise<unknown> | undefined;
   #lastPollAt = 0;
+  /** It has been said that it polled too late, and it has not polled since. */
+  #late = false;
   #pollWatch: Cancellable | undefined;
   #topicWatch: Cancellable | undefined;
   #wake: () => void = () => undefined;
@@ -91,7 +93,8 @@ export class SimulatedConsumer implements ConsumerClient, SimulatedClient {
       subscription.kind === "pattern"
         ? (topic: string) => topic.search(subscription.pattern) !== -1
         : (topic: string) => subscription.topics.includes(topic);
-    for (const topic of this.#missing(subscription)) {
+    const missing = this.#settings.protocol.name === "classic" ? this.#missing(subscription) : [];
+    for (const topic of missing) {
       this.#pollErrors.push(
         simulation.error("POLL_FAILED", `There is no topic ${topic}. Create it.`, CODE.missingTopic),
       );
@@ -124,6 +127,7 @@ export class SimulatedConsumer implements ConsumerClient, SimulatedClient {
     if (this.#polling) {
       throw this.#simulation.error("POLL_FAILED", "A poll is running. Await it before the next one.");
     }
+    this.#late = false;
     const polling = this.#poll(options);
     this.#polling = polling.catch(() => undefined);
     try {
@@ -243,23 +247,23 @@ export class SimulatedConsumer implements ConsumerClient, SimulatedClient {
   }
 
   #watchPolls(): void {
-    const left = this.#lastPollAt + this.#settings.maxPollIntervalMs - this.#simulation.clock.now();
-    this.#pollWatch = this.#simulation.schedule(left, () => {
-      if (this.#polling) this.#lastPollAt = this.#simulation.clock.now();
-      if (this.#lastPollAt + this.#settings.maxPollIntervalMs <= this.#simulation.clock.now()) {
-        this.#simulation.event(`${this.clientId}: polled too late`);
-        this.#pollErrors.push(
-          this.#simulation.error(
-            "POLL_FAILED",
-            "The consumer polled too late and left its group.",
-            CODE.maxPollExceeded,
-          ),
-        );
-        this.#membership?.quit();
-        this.#lastPollAt = this.#simulation.clock.now();
-      }
+    const { clock } = this.#simulation;
+    const maxMs = this.#settings.maxPollIntervalMs;
+    this.#pollWatch = this.#simulation.schedule(this.#lastPollAt + maxMs - clock.now(), () => {
+      const late = !this.#polling && this.#lastPollAt + maxMs <= clock.now();
+      if (late || this.#polling) this.#lastPollAt = clock.now();
+      if (late && !this.#late) this.#leaveAsLate();
       this.#watchPolls();
     });
+  }
+
+  #leaveAsLate(): void {
+    this.#late = true;
+    this.#simulation.event(`${this.clientId}: polled too late`);
+    this.#pollErrors.push(
+      this.#simulation.error("POLL_FAILED", "The consumer polled too late and left its group.", CODE.maxPollExceeded),
+    );
+    this.#membership?.quit();
   }
 
   #watchTopics(): void {

@@ -97,7 +97,13 @@ export class ConsumerMembership implements Membership {
     if (!this.#admitted) return;
     const { simulation, instanceId } = this.#options;
     const last = this.#heartbeat(instanceId === undefined ? LEAVE_EPOCH : PAUSE_EPOCH, undefined);
-    simulation.request(simulation.faults.latencyMs, () => void this.#group.modern.heartbeat(last), this.#group.broker);
+    await new Promise<void>((resolve) => {
+      const arrive = (): void => {
+        this.#group.modern.heartbeat(last);
+        resolve();
+      };
+      simulation.request(simulation.faults.latencyMs, arrive, this.#group.broker);
+    });
   }
 
   #beatSoon(): void {
@@ -150,7 +156,8 @@ export class ConsumerMembership implements Membership {
     // What it was given may have been taken back while its handlers were at work.
     if (this.#state !== "member" || this.#assignment !== assignment) return;
     const added = assignment.filter((each) => !had.has(keyOf(each)));
-    if (added.length > 0) await this.#owned.assign(added);
+    // What follows a revocation is told, be it nothing.
+    if (added.length > 0 || gone.length > 0) await this.#owned.assign(added);
     if (this.#state !== "member" || this.#assignment !== assignment) return;
     this.#acknowledges = true;
     this.#beatSoon();

@@ -90,7 +90,7 @@ describe("a simulated group that the broker assigns", () => {
     first.onRevoke = () => Promise.resolve();
     open();
     await owning(second, 2);
-    expect(first.told).to.deep.equal(["+t-0 t-1 t-2 t-3", "-t-2 t-3"]);
+    expect(first.told).to.deep.equal(["+t-0 t-1 t-2 t-3", "-t-2 t-3", "+"]);
     expect(second.told).to.deep.equal(["+t-2 t-3"]);
   });
 
