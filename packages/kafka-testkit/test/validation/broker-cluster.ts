@@ -3,6 +3,7 @@ import { once } from "node:events";
 import { fileURLToPath } from "node:url";
 import { type ClientProperties, type KafkaDriver, rdkafkaDriver } from "@millrace/kafka";
 import type { LocalKafka } from "@millrace/kafka-testkit";
+import rdkafka from "node-rdkafka";
 import type { Cluster, OtherProcess, OtherProcessOptions } from "./cluster.js";
 import { Lab } from "./lab.js";
 
@@ -26,6 +27,16 @@ class BrokerCluster implements Cluster {
 
   createTopic(topic: string, partitions: number): Promise<void> {
     return this.#kafka.createTopic(topic, { partitions });
+  }
+
+  grow(topic: string, partitions: number): Promise<void> {
+    const admin = rdkafka.AdminClient.create({ "bootstrap.servers": this.#kafka.brokers });
+    return new Promise<void>((resolve, reject) => {
+      admin.createPartitions(topic, partitions, (error) => {
+        if (error) reject(new Error(error.message));
+        else resolve();
+      });
+    }).finally(() => admin.disconnect());
   }
 
   async spawn(options: OtherProcessOptions): Promise<OtherProcess> {

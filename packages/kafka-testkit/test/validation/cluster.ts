@@ -1,4 +1,4 @@
-import type { ClientProperties, KafkaDriver } from "@millrace/kafka";
+import type { ClientProperties, KafkaDriver, TopicPartition } from "@millrace/kafka";
 
 /** A member of a group in a process of its own, as far as the scenario can see. */
 export interface OtherProcess {
@@ -22,6 +22,15 @@ export interface Cluster {
   /** Lets so many milliseconds pass. */
   pass(ms: number): Promise<void>;
   createTopic(topic: string, partitions: number): Promise<void>;
+  /** Until the topic has so many partitions in all. */
+  grow(topic: string, partitions: number): Promise<void>;
   /** Starts a member in a process of its own; done when it runs. */
   spawn(options: OtherProcessOptions): Promise<OtherProcess>;
+}
+
+/** What a scenario's clients need of its lab. */
+export interface Surroundings extends Pick<Cluster, "driver" | "pass"> {
+  label(partition: TopicPartition): string;
+  /** Waits, within bounds; fails with `what`. */
+  until(holds: () => boolean, what: string): Promise<void>;
 }

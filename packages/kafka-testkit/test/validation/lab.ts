@@ -1,11 +1,11 @@
 import type {
   ClientProperties,
-  KafkaConnectorError,
+  KafkaDriver,
   Subscription,
   TopicPartition,
   TopicPartitionOffset,
 } from "@millrace/kafka";
-import type { Cluster, OtherProcess } from "./cluster.js";
+import type { Cluster, OtherProcess, Surroundings } from "./cluster.js";
 import { Member } from "./member.js";
 import { Sender } from "./sender.js";
 
@@ -14,27 +14,8 @@ const ANSWER_MS = 20_000;
 const UNTIL_MS = 40_000;
 const STEP_MS = 10;
 
-/** The number a program decides by, where there is one, else our name for the failure. */
-export const codeOf = (error: unknown): number | string => {
-  const { clientCode, code } = error as Partial<KafkaConnectorError>;
-  return clientCode ?? code ?? String(error);
-};
-
-/** How a call ended: `ok`, or its code. */
-export const outcome = (call: Promise<unknown>): Promise<number | string> => call.then(() => "ok", codeOf);
-
-/** The same for a call that answers at once. */
-export const thrown = (call: () => unknown): number | string => {
-  try {
-    call();
-    return "ok";
-  } catch (error) {
-    return codeOf(error);
-  }
-};
-
 /** What a scenario may do, and see. Its topics and groups are its own; its clients end with it. */
-export class Lab {
+export class Lab implements Surroundings {
   readonly cluster: Cluster;
   /** Before the name of every topic and group, so that scenarios share a broker. */
   readonly prefix: string;
@@ -44,6 +25,10 @@ export class Lab {
   constructor(cluster: Cluster, prefix: string) {
     this.cluster = cluster;
     this.prefix = prefix;
+  }
+
+  get driver(): KafkaDriver {
+    return this.cluster.driver;
   }
 
   /** A partition in the cluster's terms. */
@@ -77,6 +62,10 @@ export class Lab {
     return this.cluster.createTopic(this.prefix + name, partitions);
   }
 
+  grow(name: string, partitions: number): Promise<void> {
+    return this.cluster.grow(this.prefix + name, partitions);
+  }
+
   pass(ms: number): Promise<void> {
     return this.cluster.pass(ms);
   }
@@ -96,7 +85,8 @@ export class Lab {
       ...this.cluster.properties,
       "client.id": clientId,
       "auto.offset.reset": "earliest",
-      "heartbeat.interval.ms": 200,
+      // In the newer protocol the broker says how often.
+      ...(properties["group.protocol"] === "consumer" ? undefined : { "heartbeat.interval.ms": 200 }),
       ...properties,
       "group.id": this.prefix + group,
     });

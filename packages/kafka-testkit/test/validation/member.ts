@@ -1,5 +1,6 @@
 import type { ClientProperties, ConsumerClient, RecordChunk, Subscription, TopicPartition } from "@millrace/kafka";
-import { codeOf, type Lab } from "./lab.js";
+import type { Surroundings } from "./cluster.js";
+import { codeOf } from "./outcome.js";
 
 const POLL_EVERY_MS = 10;
 
@@ -19,14 +20,15 @@ export class Member {
   polls = 0;
   onAssign: (partitions: readonly TopicPartition[]) => Promise<void> | void = () => undefined;
   onRevoke: (partitions: readonly TopicPartition[]) => Promise<void> | void = () => undefined;
+  onLost: (partitions: readonly TopicPartition[]) => Promise<unknown> | void = () => undefined;
   onChunk: (chunk: RecordChunk) => void = () => undefined;
-  readonly #lab: Lab;
+  readonly #lab: Surroundings;
   #polling = false;
   #loop: Promise<void> = Promise.resolve();
 
-  constructor(lab: Lab, properties: ClientProperties) {
+  constructor(lab: Surroundings, properties: ClientProperties) {
     this.#lab = lab;
-    this.client = lab.cluster.driver.consumer(properties, {
+    this.client = lab.driver.consumer(properties, {
       onAssign: async (partitions) => {
         this.told.push(`assign ${this.#labels(partitions).join(" ") || "nothing"}`);
         await this.onAssign(partitions);
@@ -37,8 +39,9 @@ export class Member {
         await this.onRevoke(partitions);
         for (const label of this.#labels(partitions)) this.owned.delete(label);
       },
-      onLost: (partitions) => {
+      onLost: async (partitions) => {
         this.told.push(`lost ${this.#labels(partitions).join(" ") || "nothing"}`);
+        await this.onLost(partitions);
         for (const label of this.#labels(partitions)) this.owned.delete(label);
       },
       onError: (error) => void this.errors.push(`listener ${codeOf(error)}`),

@@ -1,5 +1,6 @@
 import type { ClientProperties, OutgoingRecord, ProducerClient } from "@millrace/kafka";
-import { codeOf, type Lab } from "./lab.js";
+import type { Surroundings } from "./cluster.js";
+import { codeOf } from "./outcome.js";
 
 const FLUSH_MS = 20_000;
 
@@ -16,11 +17,11 @@ export class Sender {
   readonly client: ProducerClient;
   readonly reports: Report[] = [];
   readonly errors: (number | string)[] = [];
-  readonly #lab: Lab;
+  readonly #lab: Surroundings;
 
-  constructor(lab: Lab, properties: ClientProperties) {
+  constructor(lab: Surroundings, properties: ClientProperties) {
     this.#lab = lab;
-    this.client = lab.cluster.driver.producer(properties, {
+    this.client = lab.driver.producer(properties, {
       onReports: ({ ids, partitions, offsets, errors }) => {
         ids.forEach((id, index) => {
           const error = errors[index];

@@ -13,6 +13,7 @@ class SimulatedCluster implements Cluster {
   readonly properties = {};
   readonly #kafka: SimulatedKafka;
   readonly #clock: VirtualClock;
+  readonly #partitions = new Map<string, number>();
 
   constructor(options: Pick<SimulatedKafkaOptions, "seed">, clock: VirtualClock) {
     this.#clock = clock;
@@ -30,6 +31,13 @@ class SimulatedCluster implements Cluster {
 
   createTopic(topic: string, partitions: number): Promise<void> {
     this.#kafka.createTopic(topic, partitions);
+    this.#partitions.set(topic, partitions);
+    return Promise.resolve();
+  }
+
+  grow(topic: string, partitions: number): Promise<void> {
+    this.#kafka.addPartitions(topic, partitions - (this.#partitions.get(topic) ?? 0));
+    this.#partitions.set(topic, partitions);
     return Promise.resolve();
   }
 

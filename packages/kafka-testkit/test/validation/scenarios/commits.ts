@@ -1,5 +1,5 @@
 import type { Scenario } from "../scenario.js";
-import { outcome, thrown } from "../lab.js";
+import { outcome, thrown } from "../outcome.js";
 import type { KafkaConnectorError } from "@millrace/kafka";
 
 const nobody = { onAssign: () => undefined, onRevoke: () => undefined, onError: () => undefined };
@@ -233,7 +233,7 @@ export const commits: readonly Scenario[] = [
     run: async (lab) => {
       await lab.createTopic("t", 1);
       const properties = { ...lab.cluster.properties, "group.id": `${lab.prefix}g` };
-      const early = lab.cluster.driver.consumer(properties, nobody);
+      const early = lab.driver.consumer(properties, nobody);
       const before = [
         thrown(() => early.subscribe(lab.topics("t"))),
         await outcome(early.poll({ maxRecords: 1, waitMs: 0 })),
@@ -257,5 +257,54 @@ export const commits: readonly Scenario[] = [
       before: ["CLIENT_FAILED", "CLIENT_FAILED", "CLIENT_FAILED", "CLIENT_FAILED"],
       after: ["CONSUMER_CLOSED", "CONSUMER_CLOSED", "CONSUMER_CLOSED", "CONSUMER_CLOSED", "CONSUMER_CLOSED", "ok"],
     },
+  },
+  {
+    name: "a commit that the revoke handler does not wait for is stored all the same",
+    run: async (lab) => {
+      await lab.createTopic("t", 1);
+      await lab.fill("t", 0, 4);
+      const b = await lab.join("b");
+      await b.reads(4);
+      const codes: Promise<number | string>[] = [];
+      b.onRevoke = () => void codes.push(outcome(b.client.commit([lab.position("t", 0, 2)])));
+      const a = await lab.join("a");
+      await a.reads(2);
+      b.onRevoke = () => undefined;
+      return { code: await codes[0], read: a.read };
+    },
+    expected: { code: "ok", read: { "t-0": [2, 3] } },
+  },
+  {
+    name: "a commit in the lost handler is refused",
+    run: async (lab) => {
+      await lab.createTopic("t", 1);
+      const slow = { "session.timeout.ms": 2000, "max.poll.interval.ms": 2000 };
+      const b = await lab.join("b", slow);
+      await b.owns("t-0");
+      const a = await lab.join("c");
+      await Promise.all([a.hears(1), b.hears(3)]);
+      let code: Promise<number | string> | undefined;
+      b.onLost = () => (code = outcome(b.client.commit([lab.position("t", 0, 2)])));
+      await b.stall();
+      await a.owns("t-0");
+      b.poll();
+      await lab.until(() => code !== undefined, "a loss");
+      return { code: await code, committed: await lab.committed("t") };
+    },
+    expected: { code: 25, committed: ["none"] },
+  },
+  {
+    name: "a fenced member may not commit",
+    run: async (lab) => {
+      await lab.createTopic("t", 1);
+      const a = await lab.join("a", { "group.instance.id": "one" });
+      await a.owns("t-0");
+      const b = await lab.join("b", { "group.instance.id": "one" });
+      await b.owns("t-0");
+      await a.fails();
+      const code = await outcome(a.client.commit([lab.position("t", 0, 2)]));
+      return { code, committed: await lab.committed("t") };
+    },
+    expected: { code: -150, committed: ["none"] },
   },
 ];

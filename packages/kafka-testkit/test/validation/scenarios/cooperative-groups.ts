@@ -172,4 +172,36 @@ export const cooperativeGroups: readonly Scenario[] = [
     },
     expected: { paused: 0, read: [0] },
   },
+  {
+    name: "cooperative: closing waits for the assign handler, and revokes all",
+    run: async (lab) => {
+      await lab.createTopic("t", 2);
+      const a = await lab.join("a", COOPERATIVE);
+      const b = await lab.join("b", COOPERATIVE);
+      await lab.until(() => a.owned.size === 1 && b.owned.size === 1, "one each");
+      const told = a.told.length;
+      const order: string[] = [];
+      a.onAssign = async (partitions) => {
+        if (partitions.length === 0) return;
+        await lab.pass(2000);
+        order.push("handler ended");
+      };
+      a.onRevoke = () => void order.push("revoked");
+      await b.close();
+      await lab.until(() => busy(a.told.slice(told)).length > 0, "an assignment");
+      await a.close();
+      order.push("closed");
+      await lab.pass(3000);
+      return { told: busy(a.told.slice(told)), order, errors: a.errors };
+    },
+    expected: { told: ["assign 1", "revoke 2"], order: ["handler ended", "revoked", "closed"], errors: [] },
+    onBroker: {
+      expected: {
+        told: ["assign 1", "revoke 2"],
+        order: ["revoked", "closed", "handler ended"],
+        errors: ["listener -172"],
+      },
+      because: "the driver disconnects without waiting for the handlers of a rebalance",
+    },
+  },
 ];

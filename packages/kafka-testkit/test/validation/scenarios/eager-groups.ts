@@ -247,4 +247,76 @@ export const eagerGroups: readonly Scenario[] = [
     },
     expected: { a: { "t-0": [0, 1, 2, 1, 2], "t-1": [0, 1, 2] }, b: { "t-1": [2] } },
   },
+  {
+    name: "the strategy is one that all members have",
+    run: async (lab) => {
+      await lab.createTopic("t", 3);
+      const a = await lab.join("a", { "partition.assignment.strategy": "range,roundrobin" });
+      await a.owns("t-0 t-1 t-2");
+      const b = await lab.join("b", { "partition.assignment.strategy": "roundrobin" });
+      await Promise.all([a.owns("t-0 t-2"), b.owns("t-1")]);
+      return { a: a.told, b: b.told };
+    },
+    expected: { a: ["assign t-0 t-1 t-2", "revoke t-0 t-1 t-2", "assign t-0 t-2"], b: ["assign t-1"] },
+  },
+  {
+    name: "a member that shares no strategy with the group is refused",
+    run: async (lab) => {
+      await lab.createTopic("t", 2);
+      const a = await lab.join("a", { "partition.assignment.strategy": "range" });
+      await a.owns("t-0 t-1");
+      const b = await lab.join("b", { "partition.assignment.strategy": "cooperative-sticky" });
+      await b.fails();
+      await lab.pass(1000);
+      return { a: a.told, b: b.told, errors: [...new Set(b.errors)] };
+    },
+    expected: { a: ["assign t-0 t-1"], b: [], errors: ["poll 23"] },
+  },
+  {
+    name: "closing waits for the assign handler, and revokes what was assigned",
+    run: async (lab) => {
+      await lab.createTopic("t", 1);
+      const a = await lab.member("a");
+      const order: string[] = [];
+      a.onAssign = async () => {
+        await lab.pass(2000);
+        order.push("handler ended");
+      };
+      a.start(lab.topics("t"));
+      await a.hears(1);
+      await a.close();
+      order.push("closed");
+      await lab.pass(3000);
+      return { told: a.told, order, errors: a.errors };
+    },
+    expected: { told: ["assign t-0", "revoke t-0"], order: ["handler ended", "closed"], errors: [] },
+    onBroker: {
+      expected: { told: ["assign t-0"], order: ["closed", "handler ended"], errors: ["listener -172"] },
+      because: "the driver disconnects without waiting for the handlers of a rebalance",
+    },
+  },
+  {
+    name: "closing waits for the revoke handler of a rebalance, and revokes nothing more",
+    run: async (lab) => {
+      await lab.createTopic("t", 1);
+      const b = await lab.join("b");
+      await b.owns("t-0");
+      const order: string[] = [];
+      b.onRevoke = async () => {
+        await lab.pass(1000);
+        order.push("handler ended");
+      };
+      const a = await lab.join("a");
+      await b.hears(2);
+      await b.close();
+      order.push("closed");
+      await a.owns("t-0");
+      return { told: b.told, order, errors: b.errors };
+    },
+    expected: { told: ["assign t-0", "revoke t-0"], order: ["handler ended", "closed"], errors: [] },
+    onBroker: {
+      expected: { told: ["assign t-0", "revoke t-0"], order: ["closed"], errors: [] },
+      because: "the driver disconnects without waiting for the handlers of a rebalance",
+    },
+  },
 ];

@@ -1,5 +1,5 @@
 import type { Scenario } from "../scenario.js";
-import { outcome } from "../lab.js";
+import { outcome } from "../outcome.js";
 
 const SHORT = { "session.timeout.ms": 3000 };
 

@@ -1,5 +1,5 @@
 import type { Scenario } from "../scenario.js";
-import { outcome } from "../lab.js";
+import { outcome } from "../outcome.js";
 
 /** Where a consumer begins to read. */
 export const positions: readonly Scenario[] = [
@@ -179,5 +179,73 @@ export const positions: readonly Scenario[] = [
       read: { "in-a-0": [0, 0], "in-b-1": [0] },
       errors: [],
     },
+  },
+  {
+    name: "a member that reads only a missing topic joins once the topic is there",
+    run: async (lab) => {
+      const member = await lab.join("a", { "topic.metadata.refresh.interval.ms": 300 });
+      await member.fails();
+      await lab.pass(1000);
+      const early = [...member.told];
+      await lab.createTopic("t", 1);
+      await member.owns("t-0");
+      return { early, told: member.told, errors: member.errors };
+    },
+    expected: { early: [], told: ["assign t-0"], errors: ["poll 3"] },
+  },
+  {
+    name: "of two topics the missing one is an error, and the other is read",
+    run: async (lab) => {
+      await lab.createTopic("t", 1);
+      await lab.fill("t", 0, 1);
+      const member = await lab.join("a", {}, "t", "nowhere");
+      await Promise.all([member.fails(), member.reads(1)]);
+      await lab.pass(500);
+      return { told: member.told, errors: member.errors };
+    },
+    expected: { told: ["assign t-0"], errors: ["poll 3"] },
+  },
+  {
+    name: "a pattern that matches nothing is an error, and its member joins once something matches",
+    run: async (lab) => {
+      const member = await lab.member("a", { "topic.metadata.refresh.interval.ms": 300 });
+      member.start({ kind: "pattern", pattern: new RegExp(`^${lab.prefix}in-.*`) });
+      await lab.pass(1500);
+      const early = { told: [...member.told], errors: [...member.errors] };
+      await lab.createTopic("in-a", 1);
+      await member.owns("in-a-0");
+      return { early, told: member.told, errors: member.errors };
+    },
+    expected: { early: { told: [], errors: ["poll 3"] }, told: ["assign in-a-0"], errors: ["poll 3"] },
+  },
+  {
+    name: "an assignment by hand to a partition that does not exist reads nothing of it, and is no error",
+    run: async (lab) => {
+      await lab.createTopic("t", 1);
+      await lab.fill("t", 0, 1);
+      const member = await lab.member("a");
+      member.start(lab.assignment("t", "beginning", "beginning"));
+      await member.reads(1);
+      await lab.pass(1000);
+      return { read: member.read, errors: member.errors };
+    },
+    expected: { read: { "t-0": [0] }, errors: [] },
+  },
+  {
+    name: "a group that has committed the end reads only what comes later",
+    run: async (lab) => {
+      await lab.createTopic("t", 1);
+      await lab.fill("t", 0, 3);
+      const first = await lab.join("a");
+      await first.reads(3);
+      await first.client.commit([lab.position("t", 0, 3)]);
+      await first.close();
+      const second = await lab.join("b");
+      await second.owns("t-0");
+      await lab.fill("t", 0, 1);
+      await second.reads(1);
+      return second.read;
+    },
+    expected: { "t-0": [3] },
   },
 ];

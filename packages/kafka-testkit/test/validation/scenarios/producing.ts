@@ -1,6 +1,6 @@
 import type { Headers, OutgoingRecord } from "@millrace/kafka";
 import type { Lab } from "../lab.js";
-import { outcome, thrown } from "../lab.js";
+import { outcome, thrown } from "../outcome.js";
 import type { Scenario } from "../scenario.js";
 
 const text = (value: string): Buffer => Buffer.from(value);
@@ -270,7 +270,7 @@ export const producing: readonly Scenario[] = [
     name: "a producer refuses what comes before connect and after close",
     run: async (lab) => {
       await lab.createTopic("t", 1);
-      const early = lab.cluster.driver.producer(lab.cluster.properties, {
+      const early = lab.driver.producer(lab.cluster.properties, {
         onReports: () => undefined,
         onError: () => undefined,
       });
@@ -281,5 +281,39 @@ export const producing: readonly Scenario[] = [
       return { before, after, connect: await outcome(late.client.connect()) };
     },
     expected: { before: "PRODUCE_FAILED", after: "PRODUCER_CLOSED", connect: "PRODUCER_CLOSED" },
+  },
+  {
+    name: "without acknowledgements a report has no offset",
+    run: async (lab) => {
+      await lab.createTopic("t", 1);
+      const sender = await lab.sender({ acks: 0 });
+      await sender.send([record(lab, { partition: 0 }), record(lab, { partition: 0 })]);
+      const member = await lab.member("a");
+      member.start(lab.assignment("t", "beginning"));
+      await member.reads(2);
+      return { reports: sender.reports, read: member.read };
+    },
+    expected: {
+      reports: [
+        { id: 0, partition: 0, offset: -1, code: "ok" },
+        { id: 1, partition: 0, offset: -1, code: "ok" },
+      ],
+      read: { "t-0": [0, 1] },
+    },
+  },
+  {
+    name: "two hundred keys fall on the partitions of the same hash",
+    run: async (lab) => {
+      await lab.createTopic("t", 12);
+      const sender = await lab.sender();
+      await sender.send(upTo(200).map((index) => record(lab, { key: text(`order/${index}`) })));
+      return [...sender.reports]
+        .sort((a, b) => a.id - b.id)
+        .map(({ partition }) => partition.toString(36))
+        .join("");
+    },
+    expected:
+      "31b124a053531b0a463160a8793986713124a41b460a13136017130682b168a0b1b502793524a4130a82935b681b178a02b164a0" +
+      "31358231b9a0a0174606971b209b5302063568a8b97946797168249b4a469b93a4175b068ab96460b5b18a71b924a493",
   },
 ];

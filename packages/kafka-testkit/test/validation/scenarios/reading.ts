@@ -1,5 +1,5 @@
 import type { Scenario } from "../scenario.js";
-import { outcome } from "../lab.js";
+import { outcome } from "../outcome.js";
 
 const upTo = (count: number): readonly number[] => Array.from({ length: count }, (_, index) => index);
 
