@@ -2,7 +2,7 @@ import { parseArgs } from "node:util";
 import { type Row, type Suite } from "./suite.js";
 import { benchTable, goalTable } from "./table.js";
 
-const usage = "pnpm bench [engine|copy|ledger] [--json] [--quick] [--polluted] [--only bench,…]";
+const usage = "pnpm bench [engine|copy|keyed|ledger] [--json] [--quick] [--polluted] [--only bench,…]";
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -38,7 +38,8 @@ if (process.stderr.isTTY) process.stderr.write("\r\u001b[K");
 if (values.json) {
   console.log(JSON.stringify(rows, null, 2));
 } else {
-  for (const bench of only) {
+  for (const note of suite.notes ?? []) console.log(`${note}\n`);
+  for (const bench of only.filter((each) => rows.some((row) => row.bench === each))) {
     console.log(
       `${benchTable(
         bench,

@@ -7,6 +7,12 @@ export interface Row {
   readonly perSecond?: number;
   /** Rate divided by the loop's rate in the same bench. */
   readonly ratioToLoop?: number;
+  /** Rate on the followed surface divided by the explicit surface's. */
+  readonly ratioToExplicit?: number;
+  /** Records that the keys, and the calls open at a time, allow per second at most: nothing can be faster and keep order. */
+  readonly limitPerSecond?: number;
+  /** Rate divided by that. */
+  readonly ratioToLimit?: number;
   /** Processor time of the whole process, native threads included, per element. */
   readonly cpuMicrosPerElement?: number;
   /** Longest time, in milliseconds, for which the event loop stood still. */
@@ -39,6 +45,8 @@ export interface SuiteOptions {
 /** What a file `<subject>.bench.ts` exports under the name `suite`. */
 export interface Suite {
   readonly benches: readonly string[];
+  /** What a reader of the figures has to know: sizes, settings. */
+  readonly notes?: readonly string[];
   run(options: SuiteOptions): Promise<readonly Row[]>;
   goals(rows: readonly Row[]): readonly Goal[];
 }

@@ -2,16 +2,21 @@ import { type OutgoingRecord, rdkafkaDriver } from "@millrace/kafka";
 
 const FLUSH_MS = 60_000;
 
-/** Small JSON of about 100 bytes, with a key. */
-const recordOf = (topic: string, index: number, partitions: number): OutgoingRecord => ({
-  topic,
-  partition: index % partitions,
-  key: Buffer.from(`customer-${(index * 7919) % 1000}`),
-  value: Buffer.from(JSON.stringify({ order: index, customer: (index * 7919) % 1000, note: "x".repeat(60) })),
-});
+/** Of record `index` of a topic. */
+export type RecordAt = (index: number) => OutgoingRecord;
 
-/** Fills a topic; done when everything is acknowledged. */
-export const fillTopic = async (brokers: string, topic: string, partitions: number, records: number): Promise<void> => {
+/** Small JSON of about 100 bytes, with a key. */
+export const orders =
+  (topic: string, partitions: number): RecordAt =>
+  (index) => ({
+    topic,
+    partition: index % partitions,
+    key: Buffer.from(`customer-${(index * 7919) % 1000}`),
+    value: Buffer.from(JSON.stringify({ order: index, customer: (index * 7919) % 1000, note: "x".repeat(60) })),
+  });
+
+/** Sends records; done when everything is acknowledged. */
+export const fillTopic = async (brokers: string, records: number, recordAt: RecordAt): Promise<void> => {
   let reported = (): void => undefined;
   let failure: Error | undefined;
   const producer = rdkafkaDriver.producer(
@@ -26,9 +31,7 @@ export const fillTopic = async (brokers: string, topic: string, partitions: numb
   );
   await producer.connect();
   for (let start = 0; start < records && failure === undefined; start += 1000) {
-    const batch = Array.from({ length: Math.min(1000, records - start) }, (_, index) =>
-      recordOf(topic, start + index, partitions),
-    );
+    const batch = Array.from({ length: Math.min(1000, records - start) }, (_, index) => recordAt(start + index));
     for (let sent = 0; sent < batch.length && failure === undefined; ) {
       sent += producer.produceBatch(batch, sent, 0);
       if (sent < batch.length) await new Promise<void>((resolve) => (reported = resolve));
