@@ -26,6 +26,7 @@ const lifeOf = (number: number, changes: Partial<Life> = {}): Life => ({
   startedAt: T0,
   samples: [],
   stalls: [],
+  heardAt: T0,
   delivered: 1,
   progressAt: T0,
   drainAt: undefined,

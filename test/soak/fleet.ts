@@ -59,6 +59,7 @@ export class Fleet {
       startedAt: at,
       samples: [],
       stalls: [],
+      heardAt: undefined,
       delivered: 0,
       progressAt: at,
       drainAt: undefined,
@@ -115,7 +116,8 @@ export class Fleet {
   /** Asks it to finish, and kills it at the deadline; the life tells how it ended. */
   async drain(slot: number, deadlineMs: number): Promise<Life | undefined> {
     const running = this.#disturbable(slot);
-    if (running === undefined) return undefined;
+    // Before it has said a word it does not listen to signals either.
+    if (running?.life.heardAt === undefined) return undefined;
     running.life.drainAt = Date.now();
     running.child.kill("SIGTERM");
     const deadline = setTimeout(() => {
@@ -149,6 +151,7 @@ export class Fleet {
   }
 
   #heard(life: Life, message: WorkerMessage): void {
+    life.heardAt ??= message.at;
     if (message.kind === "progress" && message.delivered > life.delivered) {
       life.delivered = message.delivered;
       life.progressAt = message.at;

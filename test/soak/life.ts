@@ -18,6 +18,8 @@ export interface Life {
   readonly samples: Sample[];
   /** When it was frozen by SIGSTOP. */
   readonly stalls: Interval[];
+  /** When it first said something: it is up. */
+  heardAt: number | undefined;
   delivered: number;
   /** When `delivered` was last seen to grow. */
   progressAt: number;

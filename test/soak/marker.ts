@@ -9,8 +9,8 @@ export const markOf = (text: string): number | undefined =>
 
 /**
  * Writes numbered marks into every partition of the output topic: whoever has read mark n has read all that was
- * acknowledged before it was written. To ask for the end of a partition would do as well, but librdkafka's answer to that
- * can stay away for ever when the broker is frozen meanwhile.
+ * acknowledged before it was written. To ask where a partition ends would do as well, but the client was seen never to
+ * answer that when the broker was frozen meanwhile.
  */
 export class Marker {
   readonly #topic: string;

@@ -80,7 +80,7 @@ export class Observer {
 
   async #look(): Promise<void> {
     const next = Date.now() + LOOK_EVERY_MS;
-    const known = await this.#client.committed(this.#partitionsOf(this.#options.from), ANSWER_MS);
+    const known = await this.#answered(this.#client.committed(this.#partitionsOf(this.#options.from), ANSWER_MS));
     const at = Date.now();
     const mark = await this.#marker.mark();
     const deadline = Date.now() + READ_MS;
@@ -112,6 +112,19 @@ export class Observer {
       else this.#marks[partition] = Math.max(mark, this.#marks[partition] ?? 0);
     }
     chunk.release();
+  }
+
+  /** Gives up on a call that keeps neither its own time limit nor this one. */
+  async #answered<T>(call: Promise<T>): Promise<T> {
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<never>((_, reject) => {
+      timer = setTimeout(() => reject(new Error("the client does not answer")), 2 * ANSWER_MS);
+    });
+    try {
+      return await Promise.race([call, late]);
+    } finally {
+      clearTimeout(timer);
+    }
   }
 
   #partitionsOf(topic: string): readonly TopicPartition[] {

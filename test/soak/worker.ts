@@ -58,6 +58,7 @@ process.once("SIGTERM", () => {
   draining = true;
   void drain();
 });
+tell({ kind: "progress", at: Date.now(), delivered: 0 });
 // Ctrl-C reaches parent and child; the parent decides.
 process.on("SIGINT", () => undefined);
 process.once("disconnect", () => process.exit(1));
