@@ -137,7 +137,7 @@ export class ProduceRequests {
     const first = this.#store(sent);
     if (first === "busy") return this.#retry(sent, BUSY_MS);
     if (first === "fenced") {
-      return this.#answerLater(sent, -1, this.#failed("Another producer is in its place.", CODE.producerFenced));
+      return this.#answerLater(sent, -1, this.#failed("Another producer is in its place.", CODE.oldProducerEpoch));
     }
     if (random.happens(faults.ackLossRate)) this.#answerLater(sent, -1, this.#timedOut(sent.key, "but are stored"));
     else if (random.happens(faults.answerLossRate)) {

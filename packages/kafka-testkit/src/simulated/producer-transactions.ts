@@ -136,7 +136,7 @@ export class SimulatedTransactions implements ProducerTransactions {
 
   /** A record was not delivered, so the transaction cannot be committed. */
   onFailed(error: Error): void {
-    if (error instanceof KafkaConnectorError && error.clientCode === CODE.producerFenced) this.#fence();
+    if (error instanceof KafkaConnectorError && error.clientCode === CODE.oldProducerEpoch) this.#fence();
     else if (this.#state === "open") this.#abortable(`A record was not delivered: ${error.message}`, undefined);
   }
 
@@ -252,7 +252,9 @@ export class SimulatedTransactions implements ProducerTransactions {
       `Another producer has the transactional.id ${this.#options.transactionalId}, or the transaction outlived its timeout. Close this one.`,
       CODE.producerFenced,
     );
-    this.#options.onFatal(this.#simulation.error("CLIENT_FAILED", "The producer is fenced.", CODE.fatal));
+    this.#options.onFatal(
+      this.#simulation.error("CLIENT_FAILED", "The producer is fenced. Close it.", CODE.producerFenced),
+    );
     return this.#reason;
   }
 

@@ -25,6 +25,7 @@ export const CODE = {
   unknownMember: 25,
   rebalanceInProgress: 27,
   groupAuthorization: 30,
+  oldProducerEpoch: 47,
   unknownProducer: 59,
   fencedMemberEpoch: 110,
   unreleasedInstance: 111,

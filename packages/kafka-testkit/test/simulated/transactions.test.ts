@@ -86,13 +86,13 @@ describe("a transaction of a simulated cluster", () => {
       const young = await begun("young");
       old.send("t", 0, "b");
       await passing(clock, old.client.flush(CALL_MS), "reports");
-      expect(old.failed.get("b")).to.include({ clientCode: -144 });
+      expect(old.failed.get("b")).to.include({ clientCode: 47 });
       expect(await rejection(clock, old.transactions.commit(CALL_MS))).to.include({
         code: "PRODUCER_FENCED",
         fatal: true,
       });
       expect(await rejection(clock, old.transactions.abort(CALL_MS))).to.include({ code: "PRODUCER_FENCED" });
-      expect(old.errors[0]).to.include({ clientCode: -150, fatal: true });
+      expect(old.errors[0]).to.include({ clientCode: -144, fatal: true });
       await sent(young, 0, "c");
       await commit(young);
       await clock.advance(50);
