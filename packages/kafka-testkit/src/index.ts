@@ -1,3 +1,9 @@
+export { checkDelivery } from "./check-delivery/check-delivery.js";
+export { DeliveryCheckError, type DeliveryFault } from "./check-delivery/delivery-check-error.js";
+export type { DeliveryPlan, Disturbance } from "./check-delivery/delivery-plan.js";
+export type { DeliveryReport } from "./check-delivery/delivery-report.js";
+export type { DeliveryInput, DeliveryWorld } from "./check-delivery/delivery-world.js";
+export type { CheckDeliveryOptions, DeliveryPipeline } from "./check-delivery/options.js";
 export { EmbeddedKafka, type EmbeddedKafkaOptions } from "./embedded/embedded-kafka.js";
 export { KafkaTestkitError, type KafkaTestkitErrorCode } from "./errors.js";
 export type { LocalBroker, LocalKafkaKind, LocalKafkaOptions } from "./local/backend.js";

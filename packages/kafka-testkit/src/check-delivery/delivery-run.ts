@@ -1,0 +1,273 @@
+import type { RunnableGraph } from "@millrace/streams";
+import type { VirtualClock } from "@millrace/streams-testkit";
+import { virtualClock } from "@millrace/streams-testkit";
+import { Random } from "../simulated/random.js";
+import { SimulatedKafka } from "../simulated/simulated-kafka.js";
+import { type ClusterEvent, clusterEvent } from "./cluster-events.js";
+import { type CommitViolation, CommitWatch } from "./commit-watch.js";
+import type { DeliveryPlan } from "./delivery-plan.js";
+import { Effects } from "./effects.js";
+import { History } from "./history.js";
+import type { Life } from "./life.js";
+import { type Steering, steeringOf } from "./materialised.js";
+import type { DeliveryPipeline, Settings } from "./options.js";
+import type { Outcome } from "./outcome.js";
+import { Supervisor } from "./supervisor.js";
+import { verdict } from "./verdict.js";
+import { GROUP, INPUT, OUTPUT, worldOf } from "./world-of.js";
+
+/** How far time goes between two looks at the processes. */
+const STEP_MS = 10;
+/** How long commits may follow the last effect. */
+const GRACE_MS = 3000;
+/** Processes that do nothing for so long will not make up for a record that the group's position has passed. */
+const GIVE_UP_MS = 10_000;
+/** How long a drain may take before it counts as one that never ends. */
+const DRAIN_MS = 120_000;
+/** Streams that end by themselves more often than this do so for ever. */
+const MAX_RESTARTS = 25;
+/** Delays wide enough for everything to overtake everything. */
+const DELAYS = { appendDelayMs: [0, 30], ackDelayMs: [0, 60], commitDelayMs: [0, 30] } as const;
+
+/** One run of one plan: a cluster, the processes, and what is known of the records. */
+export class DeliveryRun {
+  readonly #pipeline: DeliveryPipeline;
+  readonly #settings: Settings;
+  readonly #plan: DeliveryPlan;
+  readonly #clock: VirtualClock = virtualClock();
+  readonly #random: Random;
+  readonly #history: History;
+  readonly #kafka: SimulatedKafka;
+  readonly #effects: Effects;
+  readonly #watch: CommitWatch;
+  readonly #supervisor: Supervisor;
+  #graph: RunnableGraph<unknown> | undefined;
+  #kills = 0;
+  #maxReplay = 0;
+  #lastDisturbedAt = 0;
+  #doneAt: number | undefined;
+  #seenSteps = -1;
+  #lastStepAt = 0;
+
+  constructor(pipeline: DeliveryPipeline, settings: Settings, plan: DeliveryPlan) {
+    this.#pipeline = pipeline;
+    this.#settings = settings;
+    this.#plan = plan;
+    // Unlike the cluster's, whose draws would otherwise repeat in those made here.
+    this.#random = new Random(plan.seed + 0x5eed);
+    this.#history = new History(() => this.#clock.now());
+    this.#kafka = new SimulatedKafka({
+      seed: plan.seed,
+      clock: this.#clock,
+      faults: { ...DELAYS, ...plan.faults },
+      onEvent: (line) => this.#onCluster(clusterEvent(line)),
+    });
+    this.#kafka.createTopic(INPUT, plan.partitions);
+    this.#kafka.createTopic(OUTPUT, plan.partitions);
+    this.#effects = new Effects({
+      expected: settings.expected,
+      effectOf: settings.effectOf,
+      committedOutput: () =>
+        Array.from({ length: plan.partitions }, (_, partition) =>
+          this.#kafka.records(OUTPUT, partition, "read_committed"),
+        ).flat(),
+    });
+    this.#watch = new CommitWatch(this.#effects);
+    this.#supervisor = new Supervisor({
+      processes: plan.processes,
+      now: () => this.#clock.now(),
+      start: (life, onFailure) => this.#start(life, onFailure),
+      onStep: (life, text) => this.#onStep(life, text),
+      note: (text) => this.#history.note(text),
+      drawAwayMs: () => this.#random.int(10, 500),
+    });
+  }
+
+  async run(): Promise<Outcome> {
+    this.#appendInputs();
+    try {
+      await this.#live();
+    } finally {
+      this.#supervisor.endAll((life) => {
+        this.#kafka.kill(life.name);
+        life.kill();
+      });
+      await this.#clock.advance(STEP_MS);
+    }
+    return this.#outcome();
+  }
+
+  async #live(): Promise<void> {
+    while (this.#supervisor.restarts <= MAX_RESTARTS) {
+      this.#supervisor.tend();
+      if (this.#isFinished()) {
+        await this.#drain();
+        // Whoever died in its last moments gets another life to finish.
+        if (this.#isFinished()) return;
+        this.#supervisor.reopen();
+      } else if (this.#isLate()) return;
+      await this.#clock.advance(STEP_MS);
+    }
+  }
+
+  /** All effects have happened, and so has all that commits had time for. */
+  #isFinished(): boolean {
+    const now = this.#clock.now();
+    if (this.#history.steps !== this.#seenSteps) {
+      this.#seenSteps = this.#history.steps;
+      this.#lastStepAt = now;
+      if (!this.#isDone()) this.#doneAt = undefined;
+      else this.#doneAt ??= now;
+    }
+    if (this.#doneAt === undefined) return false;
+    return this.#isCommitted() || now - Math.max(this.#doneAt, this.#lastDisturbedAt) >= GRACE_MS;
+  }
+
+  #isDone(): boolean {
+    const { inputs } = this.#effects;
+    const counts = this.#effects.counts(this.#settings.guarantee);
+    return (
+      inputs.length === this.#plan.records &&
+      inputs.every((input) => this.#effects.expectedOf(input).every((id) => counts.has(id)))
+    );
+  }
+
+  #isCommitted(): boolean {
+    const positions = this.#positions();
+    return this.#effects.inputs.every(({ partition, offset }) => offset < (positions.get(partition) ?? 0));
+  }
+
+  #isLate(): boolean {
+    const now = this.#clock.now();
+    const givenUp = this.#isPassed() && now - this.#lastStepAt >= GIVE_UP_MS;
+    return givenUp || now - this.#lastDisturbedAt >= this.#settings.withinMs;
+  }
+
+  /** A record without its effects is below the group's position: nobody will read it again. */
+  #isPassed(): boolean {
+    const positions = this.#positions();
+    return this.#effects.inputs.some(
+      (input) => input.offset < (positions.get(input.partition) ?? 0) && this.#effects.undone(input).length > 0,
+    );
+  }
+
+  async #drain(): Promise<void> {
+    const kills = this.#kills;
+    const deadline = this.#clock.now() + DRAIN_MS;
+    this.#supervisor.drainAll();
+    while (!this.#supervisor.allDrained && this.#clock.now() < deadline) await this.#clock.advance(STEP_MS);
+    if (!this.#supervisor.allDrained) this.#supervisor.failedDrains.push(new Error("A drain did not end."));
+    // After a death the grace begins anew.
+    if (this.#kills > kills) this.#lastDisturbedAt = this.#clock.now();
+  }
+
+  #appendInputs(): void {
+    const { records, partitions } = this.#plan;
+    const together = this.#random.happens(0.5);
+    for (let number = 0; number < records; number++) {
+      const partition = number % partitions;
+      const offset = Math.floor(number / partitions);
+      const input = { id: `${partition}:${offset}`, key: `key${offset % 2}`, partition, offset };
+      const append = (): void => {
+        this.#effects.add(input);
+        this.#kafka.append(INPUT, partition, { key: input.key, value: input.id });
+      };
+      if (together) append();
+      else this.#clock.schedule(number * this.#random.int(0, 200), append);
+    }
+  }
+
+  #start(life: Life, onFailure: (error: unknown) => void): Steering {
+    const { unsafe } = this.#settings;
+    const world = worldOf({
+      life,
+      driver: this.#kafka.driver,
+      effects: this.#effects,
+      clock: this.#clock,
+      random: new Random(this.#random.int(0, 2 ** 31)),
+      assignor: this.#plan.assignor,
+      effectErrorRate: this.#plan.effectErrorRate,
+    });
+    this.#graph = this.#pipeline(world);
+    return steeringOf(this.#graph.run({ clock: this.#clock, ...(unsafe !== undefined && { unsafe }) }), onFailure);
+  }
+
+  #onStep(life: Life, text: string): void {
+    if (life.dead) {
+      this.#history.note(text);
+      return;
+    }
+    const step = this.#history.step(text);
+    if (this.#plan.kills.includes(step)) this.#kill(life);
+    for (const { atStep, what } of this.#plan.disturbances) if (atStep === step) this.#disturb(life, what);
+  }
+
+  #kill(life: Life): void {
+    const positions = this.#positions();
+    const touched = [...life.touched].flatMap((id) => this.#effects.inputOf(id) ?? []);
+    const repeated = new Set(touched.filter(({ partition, offset }) => offset >= (positions.get(partition) ?? 0)));
+    this.#maxReplay = Math.max(this.#maxReplay, repeated.size);
+    this.#kills += 1;
+    this.#lastDisturbedAt = this.#clock.now();
+    this.#history.note(`${life.name} DIES`);
+    this.#kafka.kill(life.name);
+    this.#supervisor.killed(life);
+  }
+
+  #disturb(life: Life, what: "expire" | "leave" | "outage"): void {
+    this.#lastDisturbedAt = this.#clock.now();
+    if (what === "expire") this.#kafka.expire(life.name);
+    else if (what === "outage") this.#kafka.outage(this.#random.int(10, 2000));
+    else this.#supervisor.leave(life);
+  }
+
+  #onCluster(event: ClusterEvent | undefined): void {
+    if (event?.kind === "note") this.#history.note(event.text);
+    if (!event || event.kind === "note") return;
+    const life = this.#supervisor.life(event.life);
+    const text = event.kind === "step" ? event.text : this.#judge(event);
+    if (life) this.#onStep(life, text);
+    else this.#history.note(text);
+  }
+
+  #judge({ life, positions }: ClusterEvent & { readonly kind: "commit" }): string {
+    const found: (CommitViolation | undefined)[] = positions.map(({ partition, position }) =>
+      this.#watch.stored(partition, position, this.#history.steps + 1),
+    );
+    const names = positions.map(({ partition, position }) => `${INPUT}-${partition}@${position}`).join(" ");
+    const wrong = found.flatMap((each) =>
+      each?.passed ? `  <-- ABOVE ${each.passed.input.id}, ${each.passed.state}` : [],
+    );
+    return `the commit of ${life} is stored: ${names}${wrong.join("")}`;
+  }
+
+  #positions(): ReadonlyMap<number, number> {
+    return new Map(this.#kafka.committed(GROUP).map(({ partition, offset }) => [partition, offset]));
+  }
+
+  #outcome(): Outcome {
+    const counts = this.#effects.counts(this.#settings.guarantee);
+    return {
+      plan: this.#plan,
+      graph: this.#graph,
+      failure: verdict({
+        settings: this.#settings,
+        plan: this.#plan,
+        effects: this.#effects,
+        counts,
+        positions: this.#positions(),
+        violations: this.#watch.violations,
+        maxReplay: this.#maxReplay,
+        failsForEver: this.#supervisor.restarts > MAX_RESTARTS,
+        lastFailure: this.#supervisor.lastFailure,
+        failedDrains: this.#supervisor.failedDrains,
+        explanation: this.#supervisor.explain(),
+      }),
+      history: this.#history.lines,
+      steps: this.#history.steps,
+      kills: this.#kills,
+      duplicates: [...counts.values()].reduce((sum, count) => sum + count - 1, 0),
+      maxReplay: this.#maxReplay,
+    };
+  }
+}

@@ -1,0 +1,82 @@
+import { KafkaConnectorError } from "@millrace/kafka";
+
+/** What a life tells the run it belongs to. */
+export interface LifeListener {
+  /** Something happened at which the process could have died, and may do so now. */
+  onStep(life: Life, text: string): void;
+  onEnded(life: Life): void;
+}
+
+/** One life of a process: from its start to its end, or to its death, after which nothing it does counts. */
+export class Life {
+  /** Also its client id. */
+  readonly name: string;
+  /** Rejects when the process is killed. */
+  readonly death: Promise<never>;
+  /** The effects it has begun, or sent: what its death may repeat. */
+  readonly touched = new Set<string>();
+  readonly #listener: LifeListener;
+  readonly #onKilled: (() => void)[] = [];
+  #reject: (error: Error) => void = () => undefined;
+  #dead = false;
+  #open = 0;
+  #ended = false;
+
+  constructor(name: string, listener: LifeListener) {
+    this.name = name;
+    this.#listener = listener;
+    this.death = new Promise((_, reject) => {
+      this.#reject = reject;
+    });
+    this.death.catch(() => undefined);
+  }
+
+  get dead(): boolean {
+    return this.#dead;
+  }
+
+  /** Killed, or its consumers are closed. */
+  get ended(): boolean {
+    return this.#dead || this.#ended;
+  }
+
+  step(text: string): void {
+    this.#listener.onStep(this, text);
+  }
+
+  kill(): void {
+    if (this.#dead) return;
+    this.#dead = true;
+    this.#reject(this.killed());
+    for (const f of this.#onKilled.splice(0)) f();
+  }
+
+  onKilled(f: () => void): void {
+    this.#onKilled.push(f);
+  }
+
+  /** The promise, but that it fails when the process dies. */
+  alive<T>(promise: Promise<T>): Promise<T> {
+    return Promise.race([promise, this.death]);
+  }
+
+  requireAlive(): void {
+    if (this.#dead) throw this.killed();
+  }
+
+  /** What the remains of a dead process fail with, so that they end. */
+  killed(): KafkaConnectorError {
+    return new KafkaConnectorError("CLIENT_FAILED", `${this.name} was killed by checkDelivery.`, { fatal: true });
+  }
+
+  opened(): void {
+    this.#open += 1;
+  }
+
+  closed(): void {
+    this.#open -= 1;
+    if (this.#open > 0 || this.ended) return;
+    this.#ended = true;
+    this.#listener.onEnded(this);
+  }
+}

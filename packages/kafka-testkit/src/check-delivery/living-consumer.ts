@@ -1,0 +1,105 @@
+import type {
+  ClientProperties,
+  ConsumerClient,
+  ConsumerListener,
+  KafkaDriver,
+  PollOptions,
+  RecordChunk,
+  Subscription,
+  TopicPartition,
+  TopicPartitionOffset,
+} from "@millrace/kafka";
+import { errorText } from "./error-text.js";
+import type { Life } from "./life.js";
+
+const namesOf = (positions: readonly TopicPartitionOffset[]): string =>
+  positions.map(({ topic, partition, offset }) => `${topic}-${partition}@${offset}`).join(" ");
+
+const recordsOf = (chunk: RecordChunk): string =>
+  chunk
+    .runs()
+    .map(({ topic, partition, from, to }) => {
+      const offsets = Array.from({ length: to - from }, (_, index) => chunk.offset(from + index));
+      return `${topic}-${partition}@${offsets.join()}`;
+    })
+    .join(" ");
+
+/** A consumer that tells of each step, and takes part in nothing once its process is dead. */
+export class LivingConsumer implements ConsumerClient {
+  readonly inner: ConsumerClient;
+  readonly #life: Life;
+  #closing: Promise<void> | undefined;
+
+  constructor(driver: KafkaDriver, properties: ClientProperties, listener: ConsumerListener, life: Life) {
+    this.#life = life;
+    this.inner = driver.consumer(properties, {
+      onAssign: (partitions) => (life.dead ? undefined : listener.onAssign(partitions)),
+      onRevoke: (partitions) => (life.dead ? undefined : listener.onRevoke(partitions)),
+      ...(listener.onLost && {
+        onLost: (partitions: readonly TopicPartition[]) => (life.dead ? undefined : listener.onLost?.(partitions)),
+      }),
+      onError: (error) => {
+        if (!life.dead) listener.onError(error);
+      },
+    });
+    life.opened();
+    life.onKilled(() => void this.inner.close());
+  }
+
+  connect(): Promise<void> {
+    return this.#life.alive(this.inner.connect());
+  }
+
+  subscribe(subscription: Subscription): void {
+    this.#life.requireAlive();
+    this.inner.subscribe(subscription);
+  }
+
+  async poll(options: PollOptions): Promise<RecordChunk | undefined> {
+    this.#life.requireAlive();
+    const chunk = await this.#life.alive(this.inner.poll(options));
+    if (!chunk) return undefined;
+    this.#life.step(`${this.#life.name} is given ${recordsOf(chunk)}`);
+    this.#life.requireAlive();
+    return chunk;
+  }
+
+  pause(partitions: readonly TopicPartition[]): void {
+    if (!this.#life.dead) this.inner.pause(partitions);
+  }
+
+  resume(partitions: readonly TopicPartition[]): void {
+    if (!this.#life.dead) this.inner.resume(partitions);
+  }
+
+  async commit(positions: readonly TopicPartitionOffset[]): Promise<void> {
+    this.#life.requireAlive();
+    const answered = this.inner.commit(positions);
+    this.#life.step(`${this.#life.name} sends the commit of ${namesOf(positions)}`);
+    const outcome = await this.#life.alive(
+      answered.then(
+        () => ({ error: undefined }),
+        (error: unknown) => ({ error }),
+      ),
+    );
+    const failed = outcome.error === undefined ? "is committed" : `is not committed: ${errorText(outcome.error)}`;
+    this.#life.step(`${this.#life.name} hears that ${namesOf(positions)} ${failed}`);
+    this.#life.requireAlive();
+    if (outcome.error !== undefined) throw outcome.error;
+  }
+
+  committed(partitions: readonly TopicPartition[], timeoutMs: number): Promise<readonly TopicPartitionOffset[]> {
+    this.#life.requireAlive();
+    return this.#life.alive(this.inner.committed(partitions, timeoutMs));
+  }
+
+  watermarks(partition: TopicPartition, timeoutMs: number): Promise<{ readonly low: number; readonly high: number }> {
+    this.#life.requireAlive();
+    return this.#life.alive(this.inner.watermarks(partition, timeoutMs));
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.inner.close().finally(() => this.#life.closed());
+    return this.#closing;
+  }
+}

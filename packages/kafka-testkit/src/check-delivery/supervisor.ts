@@ -1,0 +1,158 @@
+import { errorText } from "./error-text.js";
+import { Life, type LifeListener } from "./life.js";
+import type { Steering } from "./materialised.js";
+
+/** A life and what steers its graph. */
+export interface Process {
+  readonly life: Life;
+  readonly steering: Steering;
+}
+
+export interface SupervisorOptions {
+  readonly processes: number;
+  readonly now: () => number;
+  /** Runs the pipeline; `onFailure` gets what its promises are rejected with. */
+  readonly start: (life: Life, onFailure: (error: unknown) => void) => Steering;
+  readonly onStep: LifeListener["onStep"];
+  readonly note: (text: string) => void;
+  /** How long a process that died, or left, stays away. */
+  readonly drawAwayMs: () => number;
+}
+
+interface Slot {
+  readonly number: number;
+  process: Process | undefined;
+  lives: number;
+  startAt: number;
+}
+
+/** How long a process whose stream ended by itself stays away. */
+const RESTART_MS = 100;
+
+/** Keeps the processes running: whatever ends is followed by a next life, which knows only what is committed. */
+export class Supervisor {
+  readonly #options: SupervisorOptions;
+  readonly #slots: readonly Slot[];
+  readonly #lives = new Map<string, Life>();
+  readonly #draining = new Set<Promise<void>>();
+  readonly #failures = new Map<Life, unknown>();
+  /** What drains have failed with, though nothing disturbed them. */
+  readonly failedDrains: unknown[] = [];
+  /** Lives that ended by themselves. */
+  restarts = 0;
+  lastFailure: unknown;
+
+  constructor(options: SupervisorOptions) {
+    this.#options = options;
+    this.#slots = Array.from({ length: options.processes }, (_, index) => ({
+      number: index + 1,
+      process: undefined,
+      lives: 0,
+      startAt: 0,
+    }));
+  }
+
+  life(name: string): Life | undefined {
+    return this.#lives.get(name);
+  }
+
+  /** Starts what is due. */
+  tend(): void {
+    for (const slot of this.#slots) if (!slot.process && this.#options.now() >= slot.startAt) this.#start(slot);
+  }
+
+  killed(life: Life): void {
+    life.kill();
+    const slot = this.#slotOf(life);
+    if (slot) this.#vacate(slot, this.#options.drawAwayMs());
+  }
+
+  /** It drains and leaves, if its materialised value can do that; another life follows. */
+  leave(life: Life): void {
+    const slot = this.#slotOf(life);
+    const drain = slot?.process?.steering.drain;
+    if (!slot || !drain) return;
+    this.#options.note(`${life.name} drains and leaves`);
+    this.#vacate(slot, this.#options.drawAwayMs());
+    this.#drain(life, drain);
+  }
+
+  /** Drains all that can be drained; `allDrained` tells when. */
+  drainAll(): void {
+    for (const slot of this.#slots) {
+      const drain = slot.process?.steering.drain;
+      if (!slot.process || !drain) continue;
+      const { life } = slot.process;
+      this.#vacate(slot, Number.POSITIVE_INFINITY);
+      this.#drain(life, drain);
+    }
+  }
+
+  get allDrained(): boolean {
+    return this.#draining.size === 0;
+  }
+
+  /** Lets those that were drained start again. */
+  reopen(): void {
+    for (const slot of this.#slots) slot.startAt = Math.min(slot.startAt, this.#options.now());
+  }
+
+  /** Ends what is left. */
+  endAll(end: (life: Life) => void): void {
+    for (const life of this.#lives.values()) if (!life.ended) end(life);
+  }
+
+  explain(): string {
+    return this.#slots.flatMap(({ process }) => process?.steering.explain() ?? []).join("\n");
+  }
+
+  #start(slot: Slot): void {
+    slot.lives += 1;
+    const life = new Life(`p${slot.number}.${slot.lives}`, {
+      onStep: (each, text) => this.#options.onStep(each, text),
+      onEnded: (each) => this.#onEnded(each),
+    });
+    this.#lives.set(life.name, life);
+    const steering = this.#options.start(life, (error) => {
+      this.#failures.set(life, error);
+    });
+    slot.process = { life, steering };
+  }
+
+  #drain(life: Life, drain: () => Promise<unknown>): void {
+    const drained = drain()
+      .then(
+        () => undefined,
+        (error: unknown) => {
+          if (!life.dead) this.failedDrains.push(error);
+        },
+      )
+      .finally(() => void this.#draining.delete(drained));
+    // A process that dies meanwhile has drained as far as it ever will.
+    const ended = Promise.race([drained, life.death]).catch(() => undefined);
+    this.#draining.add(drained);
+    void ended.then(() => this.#draining.delete(drained));
+  }
+
+  #onEnded(life: Life): void {
+    const slot = this.#slotOf(life);
+    if (!slot) return;
+    this.#vacate(slot, RESTART_MS);
+    this.restarts += 1;
+    // The promise of the stream is rejected in the same turn, or has been.
+    queueMicrotask(() => {
+      this.lastFailure = this.#failures.get(life);
+      const how = this.#failures.has(life) ? `has failed: ${errorText(this.lastFailure)}` : "has ended by itself";
+      this.#options.note(`${life.name} ${how}`);
+    });
+  }
+
+  #slotOf(life: Life): Slot | undefined {
+    return this.#slots.find(({ process }) => process?.life === life);
+  }
+
+  #vacate(slot: Slot, awayMs: number): void {
+    slot.process = undefined;
+    slot.startAt = this.#options.now() + awayMs;
+  }
+}

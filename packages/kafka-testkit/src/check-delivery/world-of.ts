@@ -1,0 +1,79 @@
+import type { KafkaDriver } from "@millrace/kafka";
+import type { Clock } from "@millrace/streams";
+import type { Random } from "../simulated/random.js";
+import type { DeliveryWorld } from "./delivery-world.js";
+import type { Effects } from "./effects.js";
+import type { Life } from "./life.js";
+import { LivingConsumer } from "./living-consumer.js";
+import { LivingProducer } from "./living-producer.js";
+
+export const INPUT = "input";
+export const OUTPUT = "output";
+export const GROUP = "check-delivery";
+
+/** Short, so that what a dead process had is soon free for the next. */
+const SESSION_TIMEOUT_MS = 400;
+
+export interface WorldOptions {
+  readonly life: Life;
+  readonly driver: KafkaDriver;
+  readonly effects: Effects;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly assignor: string;
+  readonly effectErrorRate: number;
+}
+
+const livingDriver = ({ driver, life, effects }: WorldOptions): KafkaDriver => ({
+  ...driver,
+  // The client id is how the cluster knows which process a client dies with.
+  consumer: (properties, listener) =>
+    new LivingConsumer(driver, { ...properties, "client.id": life.name }, listener, life),
+  producer: (properties, listener) =>
+    new LivingProducer(driver, { ...properties, "client.id": life.name }, listener, life, effects),
+});
+
+/** Mostly short; now and then long enough for commits and timers to come first. */
+const drawEffectMs = (random: Random): number => (random.happens(0.25) ? random.int(200, 3000) : random.int(0, 20));
+
+/** How long the remains of a dead process wait for a refusal, so that one that tries again and again does so in time. */
+const DEAD_MS = 100;
+
+/** Everything a life works with; it fails when the process dies, so that what remains of it ends. */
+export const worldOf = (options: WorldOptions): DeliveryWorld => {
+  const { life, effects, clock, random } = options;
+  const pass = (ms: number): Promise<void> => new Promise((resolve) => void clock.schedule(ms, resolve));
+  const sleep = async (ms: number): Promise<void> => {
+    await (life.dead ? pass(DEAD_MS) : life.alive(pass(ms)));
+    life.requireAlive();
+  };
+  return {
+    kafka: {
+      brokers: "simulated:9092",
+      groupId: GROUP,
+      clientId: life.name,
+      driver: livingDriver(options),
+      properties: { "session.timeout.ms": SESSION_TIMEOUT_MS, "partition.assignment.strategy": options.assignor },
+    },
+    input: INPUT,
+    output: OUTPUT,
+    clock,
+    sleep,
+    random: () => random.next(),
+    async effect(id) {
+      if (life.dead) return sleep(DEAD_MS);
+      effects.begin(id);
+      life.touched.add(id);
+      life.step(`${life.name}: effect ${id} begins`);
+      await sleep(drawEffectMs(random));
+      if (random.happens(options.effectErrorRate)) {
+        life.step(`${life.name}: effect ${id} fails`);
+        life.requireAlive();
+        throw new Error(`Effect ${id} fails, as checkDelivery was told to try (effectErrorRate).`);
+      }
+      effects.take(id);
+      life.step(`${life.name}: effect ${id} happens`);
+      await sleep(random.int(0, 20));
+    },
+  };
+};
