@@ -1,7 +1,7 @@
 import { stat } from "node:fs/promises";
 import { expect } from "chai";
 import { Clients, pollUntil, pollWhile, type Read, rejectionOf } from "./support/clients.js";
-import { KafkaConnectorError, rdkafkaDriver, type Subscription } from "./support/driver.js";
+import { KafkaConnectorError, type Subscription, tested } from "./support/driver.js";
 import { type MockCluster, startMockCluster } from "./support/mock-cluster.js";
 
 const beginning = (topic: string, ...partitions: number[]): Subscription => ({
@@ -17,7 +17,7 @@ const values = (read: readonly Read[]): (string | null)[] => read.map(({ value }
 
 const never = (): Promise<void> => new Promise<void>(() => undefined);
 
-describe("the node-rdkafka driver on librdkafka's mock cluster", function () {
+describe(`the driver over ${tested.driver.name} on librdkafka's mock cluster`, function () {
   this.timeout(30_000);
 
   let cluster: MockCluster;
@@ -43,7 +43,7 @@ describe("the node-rdkafka driver on librdkafka's mock cluster", function () {
 
     it("throws INVALID_SETTINGS for a property librdkafka does not know", () => {
       const listener = { onReports: () => undefined, onError: () => undefined };
-      expect(() => rdkafkaDriver.producer({ "no.such.property": 1 }, listener))
+      expect(() => tested.driver.producer({ "no.such.property": 1 }, listener))
         .to.throw(KafkaConnectorError, "no.such.property")
         .with.property("code", "INVALID_SETTINGS");
     });

@@ -16,6 +16,7 @@ export type {
   TopicPartition,
   TopicPartitionOffset,
 } from "./client/port.js";
+export { confluentDriver } from "./client/confluent/driver.js";
 export { rdkafkaDriver } from "./client/rdkafka/driver.js";
 export { CommittableOffset, type OffsetOwner, type PositionToCommit } from "./committable-offset.js";
 export { type Committable, CommittableOffsetBatch } from "./committable-offset-batch.js";

@@ -6,9 +6,11 @@ import {
   type Headers,
   KafkaConnectorError,
   type OutgoingRecord,
+  type ProducerListener,
   RdkafkaConsumer,
   RdkafkaProducer,
   type Subscription,
+  tested,
 } from "./driver.js";
 
 /** One record as a test looks at it. */
@@ -47,6 +49,7 @@ export class Clients {
       },
       { onAssign: () => undefined, onRevoke: () => undefined, onError: () => undefined, ...listener },
       { ...CLIENT_TIMEOUTS, ...timeouts },
+      tested.createConsumer,
     );
     this.#closes.push(() => consumer.close().catch(() => undefined));
     await consumer.connect();
@@ -93,14 +96,15 @@ export class TestProducer {
   readonly producer: RdkafkaProducer;
 
   constructor(properties: ClientProperties) {
-    this.producer = new RdkafkaProducer(properties, {
+    const listener: ProducerListener = {
       onReports: ({ length, ids, errors }) => {
         this.handOvers.push(length);
         this.ids.push(...ids);
         for (const error of errors) if (error !== undefined) this.errors.push(error);
       },
       onError: () => undefined,
-    });
+    };
+    this.producer = new RdkafkaProducer(properties, listener, CLIENT_TIMEOUTS, tested.createProducer);
   }
 }
 

@@ -1,4 +1,8 @@
-import Kafka from "node-rdkafka";
+import { tested } from "./driver.js";
+
+interface Metadata {
+  readonly brokers: readonly { readonly host: string; readonly port: number }[];
+}
 
 export interface MockCluster {
   /** For `bootstrap.servers`. */
@@ -8,10 +12,10 @@ export interface MockCluster {
 
 /** Starts librdkafka's in-process mock cluster; it lives as long as the producer that asked for it. */
 export async function startMockCluster(): Promise<MockCluster> {
-  const owner = new Kafka.Producer({ "test.mock.num.brokers": 1 } as never);
-  const metadata = await new Promise<Kafka.Metadata>((resolve, reject) => {
+  const owner = tested.createProducer({ "test.mock.num.brokers": 1 }, {});
+  const metadata = await new Promise<Metadata>((resolve, reject) => {
     owner.connect({ allTopics: false, timeout: 5_000 }, (error, found) =>
-      error === null ? resolve(found) : reject(error),
+      error === null ? resolve(found as Metadata) : reject(error),
     );
   });
   return {

@@ -1,0 +1,25 @@
+import type { ClientProperties, ConsumerListener, KafkaDriver, ProducerListener } from "../port.js";
+import { CLIENT_TIMEOUTS } from "../rdkafka/client-life.js";
+import { RdkafkaConsumer } from "../rdkafka/consumer.js";
+import { RdkafkaProducer } from "../rdkafka/producer.js";
+import { createConfluentConsumer, createConfluentProducer, PACKAGE } from "./native.js";
+
+/**
+ * The driver over `@confluentinc/kafka-javascript`, which is librdkafka as well; install that package beside this one.
+ *
+ * Beyond node-rdkafka it sends the metadata of a committed position, takes header values that are any bytes, and knows of
+ * every loss of partitions. Its properties are librdkafka's, as those of the default driver. Making a client throws
+ * `INVALID_SETTINGS` where the package is missing. All clients of a program that take part in transactions need the same
+ * driver.
+ *
+ * Limits that are its own: a NUL follows the metadata on the broker, and counts as a byte of its limit; of metadata that
+ * another client wrote the last byte is not read.
+ */
+export const confluentDriver: KafkaDriver = {
+  name: PACKAGE,
+  commitsMetadata: true,
+  consumer: (properties: ClientProperties, listener: ConsumerListener) =>
+    new RdkafkaConsumer(properties, listener, CLIENT_TIMEOUTS, createConfluentConsumer),
+  producer: (properties: ClientProperties, listener: ProducerListener) =>
+    new RdkafkaProducer(properties, listener, CLIENT_TIMEOUTS, createConfluentProducer),
+};
