@@ -54,7 +54,7 @@ export interface AppendedRecord {
  * It does not know: replicas (a broker that is away takes its partitions with it, and loses nothing), deletion of topics,
  * retention by time or size, quotas, access control, a change of a group's protocol while it has members, partitioners
  * other than the default, share groups. Clients hear of a broker that is away at once. Node's own timers are beyond its
- * clock.
+ * clock. It is compared with a real broker, scenario by scenario; docs/simulation.md says what that covers.
  */
 export class SimulatedKafka {
   readonly seed: number;

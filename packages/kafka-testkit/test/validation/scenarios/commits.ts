@@ -294,6 +294,19 @@ export const commits: readonly Scenario[] = [
     expected: { code: 25, committed: ["none"] },
   },
   {
+    name: "the metadata of a commit is read back",
+    run: async (lab) => {
+      await lab.createTopic("t", 1);
+      const member = await lab.join("a");
+      await member.owns("t-0");
+      await member.client.commit([{ ...lab.position("t", 0, 2), metadata: "so far" }]);
+      const [position] = await member.client.committed([lab.partition("t", 0)], 10_000);
+      return { offset: position?.offset, metadata: position?.metadata ?? "none" };
+    },
+    expected: { offset: 2, metadata: "so far" },
+    onBroker: { expected: { offset: 2, metadata: "none" }, because: "node-rdkafka sends no metadata" },
+  },
+  {
     name: "a fenced member may not commit",
     run: async (lab) => {
       await lab.createTopic("t", 1);

@@ -110,6 +110,38 @@ export const producing: readonly Scenario[] = [
     ],
   },
   {
+    name: "an empty key and an empty value are not null",
+    run: async (lab) => {
+      await lab.createTopic("t", 1);
+      const sender = await lab.sender();
+      await sender.send([record(lab, { partition: 0, key: text(""), value: text("") })]);
+      const member = await lab.member("a");
+      const seen: unknown[] = [];
+      member.onChunk = (chunk) => void seen.push(chunk.key(0)?.length ?? null, chunk.value(0)?.length ?? null);
+      member.start(lab.assignment("t", "beginning"));
+      await member.reads(1);
+      return seen;
+    },
+    expected: [0, 0],
+    onBroker: { expected: [null, null], because: "node-rdkafka sends a Buffer without memory as null" },
+  },
+  {
+    name: "a header may be null, or binary",
+    run: async (lab) => {
+      await lab.createTopic("t", 1);
+      const { client } = await lab.sender();
+      const one = (value: Buffer | null) => record(lab, { partition: 0, headers: [["a", value]] });
+      return [null, Buffer.from([0]), Buffer.from([0xff])].map((value, id) =>
+        thrown(() => client.produceBatch([one(value)], 0, id)),
+      );
+    },
+    expected: ["ok", "ok", "ok"],
+    onBroker: {
+      expected: ["INVALID_RECORD", "INVALID_RECORD", "INVALID_RECORD"],
+      because: "node-rdkafka would corrupt such headers, so the driver refuses them",
+    },
+  },
+  {
     name: "a record without a timestamp gets the time it was sent",
     run: async (lab) => {
       await lab.createTopic("t", 1);
