@@ -2,7 +2,7 @@ import { LocalKafka } from "@millrace/kafka-testkit";
 import type { ClientProperties } from "@millrace/kafka";
 import { Chaos, drainAll } from "./chaos.js";
 import { Fleet } from "./fleet.js";
-import type { Life } from "./life.js";
+import { type Life, within } from "./life.js";
 import { Load } from "./load.js";
 import { Observer } from "./observer.js";
 import { pipelineOf, type SoakOptions } from "./options.js";
@@ -20,6 +20,8 @@ const SESSION_TIMEOUT_MS = 6_000;
 const SAY_EVERY_MS = 10_000;
 const LOOK_EVERY_MS = 1_000;
 const REST_MS = 120_000;
+/** How long after the broker came back the rate is not counted. */
+const CATCH_UP_MS = 30_000;
 const MINUTE_MS = 60_000;
 
 export type Say = (text: string) => void;
@@ -181,9 +183,10 @@ export class Soak {
       const { complete, outputs, repetitions } = this.#oracle;
       const rate = ((complete - before) * 1000) / SAY_EVERY_MS;
       before = complete;
-      // The first minute is spent on starting and compiling.
+      // The first minute is spent on starting and compiling; without a broker there is no rate, and after it a higher one.
       const minutes = (Date.now() - this.#began) / MINUTE_MS;
-      if (minutes > 1) this.#rates.push({ x: minutes, y: rate });
+      const isCalm = !within(Date.now(), chaos.brokerFaults, CATCH_UP_MS);
+      if (minutes > 1 && isCalm) this.#rates.push({ x: minutes, y: rate });
       const faults = [...chaos.counts].map(([kind, count]) => `${kind} ${count}`).join(", ") || "none";
       this.#say(
         `${this.#clock()}  produced ${load.acknowledged}, delivered ${complete}, ${rate.toFixed(0)}/s, lag ${this.#lag()}, ` +
