@@ -9,6 +9,9 @@ interface Commit {
   readonly answered: (() => void)[];
 }
 
+/** Of the commits that an outage held up, how many are not stored in the end. */
+const REFUSED_AFTER_OUTAGE = 0.5;
+
 /** The one commit that may be under way. Its answer waits until it is served. */
 export class CommitSlot {
   readonly #simulation: Simulation;
@@ -84,7 +87,14 @@ export class CommitSlot {
       };
       this.#simulation.request([delay - there, delay - there], back, this.#group.broker);
     };
-    this.#simulation.request([there, there], () => this.#store(request, answer), this.#group.broker);
+    const due = this.#simulation.clock.now() + there;
+    const arrive = (): void => {
+      const heldUp = this.#simulation.clock.now() > due;
+      // A broker that comes back may not coordinate the group yet, and the client does not ask again.
+      if (heldUp && this.#simulation.random.happens(REFUSED_AFTER_OUTAGE)) answer(this.#refused(CODE.notCoordinator));
+      else this.#store(request, answer);
+    };
+    this.#simulation.request([there, there], arrive, this.#group.broker);
   }
 
   #store(request: CommitRequest, answer: (error: Error | undefined) => void): void {

@@ -7,12 +7,15 @@ import rdkafka from "node-rdkafka";
 import type { Cluster, OtherProcess, OtherProcessOptions } from "./cluster.js";
 import { Lab } from "./lab.js";
 
+/** What of a LocalKafka the scenarios use. */
+type SharedKafka = Pick<LocalKafka, "brokers" | "createTopic" | "broker">;
+
 class BrokerCluster implements Cluster {
   readonly driver: KafkaDriver = rdkafkaDriver;
   readonly properties: ClientProperties;
-  readonly #kafka: Pick<LocalKafka, "brokers" | "createTopic">;
+  readonly #kafka: SharedKafka;
 
-  constructor(kafka: Pick<LocalKafka, "brokers" | "createTopic">) {
+  constructor(kafka: SharedKafka) {
     this.#kafka = kafka;
     this.properties = { "bootstrap.servers": kafka.brokers };
   }
@@ -39,6 +42,16 @@ class BrokerCluster implements Cluster {
     }).finally(() => admin.disconnect());
   }
 
+  async outage(meanwhile: () => Promise<void>): Promise<void> {
+    const broker = this.#kafka.broker(1);
+    await broker.stop();
+    try {
+      await meanwhile();
+    } finally {
+      await broker.start();
+    }
+  }
+
   async spawn(options: OtherProcessOptions): Promise<OtherProcess> {
     const child = fork(fileURLToPath(new URL("member-process.ts", import.meta.url)), [JSON.stringify(options)]);
     let held: readonly string[] = [];
@@ -59,11 +72,7 @@ async function failure(child: ChildProcess): Promise<never> {
 }
 
 /** Runs a scenario on a real broker. */
-export async function onBroker<T>(
-  kafka: Pick<LocalKafka, "brokers" | "createTopic">,
-  prefix: string,
-  scenario: (lab: Lab) => Promise<T>,
-): Promise<T> {
+export async function onBroker<T>(kafka: SharedKafka, prefix: string, scenario: (lab: Lab) => Promise<T>): Promise<T> {
   const lab = new Lab(new BrokerCluster(kafka), prefix);
   try {
     // What is observed goes on while its clients close.

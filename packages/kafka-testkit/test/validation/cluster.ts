@@ -24,6 +24,8 @@ export interface Cluster {
   createTopic(topic: string, partitions: number): Promise<void>;
   /** Until the topic has so many partitions in all. */
   grow(topic: string, partitions: number): Promise<void>;
+  /** No broker is reachable until `meanwhile` has ended; done when they are back. */
+  outage(meanwhile: () => Promise<void>): Promise<void>;
   /** Starts a member in a process of its own; done when it runs. */
   spawn(options: OtherProcessOptions): Promise<OtherProcess>;
 }

@@ -5,6 +5,7 @@ import { cooperativeGroups } from "./scenarios/cooperative-groups.js";
 import { eagerGroups } from "./scenarios/eager-groups.js";
 import { growth } from "./scenarios/growth.js";
 import { membership } from "./scenarios/membership.js";
+import { outages } from "./scenarios/outages.js";
 import { positions } from "./scenarios/positions.js";
 import { producing } from "./scenarios/producing.js";
 import { reading } from "./scenarios/reading.js";
@@ -21,4 +22,5 @@ export const scenarios: readonly Scenario[] = [
   ...growth,
   ...transactions,
   ...brokerGroups,
+  ...outages,
 ];

@@ -7,6 +7,8 @@ import { Lab } from "./lab.js";
 /** Longer than any scenario takes; one that waits for what never comes must fail. */
 const LIMIT_MS = 300_000;
 const STEP_MS = 10;
+/** As long as a broker takes to restart. */
+const OUTAGE_MS = 8000;
 
 class SimulatedCluster implements Cluster {
   readonly driver: SimulatedKafka["driver"];
@@ -39,6 +41,13 @@ class SimulatedCluster implements Cluster {
     this.#kafka.addPartitions(topic, partitions - (this.#partitions.get(topic) ?? 0));
     this.#partitions.set(topic, partitions);
     return Promise.resolve();
+  }
+
+  async outage(meanwhile: () => Promise<void>): Promise<void> {
+    this.#kafka.outage(OUTAGE_MS);
+    const end = this.pass(OUTAGE_MS);
+    await meanwhile();
+    await end;
   }
 
   async spawn({ topic, properties }: OtherProcessOptions): Promise<OtherProcess> {
