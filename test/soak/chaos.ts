@@ -3,7 +3,8 @@ import type { Fleet } from "./fleet.js";
 import type { Interval } from "./life.js";
 import type { Fault, FaultKind } from "./plan.js";
 
-const DRAIN_DEADLINE_MS = 30_000;
+/** More than the client's own limit of 30 s for closing, so that it can say what it waited for. */
+const DRAIN_DEADLINE_MS = 40_000;
 const ROLLING_WAIT_MS = 10_000;
 
 export interface ChaosOptions {
