@@ -182,7 +182,11 @@ export class OwnedPartition implements TopicPartition {
   }
 
   #forgetEnded(): void {
-    while (this.#firstClaim?.ended) this.#firstClaim = this.#firstClaim.next;
+    for (let first = this.#firstClaim; first?.ended; first = this.#firstClaim) {
+      this.#firstClaim = first.next;
+      // An old dead one would keep all after it alive until a full collection.
+      first.next = undefined;
+    }
     if (!this.#firstClaim) this.#lastClaim = undefined;
   }
 

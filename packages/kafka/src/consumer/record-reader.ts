@@ -83,6 +83,9 @@ const discard = (delivery: Delivery, index: number, now: number): void => endAtO
 
 const never = (): boolean => false;
 
+/** What an explanation may tell of a key. Bytes are not kept: thousands of small buffers are dear to collect. */
+const keptKey = (key: unknown): unknown => (key instanceof Uint8Array ? undefined : key);
+
 /** Records that nobody commits. */
 export const plainReader = <K, V>(serdes: ConsumerSerdes<K, V>): RecordReader<ConsumerRecord<K, V>> => {
   const decoder = recordDecoder(serdes);
@@ -127,7 +130,7 @@ export const claimedReader = <K, V>(serdes: ConsumerSerdes<K, V>): RecordReader<
     },
     read({ owned, run }, index, now) {
       const value = decoder.decode(run, index);
-      return { value, claim: owned.claim(value.offset, value.key, now) };
+      return { value, claim: owned.claim(value.offset, keptKey(value.key), now) };
     },
     skip: discard,
   };

@@ -19,7 +19,7 @@ export interface PartitionReport extends TopicPartition {
 /** Why the watermark of a partition stands where it stands. */
 export interface BlockingClaim {
   readonly offset: number;
-  /** The record's key; `undefined` on the explicit surface, where only the offset is known. */
+  /** The record's key; `undefined` where it is bytes, and on the explicit surface, where only the offset is known. */
   readonly key: unknown;
   readonly ageMs: number;
   /** The stage that had the record last; `undefined` on the explicit surface. */
