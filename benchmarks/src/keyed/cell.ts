@@ -15,9 +15,11 @@ export interface KeyedCell {
   readonly cpuMicrosPerRecord: number;
 }
 
-/** Waits by a timer of its own, as a call of a remote service would. */
-const workOf = (ms: number): (() => Promise<void>) =>
-  ms === 0 ? async () => undefined : () => new Promise((resolve) => setTimeout(resolve, ms));
+/** Waits by a timer of its own, as a call of a remote service would, and needs the record until then. */
+const workOf = (ms: number): KeyedJob["work"] =>
+  ms === 0
+    ? async (_key, value) => value.length
+    : (_key, value) => new Promise((resolve) => setTimeout(() => resolve(value.length), ms));
 
 const measure = async ({ subject, workMs, warmUp, ...job }: KeyedRequest): Promise<KeyedCell> => {
   const { run } = subjects[subject];
@@ -31,12 +33,12 @@ const measure = async ({ subject, workMs, warmUp, ...job }: KeyedRequest): Promi
   let cpu: NodeJS.CpuUsage | undefined;
   await run({
     ...job,
-    work: () => {
+    work: (key, value) => {
       if (started === 0) {
         started = performance.now();
         cpu = process.cpuUsage();
       }
-      return work();
+      return work(key, value);
     },
     onDone: () => {
       if (++done < job.records) return;

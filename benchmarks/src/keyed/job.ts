@@ -7,7 +7,7 @@ export interface KeyedJob {
   readonly records: number;
   /** Calls of `work` open at a time. */
   readonly concurrency: number;
-  readonly work: (key: string, value: Buffer) => Promise<void>;
+  readonly work: (key: string, value: Buffer) => Promise<number>;
   /** One more record is done with. */
   readonly onDone: () => void;
 }
