@@ -119,9 +119,12 @@ export const producerFlowWithContext = <K = string, V = Buffer | null>(
   );
   return FlowWithContext.fromFlow(
     Flow.of<WithClaim<ProducerInput<K, V>>>()
-      .map((cell): ProducerEnvelope<K, V, Sent> => {
+      .map((cell: Sent): ProducerEnvelope<K, V, Sent> => {
         cell.claim.at("producerFlowWithContext");
-        return { records: recordsOf(cell.value), passThrough: cell };
+        const records = recordsOf(cell.value as ProducerInput<K, V>);
+        // The client copies keys and values; thousands of them would wait here for their reports.
+        cell.value = undefined;
+        return { records, passThrough: cell };
       })
       .via(sending)
       .map(({ metadata, passThrough }) => {
