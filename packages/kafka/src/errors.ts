@@ -22,6 +22,8 @@ export type KafkaErrorCode =
   /** A rebalance listener threw, or the client refused the partitions; they are given up or taken all the same. */
   | "REBALANCE_FAILED"
   | "PRODUCER_CLOSED"
+  /** More sends wait than the sender may hold. */
+  | "SEND_QUEUE_FULL"
   /** Another producer has the same `transactional.id`, or the transaction outlived its timeout: this one is of no more use. */
   | "PRODUCER_FENCED"
   /** The transaction cannot be committed; abort it and begin another. */
@@ -60,3 +62,6 @@ export class KafkaConnectorError extends Error {
     this.fatal = options.fatal ?? false;
   }
 }
+
+/** Whether the client that reported it has ended. */
+export const isFatal = (error: unknown): boolean => error instanceof KafkaConnectorError && error.fatal;

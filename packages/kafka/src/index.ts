@@ -46,21 +46,32 @@ export {
 export {
   type CommittableMessage,
   type ConsumerRecord,
+  isProducerFailure,
   passThrough,
   produce,
   produceMulti,
   type ProducerEnvelope,
+  type ProducerFailure,
   type ProducerRecord,
   type ProducerResult,
   type RecordMetadata,
 } from "./messages.js";
 export {
+  committableSink,
+  type FailuresAsElements,
+  type FailuresOfStream,
   producerFlow,
   producerFlowWithContext,
   type ProducerInput,
   producerSink,
-  type ProducerSettings,
 } from "./producer.js";
+export type {
+  BorrowedProducerSettings,
+  OwnProducerSettings,
+  ProducerSettings,
+} from "./producer/producer-settings.js";
+export { type SharedProducer, sharedProducer, type SharedProducerSettings } from "./producer/shared-producer.js";
+export { SendProducer, type SendSettings } from "./send-producer.js";
 export {
   attempt,
   type Attempt,

@@ -53,6 +53,25 @@ export interface ProducerResult<out PassThrough> {
   readonly passThrough: PassThrough;
 }
 
+/**
+ * What a `producerFlow` with `failures: "element"` emits in the place of an envelope of which a record failed. Records of
+ * it that are not in `failed` were acknowledged.
+ */
+export interface ProducerFailure<out K, out V, out PassThrough = undefined> {
+  /** Why `record` failed: a `KafkaConnectorError` where it comes from the connector. */
+  readonly error: Error;
+  /** The record that failed; of several, the first in the envelope's order. */
+  readonly record: ProducerRecord<K, V>;
+  /** All records of the envelope that failed or, where one could not be encoded, were not sent. */
+  readonly failed: readonly ProducerRecord<K, V>[];
+  readonly passThrough: PassThrough;
+}
+
+/** Tells a failure from any other element that a producer flow with `failures: "element"` emits. */
+export const isProducerFailure = <K, V, PassThrough>(
+  element: ProducerResult<PassThrough> | readonly RecordMetadata[] | ProducerFailure<K, V, PassThrough>,
+): element is ProducerFailure<K, V, PassThrough> => "failed" in element;
+
 /** One record. `passThrough: undefined` says that this output finishes nothing: give the offset to the last output only. */
 export const produce: {
   <K, V, PassThrough>(record: ProducerRecord<K, V>, passThrough: PassThrough): ProducerEnvelope<K, V, PassThrough>;

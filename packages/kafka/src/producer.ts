@@ -1,94 +1,76 @@
 import { Flow, FlowWithContext, Keep, Sink, type WithClaim } from "@millrace/streams";
-import type { ClientProperties, Headers, OutgoingRecord } from "./client/port.js";
-import { rdkafkaDriver } from "./client/rdkafka/driver.js";
-import { KafkaConnectorError } from "./errors.js";
+import { type Committable, CommittableOffsetBatch } from "./committable-offset-batch.js";
+import { committerSink } from "./committer.js";
 import {
+  isProducerFailure,
   produce,
   type ProducerEnvelope,
+  type ProducerFailure,
   type ProducerRecord,
   type ProducerResult,
   type RecordMetadata,
 } from "./messages.js";
-import { bytes, nullable, type Serializer, string } from "./serde.js";
-import { type KafkaSettings, parseProducer } from "./settings.js";
-import { silentLogger } from "./silent-logger.js";
-import { deliveryReports } from "./stages/delivery-reports.js";
+import { loggerOf, openerOf, type ProducerSettings } from "./producer/producer-settings.js";
+import { recordEncoder } from "./producer/record-encoder.js";
+import { type CommitterSettings, parseProducer } from "./settings.js";
+import { type Delivery, deliveryReports } from "./stages/delivery-reports.js";
 
-/** Settings of a producer. */
-export interface ProducerSettings<K, V> {
-  readonly kafka: KafkaSettings;
-  /** Default: UTF-8 text. */
-  readonly key?: Serializer<K>;
-  /** Default: the bytes, `null` for a tombstone. */
-  readonly value?: Serializer<V>;
-  /** librdkafka properties of this producer, over those of `kafka`. */
-  readonly properties?: ClientProperties;
-  /** Records in flight; beyond it upstream is held back. Default 4000. */
-  readonly parallelism?: number;
+/** Failures leave a producer flow as elements. */
+export interface FailuresAsElements {
+  /**
+   * `"element"`: a record that fails does not fail the stream; a `ProducerFailure` takes the place of its envelope's
+   * result, and supervision is not asked. What ends the client still fails the stream. Default: `"stream"`.
+   */
+  readonly failures: "element";
 }
 
-const encodeHeaders = (headers: Readonly<Record<string, string | Buffer>>): Headers =>
-  Object.entries(headers).map(([name, value]) => [name, typeof value === "string" ? Buffer.from(value) : value]);
-
-const encoder = <K, V>(settings: ProducerSettings<K, V>): ((record: ProducerRecord<K, V>) => OutgoingRecord) => {
-  const keys = settings.key ?? (string() as Serializer<never> as Serializer<K>);
-  const values = settings.value ?? (nullable(bytes()) as Serializer<never> as Serializer<V>);
-  return (record) => {
-    try {
-      const { topic, partition, headers, timestamp } = record;
-      const key = record.key === undefined || record.key === null ? null : keys.encode(record.key);
-      const value = values.encode(record.value);
-      // Most records have no more than this; spreading what is absent costs as much as the rest.
-      if (headers === undefined && timestamp === undefined) {
-        return partition === undefined ? { topic, key, value } : { topic, partition, key, value };
-      }
-      return {
-        topic,
-        key,
-        value,
-        ...(partition === undefined ? undefined : { partition }),
-        ...(headers === undefined ? undefined : { headers: encodeHeaders(headers) }),
-        ...(timestamp === undefined ? undefined : { timestamp }),
-      };
-    } catch (cause) {
-      throw new KafkaConnectorError(
-        "SERIALIZATION_FAILED",
-        `A record for ${record.topic} could not be encoded: ${cause instanceof Error ? cause.message : String(cause)}`,
-        { cause },
-      );
-    }
-  };
-};
+/** The first record that fails, fails the stream; adheres to supervision. */
+export interface FailuresOfStream {
+  readonly failures?: "stream";
+}
 
 const flow = <K, V, P>(
   name: string,
   settings: ProducerSettings<K, V>,
   onDropped?: (passThrough: P) => void,
-): Flow<ProducerEnvelope<K, V, P>, ProducerResult<P>> => {
-  const { properties, parallelism } = parseProducer(settings, name);
+): Flow<ProducerEnvelope<K, V, P>, Delivery<K, V, P>> => {
+  const parsed = parseProducer(settings, name, name.startsWith("producerFlow") ? "failures" : undefined);
   return Flow.fromStage(
     deliveryReports<K, V, P>({
       name,
-      properties,
-      parallelism,
-      driver: settings.kafka.driver ?? rdkafkaDriver,
-      logger: settings.kafka.logger ?? silentLogger,
-      encode: encoder(settings),
+      open: openerOf(settings, parsed, name),
+      logger: loggerOf(settings),
+      parallelism: parsed.parallelism,
+      failures: parsed.failures,
+      encode: recordEncoder(settings),
       ...(onDropped && { onDropped }),
     }),
   );
 };
+
+/** A flow whose settings do not ask for failures emits none. */
+const failing = <K, V, P>(
+  name: string,
+  settings: ProducerSettings<K, V>,
+): Flow<ProducerEnvelope<K, V, P>, ProducerResult<P>> =>
+  flow(name, settings) as Flow<ProducerEnvelope<K, V, P>, ProducerResult<P>>;
 
 /**
  * Sends the records of each envelope and passes its pass-through on.
  * Emits, in input order, when every record of an envelope was acknowledged. Backpressures when `parallelism` records are in
  * flight or the client's queue is full. Completes when upstream has completed and everything is acknowledged; a failure of
  * upstream waits for what was sent. A record that fails fails the stream, and nothing queued behind it is sent any more;
- * adheres to supervision: resume drops the envelope.
+ * adheres to supervision: resume drops the envelope. With `failures: "element"` it leaves as a `ProducerFailure`, in its
+ * place, and what stands behind it is sent: records of the same key too, so that one sent later again comes after them.
  */
-export const producerFlow = <K = string, V = Buffer | null, PassThrough = unknown>(
-  settings: ProducerSettings<K, V>,
-): Flow<ProducerEnvelope<K, V, PassThrough>, ProducerResult<PassThrough>> => flow("producerFlow", settings);
+export const producerFlow: {
+  <K = string, V = Buffer | null, PassThrough = unknown>(
+    settings: ProducerSettings<K, V> & FailuresOfStream,
+  ): Flow<ProducerEnvelope<K, V, PassThrough>, ProducerResult<PassThrough>>;
+  <K = string, V = Buffer | null, PassThrough = unknown>(
+    settings: ProducerSettings<K, V> & FailuresAsElements,
+  ): Flow<ProducerEnvelope<K, V, PassThrough>, ProducerResult<PassThrough> | ProducerFailure<K, V, PassThrough>>;
+} = <K, V, P>(settings: ProducerSettings<K, V>) => failing<K, V, P>("producerFlow", settings);
 
 /** Sends records and ends the stream; the promise settles once everything is acknowledged. */
 export const producerSink = <K = string, V = Buffer | null>(
@@ -96,8 +78,24 @@ export const producerSink = <K = string, V = Buffer | null>(
 ): Sink<ProducerRecord<K, V>, Promise<void>> =>
   Flow.of<ProducerRecord<K, V>>()
     .map((record) => produce(record))
-    .via(flow<K, V, undefined>("producerSink", settings))
+    .via(failing<K, V, undefined>("producerSink", settings))
     .toMat(Sink.ignore, Keep.right);
+
+/**
+ * `producerFlow` and `committerSink` in one: sends the records of each envelope, then commits the offset it passes
+ * through, in input order, so never before an earlier one is acknowledged. `undefined` finishes nothing: give the offset
+ * to the last envelope of a record. The promise settles once everything is acknowledged and committed.
+ *
+ * On the followed surface this is `.via(producerFlowWithContext(settings)).to(committerSink())`.
+ */
+export const committableSink = <K = string, V = Buffer | null>(
+  producerSettings: ProducerSettings<K, V>,
+  committerSettings: CommitterSettings = {},
+): Sink<ProducerEnvelope<K, V, Committable | undefined>, Promise<void>> =>
+  failing<K, V, Committable | undefined>("committableSink", producerSettings)
+    // An empty batch in place of nothing keeps this one-to-one, which is what the graph check asks.
+    .map((result) => result.passThrough ?? CommittableOffsetBatch.empty)
+    .toMat(committerSink(committerSettings), Keep.right);
 
 /** What a producer flow with context takes: one record, or the 0..n records of an envelope, which finish together. */
 export type ProducerInput<K, V> = ProducerRecord<K, V> | readonly ProducerRecord<K, V>[];
@@ -105,15 +103,29 @@ export type ProducerInput<K, V> = ProducerRecord<K, V> | readonly ProducerRecord
 const recordsOf = <K, V>(input: ProducerInput<K, V>): readonly ProducerRecord<K, V>[] =>
   Array.isArray(input) ? (input as readonly ProducerRecord<K, V>[]) : [input as ProducerRecord<K, V>];
 
+type Sent = WithClaim<unknown>;
+
+/** The cell an envelope came in, with what became of its records in place of them. */
+const answered = <K, V>(delivery: Delivery<K, V, Sent>): Sent => {
+  const cell = delivery.passThrough;
+  cell.value = isProducerFailure(delivery) ? { ...delivery, passThrough: undefined } : delivery.metadata;
+  return cell;
+};
+
 /**
  * `producerFlow` on the followed surface: sends the records of each element, none where it is an empty array, and passes
  * on where the broker put them. The claim of an element goes on once all its records were acknowledged. Otherwise as
- * `producerFlow`; what supervision drops ends as discarded.
+ * `producerFlow`; what supervision drops ends as discarded. With `failures: "element"` the claim of an element that failed
+ * goes on with the `ProducerFailure`, so that it can be parked.
  */
-export const producerFlowWithContext = <K = string, V = Buffer | null>(
-  settings: ProducerSettings<K, V>,
-): FlowWithContext<ProducerInput<K, V>, readonly RecordMetadata[]> => {
-  type Sent = WithClaim<unknown>;
+export const producerFlowWithContext: {
+  <K = string, V = Buffer | null>(
+    settings: ProducerSettings<K, V> & FailuresOfStream,
+  ): FlowWithContext<ProducerInput<K, V>, readonly RecordMetadata[]>;
+  <K = string, V = Buffer | null>(
+    settings: ProducerSettings<K, V> & FailuresAsElements,
+  ): FlowWithContext<ProducerInput<K, V>, readonly RecordMetadata[] | ProducerFailure<K, V>>;
+} = <K, V>(settings: ProducerSettings<K, V>) => {
   const sending = flow<K, V, Sent>("producerFlowWithContext", settings, ({ claim }) =>
     claim.end("discarded", "producerFlowWithContext failed, and supervision went on without it"),
   );
@@ -127,9 +139,7 @@ export const producerFlowWithContext = <K = string, V = Buffer | null>(
         return { records, passThrough: cell };
       })
       .via(sending)
-      .map(({ metadata, passThrough }) => {
-        passThrough.value = metadata;
-        return passThrough as WithClaim<readonly RecordMetadata[]>;
-      }),
+      // What it holds is said by the overload that the settings chose.
+      .map((delivery) => answered(delivery) as WithClaim<readonly RecordMetadata[]>),
   );
 };

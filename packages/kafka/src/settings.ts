@@ -2,6 +2,7 @@ import type { Logger } from "@millrace/streams";
 import { z } from "zod";
 import type { ClientProperties, KafkaDriver, Subscription } from "./client/port.js";
 import { KafkaConnectorError } from "./errors.js";
+import { idempotent } from "./producer/idempotence.js";
 
 /** How to reach a cluster, shared by sources and producers of one service. */
 export interface KafkaSettings {
@@ -15,7 +16,7 @@ export interface KafkaSettings {
   readonly properties?: ClientProperties;
   /** Default: silent. A winston logger fits as it is. */
   readonly logger?: Logger;
-  /** Default: node-rdkafka. */
+  /** Default: `rdkafkaDriver`, over node-rdkafka; `confluentDriver` needs `@confluentinc/kafka-javascript`. */
   readonly driver?: KafkaDriver;
 }
 
@@ -137,12 +138,25 @@ const consumerSchema = z
     "give exactly one of topics, topicPattern and assignment",
   );
 
-const producerSchema = z.strictObject({
-  kafka: kafkaSchema,
-  ...serdes,
-  properties: properties.optional(),
-  parallelism: positive.default(4000),
-});
+const producerSchema = z
+  .strictObject({
+    kafka: kafkaSchema.optional(),
+    // Checked where it is used: what it is, only its own file knows.
+    producer: z.unknown().optional(),
+    ...serdes,
+    properties: properties.optional(),
+    parallelism: positive.default(4000),
+    failures: z.enum(["stream", "element"]).default("stream"),
+    maxWaiting: positive.default(10_000),
+  })
+  .refine(
+    ({ kafka, producer }) => (kafka === undefined) !== (producer === undefined),
+    "give exactly one of kafka and producer",
+  )
+  .refine(
+    (settings) => settings.producer === undefined || settings.properties === undefined,
+    "properties belong to the client: give them to sharedProducer",
+  );
 
 const committerSchema = z.strictObject({
   maxBatch: positive.default(1000),
@@ -245,14 +259,21 @@ export const parseConsumer = (settings: unknown, call: string, commits: boolean)
 export interface ParsedProducer {
   readonly properties: ClientProperties;
   readonly parallelism: number;
+  readonly failures: "stream" | "element";
+  readonly maxWaiting: number;
 }
 
-export const parseProducer = (settings: unknown, call: string): ParsedProducer => {
+/** `own` names the setting that only some producers have. */
+export const parseProducer = (settings: unknown, call: string, own?: "failures" | "maxWaiting"): ParsedProducer => {
   const parsed = parse(producerSchema, settings, call);
-  return {
-    properties: clientProperties(parsed.kafka, parsed.properties),
-    parallelism: parsed.parallelism,
-  };
+  for (const key of ["failures", "maxWaiting"] as const) {
+    if (key !== own && key in (settings as object)) {
+      throw new KafkaConnectorError("INVALID_SETTINGS", `${call} has no setting ${key}. Remove it.`);
+    }
+  }
+  const { kafka, parallelism, failures, maxWaiting } = parsed;
+  const properties = kafka === undefined ? {} : idempotent(clientProperties(kafka, parsed.properties), call);
+  return { properties, parallelism, failures, maxWaiting };
 };
 
 /** When a committer commits. */

@@ -2,6 +2,7 @@ import { Keep, Source, Supervision } from "@millrace/streams";
 import {
   json,
   KafkaConnectorError,
+  type OwnProducerSettings,
   passThrough,
   produce,
   type ProducerEnvelope,
@@ -9,7 +10,6 @@ import {
   producerFlow,
   type ProducerResult,
   producerSink,
-  type ProducerSettings,
   produceMulti,
   string,
 } from "@millrace/kafka";
@@ -40,7 +40,7 @@ const one = (n: number): Envelope => produce(out(`v${n}`), n);
 
 describe("producerFlow", () => {
   interface Options {
-    readonly settings?: Partial<ProducerSettings<string, string>>;
+    readonly settings?: Partial<OwnProducerSettings<string, string>>;
     readonly supervision?: typeof Supervision.stoppingDecider;
     readonly prepare?: (producer: FakeProducer) => void;
   }

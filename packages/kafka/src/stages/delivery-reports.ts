@@ -1,31 +1,38 @@
 import type { Logger } from "@millrace/streams";
 import { AsyncPull, type Chunk, isFailure, type Pull, type Run, type Stage } from "@millrace/streams/stage";
-import type { ClientProperties, DeliveryReports, KafkaDriver, OutgoingRecord, ProducerClient } from "../client/port.js";
-import { KafkaConnectorError } from "../errors.js";
-import type { ProducerEnvelope, ProducerResult } from "../messages.js";
+import type { DeliveryReports, OutgoingRecord, ProducerClient, ProducerListener } from "../client/port.js";
+import { isFatal } from "../errors.js";
+import type { ProducerEnvelope, ProducerFailure, ProducerRecord, ProducerResult } from "../messages.js";
 import { InFlightRecords } from "./in-flight-records.js";
 
 export interface DeliveryOptions<in K, in V, in P> {
   readonly name: string;
-  readonly properties: ClientProperties;
-  readonly driver: KafkaDriver;
+  /** Makes the client, or takes a share of one. */
+  readonly open: (listener: ProducerListener) => ProducerClient;
   readonly logger: Logger;
   /** Records sent, or waiting to be sent, whose envelope has not been answered; also results waiting for downstream. */
   readonly parallelism: number;
-  readonly encode: (record: ProducerEnvelope<K, V, unknown>["records"][number]) => OutgoingRecord;
+  readonly encode: (record: ProducerRecord<K, V>) => OutgoingRecord;
+  /** What a record that fails does: fail the stream, after its decider was asked, or leave as an element. */
+  readonly failures: "stream" | "element";
   /** Supervision goes on without an envelope of which a record failed. */
   readonly onDropped?: (passThrough: P) => void;
 }
+
+/** What leaves the stage for one envelope. */
+export type Delivery<K, V, P> = ProducerResult<P> | ProducerFailure<K, V, P>;
+
+const asError = (error: unknown): Error => (error instanceof Error ? error : new Error(String(error)));
 
 /**
  * Sends envelopes and emits each, in input order, once all its records are acknowledged (I9). A full client queue is
  * backpressure: what it does not take waits for the next reports.
  */
-class DeliveryReportsPull<K, V, P> extends AsyncPull<ProducerEnvelope<K, V, P>, ProducerResult<P>> {
+class DeliveryReportsPull<K, V, P> extends AsyncPull<ProducerEnvelope<K, V, P>, Delivery<K, V, P>> {
   readonly #run: Run;
   readonly #options: DeliveryOptions<K, V, P>;
   readonly #client: ProducerClient;
-  readonly #inFlight: InFlightRecords<P>;
+  readonly #inFlight: InFlightRecords<K, V, P>;
   #connected = false;
   #input: Chunk<ProducerEnvelope<K, V, P>> = [];
   #next = 0;
@@ -38,8 +45,8 @@ class DeliveryReportsPull<K, V, P> extends AsyncPull<ProducerEnvelope<K, V, P>, 
     super(upstream);
     this.#run = run;
     this.#options = options;
-    this.#inFlight = new InFlightRecords(options.parallelism, options.onDropped);
-    this.#client = options.driver.producer(options.properties, {
+    this.#inFlight = new InFlightRecords(options.parallelism, options.failures === "element", options.onDropped);
+    this.#client = options.open({
       onReports: (reports) => this.#onReports(reports),
       onError: (error) => this.#onError(error),
     });
@@ -89,8 +96,10 @@ class DeliveryReportsPull<K, V, P> extends AsyncPull<ProducerEnvelope<K, V, P>, 
     try {
       for (const record of envelope.records) this.#outgoing.push(this.#options.encode(record));
     } catch (error) {
+      const index = this.#outgoing.length - before;
       this.#outgoing.length = before;
-      if (this.#run.decide(error) === "stop") this.fail(error);
+      if (this.#options.failures === "element") this.#inFlight.addFailed(envelope, index, asError(error));
+      else if (this.#run.decide(error) === "stop") this.fail(error);
       else this.#options.onDropped?.(envelope.passThrough);
       return;
     }
@@ -137,7 +146,10 @@ class DeliveryReportsPull<K, V, P> extends AsyncPull<ProducerEnvelope<K, V, P>, 
     }
     // Results before the failed one leave; none after it does.
     this.#inFlight.collect(this.ready);
-    if (this.#run.decide(error) === "stop") this.fail(error);
+    // A client that ended sends nothing more, so going on would fail or drop every record to come.
+    if (isFatal(error)) this.fail(error);
+    else if (this.#options.failures === "element") this.#inFlight.fail(id, asError(error));
+    else if (this.#run.decide(error) === "stop") this.fail(error);
     else this.#inFlight.drop(id);
   }
 
@@ -159,7 +171,7 @@ class DeliveryReportsPull<K, V, P> extends AsyncPull<ProducerEnvelope<K, V, P>, 
   }
 
   #onError(error: Error): void {
-    if (error instanceof KafkaConnectorError && error.fatal) this.fail(error);
+    if (isFatal(error)) this.fail(error);
     else this.#options.logger.warn("kafka producer: client error", { error });
   }
 
@@ -178,7 +190,7 @@ class DeliveryReportsPull<K, V, P> extends AsyncPull<ProducerEnvelope<K, V, P>, 
 
 export const deliveryReports = <K, V, P>(
   options: DeliveryOptions<K, V, P>,
-): Stage<ProducerEnvelope<K, V, P>, ProducerResult<P>> => ({
+): Stage<ProducerEnvelope<K, V, P>, Delivery<K, V, P>> => ({
   name: options.name,
   traits: { order: "kept", elements: "kept" },
   create: (upstream, run) => new DeliveryReportsPull<K, V, P>(upstream, run, options),

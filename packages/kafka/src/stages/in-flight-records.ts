@@ -1,11 +1,22 @@
 import { InvariantViolation } from "@millrace/streams";
-import type { ProducerEnvelope, ProducerResult, RecordMetadata } from "../messages.js";
+import type { ProducerEnvelope, ProducerFailure, ProducerRecord, ProducerResult, RecordMetadata } from "../messages.js";
 
 /** Records the rings have room for at first; a power of two. */
 const FIRST_SIZE = 1024;
 
-/** An envelope on its way: small, because there are thousands. Keys and values are let go, for the client has copied them. */
-interface OpenEnvelope<out P> {
+/** Why and which records of an envelope failed: its place in the results is that of a failure. */
+interface Failing {
+  /** By the record's index; `undefined` where it was acknowledged. */
+  readonly errors: (Error | undefined)[];
+  /** None of its records was sent, because one could not be. */
+  readonly unsent: boolean;
+}
+
+/**
+ * An envelope on its way: small, because there are thousands. Keys and values are let go, for the client has copied them,
+ * unless a failure is to name them.
+ */
+interface OpenEnvelope<out K, out V, out P> {
   readonly passThrough: P;
   readonly firstId: number;
   readonly count: number;
@@ -15,8 +26,10 @@ interface OpenEnvelope<out P> {
   left: number;
   /** A record of it failed, and supervision said to go on without it. */
   dropped: boolean;
+  readonly records: readonly ProducerRecord<K, V>[] | undefined;
+  failing: Failing | undefined;
   /** The envelope after it: a list, because a long-lived array of young objects is dear to collect. */
-  next: OpenEnvelope<P> | undefined;
+  next: OpenEnvelope<K, V, P> | undefined;
 }
 
 const topicsOf = (records: ProducerEnvelope<unknown, unknown, unknown>["records"]): string | readonly string[] =>
@@ -26,23 +39,25 @@ const topicsOf = (records: ProducerEnvelope<unknown, unknown, unknown>["records"
  * The envelopes that wait for acknowledgements, in input order, found by the id of a record. Ids count up, and those in
  * flight lie close together, so rings indexed by id replace a map.
  */
-export class InFlightRecords<P> {
+export class InFlightRecords<K, V, P> {
   readonly #bound: number;
+  readonly #keepsRecords: boolean;
   readonly #onDropped: (passThrough: P) => void;
-  #ring: (OpenEnvelope<P> | undefined)[];
+  #ring: (OpenEnvelope<K, V, P> | undefined)[];
   /** What the reports said, until the envelope leaves. */
   #partitions: Int32Array;
   #offsets: Float64Array;
-  #first: OpenEnvelope<P> | undefined;
-  #last: OpenEnvelope<P> | undefined;
+  #first: OpenEnvelope<K, V, P> | undefined;
+  #last: OpenEnvelope<K, V, P> | undefined;
   #open = 0;
   #nextId = 0;
 
-  /** `onDropped` gets the pass-through of each envelope that leaves without a result. */
-  constructor(bound: number, onDropped: (passThrough: P) => void = () => undefined) {
+  /** With `keepsRecords` envelopes can fail; `onDropped` gets the pass-through of each that leaves without a result. */
+  constructor(bound: number, keepsRecords = false, onDropped: (passThrough: P) => void = () => undefined) {
     this.#bound = bound;
+    this.#keepsRecords = keepsRecords;
     this.#onDropped = onDropped;
-    this.#ring = new Array<OpenEnvelope<P> | undefined>(FIRST_SIZE).fill(undefined);
+    this.#ring = new Array<OpenEnvelope<K, V, P> | undefined>(FIRST_SIZE).fill(undefined);
     this.#partitions = new Int32Array(FIRST_SIZE);
     this.#offsets = new Float64Array(FIRST_SIZE);
   }
@@ -60,15 +75,27 @@ export class InFlightRecords<P> {
     return this.isEmpty || (this.#span() + records <= this.#bound && this.#open < this.#bound);
   }
 
-  add(envelope: ProducerEnvelope<unknown, unknown, P>): void {
-    const count = envelope.records.length;
-    const open: OpenEnvelope<P> = {
+  add(envelope: ProducerEnvelope<K, V, P>): void {
+    this.#add(envelope, envelope.records.length, undefined);
+  }
+
+  /** An envelope of which the record at `index` cannot be sent, and so none is, in its place among the others. */
+  addFailed(envelope: ProducerEnvelope<K, V, P>, index: number, error: Error): void {
+    const errors = new Array<Error | undefined>(envelope.records.length).fill(undefined);
+    errors[index] = error;
+    this.#add(envelope, 0, { errors, unsent: true });
+  }
+
+  #add(envelope: ProducerEnvelope<K, V, P>, count: number, failing: Failing | undefined): void {
+    const open: OpenEnvelope<K, V, P> = {
       passThrough: envelope.passThrough,
       firstId: this.#nextId,
       count,
       topics: topicsOf(envelope.records),
       left: count,
       dropped: false,
+      records: this.#keepsRecords ? envelope.records : undefined,
+      failing,
       next: undefined,
     };
     this.#reserve(this.#span() + count);
@@ -90,10 +117,17 @@ export class InFlightRecords<P> {
     this.#settle(id).dropped = true;
   }
 
+  fail(id: number, error: Error): void {
+    const open = this.#settle(id);
+    open.failing ??= { errors: new Array<Error | undefined>(open.count).fill(undefined), unsent: false };
+    open.failing.errors[id - open.firstId] = error;
+  }
+
   /** Moves the envelopes at the head whose records are all settled into `results`. */
-  collect(results: ProducerResult<P>[]): void {
+  collect(results: (ProducerResult<P> | ProducerFailure<K, V, P>)[]): void {
     for (let open = this.#first; open?.left === 0; open = this.#first) {
       if (open.dropped) this.#onDropped(open.passThrough);
+      else if (open.failing) results.push(this.#failure(open, open.failing));
       else results.push({ metadata: this.#metadata(open), passThrough: open.passThrough });
       this.#first = open.next;
       // An old dead one would keep all after it alive until a full collection.
@@ -103,7 +137,20 @@ export class InFlightRecords<P> {
     if (!this.#first) this.#last = undefined;
   }
 
-  #metadata({ firstId, count, topics }: OpenEnvelope<P>): readonly RecordMetadata[] {
+  #failure(
+    { records = [], passThrough }: OpenEnvelope<K, V, P>,
+    { errors, unsent }: Failing,
+  ): ProducerFailure<K, V, P> {
+    const first = errors.findIndex((error) => error !== undefined);
+    return {
+      error: errors[first] as Error,
+      record: records[first] as ProducerRecord<K, V>,
+      failed: unsent ? records : records.filter((_, index) => errors[index] !== undefined),
+      passThrough,
+    };
+  }
+
+  #metadata({ firstId, count, topics }: OpenEnvelope<K, V, P>): readonly RecordMetadata[] {
     if (typeof topics === "string") return [this.#metadataOf(firstId, topics)];
     const metadata: RecordMetadata[] = [];
     for (let index = 0; index < count; index++) {
@@ -121,7 +168,7 @@ export class InFlightRecords<P> {
     return this.#first ? this.#nextId - this.#first.firstId : 0;
   }
 
-  #settle(id: number): OpenEnvelope<P> {
+  #settle(id: number): OpenEnvelope<K, V, P> {
     const slot = id & (this.#ring.length - 1);
     const open = this.#ring[slot];
     // The slot may have a newer record by now, whose envelope must not end by the report of an older one.
@@ -138,7 +185,7 @@ export class InFlightRecords<P> {
     let size = this.#ring.length;
     while (size < span) size *= 2;
     if (size === this.#ring.length) return;
-    const ring = new Array<OpenEnvelope<P> | undefined>(size).fill(undefined);
+    const ring = new Array<OpenEnvelope<K, V, P> | undefined>(size).fill(undefined);
     const partitions = new Int32Array(size);
     const offsets = new Float64Array(size);
     for (let id = this.#nextId - this.#span(); id < this.#nextId; id++) {

@@ -1,11 +1,11 @@
 import { Keep, Supervision } from "@millrace/streams";
 import {
   KafkaConnectorError,
+  type OwnProducerSettings,
   produce,
   type ProducerEnvelope,
   producerFlow,
   type ProducerResult,
-  type ProducerSettings,
   string,
 } from "@millrace/kafka";
 import {
@@ -36,7 +36,7 @@ const refused = (): KafkaConnectorError => new KafkaConnectorError("PRODUCE_FAIL
 describe("producerFlow", () => {
   const onBench = (
     block: (bench: Bench) => Promise<void>,
-    settings: Partial<ProducerSettings<string, string>> = {},
+    settings: Partial<OwnProducerSettings<string, string>> = {},
     supervision = Supervision.stoppingDecider,
   ): Promise<void> =>
     assertAllClosed(async () => {

@@ -1,4 +1,4 @@
-import type { ProducerResult } from "@millrace/kafka";
+import type { ProducerFailure, ProducerResult } from "@millrace/kafka";
 import { expect } from "chai";
 import fc from "fast-check";
 import { InFlightRecords } from "../../src/stages/in-flight-records.js";
@@ -44,7 +44,7 @@ const envelopeOf = (passThrough: number, count: number) => ({
   passThrough,
 });
 
-const collected = (inFlight: InFlightRecords<number>): ReturnType<Model["collect"]> => {
+const collected = (inFlight: InFlightRecords<string, null, number>): ReturnType<Model["collect"]> => {
   const results: ProducerResult<number>[] = [];
   inFlight.collect(results);
   return results.map(({ passThrough, metadata }) => ({ passThrough, offsets: metadata.map(({ offset }) => offset) }));
@@ -69,7 +69,7 @@ describe("InFlightRecords", () => {
   it("does what a plain list does, whatever is added and reported in whatever order", () => {
     fc.assert(
       fc.property(steps, (all) => {
-        const inFlight = new InFlightRecords<number>(100);
+        const inFlight = new InFlightRecords<string, null, number>(100);
         const model = new Model();
         let passThrough = 0;
         for (const step of all) {
@@ -97,7 +97,7 @@ describe("InFlightRecords", () => {
   });
 
   it("has room for its bound of records and of envelopes, and always for one envelope alone", () => {
-    const inFlight = new InFlightRecords<number>(3);
+    const inFlight = new InFlightRecords<string, null, number>(3);
     expect(inFlight.hasRoom(10)).to.equal(true);
     inFlight.add(envelopeOf(0, 2));
     expect([inFlight.hasRoom(1), inFlight.hasRoom(2)]).to.deep.equal([true, false]);
@@ -106,15 +106,44 @@ describe("InFlightRecords", () => {
     expect(inFlight.hasRoom(0)).to.equal(false);
   });
 
+  const failing = (count: number): InFlightRecords<string, null, number> => {
+    const inFlight = new InFlightRecords<string, null, number>(100, true);
+    inFlight.add(envelopeOf(0, count));
+    return inFlight;
+  };
+
+  it("tells a failed envelope from its result only once all its records are settled", () => {
+    const inFlight = failing(2);
+    const results: unknown[] = [];
+    inFlight.fail(1, new Error("late"));
+    inFlight.collect(results as never[]);
+    expect(results).to.deep.equal([]);
+    inFlight.fail(0, new Error("first"));
+    inFlight.collect(results as never[]);
+    expect((results[0] as { readonly error: Error }).error.message).to.equal("first");
+    expect(inFlight.isEmpty).to.equal(true);
+  });
+
+  it("keeps an envelope that is never sent in its place, and gives it no id", () => {
+    const inFlight = failing(1);
+    inFlight.addFailed(envelopeOf(1, 3), 2, new Error("unsent"));
+    expect(inFlight.nextId).to.equal(1);
+    expect(collected(inFlight)).to.deep.equal([]);
+    inFlight.acknowledge(0, 0, 0);
+    const results: (ProducerResult<number> | ProducerFailure<string, null, number>)[] = [];
+    inFlight.collect(results);
+    expect(results.map((each) => ("failed" in each ? each.failed.length : "result"))).to.deep.equal(["result", 3]);
+  });
+
   it("refuses a second report of a record", () => {
-    const inFlight = new InFlightRecords<number>(10);
+    const inFlight = new InFlightRecords<string, null, number>(10);
     inFlight.add(envelopeOf(0, 2));
     inFlight.acknowledge(0, 0, 0);
     expect(errorOf(() => inFlight.acknowledge(0, 0, 0))).to.include({ code: "INVARIANT_VIOLATION" });
   });
 
   it("refuses a second report also where the slot has a new record, whose envelope it would end too early", () => {
-    const inFlight = new InFlightRecords<number>(1024);
+    const inFlight = new InFlightRecords<string, null, number>(1024);
     for (let id = 0; id < 1024; id++) {
       inFlight.add(envelopeOf(id, 1));
       inFlight.acknowledge(id, 0, 0);

@@ -1,0 +1,51 @@
+import type { ClientProperties, ProducerClient, ProducerListener } from "../client/port.js";
+import { rdkafkaDriver } from "../client/rdkafka/driver.js";
+import type { Serializer } from "../serde.js";
+import type { KafkaSettings, ParsedProducer } from "../settings.js";
+import { silentLogger } from "../silent-logger.js";
+import { openShared, type SharedProducer } from "./shared-producer.js";
+
+interface ProducerOptions<K, V> {
+  /** Default: UTF-8 text. */
+  readonly key?: Serializer<K>;
+  /** Default: the bytes, `null` for a tombstone. */
+  readonly value?: Serializer<V>;
+  /** Records in flight; beyond it upstream is held back. Default 4000. */
+  readonly parallelism?: number;
+}
+
+/** A producer with a client of its own, made for each run and closed with it. */
+export interface OwnProducerSettings<K, V> extends ProducerOptions<K, V> {
+  readonly kafka: KafkaSettings;
+  /**
+   * librdkafka properties of this producer, over those of `kafka`. `enable.idempotence` is on unless it is set to `false`:
+   * `acks`, `max.in.flight`, `retries` and `queuing.strategy` that contradict it are refused with `INVALID_SETTINGS`.
+   */
+  readonly properties?: ClientProperties;
+  readonly producer?: never;
+}
+
+/** A producer that uses a client of `sharedProducer`, and leaves it open. */
+export interface BorrowedProducerSettings<K, V> extends ProducerOptions<K, V> {
+  readonly producer: SharedProducer;
+  readonly kafka?: never;
+  readonly properties?: never;
+}
+
+/** Settings of a producer: how to reach the cluster, or the producer to share. */
+export type ProducerSettings<K, V> = OwnProducerSettings<K, V> | BorrowedProducerSettings<K, V>;
+
+/** Makes the client of one run, or takes a share of a shared one. */
+export const openerOf = (
+  { kafka, producer }: ProducerSettings<never, never>,
+  { properties }: ParsedProducer,
+  call: string,
+): ((listener: ProducerListener) => ProducerClient) => {
+  if (kafka === undefined) return openShared(producer, call);
+  const driver = kafka.driver ?? rdkafkaDriver;
+  return (listener) => driver.producer(properties, listener);
+};
+
+/** A shared producer logs what concerns it by itself. */
+export const loggerOf = ({ kafka }: ProducerSettings<never, never>): NonNullable<KafkaSettings["logger"]> =>
+  kafka?.logger ?? silentLogger;

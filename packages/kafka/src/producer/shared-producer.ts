@@ -1,0 +1,111 @@
+import type { ClientProperties, KafkaDriver, ProducerClient, ProducerListener } from "../client/port.js";
+import { rdkafkaDriver } from "../client/rdkafka/driver.js";
+import { KafkaConnectorError } from "../errors.js";
+import { type KafkaSettings, parseProducer } from "../settings.js";
+import { silentLogger } from "../silent-logger.js";
+import { SharedClient } from "./shared-client.js";
+
+/** Settings of the client that several flows, sinks and senders use. */
+export interface SharedProducerSettings {
+  readonly kafka: KafkaSettings;
+  /** librdkafka properties of this producer, over those of `kafka`. */
+  readonly properties?: ClientProperties;
+}
+
+/** One producer client for several users: give it to them as `producer`. */
+export interface SharedProducer extends AsyncDisposable {
+  /** Flows, sinks and senders that use it now. */
+  readonly users: number;
+  /**
+   * Waits until what it has accepted is reported, then closes it; users that are still running fail with
+   * `PRODUCER_CLOSED`, so end them first. Rejects with `FLUSH_TIMEOUT` when reports stay away; `drop: true` does not wait
+   * for them. Idempotent.
+   */
+  close(options?: { readonly drop?: boolean }): Promise<void>;
+}
+
+const closedError = (): KafkaConnectorError =>
+  new KafkaConnectorError("PRODUCER_CLOSED", "The shared producer is closed. Make a new one with sharedProducer().", {
+    fatal: true,
+  });
+
+/** What one gets that comes too late. */
+const closedClient: ProducerClient = {
+  outstanding: 0,
+  connect: () => Promise.reject(closedError()),
+  produceBatch: () => {
+    throw closedError();
+  },
+  flush: () => Promise.resolve(),
+  close: () => Promise.resolve(),
+};
+
+/** Holds one client at a time: made for the first user, and anew for the first after it has failed. */
+class SharedClients implements SharedProducer {
+  readonly #properties: ClientProperties;
+  readonly #driver: KafkaDriver;
+  readonly #logger: NonNullable<KafkaSettings["logger"]>;
+  readonly #closings = new Set<Promise<void>>();
+  #current: SharedClient | undefined;
+  #closing: Promise<void> | undefined;
+
+  constructor({ kafka }: SharedProducerSettings, properties: ClientProperties) {
+    this.#properties = properties;
+    this.#driver = kafka.driver ?? rdkafkaDriver;
+    this.#logger = kafka.logger ?? silentLogger;
+  }
+
+  get users(): number {
+    return this.#current?.users ?? 0;
+  }
+
+  open(listener: ProducerListener): ProducerClient {
+    if (this.#closing) return closedClient;
+    if (!this.#current || this.#current.isOver) {
+      this.#current = new SharedClient({
+        open: (ownListener) => this.#driver.producer(this.#properties, ownListener),
+        onWarning: (error) => this.#logger.warn("kafka shared producer: client error", { error }),
+        onEnd: (client) => this.#drop(client),
+      });
+    }
+    return this.#current.share(listener);
+  }
+
+  close({ drop = false }: { readonly drop?: boolean } = {}): Promise<void> {
+    this.#closing ??= this.#close(drop);
+    return this.#closing;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  async #close(drop: boolean): Promise<void> {
+    await this.#current?.close(drop);
+    await Promise.all(this.#closings);
+  }
+
+  #drop(client: ProducerClient): void {
+    const closing = client
+      .close({ drop: true })
+      .catch((error: unknown) => this.#logger.error("kafka shared producer: closing failed", { error }))
+      .finally(() => this.#closings.delete(closing));
+    this.#closings.add(closing);
+  }
+}
+
+/**
+ * A producer that several flows, sinks and `SendProducer`s use as their `producer`: one connection and one queue, of which
+ * each user has its turns, and keeps the order of its own records. Connects when it is first used, and lives until its
+ * owner closes it; no user does. An error that is fatal to it fails all of its users, and the next one connects anew.
+ *
+ * A user whose record fails stops, but what it had queued behind that record is sent all the same, for the queue is shared.
+ */
+export const sharedProducer = (settings: SharedProducerSettings): SharedProducer =>
+  new SharedClients(settings, parseProducer(settings, "sharedProducer").properties);
+
+/** A share of a shared producer. */
+export const openShared = (producer: unknown, call: string): ((listener: ProducerListener) => ProducerClient) => {
+  if (producer instanceof SharedClients) return (listener) => producer.open(listener);
+  throw new KafkaConnectorError("INVALID_SETTINGS", `${call}: producer is not one. Make it with sharedProducer().`);
+};
