@@ -11,7 +11,9 @@ export interface Disturbance {
 export interface DeliveryPlan {
   readonly seed: number;
   readonly records: number;
+  /** Of the input. */
   readonly partitions: number;
+  readonly outputPartitions: number;
   readonly processes: 1 | 2;
   readonly assignor: "range" | "cooperative-sticky";
   /** The numbers of the steps at which the process that takes the step dies; 0 is its first moment. */

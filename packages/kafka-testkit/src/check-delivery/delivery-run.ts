@@ -63,12 +63,12 @@ export class DeliveryRun {
       onEvent: (line) => this.#onCluster(clusterEvent(line)),
     });
     this.#kafka.createTopic(INPUT, plan.partitions);
-    this.#kafka.createTopic(OUTPUT, plan.partitions);
+    this.#kafka.createTopic(OUTPUT, plan.outputPartitions);
     this.#effects = new Effects({
       expected: settings.expected,
       effectOf: settings.effectOf,
       committedOutput: () =>
-        Array.from({ length: plan.partitions }, (_, partition) =>
+        Array.from({ length: plan.outputPartitions }, (_, partition) =>
           this.#kafka.records(OUTPUT, partition, "read_committed"),
         ).flat(),
     });
@@ -78,6 +78,11 @@ export class DeliveryRun {
       now: () => this.#clock.now(),
       start: (life, onFailure) => this.#start(life, onFailure),
       onStep: (life, text) => this.#onStep(life, text),
+      later: (ms, f) => void this.#clock.schedule(ms, f),
+      end: (life) => {
+        this.#kafka.kill(life.name);
+        life.kill();
+      },
       note: (text) => this.#history.note(text),
       drawAwayMs: () => this.#random.int(10, 500),
     });
@@ -88,10 +93,7 @@ export class DeliveryRun {
     try {
       await this.#live();
     } finally {
-      this.#supervisor.endAll((life) => {
-        this.#kafka.kill(life.name);
-        life.kill();
-      });
+      this.#supervisor.endAll();
       await this.#clock.advance(STEP_MS);
     }
     return this.#outcome();
@@ -164,7 +166,7 @@ export class DeliveryRun {
   #appendInputs(): void {
     const { records, partitions } = this.#plan;
     const together = this.#random.happens(0.5);
-    for (let number = 0; number < records; number++) {
+    for (let number = 0, atMs = 0; number < records; number++) {
       const partition = number % partitions;
       const offset = Math.floor(number / partitions);
       const input = { id: `${partition}:${offset}`, key: `key${offset % 2}`, partition, offset };
@@ -173,7 +175,7 @@ export class DeliveryRun {
         this.#kafka.append(INPUT, partition, { key: input.key, value: input.id });
       };
       if (together) append();
-      else this.#clock.schedule(number * this.#random.int(0, 200), append);
+      else this.#clock.schedule((atMs += this.#random.int(0, 200)), append);
     }
   }
 

@@ -15,7 +15,7 @@ export interface DeliveryWorld {
   readonly kafka: KafkaSettings;
   /** The topic to read. Keys repeat within a partition and across partitions. */
   readonly input: string;
-  /** The topic to write to, with as many partitions. */
+  /** The topic to write to, with as many partitions as `checkDelivery` was given. */
   readonly output: string;
   /**
    * Something done outside Kafka, named by what it is for (a record's value, unless `expected` says otherwise). It takes

@@ -15,13 +15,20 @@ const RATES = {
   transactionTimeoutRate: 0.03,
 } as const satisfies Partial<SimulatedFaults>;
 
-const SLOW = { appendDelayMs: [0, 800], ackDelayMs: [0, 800], commitDelayMs: [0, 400] } as const;
+/** Long enough for a committer's default interval to pass meanwhile. */
+const SLOW = {
+  appendDelayMs: [0, 2000],
+  ackDelayMs: [0, 2000],
+  commitDelayMs: [0, 400],
+  partialAcceptRate: 0.5,
+} as const satisfies Partial<SimulatedFaults>;
 
 /** Nothing goes wrong. */
 export const calmPlan = (settings: Settings, seed: number): DeliveryPlan => ({
   seed,
   records: settings.records,
   partitions: settings.partitions,
+  outputPartitions: settings.partitions,
   processes: settings.processes,
   assignor: "range",
   kills: [],
@@ -44,7 +51,7 @@ export const roughPlan = (settings: Settings, seed: number, steps: number): Deli
         what: kinds[random.int(0, kinds.length - 1)] as Disturbance["what"],
       }))
     : [];
-  const drawn = { ...(random.happens(0.4) && RATES), ...(random.happens(0.3) && SLOW) };
+  const drawn = { ...(random.happens(0.4) && RATES), ...(random.happens(0.4) && SLOW) };
   const assignor = random.happens(0.5) ? "range" : "cooperative-sticky";
   return {
     ...calmPlan(settings, seed),

@@ -3,7 +3,7 @@ import type { StoredRecord } from "../simulated/partition-log.js";
 import type { DeliveryInput } from "./delivery-world.js";
 
 /** How far one effect has come; an output record that was refused or lost may be sent again. */
-export type EffectState = "not begun" | "under way" | "sent, and not acknowledged" | "done";
+export type EffectState = "not begun" | "under way" | "failed" | "sent, and not acknowledged" | "done";
 
 interface Options {
   readonly expected: (input: DeliveryInput) => readonly string[];
@@ -19,6 +19,7 @@ export class Effects {
   readonly #expected = new Map<DeliveryInput, readonly string[]>();
   readonly #inputOf = new Map<string, DeliveryInput>();
   readonly #begun = new Set<string>();
+  readonly #failed = new Set<string>();
   readonly #sent = new Set<string>();
   readonly #acknowledged = new Set<string>();
   readonly #taken = new Map<string, number>();
@@ -57,6 +58,11 @@ export class Effects {
 
   begin(id: string): void {
     this.#begun.add(id);
+    this.#failed.delete(id);
+  }
+
+  fail(id: string): void {
+    this.#failed.add(id);
   }
 
   take(id: string): void {
@@ -75,6 +81,7 @@ export class Effects {
   stateOf(id: string): EffectState {
     if (this.#taken.has(id) || this.#acknowledged.has(id)) return "done";
     if (this.#sent.has(id)) return "sent, and not acknowledged";
+    if (this.#failed.has(id)) return "failed";
     return this.#begun.has(id) ? "under way" : "not begun";
   }
 

@@ -18,6 +18,7 @@ const planText = (plan: DeliveryPlan): string => JSON.stringify(plan);
 const deathText = ({ plan, failure }: Outcome): string => {
   const at = plan.kills.join(", ");
   if (plan.kills.length > 0) return `The process died at step ${at}.`;
+  if (failure?.code === "LOST") return "No process died: it is lost all the same.";
   const step = failure?.violation?.step;
   return step === undefined
     ? "No process died."

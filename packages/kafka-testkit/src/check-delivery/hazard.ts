@@ -13,6 +13,12 @@ const guess = ({ state, others }: Passed): string => {
   if (state === "sent, and not acknowledged") {
     return "a result emitted before its acknowledgement: commit only what producerFlow has emitted";
   }
+  if (state === "failed") {
+    return (
+      "a failure that finished its record: supervision went on without it, and a later offset was committed. Retry it, send " +
+      'it elsewhere and wait for that, or say by "expected" that it may be left out'
+    );
+  }
   if (state === "under way") {
     return (
       "an offset that does not wait for its record: committed before the effect or beside it, or handed on by a stage " +

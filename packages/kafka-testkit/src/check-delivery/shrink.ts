@@ -1,10 +1,11 @@
+import type { DeliveryFault } from "./delivery-check-error.js";
 import { type DeliveryPlan, effortOf } from "./delivery-plan.js";
 import type { Outcome } from "./outcome.js";
 
 export type Runner = (plan: DeliveryPlan) => Promise<Outcome>;
 
 /** Runs that a search may take, so that a failure is told within seconds. */
-const BUDGET = 400;
+const BUDGET = 500;
 /** Seeds tried for each small world: as it is, and with a kill at each of its steps. */
 const SEEDS = 12;
 const SWEPT_SEEDS = 2;
@@ -19,9 +20,16 @@ export class Shrinker {
   }
 
   async shrink(failed: Outcome): Promise<Outcome> {
-    const worse = await this.#killAtViolation(failed);
-    const small = await this.#fromSmallest(worse);
+    const worse = (await this.#lossOf(failed)) ?? failed;
+    const small = await this.#fromSmallest(worse, worse.failure?.code);
     return this.#simplify(small ?? worse);
+  }
+
+  /** The loss that an unsafe commit makes possible: a crash right then, or in a small world, says more than the commit. */
+  async #lossOf(failed: Outcome): Promise<Outcome | undefined> {
+    if (!failed.failure?.violation || failed.failure.code === "LOST") return undefined;
+    const killed = await this.#killAtViolation(failed);
+    return killed.failure?.code === "LOST" ? killed : this.#fromSmallest(failed, "LOST");
   }
 
   /** A crash right at an unsafe commit turns what might be lost into what is. */
@@ -36,8 +44,20 @@ export class Shrinker {
     return killed?.failure?.code === "LOST" ? killed : failed;
   }
 
-  /** The smallest world without anything but one kill that fails likewise, if one is found. */
-  async #fromSmallest(failed: Outcome): Promise<Outcome | undefined> {
+  /** The smallest world that fails likewise with nothing but one kill, and the same faults if need be. */
+  async #fromSmallest(failed: Outcome, code: DeliveryFault | undefined): Promise<Outcome | undefined> {
+    const found = await this.#amongSmall(failed, code, {});
+    return (
+      found ??
+      (Object.keys(failed.plan.faults).length > 0 ? this.#amongSmall(failed, code, failed.plan.faults) : undefined)
+    );
+  }
+
+  async #amongSmall(
+    failed: Outcome,
+    code: DeliveryFault | undefined,
+    faults: DeliveryPlan["faults"],
+  ): Promise<Outcome | undefined> {
     const { plan } = failed;
     for (let records = 1; records <= plan.records; records++) {
       for (let seed = plan.seed; seed < plan.seed + SEEDS; seed++) {
@@ -49,10 +69,10 @@ export class Shrinker {
           processes: 1,
           kills: [],
           disturbances: [],
-          faults: {},
+          faults,
           effectErrorRate: 0,
         };
-        const found = await this.#sweep(calm, failed, seed < plan.seed + SWEPT_SEEDS);
+        const found = await this.#sweep(calm, failed, code, seed < plan.seed + SWEPT_SEEDS);
         if (found) return found;
       }
     }
@@ -60,17 +80,22 @@ export class Shrinker {
   }
 
   /** The run without a kill, and then with a kill: where a commit was unsafe, or else at each of its steps. */
-  async #sweep(calm: DeliveryPlan, like: Outcome, everywhere: boolean): Promise<Outcome | undefined> {
+  async #sweep(
+    calm: DeliveryPlan,
+    like: Outcome,
+    code: DeliveryFault | undefined,
+    everywhere: boolean,
+  ): Promise<Outcome | undefined> {
     const first = await this.#try(calm);
     if (!first) return undefined;
-    if (isLike(first, like)) return first;
+    if (first.failure?.code === code) return first;
     const violated = await this.#killAtViolation(first);
-    if (isLike(violated, like)) return violated;
+    if (violated.failure?.code === code) return violated;
     if (!everywhere || like.failure?.violation || like.plan.kills.length === 0) return undefined;
     for (let step = 1; step <= first.steps; step++) {
       const killed = await this.#try({ ...calm, kills: [step] });
       if (!killed) return undefined;
-      if (isLike(killed, like)) return killed;
+      if (killed.failure?.code === code) return killed;
     }
     return undefined;
   }
@@ -83,7 +108,7 @@ export class Shrinker {
       for (const plan of simplerThan(best.plan)) {
         const simpler = await this.#try(plan);
         if (!simpler) return best;
-        if (!isLike(simpler, best)) continue;
+        if (simpler.failure?.code !== best.failure?.code) continue;
         best = simpler;
         again = true;
         break;
@@ -98,9 +123,6 @@ export class Shrinker {
     return this.#run(plan);
   }
 }
-
-const isLike = (outcome: Outcome, other: Outcome): boolean =>
-  outcome.failure !== undefined && outcome.failure.code === other.failure?.code;
 
 const without = <T>(all: readonly T[]): readonly (readonly T[])[] =>
   all.map((_, left) => all.filter((_each, index) => index !== left));

@@ -14,6 +14,9 @@ export interface SupervisorOptions {
   /** Runs the pipeline; `onFailure` gets what its promises are rejected with. */
   readonly start: (life: Life, onFailure: (error: unknown) => void) => Steering;
   readonly onStep: LifeListener["onStep"];
+  readonly later: (ms: number, f: () => void) => void;
+  /** Takes the life away. */
+  readonly end: (life: Life) => void;
   readonly note: (text: string) => void;
   /** How long a process that died, or left, stays away. */
   readonly drawAwayMs: () => number;
@@ -28,6 +31,8 @@ interface Slot {
 
 /** How long a process whose stream ended by itself stays away. */
 const RESTART_MS = 100;
+/** How long a failed stream may take to close its clients. */
+const FAILED_MS = 10_000;
 
 /** Keeps the processes running: whatever ends is followed by a next life, which knows only what is committed. */
 export class Supervisor {
@@ -98,8 +103,8 @@ export class Supervisor {
   }
 
   /** Ends what is left. */
-  endAll(end: (life: Life) => void): void {
-    for (const life of this.#lives.values()) if (!life.ended) end(life);
+  endAll(): void {
+    for (const life of this.#lives.values()) if (!life.ended) this.#options.end(life);
   }
 
   explain(): string {
@@ -113,9 +118,7 @@ export class Supervisor {
       onEnded: (each) => this.#onEnded(each),
     });
     this.#lives.set(life.name, life);
-    const steering = this.#options.start(life, (error) => {
-      this.#failures.set(life, error);
-    });
+    const steering = this.#options.start(life, (error) => this.#onFailure(life, error));
     slot.process = { life, steering };
   }
 
@@ -132,6 +135,15 @@ export class Supervisor {
     const ended = Promise.race([drained, life.death]).catch(() => undefined);
     this.#draining.add(drained);
     void ended.then(() => this.#draining.delete(drained));
+  }
+
+  /** A stream that fails closes its clients; where something else holds them, the process is ended from outside. */
+  #onFailure(life: Life, error: unknown): void {
+    this.#failures.set(life, error);
+    this.#options.later(FAILED_MS, () => {
+      if (!life.ended) this.#options.end(life);
+      this.#onEnded(life);
+    });
   }
 
   #onEnded(life: Life): void {

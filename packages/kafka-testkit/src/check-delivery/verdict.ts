@@ -82,7 +82,7 @@ const unfinished = (evidence: Evidence): Failure | undefined => {
     };
   }
   if (!missing) return undefined;
-  const text = `nothing disturbs the pipeline for ${settings.withinMs} ms${what}\n${explanation}`;
+  const text = `nothing disturbs the pipeline for ${settings.withinMs} ms${what}${explanation && `\n${explanation}\n`}`;
   return { code: "STUCK", text, violation: undefined, cause: undefined };
 };
 

@@ -67,6 +67,7 @@ export const worldOf = (options: WorldOptions): DeliveryWorld => {
       life.step(`${life.name}: effect ${id} begins`);
       await sleep(drawEffectMs(random));
       if (random.happens(options.effectErrorRate)) {
+        effects.fail(id);
         life.step(`${life.name}: effect ${id} fails`);
         life.requireAlive();
         throw new Error(`Effect ${id} fails, as checkDelivery was told to try (effectErrorRate).`);
