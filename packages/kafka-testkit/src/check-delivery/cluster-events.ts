@@ -8,12 +8,13 @@ export interface StoredPosition {
 
 export type ClusterEvent =
   /** A process may die here. */
-  | { readonly kind: "step"; readonly life: string; readonly text: string }
+  | { readonly kind: "step"; readonly life: string; readonly text: string; readonly givenUp: readonly number[] }
   | { readonly kind: "commit"; readonly life: string; readonly positions: readonly StoredPosition[] }
   | { readonly kind: "note"; readonly text: string };
 
 const COMMIT = new RegExp(`^group ${GROUP}: commit (.*) by (\\S+)-\\d+ of generation \\d+( refused)?`);
 const POSITION = new RegExp(`\\b${INPUT}-(\\d+)@(\\d+)`, "g");
+const PARTITION = new RegExp(`\\b${INPUT}-(\\d+)`, "g");
 const STEP = /^(\S+): (on(?:Assign|Revoke|Lost) .*|\d+ records stored .*)/;
 const NOTE = / refused|lost|timed out|gives|commit fails|outage|broker|transaction/;
 
@@ -29,6 +30,9 @@ export const clusterEvent = (line: string): ClusterEvent | undefined => {
     return { kind: "commit", life: commit[2] as string, positions };
   }
   const step = STEP.exec(text);
-  if (step) return { kind: "step", life: step[1] as string, text };
+  if (step) {
+    const givenUp = /^on(Revoke|Lost)/.test(step[2] as string) ? [...text.matchAll(PARTITION)] : [];
+    return { kind: "step", life: step[1] as string, text, givenUp: givenUp.map(([, partition]) => Number(partition)) };
+  }
   return NOTE.test(text) ? { kind: "note", text } : undefined;
 };

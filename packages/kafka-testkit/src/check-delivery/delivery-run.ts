@@ -6,6 +6,7 @@ import { SimulatedKafka } from "../simulated/simulated-kafka.js";
 import { type ClusterEvent, clusterEvent } from "./cluster-events.js";
 import { type CommitViolation, CommitWatch } from "./commit-watch.js";
 import type { DeliveryPlan } from "./delivery-plan.js";
+import type { DeliveryInput } from "./delivery-world.js";
 import { Effects } from "./effects.js";
 import { History } from "./history.js";
 import type { Life } from "./life.js";
@@ -48,6 +49,8 @@ export class DeliveryRun {
   #doneAt: number | undefined;
   #seenSteps = -1;
   #lastStepAt = 0;
+  #lastProgressAt = 0;
+  #done = 0;
 
   constructor(pipeline: DeliveryPipeline, settings: Settings, plan: DeliveryPlan) {
     this.#pipeline = pipeline;
@@ -118,20 +121,21 @@ export class DeliveryRun {
     if (this.#history.steps !== this.#seenSteps) {
       this.#seenSteps = this.#history.steps;
       this.#lastStepAt = now;
-      if (!this.#isDone()) this.#doneAt = undefined;
+      const done = this.#countDone();
+      if (done > this.#done) this.#lastProgressAt = now;
+      this.#done = Math.max(this.#done, done);
+      if (done < this.#plan.records) this.#doneAt = undefined;
       else this.#doneAt ??= now;
     }
     if (this.#doneAt === undefined) return false;
     return this.#isCommitted() || now - Math.max(this.#doneAt, this.#lastDisturbedAt) >= GRACE_MS;
   }
 
-  #isDone(): boolean {
-    const { inputs } = this.#effects;
+  /** Records that have all their effects. */
+  #countDone(): number {
     const counts = this.#effects.counts(this.#settings.guarantee);
-    return (
-      inputs.length === this.#plan.records &&
-      inputs.every((input) => this.#effects.expectedOf(input).every((id) => counts.has(id)))
-    );
+    const isDone = (input: DeliveryInput): boolean => this.#effects.expectedOf(input).every((id) => counts.has(id));
+    return this.#effects.inputs.filter(isDone).length;
   }
 
   #isCommitted(): boolean {
@@ -142,7 +146,7 @@ export class DeliveryRun {
   #isLate(): boolean {
     const now = this.#clock.now();
     const givenUp = this.#isPassed() && now - this.#lastStepAt >= GIVE_UP_MS;
-    return givenUp || now - this.#lastDisturbedAt >= this.#settings.withinMs;
+    return givenUp || now - Math.max(this.#lastDisturbedAt, this.#lastProgressAt) >= this.#settings.withinMs;
   }
 
   /** A record without its effects is below the group's position: nobody will read it again. */
@@ -228,8 +232,17 @@ export class DeliveryRun {
     if (!event || event.kind === "note") return;
     const life = this.#supervisor.life(event.life);
     const text = event.kind === "step" ? event.text : this.#judge(event);
-    if (life) this.#onStep(life, text);
-    else this.#history.note(text);
+    if (!life) return this.#history.note(text);
+    if (event.kind === "step") this.#forget(life, event.givenUp);
+    this.#onStep(life, text);
+  }
+
+  /** What it has begun of partitions that it gives up is no longer for its death to repeat. */
+  #forget(life: Life, partitions: readonly number[]): void {
+    for (const id of life.touched) {
+      const input = this.#effects.inputOf(id);
+      if (input && partitions.includes(input.partition)) life.touched.delete(id);
+    }
   }
 
   #judge({ life, positions }: ClusterEvent & { readonly kind: "commit" }): string {

@@ -1,5 +1,4 @@
 import { DeliveryCheckError } from "./delivery-check-error.js";
-import type { DeliveryPlan } from "./delivery-plan.js";
 import type { Settings } from "./options.js";
 import type { Failure, Outcome } from "./outcome.js";
 
@@ -11,9 +10,6 @@ const shortened = (history: readonly string[]): readonly string[] => {
   const left = history.length - MAX_LINES + 1;
   return [`      (${left} lines before)`, ...history.slice(left)];
 };
-
-/** Without what is as it would be anyway. */
-const planText = (plan: DeliveryPlan): string => JSON.stringify(plan);
 
 const deathText = ({ plan, failure }: Outcome): string => {
   const at = plan.kills.join(", ");
@@ -45,7 +41,7 @@ export const deliveryCheckError = (
     ...shortened(history),
     "",
     ...(hazard === undefined ? [] : [`This looks like: ${hazard}`, ""]),
-    `See it again: checkDelivery(pipeline, { guarantee: "${settings.guarantee}", replay: ${planText(plan)} })`,
+    `See it again: checkDelivery(pipeline, { ...options, replay: ${JSON.stringify(plan)} })`,
   ].join("\n");
   return new DeliveryCheckError(failure.code, message, plan, history, failure.cause);
 };

@@ -36,7 +36,7 @@ export interface CheckDeliveryOptions {
   readonly effectErrorRate?: number;
   /** The most records that one kill may repeat; default: any number. */
   readonly maxReplay?: number;
-  /** How long all effects may take after the last thing that disturbed them, in virtual ms; default 60 000. */
+  /** How long nothing may get done although nothing disturbs the pipeline, in virtual ms; default 60 000. */
   readonly withinMs?: number;
   /** Passed to `run`, to check a graph that the graph check refuses. */
   readonly unsafe?: string;

@@ -58,7 +58,7 @@ describe("checkDelivery", function () {
         .and.include("Guarantee at-least-once; 1 records, 1 partitions, 1 processes, seed ")
         .and.include("is stored: input-0@1  <-- ABOVE 0:0, under way")
         .and.include("This looks like: an offset that does not wait for its record")
-        .and.include(`replay: ${JSON.stringify(error.plan)}`);
+        .and.include(`{ ...options, replay: ${JSON.stringify(error.plan)} }`);
       expect(error.history.length).to.be.lessThan(20);
     });
 
@@ -134,6 +134,13 @@ describe("checkDelivery", function () {
     expect(report.maxReplay).to.be.within(1, 6);
     expect(report.duplicates.max).to.be.greaterThan(0);
     expect(String(report)).to.match(/^200 runs of \d+ steps with \d+ kills: nothing lost of 1200 records;/);
+  });
+
+  it("copes with more records than it can try every kill of", async () => {
+    const options = { guarantee: "at-least-once", records: 200, partitions: 5, processes: 2, runs: 10 } as const;
+    const report = await checkDelivery(inOrder, options);
+    expect(report.records).to.equal(2000);
+    expect(report.kills).to.be.greaterThan(3);
   });
 
   it("takes the same steps from the same seed", async () => {
