@@ -317,8 +317,10 @@ export class ConsumerSession implements OffsetOwner {
     if (!rememberFinished || taken.length === 0) return;
     const { maxBytes, parallelConsumer } = rememberFinished;
     for (const owned of taken) owned.rememberFinished(maxBytes, NOTHING_FINISHED);
+    // Whoever names an offset to begin at wants to read from there.
+    const resumed = partitions.filter((each) => !("offset" in each));
     try {
-      for (const { topic, partition, offset, metadata } of await this.#client.committed(partitions, commitTimeoutMs)) {
+      for (const { topic, partition, offset, metadata } of await this.#client.committed(resumed, commitTimeoutMs)) {
         const finished = decodeFinished(offset, metadata, { parallelConsumer });
         this.#assignment.get({ topic, partition })?.rememberFinished(maxBytes, finished);
       }
@@ -363,7 +365,11 @@ export class ConsumerSession implements OffsetOwner {
   #giveUp(partitions: readonly OwnedPartition[]): void {
     this.#history.add(partitions);
     this.#assignment.remove(partitions);
-    this.#flow.forget(partitions);
+    try {
+      this.#flow.forget(partitions);
+    } catch (error) {
+      this.#fail(error);
+    }
     this.#reading.wake();
   }
 

@@ -105,7 +105,9 @@ export class FlowControl {
     if (resume.length > 0) this.#client.resume(resume.map(place));
   }
 
+  /** They are given up. A client may remember a pause until it is assigned them again, so none is left behind. */
   forget(partitions: readonly OwnedPartition[]): void {
-    for (const owned of partitions) this.#paused.delete(owned);
+    const paused = partitions.filter((owned) => this.#paused.delete(owned));
+    if (paused.length > 0) this.#client.resume(paused.map(place));
   }
 }

@@ -229,6 +229,23 @@ describe("a source with offset context", () => {
         expect(await control.drainAndShutdown()).to.include({ processed: 7 });
       }));
 
+    it("does not leave a partition paused that is revoked while it is held back, and comes again", () =>
+      assertAllClosed(async () => {
+        const control = unordered({ maxInFlight: 2, revokeTimeoutMs: 1 });
+        await kafka.client.assign(p0);
+        kafka.client.give(records("t", 0, 0, 5));
+        await started(2);
+        await until(() => kafka.client.paused.size === 1, "a pause");
+        await kafka.client.revoke(p0);
+        expect(kafka.client.paused.size).to.equal(0);
+        gate.open("0@0", "0@1");
+        await kafka.client.assign(p0);
+        kafka.client.give(records("t", 0, 0, 1));
+        await started(3);
+        gate.open("0@0");
+        await control.drainAndShutdown();
+      }));
+
     it("counts what is finished behind an unfinished record", () =>
       assertAllClosed(async () => {
         const control = unordered({ maxInFlight: 3 });

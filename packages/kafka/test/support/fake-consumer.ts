@@ -80,12 +80,14 @@ export class FakeConsumer implements ConsumerClient {
     this.calls.push({ call: "assigned", partitions });
   }
 
-  /** Resolves when the connector has given the partitions up; what was given of them and not fetched goes as well. */
+  /**
+   * Resolves when the connector has given the partitions up; what was given of them and not fetched goes as well. A pause
+   * of them is remembered until they are assigned again, as librdkafka does.
+   */
   async revoke(...partitions: readonly TopicPartition[]): Promise<void> {
     await this.listener.onRevoke(partitions);
     const gone = new Set(partitions.map(keyOf));
     this.#owned = this.#owned.filter((each) => !gone.has(keyOf(each)));
-    for (const key of gone) this.paused.delete(key);
     this.#queue = this.#queue.map((each) => ("error" in each ? each : each.filter((one) => !gone.has(keyOf(one)))));
     this.calls.push({ call: "revoked", partitions });
   }
