@@ -14,7 +14,7 @@ export class Life {
   /** Rejects when the process is killed. */
   readonly death: Promise<never>;
   /** The effects it has begun, or sent: what its death may repeat. */
-  readonly touched = new Set<string>();
+  readonly touched: Set<string> = new Set();
   readonly #listener: LifeListener;
   readonly #onKilled: (() => void)[] = [];
   #reject: (error: Error) => void = () => undefined;

@@ -28,7 +28,7 @@ export interface GroupTimings {
 export class Group {
   readonly id: string;
   readonly broker: number;
-  readonly offsets = new GroupOffsets();
+  readonly offsets: GroupOffsets = new GroupOffsets();
   readonly classic: GroupCoordinator;
   readonly modern: ConsumerGroup;
   readonly #simulation: Simulation;

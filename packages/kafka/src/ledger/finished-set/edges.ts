@@ -11,7 +11,7 @@ export type Edges = Uint32Array;
 export const NO_EDGES: Edges = new Uint32Array(0);
 
 /** Furthest distance from the position that an edge can say; what is finished beyond it is replayed. */
-export const MAX_EDGE = 2 ** 32 - 1;
+export const MAX_EDGE: number = 2 ** 32 - 1;
 
 /** The edges of ascending offsets, those below the position left out. */
 export function edgesOf(position: number, offsets: readonly number[]): Edges {

@@ -15,7 +15,7 @@ const PREFIX = "mr1:";
 const OVERHEAD = 1 + 2 + 4;
 
 /** Longest payload that is written or read, before compression; bounds the memory which hostile metadata can take. */
-export const MAX_PAYLOAD = 32 * 1024;
+export const MAX_PAYLOAD: number = 32 * 1024;
 
 /** Longest text that is looked at. */
 const MAX_TEXT = 64 * 1024;
