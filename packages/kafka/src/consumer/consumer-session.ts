@@ -157,9 +157,15 @@ export class ConsumerSession implements OffsetOwner {
 
   #taken(deliveries: readonly Delivery[], now: number): readonly Delivery[] {
     if (deliveries.length > 0) this.#reading.wake();
-    else this.#held = true;
+    else this.#held = this.#hasBuffered();
     this.#schedule.delivered(now);
     return deliveries;
+  }
+
+  /** Where nothing waits no bound holds anything back, and the end of a claim need not wake the stream. */
+  #hasBuffered(): boolean {
+    for (const owned of this.#assignment.partitions) if (owned.buffered > 0) return true;
+    return false;
   }
 
   /** There may be room within the bounds again. */
