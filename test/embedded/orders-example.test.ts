@@ -13,6 +13,7 @@ describe("orders example", () => {
       found: [line("3-1"), line("1-1"), line("1-2")],
       ends: [2, 1, 0],
       committed: [2, 1, undefined],
+      budget: 3,
     };
 
     it("counts an order as lost when one of its lines is missing, and fails", () => {
@@ -48,9 +49,15 @@ describe("orders example", () => {
       }
     });
 
-    it("counts the lines found more than once, and passes all the same", () => {
-      const verdict = judge({ ...all, found: [...all.found, line("1-1"), line("1-1"), line("3-1")] });
-      expect(verdict).to.include({ delivered: 2, lost: 0, duplicated: 2, passed: true });
+    it("fails when more orders were done again than the kills allow", () => {
+      const verdict = judge({ ...all, budget: 0, found: [...all.found, line("1-2")] });
+      expect(verdict).to.include({ lost: 0, duplicated: 1, passed: false });
+      expect(verdict.complaints).to.deep.equal(["Orders done again: 1, and the budget is 0."]);
+    });
+
+    it("counts how often orders were done again, not their lines, and passes within the budget", () => {
+      const verdict = judge({ ...all, found: [...all.found, line("1-1"), line("1-2"), line("1-1"), line("3-1")] });
+      expect(verdict).to.include({ delivered: 2, lost: 0, duplicated: 3, passed: true });
     });
 
     it("passes when every line is there once and every end is committed", () => {
@@ -167,7 +174,7 @@ describe("orders example", () => {
       expect(orders).to.equal(generateOrders(3_000, 1).filter(({ kind }) => kind === "order").length);
     });
 
-    it("delivers every order when the pipeline is killed, and counts what was done twice", async () => {
+    it("delivers every order when the pipeline is killed, and repeats no more than the budget", async () => {
       const { code, errors, lastLine, output } = await runDemo(["--orders", "3000"], 60_000);
       expect({ code, errors }).to.deep.equal({ code: 0, errors: "" });
       const { delivered, orders, lost, duplicated } = verdictOf(lastLine);
@@ -177,6 +184,8 @@ describe("orders example", () => {
       expect(committed).to.be.at.most(finished);
       // What was finished and not committed is done again, but for the few orders without lines.
       expect(duplicated).to.be.at.least(finished - committed - 5);
+      expect(output).to.include(`budget: at most 200 records per kill, 1 kill; duplicated ${duplicated}\n`);
+      expect(duplicated).to.be.at.most(200);
     });
   });
 });

@@ -4,6 +4,7 @@ import { Source } from "@millrace/streams";
 import { type Cluster, embeddedCluster, existingCluster } from "./cluster.js";
 import { judge, sentence, type Verdict } from "./judge.js";
 import { generateOrders, type OrderLine, type SeedRecord } from "./orders.js";
+import { MAX_REPLAY } from "./pipeline.js";
 import { grouped, type Output, Progress } from "./progress.js";
 import { RawReader } from "./raw-reader.js";
 import { WorkerProcess } from "./worker-process.js";
@@ -25,6 +26,7 @@ export class Demo {
   readonly #output: Output;
   readonly #closers: (() => Promise<void>)[] = [];
   #step = 0;
+  #kills = 0;
 
   constructor(options: DemoOptions, output: Output) {
     this.#options = options;
@@ -75,6 +77,7 @@ export class Demo {
       (report) => progress.update(report),
     );
     await worker.kill();
+    this.#kills += 1;
     progress.close();
     const committed = await reader.committed(cluster.topics.orders);
     // It may have gone on, and committed, between its last report and its death.
@@ -113,10 +116,13 @@ export class Demo {
       found: values.map((value) => JSON.parse(value) as OrderLine),
       ends,
       committed,
+      budget: MAX_REPLAY * this.#kills,
     });
     this.#next(`Read ${grouped(values.length)} lines back from topic ${topics.lines} with a plain client`);
     this.#say(`   committed offsets ${committed.map((each) => each ?? "none").join(" ")}, ends ${ends.join(" ")}`);
     for (const complaint of verdict.complaints) this.#say(`   WRONG: ${complaint}`);
+    const kills = `${this.#kills} ${this.#kills === 1 ? "kill" : "kills"}`;
+    this.#say(`budget: at most ${MAX_REPLAY} records per kill, ${kills}; duplicated ${verdict.duplicated}`);
     this.#say(sentence(verdict));
     return verdict;
   }

@@ -16,6 +16,9 @@ import {
 import type { RunnableGraph } from "@millrace/streams";
 import { Order, OrderLine } from "./orders.js";
 
+/** Orders that one kill may make to be done again. */
+export const MAX_REPLAY = 200;
+
 export interface OrdersPipeline {
   readonly kafka: KafkaSettings;
   readonly topics: { readonly orders: string; readonly lines: string };
@@ -40,6 +43,7 @@ export const ordersPipeline = ({
     topics: [topics.orders],
     value: attempt(json(Order)),
     properties: membership,
+    maxReplay: { records: MAX_REPLAY },
   })
     .mapAsync(32, async ({ record, offset }) => ({ lines: await enrich(record.value), offset }))
     .mapConcat(({ lines, offset }) =>
