@@ -74,15 +74,19 @@ export const isProducerFailure = <K, V, PassThrough>(
 
 /** One record. `passThrough: undefined` says that this output finishes nothing: give the offset to the last output only. */
 export const produce: {
-  <K, V, PassThrough>(record: ProducerRecord<K, V>, passThrough: PassThrough): ProducerEnvelope<K, V, PassThrough>;
-  <K, V>(record: ProducerRecord<K, V>): ProducerEnvelope<K, V, undefined>;
+  // A record without a key fits a producer of any keys.
+  <K = never, V = never, PassThrough = never>(
+    record: ProducerRecord<K, V>,
+    passThrough: PassThrough,
+  ): ProducerEnvelope<K, V, PassThrough>;
+  <K = never, V = never>(record: ProducerRecord<K, V>): ProducerEnvelope<K, V, undefined>;
 } = <K, V, PassThrough>(record: ProducerRecord<K, V>, passThrough?: PassThrough) => ({
   records: [record],
   passThrough: passThrough as PassThrough,
 });
 
 /** Several records that finish together: the pass-through is emitted once all are acknowledged. */
-export const produceMulti = <K, V, PassThrough>(
+export const produceMulti = <K = never, V = never, PassThrough = never>(
   records: readonly ProducerRecord<K, V>[],
   passThrough: PassThrough,
 ): ProducerEnvelope<K, V, PassThrough> => ({ records, passThrough });

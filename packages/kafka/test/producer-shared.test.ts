@@ -193,7 +193,7 @@ describe("a shared producer", () => {
   });
 
   it(
-    "W-10 stays open when a flow completes, W-22 and serves several, with one client and its own properties",
+    "W-10 W-22 stays open when a flow completes, and serves several with one client and its own properties",
     test(async () => {
       kafka.onProducer = () => undefined;
       const run = (name: string): Promise<void> =>

@@ -87,6 +87,16 @@ describe("producerFlow", () => {
       expect(await downstream.expectError()).to.equal(error);
     }));
 
+  it("W-08 an error thrown by the client when it is given a record fails the stream", () =>
+    onBench(async ({ upstream, downstream, sender }) => {
+      const thrown = new Error("thrown");
+      sender.refuse = () => thrown;
+      downstream.request();
+      upstream.send(envelope(0));
+      expect(await downstream.expectError()).to.equal(thrown);
+      expect(await upstream.expectCancel()).to.equal(thrown);
+    }));
+
   it("W-04 a failure of upstream waits for what was sent, and closes the client without dropping", () =>
     onBench(async (bench) => {
       await sendThree(bench);

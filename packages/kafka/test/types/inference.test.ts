@@ -1,24 +1,33 @@
-import type { RunnableGraph, Source } from "@millrace/streams";
+import { type FlowWithContext, type RunnableGraph, Source } from "@millrace/streams";
 import {
   attempt,
   type Attempt,
   type CommittableMessage,
   type CommittableOffset,
   CommittableOffsetBatch,
+  committableSink,
   committableSource,
   committerSink,
   type Control,
   DrainingControl,
+  isProducerFailure,
   json,
   passThrough,
   plainSource,
   produce,
   produceMulti,
   type ProducerEnvelope,
+  type ProducerFailure,
   producerFlow,
+  producerFlowWithContext,
+  type ProducerInput,
   type ProducerResult,
+  producerSink,
+  type RecordMetadata,
+  sharedProducer,
   string,
 } from "@millrace/kafka";
+import { expect } from "chai";
 import { expectTypeOf } from "expect-type";
 import { z } from "zod";
 import { FakeKafka } from "../support/fake-kafka.js";
@@ -86,9 +95,9 @@ describe("types of the Kafka surface", () => {
   });
 
   it("tell what an envelope passes through", () => {
-    expectTypeOf(produce({ topic: "t", value: 1 })).toEqualTypeOf<ProducerEnvelope<unknown, number, undefined>>();
+    expectTypeOf(produce({ topic: "t", value: 1 })).toEqualTypeOf<ProducerEnvelope<never, number, undefined>>();
     expectTypeOf(produceMulti([{ topic: "t", value: 1 }], "x")).toEqualTypeOf<
-      ProducerEnvelope<unknown, number, string>
+      ProducerEnvelope<never, number, string>
     >();
     expectTypeOf(passThrough(1)).toEqualTypeOf<ProducerEnvelope<never, never, number>>();
   });
@@ -102,5 +111,38 @@ describe("types of the Kafka surface", () => {
       .map((message) => produce({ topic: "out", value: 1 }, message.offset))
       // @ts-expect-error the serde is of text, the value a number
       .via(producerFlow<string, string, CommittableOffset>({ kafka, value: string() }));
+  });
+
+  it("tell failures as elements from results, and offer them to nobody who did not ask", () => {
+    type Failure = ProducerFailure<string, Order, number>;
+    const envelopes = Source.single(produce({ topic: "out", value: { id: "a" } }, 7));
+    const asked = producerFlow<string, Order, number>({ kafka, value: json(order), failures: "element" });
+    envelopes.via(asked).map((each) => {
+      expectTypeOf(each).toEqualTypeOf<ProducerResult<number> | Failure>();
+      if (isProducerFailure(each)) expectTypeOf(each).toEqualTypeOf<Failure>();
+      else expectTypeOf(each).toEqualTypeOf<ProducerResult<number>>();
+    });
+    const followed = producerFlowWithContext<string, Order>({ kafka, value: json(order), failures: "element" });
+    expectTypeOf(followed).toEqualTypeOf<
+      FlowWithContext<ProducerInput<string, Order>, readonly RecordMetadata[] | ProducerFailure<string, Order>>
+    >();
+    // @ts-expect-error a sink has nowhere to emit failures to
+    expect(() => producerSink({ kafka, failures: "element" })).to.throw("has no setting failures");
+  });
+
+  it("let envelopes without an offset into a committable sink, and nothing else in its place", () => {
+    const sink = committableSink<string, Order>({ kafka, value: json(order) });
+    Source.single(produce({ topic: "out", value: { id: "a" } })).to(sink);
+    // @ts-expect-error a number is no offset
+    Source.single(produce({ topic: "out", value: { id: "a" } }, 7)).to(sink);
+  });
+
+  it("take either a cluster or a shared producer", () => {
+    const producer = sharedProducer({ kafka });
+    producerSink({ producer });
+    // @ts-expect-error one of them, not both
+    expect(() => producerSink({ producer, kafka })).to.throw("exactly one");
+    // @ts-expect-error properties belong to the client
+    expect(() => producerSink({ producer, properties: {} })).to.throw("sharedProducer");
   });
 });
