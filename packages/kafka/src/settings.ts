@@ -51,7 +51,8 @@ export interface ConsumerSettings extends SubscriptionSettings {
   readonly commitTimeoutMs?: number;
   /**
    * Delivered records of one partition that are not finished, or are finished behind an older one, before that partition
-   * is held back; default 10 000. The other partitions go on.
+   * is held back; default 10 000. The other partitions go on. It holds on the followed surface; where offsets are carried,
+   * the stream's own buffers are the bound.
    */
   readonly maxInFlight?: number;
   /** The same over all partitions; default 50 000. */

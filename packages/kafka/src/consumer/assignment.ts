@@ -6,12 +6,14 @@ import { OwnedPartition } from "./owned-partition.js";
 /** The partitions this consumer owns; epochs grow with every assignment of a partition. */
 export class Assignment {
   readonly #auditor: Auditor;
+  readonly #claimBound: number;
   readonly #onEnded: (partition: OwnedPartition) => void;
   readonly #epochs = new Map<string, number>();
   readonly #owned = new Map<string, OwnedPartition>();
 
-  constructor(auditor: Auditor, onEnded: (partition: OwnedPartition) => void) {
+  constructor(auditor: Auditor, claimBound: number, onEnded: (partition: OwnedPartition) => void) {
     this.#auditor = auditor;
+    this.#claimBound = claimBound;
     this.#onEnded = onEnded;
   }
 
@@ -25,7 +27,7 @@ export class Assignment {
       const key = partitionKey(each);
       const epoch = (this.#epochs.get(key) ?? 0) + 1;
       const trail = this.#auditor.assigned(each.topic, each.partition, epoch);
-      const owned = new OwnedPartition(each, epoch, trail, this.#onEnded);
+      const owned = new OwnedPartition(each, epoch, trail, this.#onEnded, this.#claimBound);
       this.#epochs.set(key, epoch);
       // An assignment that no revocation preceded: what the last one still holds is inert.
       this.#owned.get(key)?.fence();

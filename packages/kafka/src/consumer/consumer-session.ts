@@ -32,6 +32,8 @@ export interface SessionOptions {
   readonly driver: KafkaDriver;
   readonly logger: Logger;
   readonly clock: Clock;
+  /** Records are followed by their claims; otherwise offsets come back in order, or not at all. */
+  readonly followed: boolean;
   readonly listener: SessionListener;
 }
 
@@ -72,14 +74,15 @@ export class ConsumerSession implements OffsetOwner {
   #shutdown: Promise<void> | undefined;
   #leaks = false;
 
-  constructor({ settings, driver, logger, clock, listener }: SessionOptions) {
+  constructor({ settings, driver, logger, clock, followed, listener }: SessionOptions) {
     this.#settings = settings;
     this.#logger = logger;
     this.#clock = clock;
     this.#listener = listener;
     this.groupId = settings.groupId ?? "";
     const auditor = new Auditor();
-    this.#assignment = new Assignment(auditor, (owned) => this.#onEnded(owned));
+    const claimBound = followed ? Number.POSITIVE_INFINITY : settings.maxInFlight;
+    this.#assignment = new Assignment(auditor, claimBound, (owned) => this.#onEnded(owned));
     this.#client = driver.consumer(settings.properties, {
       onAssign: (partitions) => this.#onAssign(partitions),
       onRevoke: (partitions) => this.#onRevoke(partitions),
@@ -88,7 +91,7 @@ export class ConsumerSession implements OffsetOwner {
     });
     const partitions = (): Iterable<OwnedPartition> => this.#assignment.partitions;
     this.#flow = new FlowControl(
-      { ...settings, partitioned: listener.onAssigned !== undefined },
+      { ...settings, followed, partitioned: listener.onAssigned !== undefined },
       this.#client,
       partitions,
     );

@@ -6,6 +6,8 @@ export interface FlowLimits {
   readonly partitioned: boolean;
   /** Records read ahead of the stream, over all partitions that may deliver. */
   readonly maxBufferedRecords: number;
+  /** Claims end by themselves. Where offsets are carried instead, the stream's own buffers are the bound. */
+  readonly followed: boolean;
   /** Delivered records of one partition that are not finished, or wait for an older one. */
   readonly maxInFlight: number;
   readonly maxInFlightTotal: number;
@@ -47,15 +49,17 @@ export class FlowControl {
 
   /** Records of `owned` that may be delivered before it is at its bound. */
   room(owned: OwnedPartition): number {
-    return owned.retired ? 0 : this.#limits.maxInFlight - owned.span;
+    if (owned.retired) return 0;
+    return this.#limits.followed ? this.#limits.maxInFlight - owned.span : Number.POSITIVE_INFINITY;
   }
 
   /** Records that may be delivered before all partitions together are at a bound. */
   totalRoom(now: number): number {
-    const { maxInFlightTotal, maxReplay } = this.#limits;
+    const { followed, maxInFlightTotal, maxReplay } = this.#limits;
     const { span, replays, since } = this.#sums(now);
     if (maxReplay.ms !== undefined && now - since >= maxReplay.ms) return 0;
-    return Math.min(maxInFlightTotal - span, (maxReplay.records ?? Number.POSITIVE_INFINITY) - replays);
+    const unfinished = followed ? maxInFlightTotal - span : Number.POSITIVE_INFINITY;
+    return Math.min(unfinished, (maxReplay.records ?? Number.POSITIVE_INFINITY) - replays);
   }
 
   /** Half of the budget of replays is used up: what is finished should be committed now. */

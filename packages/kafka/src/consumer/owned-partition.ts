@@ -33,6 +33,8 @@ export class OwnedPartition implements TopicPartition {
   readonly epoch: number;
   readonly ledger: PartitionLedger = new PartitionLedger();
   readonly #trail: AuditTrail;
+  /** Beyond it records share a claim: on the explicit surface, where a filtered record is finished only with a later one. */
+  readonly #claimBound: number;
   readonly #onEnded: (partition: OwnedPartition) => void;
   /** What an earlier owner had finished above its last commit. */
   #finished: FinishedSet = NOTHING_FINISHED;
@@ -55,12 +57,14 @@ export class OwnedPartition implements TopicPartition {
     epoch: number,
     trail: AuditTrail,
     onEnded: (partition: OwnedPartition) => void,
+    claimBound: number = Number.POSITIVE_INFINITY,
   ) {
     this.topic = topic;
     this.partition = partition;
     this.key = partitionKey({ topic, partition });
     this.epoch = epoch;
     this.#trail = trail;
+    this.#claimBound = claimBound;
     this.#onEnded = onEnded;
   }
 
@@ -163,7 +167,7 @@ export class OwnedPartition implements TopicPartition {
   open(offset: number, now: number): number {
     this.#replaysSince ??= now;
     this.#trail.delivered(offset);
-    return this.ledger.open(offset, now);
+    return this.ledger.open(offset, now, this.#claimBound);
   }
 
   /** The same for a record that is followed by its claim. */

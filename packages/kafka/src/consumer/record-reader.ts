@@ -19,6 +19,8 @@ export interface ConsumerSerdes<out K, out V> {
 export interface RecordReader<out A> {
   /** Elements refer to the fetched bytes, so that a chunk cannot be released. */
   readonly keepsBytes: boolean;
+  /** Elements carry their claims. */
+  readonly followed: boolean;
   /** Whether an earlier owner has finished the record; its claim then ends at once. */
   isFinished(delivery: Delivery, index: number, now: number): boolean;
   /** Decodes record `index` and opens its claim. A throw is supervised. */
@@ -91,6 +93,7 @@ export const plainReader = <K, V>(serdes: ConsumerSerdes<K, V>): RecordReader<Co
   const decoder = recordDecoder(serdes);
   return {
     keepsBytes: decoder.keepsBytes,
+    followed: false,
     isFinished: never,
     read: ({ run }, index) => decoder.decode(run, index),
     skip: () => undefined,
@@ -105,6 +108,7 @@ export const committableReader = <K, V>(
   const decoder = recordDecoder(serdes);
   return {
     keepsBytes: decoder.keepsBytes,
+    followed: false,
     isFinished: never,
     read({ owned, run }, index, now, session) {
       const record = decoder.decode(run, index);
@@ -122,6 +126,7 @@ export const claimedReader = <K, V>(serdes: ConsumerSerdes<K, V>): RecordReader<
   const decoder = recordDecoder(serdes);
   return {
     keepsBytes: decoder.keepsBytes,
+    followed: true,
     isFinished(delivery, index, now) {
       const { owned, run } = delivery;
       if (!owned.isFinished(run.fetched.chunk.offset(index))) return false;

@@ -42,12 +42,36 @@ export class PartitionLedger {
   #committed = 0;
   #fenced = false;
   readonly #ended = { processed: 0, discarded: 0, parked: 0 };
+  /** A claim that stands for several records: its own, `more` after it, the last of them at offset `last`. */
+  #wide: { readonly sequence: number; last: number; more: number } | undefined;
+  /** Records beyond one per claim: of all claims, and of those below the head. */
+  #more = 0;
+  #moreBelowHead = 0;
 
-  /** Opens the claim of the next delivered record and answers its sequence number. */
-  open(offset: number, now: number): number {
+  /**
+   * Opens the claim of the next delivered record and answers its sequence number. With `bound` claims between the head
+   * and it, one claim stands for all that follow until some have ended: that is for claims that end in order only.
+   */
+  open(offset: number, now: number, bound: number = Number.POSITIVE_INFINITY): number {
     if (offset <= this.#lastOffset) {
       throw new InvariantViolation(`offset ${offset} was delivered after ${this.#lastOffset}`);
     }
+    if (this.#next - this.#head < bound) return this.#add(offset, now);
+    const wide = this.#wide;
+    if (!wide) {
+      this.#wide = { sequence: this.#next, last: offset, more: 0 };
+      return this.#add(offset, now);
+    }
+    // Others came after it, when there was room, so it cannot grow any more and has to end first.
+    if (wide.sequence !== this.#next - 1) return this.#add(offset, now);
+    wide.last = offset;
+    wide.more += 1;
+    this.#more += 1;
+    this.#lastOffset = offset;
+    return wide.sequence;
+  }
+
+  #add(offset: number, now: number): number {
     const sequence = this.#next;
     if (sequence - this.#head > this.#mask) this.#grow();
     const slot = sequence & this.#mask;
@@ -82,6 +106,12 @@ export class PartitionLedger {
     for (let sequence = this.#head; sequence < this.#next; sequence++) {
       const slot = sequence & this.#mask;
       if ((this.#offsets[slot] as number) > offset) break;
+      if (sequence === this.#wide?.sequence) {
+        if (this.#wide.last > offset) break;
+        claims += this.#wide.more;
+        this.#moreBelowHead += this.#wide.more;
+        this.#wide = undefined;
+      }
       const word = this.#open[slot >>> 5] as number;
       const bit = 1 << slot;
       if ((word & bit) === 0) continue;
@@ -140,12 +170,12 @@ export class PartitionLedger {
 
   /** Claims delivered and not ended. */
   get inFlight(): number {
-    return this.#next - this.#endedInAll;
+    return this.delivered - this.#endedInAll;
   }
 
   /** Claims that have ended and wait for an older one. */
   get behindWatermark(): number {
-    return this.#endedInAll - this.#head;
+    return this.#endedInAll - this.#head - this.#moreBelowHead;
   }
 
   /** Claims below the watermark whose position is not known to be committed. */
@@ -155,11 +185,11 @@ export class PartitionLedger {
 
   /** Records a crash now would deliver again. */
   get replays(): number {
-    return this.#next - this.#committed;
+    return this.delivered - this.#committed - this.#moreBelowHead;
   }
 
   get delivered(): number {
-    return this.#next;
+    return this.#next + this.#more;
   }
 
   get outcomes(): Readonly<Record<Outcome, number>> {

@@ -26,6 +26,7 @@ export const consumerSource = <A>(options: ConsumerSourceOptions<A>): SourceStag
       driver,
       logger,
       clock: run.clock,
+      followed: options.reader.followed,
       listener: { onAvailable: () => outlet.notify() },
     });
     const outlet: RecordOutlet<A> = new RecordOutlet({

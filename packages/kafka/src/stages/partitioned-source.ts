@@ -39,6 +39,7 @@ class PartitionOutlets<A> {
       driver,
       logger,
       clock: run.clock,
+      followed: options.reader.followed,
       listener: {
         onAvailable: () => this.#onAvailable(),
         onAssigned: (partitions) => {

@@ -1,5 +1,12 @@
 import { Keep, Sink, Supervision } from "@millrace/streams";
-import { committableSource, KafkaConnectorError, plainSource, string } from "@millrace/kafka";
+import {
+  committableSource,
+  committerSink,
+  DrainingControl,
+  KafkaConnectorError,
+  plainSource,
+  string,
+} from "@millrace/kafka";
 import { assertAllClosed, checked, sinkProbe } from "@millrace/streams-testkit";
 import { expect } from "chai";
 import { type FakeRecord, records } from "../support/fake-chunk.js";
@@ -279,6 +286,24 @@ describe("a consumer source", () => {
         expect(resumed, "p0 as it is given up, lest it come back paused").to.have.deep.members([p0, p1]);
         await control.shutdown();
         await done;
+      }));
+
+    it("is not held back by records that are filtered out, however many", () =>
+      assertAllClosed(async () => {
+        const passed: number[] = [];
+        const control = source(kafka, { maxInFlight: 3 })
+          .filter(({ record }) => record.offset === 40)
+          .map(({ record, offset }) => {
+            passed.push(record.offset);
+            return offset;
+          })
+          .toMat(committerSink({ maxBatch: 1 }), DrainingControl.from)
+          .run();
+        await kafka.client.assign(p0);
+        kafka.client.give(records("t", 0, 0, 41));
+        await until(() => passed.length === 1, "the one that passes");
+        await control.drainAndShutdown();
+        expect(kafka.client.of("commit").at(-1)?.positions).to.deep.equal([{ ...p0, offset: 41 }]);
       }));
 
     it("serves a commit at once although nothing is taken", () =>

@@ -306,4 +306,64 @@ describe("PartitionLedger", () => {
       expect(most).to.be.above(256);
     }).timeout(20_000);
   }
+
+  describe("with a bound, for claims that end in order", () => {
+    const bounded = (offsets: readonly number[], bound: number): PartitionLedger => {
+      const ledger = new PartitionLedger();
+      for (const offset of offsets) ledger.open(offset, 0, bound);
+      return ledger;
+    };
+
+    it("keeps the position at the first of the records that share a claim until the last of them is finished", () => {
+      const ledger = bounded([1, 2, 5, 6, 9, 12], 2);
+      ledger.endThrough(9, "processed");
+      expect(ledger.watermark).to.equal(5);
+      ledger.endThrough(12, "processed");
+      expect(ledger.watermark).to.equal(13);
+      expect(ledger).to.include({ inFlight: 0, delivered: 6, behindWatermark: 0 });
+      expect(ledger.outcomes).to.include({ processed: 6 });
+    });
+
+    it("opens claims of their own again once some have ended", () => {
+      const ledger = bounded([1, 2, 3, 4], 2);
+      ledger.endThrough(2, "processed");
+      ledger.open(5, 0, 2);
+      ledger.endThrough(4, "processed");
+      expect(ledger.watermark).to.equal(5);
+      expect(ledger).to.include({ inFlight: 1, delivered: 5 });
+    });
+
+    it("never commits above an unfinished record, ends at the last, and keeps count", () => {
+      fc.assert(
+        fc.property(
+          fc.array(fc.record({ gap: fc.integer({ min: 1, max: 3 }), ends: fc.nat(5) }), {
+            minLength: 1,
+            maxLength: 60,
+          }),
+          fc.integer({ min: 1, max: 6 }),
+          (steps, bound) => {
+            const ledger = new PartitionLedger();
+            const delivered: number[] = [];
+            let ended = -1;
+            let offset = 0;
+            for (const { gap, ends } of steps) {
+              offset += gap;
+              ledger.open(offset, 0, bound);
+              delivered.push(offset);
+              const through = ends === 0 ? delivered[Math.floor(delivered.length / 2)]! : -1;
+              if (through > ended) ledger.endThrough((ended = through), "processed");
+              const lowest = delivered.find((each) => each > ended);
+              expect(ledger.watermark ?? 0).to.be.at.most(lowest ?? offset + 1);
+              expect(ledger.delivered).to.equal(delivered.length);
+              expect(ledger.inFlight).to.be.at.least(delivered.filter((each) => each > ended).length);
+            }
+            ledger.endThrough(offset, "processed");
+            expect(ledger.watermark).to.equal(offset + 1);
+            expect(ledger).to.include({ inFlight: 0, behindWatermark: 0 });
+            expect(ledger.outcomes.processed).to.equal(delivered.length);
+          },
+        ),
+      );
+    });
+  });
 });
