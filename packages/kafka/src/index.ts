@@ -12,9 +12,11 @@ export type {
   ProducerListener,
   ProducerTransactions,
   RecordChunk,
+  StartPosition,
   Subscription,
   TopicPartition,
   TopicPartitionOffset,
+  TopicPartitionTime,
 } from "./client/port.js";
 export { confluentDriver } from "./client/confluent/driver.js";
 export { rdkafkaDriver } from "./client/rdkafka/driver.js";

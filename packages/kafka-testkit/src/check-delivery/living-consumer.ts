@@ -8,6 +8,7 @@ import type {
   Subscription,
   TopicPartition,
   TopicPartitionOffset,
+  TopicPartitionTime,
 } from "@millrace/kafka";
 import { errorText } from "./error-text.js";
 import type { Life } from "./life.js";
@@ -38,9 +39,15 @@ export class LivingConsumer implements ConsumerClient {
       ...(listener.onLost && {
         onLost: (partitions: readonly TopicPartition[]) => (life.dead ? undefined : listener.onLost?.(partitions)),
       }),
+      startOf: (partition) => listener.startOf?.(partition),
       onError: (error) => {
         if (!life.dead) listener.onError(error);
       },
+      ...(listener.onPartitionEnd && {
+        onPartitionEnd: (end: TopicPartitionOffset) => {
+          if (!life.dead) listener.onPartitionEnd?.(end);
+        },
+      }),
     });
     life.opened();
     life.onKilled(() => void this.inner.close());
@@ -72,6 +79,11 @@ export class LivingConsumer implements ConsumerClient {
     if (!this.#life.dead) this.inner.resume(partitions);
   }
 
+  seek(positions: readonly TopicPartitionOffset[], timeoutMs: number): Promise<void> {
+    this.#life.requireAlive();
+    return this.#life.alive(this.inner.seek(positions, timeoutMs));
+  }
+
   async commit(positions: readonly TopicPartitionOffset[]): Promise<void> {
     this.#life.requireAlive();
     const answered = this.inner.commit(positions);
@@ -96,6 +108,11 @@ export class LivingConsumer implements ConsumerClient {
   watermarks(partition: TopicPartition, timeoutMs: number): Promise<{ readonly low: number; readonly high: number }> {
     this.#life.requireAlive();
     return this.#life.alive(this.inner.watermarks(partition, timeoutMs));
+  }
+
+  offsetsForTimes(times: readonly TopicPartitionTime[], timeoutMs: number): Promise<readonly TopicPartitionOffset[]> {
+    this.#life.requireAlive();
+    return this.#life.alive(this.inner.offsetsForTimes(times, timeoutMs));
   }
 
   close(): Promise<void> {

@@ -8,6 +8,7 @@ import type {
   Subscription,
   TopicPartition,
   TopicPartitionOffset,
+  TopicPartitionTime,
 } from "@millrace/kafka";
 import type { Cancellable } from "@millrace/streams";
 import type { ClientHost, SimulatedClient } from "./client-host.js";
@@ -66,7 +67,14 @@ export class SimulatedConsumer implements ConsumerClient, SimulatedClient {
     this.#group = host.group(this.#settings.groupId);
     const { simulation, topics } = host;
     const { offsetReset: reset, isolation } = this.#settings;
-    this.#positions = new ReadPositions({ simulation, topics, offsets: this.#group.offsets, reset, isolation });
+    this.#positions = new ReadPositions({
+      simulation,
+      topics,
+      offsets: this.#group.offsets,
+      reset,
+      isolation,
+      onEnd: (end) => this.#listener.onPartitionEnd?.(end),
+    });
     this.#commits = new CommitSlot(host.simulation, this.#group, () => this.#wake());
   }
 
@@ -147,6 +155,16 @@ export class SimulatedConsumer implements ConsumerClient, SimulatedClient {
     this.#wake();
   }
 
+  async seek(positions: readonly TopicPartitionOffset[]): Promise<void> {
+    this.#requireOpen("seek");
+    if (this.#polling) {
+      throw this.#simulation.error("CLIENT_FAILED", "A poll is running. Await it before a seek.");
+    }
+    const [unread] = this.#dead ? [] : this.#positions.seek(positions);
+    if (!unread) return;
+    throw this.#simulation.error("CLIENT_FAILED", `${keyOf(unread)} is not assigned.`, CODE.unknownPartition);
+  }
+
   async commit(positions: readonly TopicPartitionOffset[]): Promise<void> {
     this.#requireOpen("commit");
     if (this.#failed)
@@ -174,6 +192,18 @@ export class SimulatedConsumer implements ConsumerClient, SimulatedClient {
         CODE.unknownPartition,
       );
     });
+  }
+
+  offsetsForTimes(times: readonly TopicPartitionTime[], timeoutMs: number): Promise<readonly TopicPartitionOffset[]> {
+    const { topics } = this.#host;
+    const { isolation } = this.#settings;
+    const leader = topics.leaderOf(times[0] ?? { topic: "", partition: 0 });
+    return this.#ask("look offsets up by time", timeoutMs, leader, () =>
+      times.flatMap(({ topic, partition, timestamp }) => {
+        const offset = topics.log({ topic, partition })?.firstSince(timestamp, isolation);
+        return offset === undefined ? [] : { topic, partition, offset };
+      }),
+    );
   }
 
   close(): Promise<void> {

@@ -1,4 +1,4 @@
-import type { ConsumerListener, TopicPartition } from "@millrace/kafka";
+import type { ConsumerListener, StartPosition, TopicPartition } from "@millrace/kafka";
 import type { Simulation } from "./simulation.js";
 import { keyOf, namesOf } from "./topics.js";
 
@@ -7,7 +7,9 @@ export interface OwnerOptions {
   readonly clientId: string;
   readonly listener: ConsumerListener;
   /** Reads the partitions from now on. */
-  readonly take: (partitions: readonly TopicPartition[]) => void;
+  readonly take: (
+    partitions: readonly (TopicPartition & { readonly offset: StartPosition["offset"] | undefined })[],
+  ) => void;
   readonly giveUp: (partitions: readonly TopicPartition[]) => void;
   /** Resolves once the broker has answered every commit that was sent. */
   readonly committed: () => Promise<void>;
@@ -36,7 +38,8 @@ export class OwnedPartitions {
     await this.#handled("onAssign", partitions);
     if (this.#dead) return;
     this.#partitions = [...this.#partitions, ...partitions];
-    this.#options.take(partitions);
+    const { listener } = this.#options;
+    this.#options.take(partitions.map((each) => ({ ...each, offset: listener.startOf?.(each) })));
   }
 
   async revoke(partitions: readonly TopicPartition[]): Promise<void> {

@@ -114,6 +114,13 @@ export class PartitionLog {
     return found;
   }
 
+  /** The offset of the first record that is not older; none where there is no such record. */
+  firstSince(timestamp: number, isolation: Isolation): number | undefined {
+    const end = this.end(isolation);
+    return this.#records.find(({ offset, timestamp: at }) => offset >= this.#low && offset < end && at >= timestamp)
+      ?.offset;
+  }
+
   /** Everything that was ever stored, but for what the isolation hides. */
   all(isolation: Isolation): readonly StoredRecord[] {
     return isolation === "read_uncommitted"

@@ -1,16 +1,18 @@
-import type { TopicPartition } from "@millrace/kafka";
+import type { StartPosition, TopicPartition, TopicPartitionOffset } from "@millrace/kafka";
 import type { GroupOffsets } from "./group-offsets.js";
 import type { Isolation, PartitionLog, StoredRecord } from "./partition-log.js";
 import { CODE, type Simulation } from "./simulation.js";
 import { keyOf, type Topics } from "./topics.js";
 
-export type StartOffset = number | "beginning" | "end" | undefined;
+export type StartOffset = StartPosition["offset"] | undefined;
 
 interface Reading {
   readonly topic: string;
   readonly partition: number;
   /** Absent while it is not known where to start. */
   position: number | undefined;
+  /** The end that was told last: it is told again only when something was read in between. */
+  toldEnd?: number | undefined;
 }
 
 export interface ReadPositionsOptions {
@@ -20,6 +22,8 @@ export interface ReadPositionsOptions {
   /** `auto.offset.reset` */
   readonly reset: string;
   readonly isolation: Isolation;
+  /** Everything below was read, and there is nothing more now. */
+  readonly onEnd: (end: TopicPartitionOffset) => void;
 }
 
 /** Where a consumer reads: its partitions, the next offset of each, and which are paused. */
@@ -62,6 +66,18 @@ export class ReadPositions {
       this.#readings.delete(keyOf(each));
       this.#givenUp.add(keyOf(each));
     }
+  }
+
+  /** Answers those that are not read here. */
+  seek(positions: readonly TopicPartitionOffset[]): readonly TopicPartition[] {
+    return positions.filter((each) => {
+      const reading = this.#readings.get(keyOf(each));
+      const log = this.#log(each);
+      if (!reading || !log) return true;
+      reading.toldEnd = undefined;
+      this.#start(reading, log, each.offset);
+      return false;
+    });
   }
 
   /** What was never read here is left alone. */
@@ -112,7 +128,15 @@ export class ReadPositions {
     else if (reading.position < log.low) this.#reset(reading, log);
     if (reading.position === undefined) return false;
     reading.position = log.next(reading.position, isolation);
-    return reading.position < log.end(isolation);
+    if (reading.position < log.end(isolation)) return true;
+    this.#tellEnd(reading, reading.position);
+    return false;
+  }
+
+  #tellEnd(reading: Reading, offset: number): void {
+    if (reading.toldEnd === offset) return;
+    reading.toldEnd = offset;
+    this.#options.onEnd({ topic: reading.topic, partition: reading.partition, offset });
   }
 
   #log(partition: TopicPartition): PartitionLog | undefined {

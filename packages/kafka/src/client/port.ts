@@ -17,6 +17,16 @@ export interface TopicPartitionOffset extends TopicPartition {
   readonly metadata?: string;
 }
 
+/** Where to begin to read a partition: at an offset, or at an end of it as it is then. */
+export interface StartPosition extends TopicPartition {
+  readonly offset: number | "beginning" | "end";
+}
+
+/** Milliseconds since the epoch, to look an offset up by. */
+export interface TopicPartitionTime extends TopicPartition {
+  readonly timestamp: number;
+}
+
 /** Header names may repeat; values are bytes, or `null`. */
 export type Headers = readonly (readonly [name: string, value: Buffer | null])[];
 
@@ -54,7 +64,7 @@ export type Subscription =
    */
   | {
       readonly kind: "assignment";
-      readonly partitions: readonly (TopicPartition & { readonly offset?: number | "beginning" | "end" })[];
+      readonly partitions: readonly (TopicPartition & { readonly offset?: StartPosition["offset"] })[];
     };
 
 /** Flat librdkafka properties; the driver sends each to the level (client or topic) at which librdkafka reads it. */
@@ -63,6 +73,11 @@ export type ClientProperties = Readonly<Record<string, string | number | boolean
 export interface ConsumerListener {
   /** The partitions are assigned and fetched once the returned promise resolves. */
   onAssign(partitions: readonly TopicPartition[]): Promise<void> | void;
+  /**
+   * Asked for each partition once `onAssign` has resolved: where to begin with it. `undefined`: at the group's committed
+   * position, else `auto.offset.reset`.
+   */
+  startOf?(partition: TopicPartition): StartPosition["offset"] | undefined;
   /** The partitions are given up once the returned promise resolves; the client goes on polling meanwhile. */
   onRevoke(partitions: readonly TopicPartition[]): Promise<void> | void;
   /**
@@ -72,6 +87,11 @@ export interface ConsumerListener {
   onLost?(partitions: readonly TopicPartition[]): Promise<void> | void;
   /** An error that no call reports: a broker gone, an authentication failure. `fatal` ones end the client. */
   onError(error: Error): void;
+  /**
+   * Where given: everything below `offset` has been fetched, and there was nothing more then; called inside `poll`, before
+   * it resolves. It comes again each time the end is reached.
+   */
+  onPartitionEnd?(end: TopicPartitionOffset): void;
 }
 
 export interface PollOptions {
@@ -91,12 +111,19 @@ export interface ConsumerClient {
   poll(options: PollOptions): Promise<RecordChunk | undefined>;
   pause(partitions: readonly TopicPartition[]): void;
   resume(partitions: readonly TopicPartition[]): void;
+  /**
+   * Reads assigned partitions on from these offsets. Never while a poll runs; the polls after it return nothing that was
+   * fetched before. After a rejection the positions are unknown.
+   */
+  seek(positions: readonly TopicPartitionOffset[], timeoutMs: number): Promise<void>;
   /** Resolves when the broker acknowledged; served inside `poll`. One at a time. */
   commit(positions: readonly TopicPartitionOffset[]): Promise<void>;
   /** Committed positions of this group; partitions without one are left out. */
   committed(partitions: readonly TopicPartition[], timeoutMs: number): Promise<readonly TopicPartitionOffset[]>;
   /** Low and high watermark as the broker knows them now. */
   watermarks(partition: TopicPartition, timeoutMs: number): Promise<{ readonly low: number; readonly high: number }>;
+  /** The first offset at or after each timestamp; a partition without such a record, or that does not exist, is left out. */
+  offsetsForTimes(times: readonly TopicPartitionTime[], timeoutMs: number): Promise<readonly TopicPartitionOffset[]>;
   /** Leaves the group and closes; waits for a running poll; idempotent. */
   close(): Promise<void>;
 }

@@ -7,6 +7,7 @@ import type {
   Subscription,
   TopicPartition,
   TopicPartitionOffset,
+  TopicPartitionTime,
 } from "../../src/client/port.js";
 import { FakeChunk, type FakeRecord } from "./fake-chunk.js";
 
@@ -28,6 +29,7 @@ export type Call =
   | { readonly call: "close"; readonly commitInFlight: boolean }
   | { readonly call: "subscribe"; readonly subscription: Subscription }
   | { readonly call: "pause" | "resume" | "assigned" | "revoked"; readonly partitions: readonly TopicPartition[] }
+  | { readonly call: "seek"; readonly positions: readonly TopicPartitionOffset[] }
   | { readonly call: "commit"; readonly positions: readonly TopicPartitionOffset[] };
 
 /** A consumer client at the hand of a test. It keeps the port's rules and notes where the connector breaks one. */
@@ -45,8 +47,17 @@ export class FakeConsumer implements ConsumerClient {
   /** Called when `pause` or `resume` is; may throw. */
   onPause: () => void = () => undefined;
   onClose: () => void = () => undefined;
+  /** Called when `seek` is; may reject. What was given of the partition and not fetched is gone then. */
+  onSeek: (positions: readonly TopicPartitionOffset[]) => Promise<void> | void = () => undefined;
+  /** What `offsetsForTimes` answers. */
+  onTimes: (times: readonly TopicPartitionTime[]) => readonly TopicPartitionOffset[] = () => [];
+  /** What `watermarks` answers. */
+  onWatermarks: (partition: TopicPartition) => { readonly low: number; readonly high: number } = () => ({
+    low: 0,
+    high: 0,
+  });
   closed = false;
-  #queue: (FakeRecord[] | { readonly error: unknown })[] = [];
+  #queue: (FakeRecord[] | { readonly error: unknown } | { readonly end: TopicPartitionOffset })[] = [];
   #unserved: FakeCommit[] = [];
   #commitInFlight = false;
   #owned: TopicPartition[] = [];
@@ -64,6 +75,12 @@ export class FakeConsumer implements ConsumerClient {
     this.#given();
   }
 
+  /** The next poll tells that there is nothing more below `offset`. */
+  reachEnd(end: TopicPartitionOffset): void {
+    this.#queue.push({ end });
+    this.#given();
+  }
+
   failPoll(error: unknown): void {
     this.#queue.push({ error });
     this.#given();
@@ -71,13 +88,17 @@ export class FakeConsumer implements ConsumerClient {
 
   /** Records given and not fetched yet. */
   get waiting(): number {
-    return this.#queue.reduce((sum, each) => sum + ("error" in each ? 0 : each.length), 0);
+    return this.#queue.reduce((sum, each) => sum + (Array.isArray(each) ? each.length : 0), 0);
   }
 
   async assign(...partitions: readonly TopicPartition[]): Promise<void> {
     await this.listener.onAssign(partitions);
     this.#owned.push(...partitions);
-    this.calls.push({ call: "assigned", partitions });
+    const started = partitions.map((each) => {
+      const offset = this.listener.startOf?.(each);
+      return offset === undefined ? each : { ...each, offset };
+    });
+    this.calls.push({ call: "assigned", partitions: started });
   }
 
   /**
@@ -88,8 +109,12 @@ export class FakeConsumer implements ConsumerClient {
     await this.listener.onRevoke(partitions);
     const gone = new Set(partitions.map(keyOf));
     this.#owned = this.#owned.filter((each) => !gone.has(keyOf(each)));
-    this.#queue = this.#queue.map((each) => ("error" in each ? each : each.filter((one) => !gone.has(keyOf(one)))));
+    this.#forget(gone);
     this.calls.push({ call: "revoked", partitions });
+  }
+
+  #forget(gone: ReadonlySet<string>): void {
+    this.#queue = this.#queue.map((each) => (Array.isArray(each) ? each.filter((one) => !gone.has(keyOf(one))) : each));
   }
 
   /** The group has given them to somebody else already. */
@@ -129,6 +154,11 @@ export class FakeConsumer implements ConsumerClient {
       this.#queue.shift();
       throw next.error;
     }
+    if (next && "end" in next) {
+      this.#queue.shift();
+      this.listener.onPartitionEnd?.(next.end);
+      return undefined;
+    }
     return next && this.#fetch(next, maxRecords);
   }
 
@@ -142,7 +172,7 @@ export class FakeConsumer implements ConsumerClient {
 
   #ready(): boolean {
     const next = this.#queue[0];
-    return next !== undefined && ("error" in next || next.some((one) => !this.paused.has(keyOf(one))));
+    return next !== undefined && (!Array.isArray(next) || next.some((one) => !this.paused.has(keyOf(one))));
   }
 
   #wait(ms: number): Promise<void> {
@@ -188,6 +218,17 @@ export class FakeConsumer implements ConsumerClient {
     });
   }
 
+  async seek(positions: readonly TopicPartitionOffset[]): Promise<void> {
+    if (this.#polling) this.violations.push("seek during a poll");
+    this.calls.push({ call: "seek", positions });
+    await this.onSeek(positions);
+    this.#forget(new Set(positions.map(keyOf)));
+  }
+
+  async offsetsForTimes(times: readonly TopicPartitionTime[]): Promise<readonly TopicPartitionOffset[]> {
+    return this.onTimes(times);
+  }
+
   /** What the group is told to have committed. */
   stored: readonly TopicPartitionOffset[] = [];
 
@@ -195,8 +236,8 @@ export class FakeConsumer implements ConsumerClient {
     return this.stored;
   }
 
-  async watermarks(): Promise<{ readonly low: number; readonly high: number }> {
-    return { low: 0, high: 0 };
+  async watermarks(partition: TopicPartition): Promise<{ readonly low: number; readonly high: number }> {
+    return this.onWatermarks(partition);
   }
 
   /** As a client does, it ends the running poll and has the partitions revoked. */

@@ -8,6 +8,7 @@ import type {
   Subscription,
   TopicPartition,
   TopicPartitionOffset,
+  TopicPartitionTime,
 } from "../port.js";
 import { CODE, codeOf, connectorError } from "./error-codes.js";
 import { brokersOf, CLIENT_TIMEOUTS, type ClientTimeouts, connectClient, within } from "./client-life.js";
@@ -19,10 +20,11 @@ import {
   type NativeConsumer,
   type NativeMessage,
 } from "./native.js";
+import { type CallNative, offsetsAt, seekAll } from "./positions.js";
 import { RdkafkaChunk } from "./record-chunk.js";
 import { Rebalancer } from "./rebalancer.js";
 import { splitProperties } from "./split-properties.js";
-import { toTopicPattern } from "./topic-pattern.js";
+import { namedTopics, toTopicPattern } from "./topic-pattern.js";
 
 /** One waiting `consume` owns one of libuv's few threads, so it never waits longer than this at a stretch. */
 const WAIT_SLICE_MS = 100;
@@ -72,7 +74,9 @@ export class RdkafkaConsumer implements ConsumerClient {
     timeouts: ClientTimeouts = CLIENT_TIMEOUTS,
     create: ConsumerFactory = createNativeConsumer,
   ) {
-    const { client, topic } = splitProperties(consumerProperties(properties));
+    const { client, topic } = splitProperties(
+      consumerProperties(properties, listener.onPartitionEnd !== undefined),
+    );
     this.#listener = listener;
     this.#timeouts = timeouts;
     this.#brokers = brokersOf(properties);
@@ -93,6 +97,9 @@ export class RdkafkaConsumer implements ConsumerClient {
       if (failure.clientCode === CODE.fencedInstance) this.#rebalancer.markLost();
       listener.onError(failure);
     });
+    this.#native.on("partition.eof", ({ topic, partition, offset }) =>
+      listener.onPartitionEnd?.({ topic, partition, offset }),
+    );
     this.#native.on("offset.commit", (error) => this.#onCommit(error));
   }
 
@@ -142,6 +149,10 @@ export class RdkafkaConsumer implements ConsumerClient {
     this.#setPaused("resume", partitions);
   }
 
+  seek(positions: readonly TopicPartitionOffset[], timeoutMs: number): Promise<void> {
+    return seekAll(this.#native, this.#callNative, positions, timeoutMs);
+  }
+
   commit(positions: readonly TopicPartitionOffset[]): Promise<void> {
     return new Promise((resolve, reject) => {
       this.#requireOpen("commit");
@@ -184,6 +195,10 @@ export class RdkafkaConsumer implements ConsumerClient {
       (done) => this.#native.queryWatermarkOffsets(topic, partition, timeoutMs, done),
     );
     return { low: lowOffset, high: highOffset };
+  }
+
+  offsetsForTimes(times: readonly TopicPartitionTime[], timeoutMs: number): Promise<readonly TopicPartitionOffset[]> {
+    return offsetsAt(this.#native, this.#callNative, times, timeoutMs);
   }
 
   /** Lets another client use this one off the main thread; closing waits until it has ended. */
@@ -265,6 +280,8 @@ export class RdkafkaConsumer implements ConsumerClient {
     commit?.reject(connectorError("COMMIT_FAILED", "The broker refused the commit", error));
   }
 
+  readonly #callNative: CallNative = (what, _timeoutMs, call) => this.#call(what, call);
+
   #call<T>(what: string, call: (done: (error: unknown, result: T) => void) => void): Promise<T> {
     const running = new Promise<T>((resolve, reject) => {
       this.#requireOpen(what);
@@ -337,13 +354,4 @@ export class RdkafkaConsumer implements ConsumerClient {
   #closedError(call: string): KafkaConnectorError {
     return new KafkaConnectorError("CONSUMER_CLOSED", `Cannot ${call}: the consumer is closed. Make a new one.`);
   }
-}
-
-function namedTopics(topics: readonly string[]): readonly string[] {
-  const pattern = topics.find((topic) => topic.startsWith("^"));
-  if (pattern === undefined) return topics;
-  throw new KafkaConnectorError(
-    "INVALID_SETTINGS",
-    `${JSON.stringify(pattern)} is not a topic name. To subscribe by pattern, give a regular expression.`,
-  );
 }

@@ -18,8 +18,6 @@ const CONSUMER_DEFAULTS: ClientProperties = {
   "enable.auto.commit": false,
   // Positions to commit are always named explicitly.
   "enable.auto.offset.store": false,
-  // The port has no end-of-partition event.
-  "enable.partition.eof": false,
   // An idle connection that a firewall dropped is noticed.
   "socket.keepalive.enable": true,
 };
@@ -35,8 +33,11 @@ const PRODUCER_DEFAULTS: ClientProperties = {
   "socket.keepalive.enable": true,
 };
 
-/** The consumer's properties with the driver's defaults below the user's; refuses what would break the driver. */
-export function consumerProperties(properties: ClientProperties): ClientProperties {
+/**
+ * The consumer's properties with the driver's defaults below the user's; refuses what would break the driver. Ends of
+ * partitions are told only to a listener that asks for them.
+ */
+export function consumerProperties(properties: ClientProperties, tellsEnds = false): ClientProperties {
   refuseDriverOwned(properties);
   const groupId = properties["group.id"];
   if (typeof groupId !== "string" || groupId === "") {
@@ -53,7 +54,7 @@ export function consumerProperties(properties: ClientProperties): ClientProperti
       );
     }
   }
-  return { ...CONSUMER_DEFAULTS, ...properties };
+  return { ...CONSUMER_DEFAULTS, ...properties, "enable.partition.eof": tellsEnds };
 }
 
 /** The producer's properties with the driver's defaults below the user's; refuses what would break the driver. */

@@ -43,6 +43,13 @@ export interface NativeCommitted {
   readonly metadata?: string;
 }
 
+/** The next offset of a partition that had nothing more. */
+export interface NativeEnd {
+  readonly topic: string;
+  readonly partition: number;
+  readonly offset: number;
+}
+
 interface NativeClient {
   connect(options: { readonly allTopics: boolean; readonly timeout: number }, done: Done<unknown>): unknown;
   on(event: "event.error", listener: (error: NativeError) => void): unknown;
@@ -51,9 +58,12 @@ interface NativeClient {
 export interface NativeConsumer extends NativeClient {
   on(event: "event.error", listener: (error: NativeError) => void): unknown;
   on(event: "offset.commit", listener: (error: NativeError | undefined) => void): unknown;
+  /** Before the messages of the `consume` that met the end are handed over. */
+  on(event: "partition.eof", listener: (end: NativeEnd) => void): unknown;
   setDefaultConsumeTimeout(timeoutMs: number): void;
   consume(count: number, done: Done<NativeMessage[]>): void;
   subscribe(topics: readonly string[]): unknown;
+  unsubscribe(): unknown;
   assign(partitions: readonly NativeTopicPartition[]): unknown;
   unassign(): unknown;
   incrementalAssign(partitions: readonly NativeTopicPartition[]): unknown;
@@ -68,6 +78,13 @@ export interface NativeConsumer extends NativeClient {
     partitions: readonly NativeTopicPartition[],
     timeoutMs: number,
     /** A partition that failed comes as an `Error` in the list; one without a position comes without `offset`. */
+    done: Done<(Error | NativeCommitted)[]>,
+  ): unknown;
+  seek(partition: NativeTopicPartition, timeoutMs: number, done: (error: NativeError | undefined) => void): unknown;
+  /** `offset` is a timestamp; a partition that failed comes as an `Error` in the list. */
+  offsetsForTimes(
+    partitions: readonly NativeTopicPartition[],
+    timeoutMs: number,
     done: Done<(Error | NativeCommitted)[]>,
   ): unknown;
   queryWatermarkOffsets(

@@ -93,14 +93,21 @@ export class Rebalancer {
   #assign(partitions: readonly NativeTopicPartition[]): void {
     const native = this.#native();
     this.#cooperative = native.rebalanceProtocol() === "COOPERATIVE";
+    const started = partitions.map((each) => this.#started(each));
     try {
-      if (this.#cooperative) native.incrementalAssign(partitions);
-      else native.assign(partitions);
+      if (this.#cooperative) native.incrementalAssign(started);
+      else native.assign(started);
     } catch (error) {
       // 1. The group assigns; 2. `close` begins, after which the client refuses to assign; 3. closing waits for an answer.
       this.#giveUp(native);
       throw error;
     }
+  }
+
+  /** Assigned with its offset it is fetched from there at once: a seek would come after the first fetch. */
+  #started(partition: NativeTopicPartition): NativeTopicPartition {
+    const offset = this.#listener.startOf?.({ topic: partition.topic, partition: partition.partition });
+    return offset === undefined ? partition : { ...partition, offset };
   }
 
   #unassign(partitions: readonly NativeTopicPartition[]): void {

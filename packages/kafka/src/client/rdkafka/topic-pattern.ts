@@ -58,3 +58,13 @@ function refused(pattern: RegExp, what: string): KafkaConnectorError {
       "Use characters, brackets, groups, `|`, `*`, `+`, `?`, `{m,n}`, `^` and `$`, or subscribe to topics by name.",
   );
 }
+
+/** The names as they are; librdkafka would take one that starts with `^` for a pattern. */
+export function namedTopics(topics: readonly string[]): readonly string[] {
+  const pattern = topics.find((topic) => topic.startsWith("^"));
+  if (pattern === undefined) return topics;
+  throw new KafkaConnectorError(
+    "INVALID_SETTINGS",
+    `${JSON.stringify(pattern)} is not a topic name. To subscribe by pattern, give a regular expression.`,
+  );
+}

@@ -1,0 +1,55 @@
+import type { TopicPartitionOffset, TopicPartitionTime } from "../port.js";
+import { CODE } from "./error-codes.js";
+import type { KafkaConnectorError } from "../../errors.js";
+import type { NativeCommitted, NativeConsumer, NativeError } from "./native.js";
+
+/** Makes a call of the client's that it answers off the main thread. */
+export type CallNative = <T>(
+  what: string,
+  timeoutMs: number,
+  call: (done: (error: NativeError | null | undefined, result: T) => void) => void,
+) => Promise<T>;
+
+/** Reads partitions on from elsewhere: one call each, for that is what there is. */
+export async function seekAll(
+  native: NativeConsumer,
+  call: CallNative,
+  positions: readonly TopicPartitionOffset[],
+  timeoutMs: number,
+): Promise<void> {
+  await Promise.all(
+    positions.map(({ topic, partition, offset }) =>
+      // Without a time-out the client would not tell whether it did.
+      call<undefined>(`seek ${topic} ${partition} to ${offset}`, timeoutMs, (done) =>
+        native.seek({ topic, partition, offset }, timeoutMs, (error) => done(error, undefined)),
+      ),
+    ),
+  );
+}
+
+const MISSING: readonly (number | undefined)[] = [CODE.unknownPartition, CODE.unknownTopic, 3];
+
+/** The timestamp goes where the answer's offset comes back: -1 says that no record is as young. */
+export async function offsetsAt(
+  native: NativeConsumer,
+  call: CallNative,
+  times: readonly TopicPartitionTime[],
+  timeoutMs: number,
+): Promise<readonly TopicPartitionOffset[]> {
+  const asked = times.map(({ topic, partition, timestamp }) => ({ topic, partition, offset: timestamp }));
+  try {
+    const answers = await call<readonly (Error | NativeCommitted)[]>("look offsets up by time", timeoutMs, (done) =>
+      native.offsetsForTimes(asked, timeoutMs, done),
+    );
+    return answers.flatMap((answer) => {
+      // Its text is all that is left of the error of one partition; a partition that exists has none.
+      if (answer instanceof Error || answer.offset === undefined || answer.offset < 0) return [];
+      return { topic: answer.topic, partition: answer.partition, offset: answer.offset };
+    });
+  } catch (error) {
+    // One that does not exist fails them all, so each is asked by itself.
+    if (!MISSING.includes((error as KafkaConnectorError).clientCode)) throw error;
+    if (times.length === 1) return [];
+    return (await Promise.all(times.map((each) => offsetsAt(native, call, [each], timeoutMs)))).flat();
+  }
+}
