@@ -138,7 +138,7 @@ describe("producers on a real broker", function () {
     }
   });
 
-  it("W-30 send answers the record's place, W-31 W-32 sendEnvelope those of its records in their order", async () => {
+  it("W-30 W-31 W-32 send answers the record's place, sendEnvelope those of its records in their order", async () => {
     await using sender = SendProducer.create<string, string>({ kafka: settings(), value: string() });
     expect(await sender.send({ topic, value: "a" })).to.deep.equal({ topic, partition: 0, offset: 0 });
     const one = await sender.sendEnvelope(produceMulti([{ topic, value: "b" }], 1));
