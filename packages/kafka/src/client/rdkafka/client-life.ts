@@ -1,3 +1,4 @@
+import { KafkaConnectorError } from "../../errors.js";
 import type { ClientProperties } from "../port.js";
 import { connectorError } from "./error-codes.js";
 import type { NativeConsumer, NativeProducer } from "./native.js";
@@ -20,24 +21,36 @@ export function brokersOf(properties: ClientProperties): string {
   );
 }
 
-/** Connects and waits until a broker has answered; without `allTopics: false` it would describe every topic. */
+/** Beyond the time that librdkafka was given, for it says more of why it could not connect. */
+const MARGIN_MS = 1000;
+
+/**
+ * Connects and waits until a broker has answered; without `allTopics: false` it would describe every topic. A client that
+ * connects after its time is closed by `onLate`.
+ */
 export function connectClient(
   native: NativeConsumer | NativeProducer,
   kind: "consumer" | "producer",
   brokers: string,
   timeoutMs: number,
+  onLate: () => void,
 ): Promise<void> {
+  const what = `The ${kind} could not connect to ${brokers} within ${timeoutMs} ms`;
+  const next =
+    "Check `bootstrap.servers`, the network, and that `security.protocol` and the credentials are those of the brokers.";
   return new Promise((resolve, reject) => {
-    native.connect({ allTopics: false, timeout: timeoutMs }, (error) => {
-      if (error === null || error === undefined) return resolve();
+    let late = false;
+    const timer = setTimeout(() => {
+      late = true;
       reject(
-        connectorError(
-          "CONNECT_FAILED",
-          `The ${kind} could not connect to ${brokers} within ${timeoutMs} ms`,
-          error,
-          "Check `bootstrap.servers`, the network, and that `security.protocol` and the credentials are those of the brokers.",
-        ),
+        new KafkaConnectorError("CONNECT_FAILED", `${what}: the client does not answer. ${next}`, { retriable: true }),
       );
+    }, timeoutMs + MARGIN_MS);
+    native.connect({ allTopics: false, timeout: timeoutMs }, (error) => {
+      clearTimeout(timer);
+      if (error !== null && error !== undefined) reject(connectorError("CONNECT_FAILED", what, error, next));
+      else if (late) onLate();
+      else resolve();
     });
   });
 }

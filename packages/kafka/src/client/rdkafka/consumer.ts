@@ -13,6 +13,8 @@ import type {
 import { CODE, codeOf, connectorError } from "./error-codes.js";
 import { brokersOf, CLIENT_TIMEOUTS, type ClientTimeouts, connectClient, within } from "./client-life.js";
 import { consumerProperties } from "./default-properties.js";
+import { leave } from "./leave.js";
+import { type NativeCall, NativeCalls, startCall } from "./native-calls.js";
 import {
   type ConsumerFactory,
   createNativeConsumer,
@@ -44,8 +46,8 @@ interface Commit {
  * `consume(n)` applies its timeout to each message, so a trickle would hold a batch for n timeouts. Hence three steps:
  * take what is queued with no timeout; if that is nothing, wait for one message; then take what came with it.
  *
- *     connect ──► subscribe ──► poll ──► … ──► close: the running poll ends → the commit in flight is served →
- *                                              native calls end → leave the group (last onRevoke) → closed
+ *     connect ──► subscribe ──► poll ──► … ──► close: the running poll ends → rebalance handlers end, the commit in flight is
+ *                                              answered → native calls end → leave the group (last onRevoke) → closed
  */
 export class RdkafkaConsumer implements ConsumerClient {
   readonly #native: NativeConsumer;
@@ -53,8 +55,7 @@ export class RdkafkaConsumer implements ConsumerClient {
   readonly #timeouts: ClientTimeouts;
   readonly #brokers: string;
   readonly #rebalancer: Rebalancer;
-  /** Native calls that use the client off the main thread; disconnecting under them would free it beneath their feet. */
-  readonly #calls: Set<Promise<unknown>> = new Set();
+  readonly #calls: NativeCalls = new NativeCalls();
   readonly #maxPollMs: number;
   /** When the last native poll ended. */
   #polledAt = Number.POSITIVE_INFINITY;
@@ -74,9 +75,7 @@ export class RdkafkaConsumer implements ConsumerClient {
     timeouts: ClientTimeouts = CLIENT_TIMEOUTS,
     create: ConsumerFactory = createNativeConsumer,
   ) {
-    const { client, topic } = splitProperties(
-      consumerProperties(properties, listener.onPartitionEnd !== undefined),
-    );
+    const { client, topic } = splitProperties(consumerProperties(properties, listener.onPartitionEnd !== undefined));
     this.#listener = listener;
     this.#timeouts = timeouts;
     this.#brokers = brokersOf(properties);
@@ -105,7 +104,9 @@ export class RdkafkaConsumer implements ConsumerClient {
 
   connect(): Promise<void> {
     if (this.#closing !== undefined) return Promise.reject(this.#closedError("connect"));
-    this.#connecting ??= connectClient(this.#native, "consumer", this.#brokers, this.#timeouts.connectMs).then(() => {
+    const onLate = (): void => void this.#native.disconnect(() => undefined);
+    const { connectMs } = this.#timeouts;
+    this.#connecting ??= connectClient(this.#native, "consumer", this.#brokers, connectMs, onLate).then(() => {
       this.#connected = true;
     });
     return this.#connecting;
@@ -150,7 +151,7 @@ export class RdkafkaConsumer implements ConsumerClient {
   }
 
   seek(positions: readonly TopicPartitionOffset[], timeoutMs: number): Promise<void> {
-    return seekAll(this.#native, this.#callNative, positions, timeoutMs);
+    return seekAll(this.#native, this.#call, positions, timeoutMs);
   }
 
   commit(positions: readonly TopicPartitionOffset[]): Promise<void> {
@@ -172,8 +173,10 @@ export class RdkafkaConsumer implements ConsumerClient {
   }
 
   async committed(partitions: readonly TopicPartition[], timeoutMs: number): Promise<readonly TopicPartitionOffset[]> {
-    const answers = await this.#call<readonly (Error | NativeCommitted)[]>("read committed positions", (done) =>
-      this.#native.committed(partitions, timeoutMs, done),
+    const answers = await this.#call<readonly (Error | NativeCommitted)[]>(
+      "read committed positions",
+      timeoutMs,
+      (done) => this.#native.committed(partitions, timeoutMs, done),
     );
     const positions: TopicPartitionOffset[] = [];
     for (const answer of answers) {
@@ -192,19 +195,20 @@ export class RdkafkaConsumer implements ConsumerClient {
   ): Promise<{ readonly low: number; readonly high: number }> {
     const { lowOffset, highOffset } = await this.#call<{ lowOffset: number; highOffset: number }>(
       `read the watermarks of ${topic} ${partition}`,
+      timeoutMs,
       (done) => this.#native.queryWatermarkOffsets(topic, partition, timeoutMs, done),
     );
     return { low: lowOffset, high: highOffset };
   }
 
   offsetsForTimes(times: readonly TopicPartitionTime[], timeoutMs: number): Promise<readonly TopicPartitionOffset[]> {
-    return offsetsAt(this.#native, this.#callNative, times, timeoutMs);
+    return offsetsAt(this.#native, this.#call, times, timeoutMs);
   }
 
   /** Lets another client use this one off the main thread; closing waits until it has ended. */
-  lend(what: string, use: (native: NativeConsumer) => Promise<void>): Promise<void> {
+  lend<T>(what: string, use: (native: NativeConsumer) => NativeCall<T>): Promise<T> {
     this.#requireOpen(what);
-    return this.#track(use(this.#native));
+    return this.#calls.track(use(this.#native));
   }
 
   close(): Promise<void> {
@@ -280,30 +284,34 @@ export class RdkafkaConsumer implements ConsumerClient {
     commit?.reject(connectorError("COMMIT_FAILED", "The broker refused the commit", error));
   }
 
-  readonly #callNative: CallNative = (what, _timeoutMs, call) => this.#call(what, call);
-
-  #call<T>(what: string, call: (done: (error: unknown, result: T) => void) => void): Promise<T> {
-    const running = new Promise<T>((resolve, reject) => {
-      this.#requireOpen(what);
-      call((error, result) => {
-        if (error === null || error === undefined) resolve(result);
-        else reject(connectorError("CLIENT_FAILED", `The consumer could not ${what}`, error));
-      });
-    });
-    return this.#track(running);
-  }
-
-  #track<T>(running: Promise<T>): Promise<T> {
-    this.#calls.add(running);
-    const ended = (): void => void this.#calls.delete(running);
-    running.then(ended, ended);
-    return running;
-  }
+  readonly #call: CallNative = (what, timeoutMs, call) => {
+    const failure = `The consumer could not ${what}`;
+    const options = {
+      timeoutMs,
+      failed: (error: unknown) => connectorError("CLIENT_FAILED", failure, error),
+      late: () =>
+        new KafkaConnectorError(
+          "CLIENT_FAILED",
+          `${failure}: the client has not answered within ${timeoutMs} ms. Check that the brokers are up, and ask again.`,
+          { clientCode: CODE.timedOut, retriable: true },
+        ),
+    };
+    return this.#calls.track(
+      startCall(options, (done: Parameters<typeof call>[0]) => {
+        this.#requireOpen(what);
+        call(done);
+      }),
+    );
+  };
 
   async #close(): Promise<void> {
     const deadline = performance.now() + this.#timeouts.closeMs;
     await this.#connecting?.catch(() => undefined);
-    await this.#polling?.catch(() => undefined);
+    if (this.#polling !== undefined)
+      await within(
+        this.#polling.catch(() => undefined),
+        deadline,
+      );
     try {
       if (this.#connected) await this.#leave(deadline);
     } finally {
@@ -318,27 +326,16 @@ export class RdkafkaConsumer implements ConsumerClient {
     }
   }
 
-  async #leave(deadline: number): Promise<void> {
-    // Closing discards the answer to a commit in flight, so it is awaited first, with polls whose records nobody gets.
-    const answered = Math.min(deadline, performance.now() + this.#timeouts.graceMs);
-    while (this.#commit !== undefined && performance.now() < answered) {
-      await this.#consume(1, 20).catch((error: unknown) => error);
-    }
-    await within(Promise.allSettled(this.#calls), deadline);
-    const left = new Promise<true>((resolve) => this.#native.disconnect(() => resolve(true)));
-    if ((await within(left, deadline)) === true) return;
-    const listeners = this.#rebalancer.unanswered;
-    this.#rebalancer.abandon();
-    const ended = (await within(left, performance.now() + this.#timeouts.graceMs)) === true;
-    throw new KafkaConnectorError(
-      "CLOSE_TIMEOUT",
-      `The consumer did not close within ${this.#timeouts.closeMs} ms: ${
-        listeners > 0
-          ? "a rebalance listener has not ended, so its partitions were given up without it"
-          : "the client is stuck"
-      }. ${ended ? "It is closed now." : "It may still be open."} Let onAssign and onRevoke end sooner.`,
-      { fatal: true },
-    );
+  #leave(deadline: number): Promise<void> {
+    const leaving = {
+      native: this.#native,
+      rebalancer: this.#rebalancer,
+      calls: this.#calls,
+      timeouts: this.#timeouts,
+      isCommitting: () => this.#commit !== undefined,
+      serve: (timeoutMs: number) => this.#consume(1, timeoutMs).catch((error: unknown) => error),
+    };
+    return leave(leaving, deadline);
   }
 
   #requireOpen(call: string): void {

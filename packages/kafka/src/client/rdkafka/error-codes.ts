@@ -66,7 +66,10 @@ const ADVICE: ReadonlyMap<number, string> = new Map([
   [-147, "Make the stages behind the source faster, or raise `max.poll.interval.ms`; the next poll rejoins the group."],
   [-140, "There is no valid offset: commit one, assign one, or set `auto.offset.reset` to `earliest` or `latest`."],
   [3, "Create the topic, or correct its name."],
-  [CODE.fenced, "Another producer has the same `transactional.id`, or a transaction outlived its timeout: close this one, and let one process use each id."],
+  [
+    CODE.fenced,
+    "Another producer has the same `transactional.id`, or a transaction outlived its timeout: close this one, and let one process use each id.",
+  ],
   [CODE.messageTooLarge, "Send smaller records, or raise `message.max.bytes` here and on the broker."],
   [22, "The group has rebalanced: these partitions belong to another member, which reads the records again."],
   [25, "The group no longer knows this member: these partitions belong to another one, which reads the records again."],

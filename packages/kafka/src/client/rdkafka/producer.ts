@@ -10,6 +10,7 @@ import { brokersOf, CLIENT_TIMEOUTS, type ClientTimeouts, connectClient, within 
 import { producerProperties } from "./default-properties.js";
 import { CODE, codeOf, connectorError } from "./error-codes.js";
 import { toNativeHeaders } from "./headers.js";
+import { NativeCalls } from "./native-calls.js";
 import { createNativeProducer, type NativeProducer, type ProducerFactory } from "./native.js";
 import { ReportColumns } from "./report-columns.js";
 import { splitProperties } from "./split-properties.js";
@@ -40,8 +41,7 @@ export class RdkafkaProducer implements ProducerClient {
   readonly #timeouts: ClientTimeouts;
   readonly #brokers: string;
   readonly transactions?: ProducerTransactions;
-  /** Native calls off the main thread; disconnecting under them would free the client beneath their feet. */
-  readonly #calls: Set<Promise<void>> = new Set();
+  readonly #calls: NativeCalls = new NativeCalls();
   #connecting: Promise<void> | undefined;
   /** Takes records: from connected until `close`. */
   #open = false;
@@ -91,7 +91,9 @@ export class RdkafkaProducer implements ProducerClient {
 
   connect(): Promise<void> {
     if (this.#closing !== undefined) return Promise.reject(closedError());
-    this.#connecting ??= connectClient(this.#native, "producer", this.#brokers, this.#timeouts.connectMs).then(() => {
+    const onLate = (): void => void this.#native.disconnect(0, () => undefined);
+    const { connectMs } = this.#timeouts;
+    this.#connecting ??= connectClient(this.#native, "producer", this.#brokers, connectMs, onLate).then(() => {
       this.#polls = true;
       this.#open = this.#closing === undefined;
     });
@@ -108,8 +110,8 @@ export class RdkafkaProducer implements ProducerClient {
         this.#native.produce(
           record.topic,
           record.partition ?? null,
-          record.value,
-          record.key,
+          intact(record.value),
+          intact(record.key),
           record.timestamp ?? null,
           firstId + index,
           record.headers?.length ? toNativeHeaders(record.headers, this.#native.takesBytesInHeaders) : undefined,
@@ -149,12 +151,20 @@ export class RdkafkaProducer implements ProducerClient {
     if (!this.#polls) return;
     const deadline = performance.now() + this.#timeouts.closeMs;
     await this.#drain(this.#timeouts.closeMs);
-    await within(Promise.allSettled(this.#calls), deadline);
+    const idle = await this.#calls.settled(deadline);
     // 1. Disconnecting frees the client off the main thread; 2. a poll then would read freed memory; 3. so polls end here.
     this.#polls = false;
     this.#disarm();
     this.#handOver();
     const lost = this.#outstanding;
+    if (!idle) {
+      void this.#calls.ended().then(() => this.#native.disconnect(0, () => undefined));
+      throw new KafkaConnectorError(
+        "CLOSE_TIMEOUT",
+        "A call of the producer's transaction has not ended, so it is still open, and closes when the call ends. Check that the brokers are up.",
+        { fatal: true },
+      );
+    }
     const left = new Promise<true>((resolve) => this.#native.disconnect(0, () => resolve(true)));
     if ((await within(left, performance.now() + this.#timeouts.graceMs)) === undefined) {
       throw new KafkaConnectorError(
@@ -183,11 +193,7 @@ export class RdkafkaProducer implements ProducerClient {
         if (!this.#open) throw this.#notOpenError();
       },
       drain: (timeoutMs) => this.#drain(timeoutMs),
-      track: (call) => {
-        this.#calls.add(call);
-        const ended = (): void => void this.#calls.delete(call);
-        call.then(ended, ended);
-      },
+      track: (call) => this.#calls.track(call),
     });
   }
 
@@ -250,6 +256,13 @@ export class RdkafkaProducer implements ProducerClient {
 
 function closedError(): KafkaConnectorError {
   return new KafkaConnectorError("PRODUCER_CLOSED", "The producer is closed. Make a new one.");
+}
+
+/** node-rdkafka takes a Buffer without memory, as `Buffer.from("")` is, for null: the value would become a tombstone. */
+const EMPTY: Buffer = Buffer.alloc(1).subarray(0, 0);
+
+function intact(bytes: Buffer | null): Buffer | null {
+  return bytes?.length === 0 ? EMPTY : bytes;
 }
 
 function checkRecord(record: OutgoingRecord): void {

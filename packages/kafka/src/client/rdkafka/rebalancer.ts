@@ -20,6 +20,9 @@ export class Rebalancer {
   readonly #unanswered: Set<Rebalance> = new Set();
   #cooperative: boolean | undefined;
   #lost = false;
+  #holds = false;
+  #abandoned = false;
+  #onAnswered: () => void = () => undefined;
 
   constructor(native: () => NativeConsumer, listener: ConsumerListener) {
     this.#native = native;
@@ -29,6 +32,11 @@ export class Rebalancer {
   /** Rebalances whose listener has not ended. */
   get unanswered(): number {
     return this.#unanswered.size;
+  }
+
+  /** The last answer was an assignment: there is something to revoke. */
+  get holds(): boolean {
+    return this.#holds;
   }
 
   /**
@@ -51,10 +59,17 @@ export class Rebalancer {
     this.#unanswered.add(rebalance);
     this.#lost = answer === "unassign" && (this.#lost || this.#native().assignmentLost?.() === true);
     void this.#serve(rebalance);
+    if (this.#abandoned) this.#answer(rebalance);
   };
 
-  /** Answers what is unanswered now; the listeners that still run are ignored when they end. */
+  /** Resolves when a rebalance is answered next; for one waiter. */
+  answered(): Promise<void> {
+    return new Promise((resolve) => (this.#onAnswered = resolve));
+  }
+
+  /** Answers what is unanswered, and from now on at once; the listeners that still run are ignored when they end. */
   abandon(): void {
+    this.#abandoned = true;
     for (const rebalance of this.#unanswered) this.#answer(rebalance);
   }
 
@@ -80,6 +95,7 @@ export class Rebalancer {
 
   #answer(rebalance: Rebalance): void {
     if (!this.#unanswered.delete(rebalance)) return;
+    this.#holds = rebalance.answer === "assign";
     try {
       if (rebalance.answer === "assign") this.#assign(rebalance.partitions);
       else this.#unassign(rebalance.partitions);
@@ -88,6 +104,7 @@ export class Rebalancer {
         connectorError("REBALANCE_FAILED", `The client refused to ${rebalance.answer} partitions`, error),
       );
     }
+    this.#onAnswered();
   }
 
   #assign(partitions: readonly NativeTopicPartition[]): void {

@@ -3,6 +3,7 @@ import type { ConsumerClient, ProducerTransactions, TopicPartitionOffset } from 
 import { CODE, connectorError } from "./error-codes.js";
 import { RdkafkaConsumer } from "./consumer.js";
 import type { NativeError, NativeProducer } from "./native.js";
+import { LOCAL_CALL_MS, type NativeCall, startCall } from "./native-calls.js";
 
 /** What transactions need of their producer. */
 export interface TransactionsOwner {
@@ -13,10 +14,12 @@ export interface TransactionsOwner {
   /** Waits until every record is reported, or the time is over. */
   drain(timeoutMs: number): Promise<void>;
   /** A native call that runs: closing waits for it. */
-  track(call: Promise<void>): void;
+  track(call: NativeCall<void>): Promise<void>;
 }
 
 const FENCED: ReadonlySet<number | undefined> = new Set([CODE.fenced, CODE.invalidProducerEpoch, CODE.producerFenced]);
+
+type TransactionCall = (done: (error: NativeError | null | undefined) => void) => void;
 
 /** The transactions of a node-rdkafka producer; each call blocks one of libuv's threads until it is answered. */
 export class RdkafkaTransactions implements ProducerTransactions {
@@ -27,11 +30,11 @@ export class RdkafkaTransactions implements ProducerTransactions {
   }
 
   init(timeoutMs: number): Promise<void> {
-    return this.#call("be initialised", (done) => this.#owner.native.initTransactions(timeoutMs, done));
+    return this.#call("be initialised", timeoutMs, (done) => this.#owner.native.initTransactions(timeoutMs, done));
   }
 
   begin(): Promise<void> {
-    return this.#call("begin", (done) => this.#owner.native.beginTransaction(done));
+    return this.#call("begin", LOCAL_CALL_MS, (done) => this.#owner.native.beginTransaction(done));
   }
 
   async sendOffsets(
@@ -46,11 +49,13 @@ export class RdkafkaTransactions implements ProducerTransactions {
       );
     }
     if (positions.length === 0) return;
-    await consumer.lend("send offsets to a transaction", (native) =>
-      this.#call("take offsets", (done) =>
+    await consumer.lend("send offsets to a transaction", (native) => {
+      const sending = this.#start("take offsets", timeoutMs, (done) =>
         this.#owner.native.sendOffsetsToTransaction(positions, native, timeoutMs, done),
-      ),
-    );
+      );
+      void this.#owner.track(sending);
+      return sending;
+    });
   }
 
   async commit(timeoutMs: number): Promise<void> {
@@ -66,23 +71,32 @@ export class RdkafkaTransactions implements ProducerTransactions {
     }
     // At least 1: a timeout of 0 would give up before the request is sent.
     const left = Math.max(1, Math.ceil(deadline - performance.now()));
-    await this.#call("be committed", (done) => this.#owner.native.commitTransaction(left, done));
+    await this.#call("be committed", left, (done) => this.#owner.native.commitTransaction(left, done));
   }
 
   abort(timeoutMs: number): Promise<void> {
-    return this.#call("be aborted", (done) => this.#owner.native.abortTransaction(timeoutMs, done));
+    return this.#call("be aborted", timeoutMs, (done) => this.#owner.native.abortTransaction(timeoutMs, done));
   }
 
-  #call(what: string, call: (done: (error: NativeError | null | undefined) => void) => void): Promise<void> {
-    const running = new Promise<void>((resolve, reject) => {
+  #call(what: string, timeoutMs: number, call: TransactionCall): Promise<void> {
+    return this.#owner.track(this.#start(what, timeoutMs, call));
+  }
+
+  #start(what: string, timeoutMs: number, call: TransactionCall): NativeCall<void> {
+    const options = {
+      timeoutMs,
+      failed: (error: NativeError) => transactionError(what, error),
+      late: () =>
+        new KafkaConnectorError(
+          "TRANSACTION_FAILED",
+          `The transaction could not ${what}: the client has not answered within ${timeoutMs} ms. Check that the brokers are up, and make the same call again.`,
+          { clientCode: CODE.timedOut, retriable: true },
+        ),
+    };
+    return startCall<void>(options, (done) => {
       this.#owner.requireOpen();
-      call((error) => {
-        if (error === null || error === undefined) resolve();
-        else reject(transactionError(what, error));
-      });
+      call(done);
     });
-    this.#owner.track(running);
-    return running;
   }
 }
 

@@ -67,6 +67,18 @@ describe("RdkafkaProducer", () => {
       await producer.close();
     });
 
+    it("gives an empty key and an empty value memory of their own, for without it they would be null", async () => {
+      const { native, producer } = await setUp();
+      producer.produceBatch([record({ key: Buffer.from(""), value: Buffer.alloc(0) }), record({ value: null })], 0, 0);
+      const [empty, nothing] = native.produced;
+      for (const bytes of [empty?.key, empty?.value]) {
+        expect(bytes?.length).to.equal(0);
+        expect(bytes?.buffer.byteLength).to.be.greaterThan(0);
+      }
+      expect([nothing?.key, nothing?.value]).to.deep.equal([null, null]);
+      await producer.close({ drop: true });
+    });
+
     it("throws PRODUCE_FAILED, fatal, after a fatal error", async () => {
       const { native, producer } = await setUp();
       native.throws.set("produce", Object.assign(new Error("fatal error"), { code: -150 }));

@@ -73,6 +73,39 @@ describe("RdkafkaTransactions", () => {
     expect(native.named).to.contain("commitTransaction");
   });
 
+  it("rejects as retriable, outcome unknown, a second after its time when the client never answers", async () => {
+    const { native, transactions } = await setUp();
+    native.onTransaction = () => undefined;
+    const fake = new FakeConsumer();
+    const consumer = new RdkafkaConsumer({ "group.id": "g" }, members, undefined, fake.create);
+    await consumer.connect();
+    const calls = [
+      transactions.init(1),
+      transactions.sendOffsets(POSITIONS, consumer, 1),
+      transactions.commit(1),
+      transactions.abort(1),
+    ];
+    for (const error of await Promise.all(calls.map(failure))) {
+      expect(error).to.include({ code: "TRANSACTION_FAILED", clientCode: -185, retriable: true });
+    }
+  });
+
+  it("that never ends is not disconnected under by close, which says so, and closes once it has ended", async () => {
+    const native = new FakeProducer();
+    const timeouts = { connectMs: 1000, closeMs: 20, graceMs: 10 };
+    const producer = new RdkafkaProducer({ "transactional.id": "x" }, listener, timeouts, native.create);
+    await producer.connect();
+    let answer: () => void = () => undefined;
+    native.onTransaction = (done) => (answer = done);
+    const initialised = (producer.transactions as ProducerTransactions).init(1);
+    expect(await failure(producer.close())).to.include({ code: "CLOSE_TIMEOUT", fatal: true });
+    expect(native.named).to.deep.equal(["initTransactions"]);
+    answer();
+    await initialised;
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(native.named).to.deep.equal(["initTransactions", "disconnect"]);
+  });
+
   it("is awaited by a producer and by a consumer that close meanwhile", async () => {
     const { native, producer, transactions } = await setUp();
     const fake = new FakeConsumer();

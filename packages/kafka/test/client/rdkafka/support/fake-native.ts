@@ -34,8 +34,13 @@ class FakeClient {
     for (const listener of this.listeners.get(event) ?? []) listener(...values);
   }
 
+  /** What `connect` does instead of answering at once. */
+  onConnect: ((done: () => void) => void) | undefined;
+
   connect(_options: unknown, done: (error: null, metadata: object) => void): void {
-    setImmediate(() => done(null, {}));
+    const end = (): void => done(null, {});
+    if (this.onConnect === undefined) setImmediate(end);
+    else this.onConnect(end);
   }
 
   record(call: string, ...values: unknown[]): void {
@@ -94,6 +99,9 @@ export class FakeConsumer extends FakeClient {
   subscribe(topics: unknown): void {
     this.record("subscribe", topics);
   }
+  unsubscribe(): void {
+    this.record("unsubscribe");
+  }
   assign(partitions: readonly NativeTopicPartition[]): void {
     this.record("assign", partitions);
   }
@@ -115,6 +123,9 @@ export class FakeConsumer extends FakeClient {
   commit(positions: unknown): void {
     this.record("commit", positions);
   }
+  queryWatermarkOffsets(_topic: string, _partition: number, _timeoutMs: number, done: unknown): void {
+    this.record("queryWatermarkOffsets", done);
+  }
   committed(_partitions: unknown, _timeoutMs: number, done: (error: NativeError, answers: unknown[]) => void): void {
     this.record("committed", done);
   }
@@ -133,6 +144,7 @@ export class FakeConsumer extends FakeClient {
 export interface Produced {
   readonly id: number;
   readonly value: Buffer | null;
+  readonly key: Buffer | null;
   readonly partition: number | null;
 }
 
@@ -158,13 +170,13 @@ export class FakeProducer extends FakeClient {
     _topic: string,
     partition: number | null,
     value: Buffer | null,
-    _key: unknown,
+    key: Buffer | null,
     _time: unknown,
     id: number,
   ): void {
     this.record("produce");
     if (this.produced.length >= this.capacity) throw Object.assign(new Error("Local: Queue full"), { code: -184 });
-    this.produced.push({ id, value, partition });
+    this.produced.push({ id, value, key, partition });
   }
 
   poll(): void {
