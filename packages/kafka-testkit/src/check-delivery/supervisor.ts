@@ -140,6 +140,11 @@ export class Supervisor {
   /** A stream that fails closes its clients; where something else holds them, the process is ended from outside. */
   #onFailure(life: Life, error: unknown): void {
     this.#failures.set(life, error);
+    // Its clients may have closed before.
+    if (life.ended && !life.dead) {
+      this.lastFailure = error;
+      this.#options.note(`${life.name} has failed: ${errorText(error)}`);
+    }
     this.#options.later(FAILED_MS, () => {
       if (!life.ended) this.#options.end(life);
       this.#onEnded(life);
