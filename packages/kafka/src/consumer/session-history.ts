@@ -28,7 +28,8 @@ export interface BlockingClaim {
 
 /** One assigned partition as it is now. */
 export interface PartitionExplanation extends TopicPartition {
-  readonly state: "delivering" | "paused" | "revoking";
+  /** `paused` holds back what the stream cannot take yet; `pausedByUser` is `control.pause`. */
+  readonly state: "delivering" | "paused" | "pausedByUser" | "revoking";
   /** Records read and not delivered yet. */
   readonly buffered: number;
   readonly inFlight: number;
@@ -47,6 +48,12 @@ export interface ConsumerExplanation {
   readonly partitions: readonly PartitionExplanation[];
   toString(): string;
 }
+
+const stateOf = (owned: OwnedPartition, flow: FlowControl): PartitionExplanation["state"] => {
+  if (owned.retired) return "revoking";
+  if (flow.isPausedByUser(owned)) return "pausedByUser";
+  return flow.isPaused(owned) ? "paused" : "delivering";
+};
 
 const reportOf = (owned: OwnedPartition, open: boolean): PartitionReport => {
   const { ledger } = owned;
@@ -80,11 +87,14 @@ const blockingClaimOf = (owned: OwnedPartition, now: number): BlockingClaim | un
   return { offset: oldest.offset, key: claim?.key, ageMs: now - oldest.openedAt, stage: claim?.stage };
 };
 
+/** Keys are text, or whatever the serde made of them. */
+const inText = (key: unknown): string => (typeof key === "string" ? key : (JSON.stringify(key) ?? typeof key));
+
 const inWords = (each: PartitionExplanation): string => {
   const { blockedBy } = each;
   const counts = `${each.inFlight} in flight, ${each.behindWatermark} finished behind them, ${each.uncommitted} to commit, ${each.buffered} buffered`;
   const reason = blockedBy
-    ? `waits for offset ${blockedBy.offset}${blockedBy.key === undefined ? "" : ` (key ${String(blockedBy.key)})`}, delivered ${Math.round(blockedBy.ageMs)} ms ago${blockedBy.stage === undefined ? "" : `, last seen in ${blockedBy.stage}`}`
+    ? `waits for offset ${blockedBy.offset}${blockedBy.key === undefined ? "" : ` (key ${inText(blockedBy.key)})`}, delivered ${Math.round(blockedBy.ageMs)} ms ago${blockedBy.stage === undefined ? "" : `, last seen in ${blockedBy.stage}`}`
     : "everything delivered is finished";
   return `${each.topic}[${each.partition}] ${each.state}: ${reason}; ${counts}; committed ${each.committed ?? "nothing yet"}`;
 };
@@ -92,14 +102,23 @@ const inWords = (each: PartitionExplanation): string => {
 /** What a session tells of itself: of partitions it has given up, and of those it has. */
 export class SessionHistory {
   readonly #past = new Map<string, PartitionReport>();
+  #pastHandedOver = 0;
 
   /** They are given up now. */
   add(partitions: readonly OwnedPartition[]): void {
     for (const owned of partitions) {
+      this.#pastHandedOver += owned.handedOver;
       const before = this.#past.get(owned.key);
       const last = reportOf(owned, false);
       this.#past.set(owned.key, before ? sum(before, last) : last);
     }
+  }
+
+  /** Records handed to the stream so far, by partitions given up and owned. */
+  handedOver(partitions: Iterable<OwnedPartition>): number {
+    let sum = this.#pastHandedOver;
+    for (const owned of partitions) sum += owned.handedOver;
+    return sum;
   }
 
   report(owned: Iterable<OwnedPartition>): readonly PartitionReport[] {
@@ -122,7 +141,7 @@ export class SessionHistory {
       (owned): PartitionExplanation => ({
         topic: owned.topic,
         partition: owned.partition,
-        state: owned.retired ? "revoking" : flow.isPaused(owned) ? "paused" : "delivering",
+        state: stateOf(owned, flow),
         buffered: owned.buffered,
         inFlight: owned.ledger.inFlight,
         behindWatermark: owned.ledger.behindWatermark,
