@@ -195,13 +195,5 @@ export const cooperativeGroups: readonly Scenario[] = [
       return { told: busy(a.told.slice(told)), order, errors: a.errors };
     },
     expected: { told: ["assign 1", "revoke 2"], order: ["handler ended", "revoked", "closed"], errors: [] },
-    onBroker: {
-      expected: {
-        told: ["assign 1", "revoke 2"],
-        order: ["revoked", "closed", "handler ended"],
-        errors: ["listener -172"],
-      },
-      because: "the driver disconnects without waiting for the handlers of a rebalance",
-    },
   },
 ];

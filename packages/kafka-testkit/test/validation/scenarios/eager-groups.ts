@@ -290,10 +290,6 @@ export const eagerGroups: readonly Scenario[] = [
       return { told: a.told, order, errors: a.errors };
     },
     expected: { told: ["assign t-0", "revoke t-0"], order: ["handler ended", "closed"], errors: [] },
-    onBroker: {
-      expected: { told: ["assign t-0"], order: ["closed", "handler ended"], errors: ["listener -172"] },
-      because: "the driver disconnects without waiting for the handlers of a rebalance",
-    },
   },
   {
     name: "closing waits for the revoke handler of a rebalance, and revokes nothing more",
@@ -314,9 +310,5 @@ export const eagerGroups: readonly Scenario[] = [
       return { told: b.told, order, errors: b.errors };
     },
     expected: { told: ["assign t-0", "revoke t-0"], order: ["handler ended", "closed"], errors: [] },
-    onBroker: {
-      expected: { told: ["assign t-0", "revoke t-0"], order: ["closed"], errors: [] },
-      because: "the driver disconnects without waiting for the handlers of a rebalance",
-    },
   },
 ];
