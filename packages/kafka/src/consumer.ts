@@ -26,8 +26,7 @@ const source = <A>(
 ): Source<A, Control> => {
   const parsed = parseConsumer(settings, name, commits);
   const logger = settings.kafka.logger ?? silentLogger;
-  const driver = settings.kafka.driver ?? rdkafkaDriver;
-  const stage = consumerSource({ name, settings: parsed, driver, logger, reader });
+  const stage = consumerSource({ name, settings: parsed, driver: parsed.driver, logger, reader });
   return Source.fromStage(commits ? checkingOffsets(stage, "explicit", logger) : stage);
 };
 

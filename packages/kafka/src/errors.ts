@@ -7,6 +7,8 @@ export type KafkaErrorCode =
   | "DESERIALIZATION_FAILED"
   | "SERIALIZATION_FAILED"
   | "CONNECT_FAILED"
+  /** The token provider of `security.sasl` failed, or gave what is no token. */
+  | "TOKEN_FAILED"
   | "POLL_FAILED"
   | "COMMIT_FAILED"
   | "COMMIT_TIMEOUT"
@@ -34,6 +36,8 @@ export type KafkaErrorCode =
   | "CLOSE_TIMEOUT"
   /** The source of one assignment was run twice. */
   | "SOURCE_REUSED"
+  /** A partition could not be read from elsewhere; where it is retriable nothing has changed. */
+  | "SEEK_FAILED"
   | "CLIENT_FAILED";
 
 export interface KafkaErrorOptions {

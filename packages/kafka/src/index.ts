@@ -5,6 +5,7 @@ export type {
   DeliveryReports,
   Headers,
   KafkaDriver,
+  OauthToken,
   OutgoingRecord,
   PartitionRun,
   PollOptions,
@@ -14,10 +15,12 @@ export type {
   RecordChunk,
   StartPosition,
   Subscription,
+  TokenProvider,
   TopicPartition,
   TopicPartitionOffset,
   TopicPartitionTime,
 } from "./client/port.js";
+export type { SaslSettings, SecuritySettings, TlsSettings } from "./client/security.js";
 export { confluentDriver } from "./client/confluent/driver.js";
 export { rdkafkaDriver } from "./client/rdkafka/driver.js";
 export { CommittableOffset, type OffsetOwner, type PositionToCommit } from "./committable-offset.js";

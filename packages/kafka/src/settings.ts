@@ -1,6 +1,9 @@
 import type { Logger } from "@millrace/streams";
 import { z } from "zod";
 import type { ClientProperties, KafkaDriver, Subscription } from "./client/port.js";
+import { rdkafkaDriver } from "./client/rdkafka/driver.js";
+import { redact, withSecrets } from "./client/secrets.js";
+import { securityProperties, type SecuritySettings, securitySchema, tokensOf } from "./client/security.js";
 import { KafkaConnectorError } from "./errors.js";
 import { idempotent } from "./producer/idempotence.js";
 
@@ -14,6 +17,8 @@ export interface KafkaSettings {
   readonly clientId?: string;
   /** librdkafka properties, flat; each is sent to the level at which librdkafka reads it. */
   readonly properties?: ClientProperties;
+  /** TLS and SASL; default: neither. Refused with `INVALID_SETTINGS` where `properties` contradict it. */
+  readonly security?: SecuritySettings;
   /** Default: silent. A winston logger fits as it is. */
   readonly logger?: Logger;
   /** Default: `rdkafkaDriver`, over node-rdkafka; `confluentDriver` needs `@confluentinc/kafka-javascript`. */
@@ -87,6 +92,7 @@ const kafkaSchema = z.strictObject({
   groupId: z.string().min(1).optional(),
   clientId: z.string().min(1).optional(),
   properties: properties.optional(),
+  security: securitySchema.optional(),
   logger: logger.optional(),
   driver: driver.optional(),
 });
@@ -178,24 +184,30 @@ const parse = <S extends z.ZodType>(schema: S, settings: unknown, call: string):
 const isOn = (value: string | number | boolean | undefined): boolean =>
   value !== undefined && !["false", "f", "0"].includes(String(value).toLowerCase());
 
-/** The client properties of one consumer or producer: shared ones first, then its own. */
-const clientProperties = (
-  kafka: {
-    readonly brokers: string | readonly string[];
-    readonly clientId?: string | undefined;
-    readonly properties?: ClientProperties | undefined;
-  },
+/**
+ * The client properties of one consumer or producer, shared ones first, then its own; and the driver to give them to, which
+ * knows the secrets that are redacted in them.
+ */
+const reach = (
+  kafka: z.output<typeof kafkaSchema>,
   own: ClientProperties | undefined,
-): ClientProperties => ({
-  "client.id": kafka.clientId ?? "millrace",
-  ...kafka.properties,
-  ...own,
-  "bootstrap.servers": typeof kafka.brokers === "string" ? kafka.brokers : kafka.brokers.join(","),
-});
+  call: string,
+): { readonly properties: ClientProperties; readonly driver: KafkaDriver } => {
+  const raw = { "client.id": kafka.clientId ?? "millrace", ...kafka.properties, ...own };
+  const properties = {
+    ...raw,
+    ...securityProperties(kafka.security, raw, call),
+    "bootstrap.servers": typeof kafka.brokers === "string" ? kafka.brokers : kafka.brokers.join(","),
+  };
+  const driver = withSecrets(kafka.driver ?? rdkafkaDriver, properties, tokensOf(kafka.security));
+  return { properties: redact(properties), driver };
+};
 
 export interface ParsedConsumer {
   readonly subscription: Subscription;
+  /** Without secrets, which `driver` adds. */
   readonly properties: ClientProperties;
+  readonly driver: KafkaDriver;
   readonly groupId: string | undefined;
   readonly maxPollRecords: number;
   readonly maxBufferedRecords: number;
@@ -227,7 +239,7 @@ const SAFE_START: ClientProperties = { "auto.offset.reset": "earliest" };
 /** Refuses what would lose messages, and fills in defaults, before anything runs. */
 export const parseConsumer = (settings: unknown, call: string, commits: boolean): ParsedConsumer => {
   const parsed = parse(consumerSchema, settings, call);
-  const properties = clientProperties(parsed.kafka, parsed.properties);
+  const { properties, driver } = reach(parsed.kafka, parsed.properties, call);
   const groupId = parsed.groupId ?? parsed.kafka.groupId ?? properties["group.id"]?.toString();
   if (isOn(properties["enable.auto.commit"]) || isOn(properties["auto.commit.enable"])) {
     throw new KafkaConnectorError(
@@ -245,6 +257,7 @@ export const parseConsumer = (settings: unknown, call: string, commits: boolean)
     subscription: subscriptionOf(parsed),
     // librdkafka wants a group even where none is used; this one is never committed to.
     properties: { ...(commits ? SAFE_START : {}), ...properties, "group.id": groupId ?? "millrace-ungrouped" },
+    driver,
     groupId,
     maxPollRecords: parsed.maxPollRecords,
     maxBufferedRecords: parsed.maxBufferedRecords,
@@ -258,7 +271,10 @@ export const parseConsumer = (settings: unknown, call: string, commits: boolean)
 };
 
 export interface ParsedProducer {
+  /** Without secrets, which `driver` adds. */
   readonly properties: ClientProperties;
+  /** Absent where the producer uses another one's client. */
+  readonly driver: KafkaDriver | undefined;
   readonly parallelism: number;
   readonly failures: "stream" | "element";
   readonly maxWaiting: number;
@@ -273,8 +289,9 @@ export const parseProducer = (settings: unknown, call: string, own?: "failures" 
     }
   }
   const { kafka, parallelism, failures, maxWaiting } = parsed;
-  const properties = kafka === undefined ? {} : idempotent(clientProperties(kafka, parsed.properties), call);
-  return { properties, parallelism, failures, maxWaiting };
+  if (kafka === undefined) return { properties: {}, driver: undefined, parallelism, failures, maxWaiting };
+  const { properties, driver } = reach(kafka, parsed.properties, call);
+  return { properties: idempotent(properties, call), driver, parallelism, failures, maxWaiting };
 };
 
 /** When a committer commits. */

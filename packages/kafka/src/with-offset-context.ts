@@ -1,6 +1,5 @@
 import { Source, SourceWithContext } from "@millrace/streams";
-import type { KafkaDriver, TopicPartition } from "./client/port.js";
-import { rdkafkaDriver } from "./client/rdkafka/driver.js";
+import type { TopicPartition } from "./client/port.js";
 import { claimedReader, type ConsumerSerdes } from "./consumer/record-reader.js";
 import type { Control } from "./control.js";
 import { KafkaConnectorError } from "./errors.js";
@@ -32,8 +31,8 @@ const optionsOf = <K, V>(
   name: string,
   settings: FollowedSettings<K, V>,
 ): ConsumerSourceOptions<ReturnType<ReturnType<typeof claimedReader<K, V>>["read"]>> => {
-  const driver: KafkaDriver = settings.kafka.driver ?? rdkafkaDriver;
   const parsed = parseConsumer(settings, name, true);
+  const { driver } = parsed;
   if (parsed.rememberFinished && !driver.commitsMetadata) {
     throw new KafkaConnectorError(
       "INVALID_SETTINGS",

@@ -193,11 +193,25 @@ export interface ProducerTransactions {
   abort(timeoutMs: number): Promise<void>;
 }
 
-/** Makes clients; the default one is node-rdkafka. */
+/** What an OAuth server has given out. */
+export interface OauthToken {
+  readonly token: string;
+  /** How long it is valid from now on, not until when: 3 600 000 is an hour. */
+  readonly lifetimeMs: number;
+  /** Whose token it is; appears in the client's own logs only. */
+  readonly principal?: string;
+  /** Sent to the broker beside the token. node-rdkafka cannot: refused there with `INVALID_SETTINGS`. */
+  readonly extensions?: Readonly<Record<string, string>>;
+}
+
+/** Gets a new token at each call. A failure, or an answer that is no token, is asked for again. */
+export type TokenProvider = () => Promise<OauthToken>;
+
+/** Makes clients; the default one is node-rdkafka. `tokens` is there where the brokers want OAuth tokens. */
 export interface KafkaDriver {
   readonly name: string;
   /** Whether `commit` sends the metadata of a position. */
   readonly commitsMetadata: boolean;
-  consumer(properties: ClientProperties, listener: ConsumerListener): ConsumerClient;
-  producer(properties: ClientProperties, listener: ProducerListener): ProducerClient;
+  consumer(properties: ClientProperties, listener: ConsumerListener, tokens?: TokenProvider): ConsumerClient;
+  producer(properties: ClientProperties, listener: ProducerListener, tokens?: TokenProvider): ProducerClient;
 }

@@ -1,5 +1,4 @@
 import type { ClientProperties, ProducerClient, ProducerListener } from "../client/port.js";
-import { rdkafkaDriver } from "../client/rdkafka/driver.js";
 import type { Serializer } from "../serde.js";
 import type { KafkaSettings, ParsedProducer } from "../settings.js";
 import { silentLogger } from "../silent-logger.js";
@@ -37,12 +36,11 @@ export type ProducerSettings<K, V> = OwnProducerSettings<K, V> | BorrowedProduce
 
 /** Makes the client of one run, or takes a share of a shared one. */
 export const openerOf = (
-  { kafka, producer }: ProducerSettings<never, never>,
-  { properties }: ParsedProducer,
+  { producer }: ProducerSettings<never, never>,
+  { properties, driver }: ParsedProducer,
   call: string,
 ): ((listener: ProducerListener) => ProducerClient) => {
-  if (kafka === undefined) return openShared(producer, call);
-  const driver = kafka.driver ?? rdkafkaDriver;
+  if (driver === undefined) return openShared(producer, call);
   return (listener) => driver.producer(properties, listener);
 };
 

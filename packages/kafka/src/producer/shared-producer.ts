@@ -1,7 +1,7 @@
 import type { ClientProperties, KafkaDriver, ProducerClient, ProducerListener } from "../client/port.js";
 import { rdkafkaDriver } from "../client/rdkafka/driver.js";
 import { KafkaConnectorError } from "../errors.js";
-import { type KafkaSettings, parseProducer } from "../settings.js";
+import { type KafkaSettings, type ParsedProducer, parseProducer } from "../settings.js";
 import { silentLogger } from "../silent-logger.js";
 import { SharedClient } from "./shared-client.js";
 
@@ -49,9 +49,9 @@ class SharedClients implements SharedProducer {
   #current: SharedClient | undefined;
   #closing: Promise<void> | undefined;
 
-  constructor({ kafka }: SharedProducerSettings, properties: ClientProperties) {
+  constructor({ kafka }: SharedProducerSettings, { properties, driver = rdkafkaDriver }: ParsedProducer) {
     this.#properties = properties;
-    this.#driver = kafka.driver ?? rdkafkaDriver;
+    this.#driver = driver;
     this.#logger = kafka.logger ?? silentLogger;
   }
 
@@ -102,7 +102,7 @@ class SharedClients implements SharedProducer {
  * A user whose record fails stops, but what it had queued behind that record is sent all the same, for the queue is shared.
  */
 export const sharedProducer = (settings: SharedProducerSettings): SharedProducer =>
-  new SharedClients(settings, parseProducer(settings, "sharedProducer").properties);
+  new SharedClients(settings, parseProducer(settings, "sharedProducer"));
 
 /** A share of a shared producer. */
 export const openShared = (producer: unknown, call: string): ((listener: ProducerListener) => ProducerClient) => {

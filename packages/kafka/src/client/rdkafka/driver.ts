@@ -1,16 +1,32 @@
-import type { ClientProperties, ConsumerListener, KafkaDriver, ProducerListener } from "../port.js";
+import type { ClientProperties, ConsumerListener, KafkaDriver, ProducerListener, TokenProvider } from "../port.js";
+import { CLIENT_TIMEOUTS } from "./client-life.js";
 import { RdkafkaConsumer } from "./consumer.js";
+import { type ConsumerFactory, createNativeConsumer, createNativeProducer, type ProducerFactory } from "./native.js";
+import { withTokens } from "./oauth-tokens.js";
 import { RdkafkaProducer } from "./producer.js";
+
+const consumersWith =
+  (tokens: TokenProvider, listener: ConsumerListener): ConsumerFactory =>
+  (client, topic, rebalance) =>
+    withTokens(createNativeConsumer(client, topic, rebalance), tokens, (error) => listener.onError(error));
+
+const producersWith =
+  (tokens: TokenProvider, listener: ProducerListener): ProducerFactory =>
+  (client, topic) =>
+    withTokens(createNativeProducer(client, topic), tokens, (error) => listener.onError(error));
 
 /**
  * The driver over node-rdkafka, which is librdkafka.
  *
  * Limits that are node-rdkafka's: metadata of a committed position is not sent; header values that are not UTF-8 text
- * are refused; an error that arrives behind records of the same batch is lost, and librdkafka reports it no second time.
+ * are refused; an error that arrives behind records of the same batch is lost, and librdkafka reports it no second time;
+ * extensions of an OAuth token are refused.
  */
 export const rdkafkaDriver: KafkaDriver = {
   name: "node-rdkafka",
   commitsMetadata: false,
-  consumer: (properties: ClientProperties, listener: ConsumerListener) => new RdkafkaConsumer(properties, listener),
-  producer: (properties: ClientProperties, listener: ProducerListener) => new RdkafkaProducer(properties, listener),
+  consumer: (properties: ClientProperties, listener: ConsumerListener, tokens?: TokenProvider) =>
+    new RdkafkaConsumer(properties, listener, CLIENT_TIMEOUTS, tokens && consumersWith(tokens, listener)),
+  producer: (properties: ClientProperties, listener: ProducerListener, tokens?: TokenProvider) =>
+    new RdkafkaProducer(properties, listener, CLIENT_TIMEOUTS, tokens && producersWith(tokens, listener)),
 };
