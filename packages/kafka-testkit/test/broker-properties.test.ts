@@ -22,6 +22,14 @@ describe("a broker's properties", () => {
       .and.contain("a=b\\nlisteners=x\n");
   });
 
+  it("keep the listeners of the cluster beside those of the caller", () => {
+    const more = { listeners: "SECURE://127.0.0.1:9300", "advertised.listeners": "SECURE://localhost:9300" };
+    const text = serverProperties(1, ports, "/data", more);
+    expect(text)
+      .to.contain("\nlisteners=PLAINTEXT://127.0.0.1:9001,CONTROLLER://127.0.0.1:9101,SECURE://127.0.0.1:9300\n")
+      .and.contain("\nadvertised.listeners=PLAINTEXT://127.0.0.1:9001,SECURE://localhost:9300\n");
+  });
+
   it("name all nodes as voters and only the own listeners", () => {
     const text = serverProperties(2, ports, "/data", {});
     expect(text).to.contain("controller.quorum.voters=1@127.0.0.1:9101,2@127.0.0.1:9102,3@127.0.0.1:9103\n");

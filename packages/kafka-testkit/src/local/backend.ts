@@ -30,7 +30,10 @@ export type LocalKafkaKind = "existing" | "docker" | "jvm";
 export interface LocalKafkaOptions {
   /** Default 1. Each one is broker and controller at once. */
   readonly brokers?: 1 | 3;
-  /** Broker properties to add or replace, for example `{ "num.partitions": "12" }`; not for listeners, nor `existing`. */
+  /**
+   * Broker properties to add or replace, for example `{ "num.partitions": "12" }`; not for `existing`. In a JVM `listeners`
+   * and `advertised.listeners` come beside those there are; containers keep their own.
+   */
   readonly properties?: Readonly<Record<string, string>>;
   /** Told each line the brokers print (warnings and errors), and why a kind was not used. */
   readonly log?: (line: string) => void;

@@ -30,7 +30,10 @@ export function testProperties(brokers: number): Readonly<Record<string, string>
   };
 }
 
-/** The text of a `server.properties` for node `id`, counted from 1, of the cluster whose ports are `ports`. */
+/**
+ * The text of a `server.properties` for node `id`, counted from 1, of the cluster whose ports are `ports`. Listeners among
+ * `properties` come beside those of the cluster: it is through these that its brokers reach each other and are found ready.
+ */
 export function serverProperties(
   id: number,
   ports: readonly NodePorts[],
@@ -46,13 +49,20 @@ export function serverProperties(
     "node.id": String(id),
     "controller.quorum.voters": ports.map((port, index) => `${index + 1}@127.0.0.1:${port.controller}`).join(","),
     "controller.listener.names": "CONTROLLER",
-    listeners: `PLAINTEXT://127.0.0.1:${own.broker},CONTROLLER://127.0.0.1:${own.controller}`,
-    "advertised.listeners": `PLAINTEXT://127.0.0.1:${own.broker}`,
+    listeners: and(
+      `PLAINTEXT://127.0.0.1:${own.broker},CONTROLLER://127.0.0.1:${own.controller}`,
+      properties["listeners"],
+    ),
+    "advertised.listeners": and(`PLAINTEXT://127.0.0.1:${own.broker}`, properties["advertised.listeners"]),
     "log.dirs": directory,
   };
   return Object.entries(all)
     .map(([key, value]) => `${key}=${escapeValue(value)}\n`)
     .join("");
+}
+
+function and(listeners: string, more: string | undefined): string {
+  return more === undefined ? listeners : `${listeners},${more}`;
 }
 
 // In the format of java.util.Properties a backslash starts an escape and a line end ends the value.

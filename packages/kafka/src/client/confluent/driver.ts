@@ -1,8 +1,24 @@
-import type { ClientProperties, ConsumerListener, KafkaDriver, ProducerListener } from "../port.js";
+import type { ClientProperties, ConsumerListener, KafkaDriver, ProducerListener, TokenProvider } from "../port.js";
 import { CLIENT_TIMEOUTS } from "../rdkafka/client-life.js";
 import { RdkafkaConsumer } from "../rdkafka/consumer.js";
+import type { ConsumerFactory, ProducerFactory } from "../rdkafka/native.js";
 import { RdkafkaProducer } from "../rdkafka/producer.js";
 import { createConfluentConsumer, createConfluentProducer, PACKAGE } from "./native.js";
+import { askingFor, listeningToErrors } from "./oauth-tokens.js";
+
+const consumersWith =
+  (tokens: TokenProvider, listener: ConsumerListener): ConsumerFactory =>
+  (client, topic, rebalance) => {
+    const asking = askingFor(tokens, client, (error) => listener.onError(error));
+    return listeningToErrors(createConfluentConsumer(asking, topic, rebalance));
+  };
+
+const producersWith =
+  (tokens: TokenProvider, listener: ProducerListener): ProducerFactory =>
+  (client, topic) => {
+    const asking = askingFor(tokens, client, (error) => listener.onError(error));
+    return listeningToErrors(createConfluentProducer(asking, topic));
+  };
 
 /**
  * The driver over `@confluentinc/kafka-javascript`, which is librdkafka as well; install that package beside this one.
@@ -18,8 +34,18 @@ import { createConfluentConsumer, createConfluentProducer, PACKAGE } from "./nat
 export const confluentDriver: KafkaDriver = {
   name: PACKAGE,
   commitsMetadata: true,
-  consumer: (properties: ClientProperties, listener: ConsumerListener) =>
-    new RdkafkaConsumer(properties, listener, CLIENT_TIMEOUTS, createConfluentConsumer),
-  producer: (properties: ClientProperties, listener: ProducerListener) =>
-    new RdkafkaProducer(properties, listener, CLIENT_TIMEOUTS, createConfluentProducer),
+  consumer: (properties: ClientProperties, listener: ConsumerListener, tokens?: TokenProvider) =>
+    new RdkafkaConsumer(
+      properties,
+      listener,
+      CLIENT_TIMEOUTS,
+      tokens ? consumersWith(tokens, listener) : createConfluentConsumer,
+    ),
+  producer: (properties: ClientProperties, listener: ProducerListener, tokens?: TokenProvider) =>
+    new RdkafkaProducer(
+      properties,
+      listener,
+      CLIENT_TIMEOUTS,
+      tokens ? producersWith(tokens, listener) : createConfluentProducer,
+    ),
 };
