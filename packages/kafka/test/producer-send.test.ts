@@ -9,6 +9,7 @@ import {
 } from "@millrace/kafka";
 import { settle } from "@millrace/streams-testkit";
 import { expect } from "chai";
+import { mock } from "node:test";
 import { FakeKafka } from "./support/fake-kafka.js";
 import type { FakeProducer } from "./support/fake-producer.js";
 import { errorOf, Latch, rejectionOf, until } from "./support/until.js";
@@ -151,6 +152,25 @@ describe("SendProducer", () => {
       await sender.close();
       expect(await rejectionOf(sender.send(out("b")))).to.include({ code: "PRODUCER_CLOSED" });
       expect(await rejectionOf(sender.sendEnvelope(passThrough(1)))).to.include({ code: "PRODUCER_CLOSED" });
+    });
+
+    it("closes after 30 s though a report stays away, and rejects what it belongs to with FLUSH_TIMEOUT", async () => {
+      const sender = create({ parallelism: 1 });
+      const told = outcomes([sender.send(out("a")), sender.send(out("b"))]);
+      await sent(1);
+      mock.timers.enable({ apis: ["setTimeout"] });
+      try {
+        const closing = sender.close();
+        mock.timers.tick(29_999);
+        await new Promise(setImmediate);
+        expect(told).to.deep.equal([undefined, undefined]);
+        mock.timers.tick(1);
+        await closing;
+      } finally {
+        mock.timers.reset();
+      }
+      expect(told).to.deep.equal(["FLUSH_TIMEOUT", "FLUSH_TIMEOUT"]);
+      expect(kafka.sender.closes).to.deep.equal([{ drop: true, outstanding: 1 }]);
     });
 
     it("rejects an envelope with its first failure, though its other records are stored", async () => {

@@ -1,6 +1,5 @@
 import {
   KafkaConnectorError,
-  type OutgoingRecord,
   produce,
   type ProducerEnvelope,
   producerFlow,
@@ -21,10 +20,8 @@ import {
   sourceProbe,
 } from "@millrace/streams-testkit";
 import { expect } from "chai";
-import fc from "fast-check";
-import { SharedClient } from "../src/producer/shared-client.js";
+import { mock } from "node:test";
 import { FakeKafka } from "./support/fake-kafka.js";
-import { FakeProducer } from "./support/fake-producer.js";
 import { errorOf, Latch, rejectionOf, until } from "./support/until.js";
 
 type Envelope = ProducerEnvelope<string, string, string>;
@@ -250,6 +247,28 @@ describe("a shared producer", () => {
   );
 
   it(
+    "ends the run of a cancelled flow after 30 s though its reports stay away",
+    test(async () => {
+      const a = flow();
+      a.upstream.send(one("a"));
+      await until(() => values().length === 1, "a record sent");
+      mock.timers.enable({ apis: ["setTimeout"] });
+      try {
+        a.downstream.cancel();
+        await new Promise(setImmediate);
+        mock.timers.tick(29_999);
+        await new Promise(setImmediate);
+        expect(shared.users).to.equal(1);
+        mock.timers.tick(1);
+        await new Promise(setImmediate);
+      } finally {
+        mock.timers.reset();
+      }
+      expect(shared.users).to.equal(0);
+    }),
+  );
+
+  it(
     "gives a flow that waits its turn when another takes whatever room there is",
     test(async () => {
       kafka.onProducer = (producer) => {
@@ -327,84 +346,3 @@ describe("a shared producer", () => {
 });
 
 const passedOf = (envelopes: readonly Envelope[]): readonly string[] => envelopes.map(({ passThrough }) => passThrough);
-
-describe("a shared client", () => {
-  type Step =
-    | { readonly do: "send"; readonly share: number; readonly count: number }
-    | { readonly do: "report"; readonly pick: number };
-  const steps = fc.array(
-    fc.oneof<fc.Arbitrary<Step>[]>(
-      fc.record({ do: fc.constant("send"), share: fc.nat(2), count: fc.integer({ min: 1, max: 9 }) }),
-      fc.record({ do: fc.constant("report"), pick: fc.nat() }),
-    ),
-    { maxLength: 80 },
-  );
-
-  it("gives every report to the share whose record it is, under that share's id, and keeps the order of each", async () => {
-    await fc.assert(
-      fc.asyncProperty(steps, fc.integer({ min: 1, max: 12 }), async (all, capacity) => {
-        let client: FakeProducer | undefined;
-        const shared = new SharedClient({
-          open: (listener) => {
-            client = new FakeProducer({}, listener);
-            client.capacity = capacity;
-            client.onSent = () => undefined;
-            return client;
-          },
-          onWarning: () => undefined,
-          onEnd: () => undefined,
-        });
-        const producer = client as unknown as FakeProducer;
-        const reported = [0, 1, 2].map(() => [] as { readonly id: number; readonly offset: number }[]);
-        const shares = reported.map((own) => {
-          const send = (): void => {
-            const { queue } = state;
-            while (state.sent < queue.length) {
-              const accepted = client.produceBatch(queue, state.sent, 0);
-              if (accepted === 0) return;
-              state.sent += accepted;
-            }
-          };
-          const client = shared.share({
-            onReports: ({ ids, offsets }) => {
-              ids.forEach((id, index) => own.push({ id, offset: offsets[index] as number }));
-              send();
-            },
-            onError: () => undefined,
-          });
-          const state = { queue: [] as OutgoingRecord[], sent: 0, send };
-          return state;
-        });
-        const open = (): readonly number[] => producer.sent.map(({ id }) => id).filter((id) => !done.has(id));
-        const done = new Set<number>();
-        const report = async (id: number): Promise<void> => {
-          done.add(id);
-          producer.acknowledge(id);
-          await Promise.resolve();
-        };
-        for (const step of all) {
-          if (step.do === "send") {
-            const state = shares[step.share] as (typeof shares)[number];
-            for (let count = 0; count < step.count; count++) {
-              state.queue.push({
-                topic: String(step.share),
-                key: null,
-                value: Buffer.from(String(state.queue.length)),
-              });
-            }
-            state.send();
-          } else if (open().length > 0) await report(open()[step.pick % open().length] as number);
-        }
-        for (let [next] = open(); next !== undefined; [next] = open()) await report(next);
-        shares.forEach(({ queue }, share) => {
-          const sent = producer.sent.filter(({ record }) => record.topic === String(share));
-          expect(sent.map(({ record }) => Number(record.value))).to.deep.equal(queue.map((_, index) => index));
-          const ids = (reported[share] ?? []).toSorted((a, b) => a.id - b.id);
-          expect(ids.map(({ id }) => id)).to.deep.equal(queue.map((_, index) => index));
-          // A record's offset is the client's id of it.
-          expect(ids.map(({ offset }) => offset)).to.deep.equal(sent.map(({ id }) => id));
-        });
-      }),
-    );
-  });
-});

@@ -255,12 +255,7 @@ class ClientShare implements ProducerClient {
 
   async flush(timeoutMs: number): Promise<void> {
     await this.#drain(timeoutMs);
-    if (this.#outstanding === 0) return;
-    throw new KafkaConnectorError(
-      "FLUSH_TIMEOUT",
-      `${this.#outstanding} records were not reported within ${timeoutMs} ms: they may or may not be delivered. Check that the brokers are reachable.`,
-      { retriable: true },
-    );
+    this.#requireReports(timeoutMs);
   }
 
   /** What the client has queued is sent, also with `drop`: it cannot be told from what others queued. */
@@ -276,7 +271,16 @@ class ClientShare implements ProducerClient {
     this.#shared.leave(this);
     await this.#drain(CLOSE_MS);
     this.#shared.giveUp(this);
-    if (!this.#drop) await this.flush(0);
+    if (!this.#drop) this.#requireReports(CLOSE_MS);
+  }
+
+  #requireReports(timeoutMs: number): void {
+    if (this.#outstanding === 0) return;
+    throw new KafkaConnectorError(
+      "FLUSH_TIMEOUT",
+      `${this.#outstanding} records were not reported within ${timeoutMs} ms: they may or may not be delivered. Check that the brokers are reachable.`,
+      { retriable: true },
+    );
   }
 
   async #drain(timeoutMs: number): Promise<void> {
