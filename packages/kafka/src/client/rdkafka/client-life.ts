@@ -55,6 +55,29 @@ export function connectClient(
   });
 }
 
+/** Whether a client that was made for this connects; it is closed again. */
+export async function connects(
+  make: () => NativeConsumer | NativeProducer,
+  kind: "consumer" | "producer",
+  timeoutMs: number,
+): Promise<boolean> {
+  let close: () => void = () => undefined;
+  try {
+    const native = make();
+    close = () => {
+      if (kind === "consumer") (native as NativeConsumer).disconnect(() => undefined);
+      else (native as NativeProducer).disconnect(0, () => undefined);
+    };
+    // Nobody is told of its errors, and without a listener they would be thrown.
+    native.on("event.error", () => undefined);
+    await connectClient(native, kind, "the brokers", timeoutMs, close);
+  } catch {
+    return false;
+  }
+  close();
+  return true;
+}
+
 /** The promise's result, or `undefined` once `performance.now()` has passed the deadline; leaves no timer behind. */
 export async function within<T>(promise: Promise<T>, deadline: number): Promise<T | undefined> {
   let timer: NodeJS.Timeout | undefined;

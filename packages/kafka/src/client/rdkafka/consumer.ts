@@ -11,8 +11,9 @@ import type {
   TopicPartitionTime,
 } from "../port.js";
 import { CODE, codeOf, connectorError } from "./error-codes.js";
-import { brokersOf, CLIENT_TIMEOUTS, type ClientTimeouts, connectClient, within } from "./client-life.js";
+import { brokersOf, CLIENT_TIMEOUTS, type ClientTimeouts, connectClient, connects, within } from "./client-life.js";
 import { consumerProperties } from "./default-properties.js";
+import { BrokerWatch, LOOK_MS, patienceOf } from "./broker-watch.js";
 import { leave } from "./leave.js";
 import { type NativeCall, NativeCalls, startCall } from "./native-calls.js";
 import {
@@ -56,6 +57,7 @@ export class RdkafkaConsumer implements ConsumerClient {
   readonly #brokers: string;
   readonly #rebalancer: Rebalancer;
   readonly #calls: NativeCalls = new NativeCalls();
+  readonly #watch: BrokerWatch;
   readonly #maxPollMs: number;
   /** When the last native poll ended. */
   #polledAt = Number.POSITIVE_INFINITY;
@@ -94,7 +96,20 @@ export class RdkafkaConsumer implements ConsumerClient {
     this.#native.on("event.error", (error) => {
       const failure = connectorError("CLIENT_FAILED", "The consumer reported an error", error);
       if (failure.clientCode === CODE.fencedInstance) this.#rebalancer.markLost();
+      if (this.#connected) this.#watch.onError(failure);
       listener.onError(failure);
+    });
+    this.#watch = new BrokerWatch({
+      reaches: () =>
+        this.#call("reach a broker", LOOK_MS, (done) =>
+          this.#native.getMetadata({ allTopics: false, timeout: LOOK_MS }, done),
+        ).then(
+          () => true,
+          () => false,
+        ),
+      wouldReach: () => connects(() => create(client, topic, () => undefined), "consumer", LOOK_MS),
+      onAbandoned: (error) => listener.onError(error),
+      patienceMs: patienceOf(properties),
     });
     this.#native.on("partition.eof", ({ topic, partition, offset }) =>
       listener.onPartitionEnd?.({ topic, partition, offset }),
@@ -212,6 +227,7 @@ export class RdkafkaConsumer implements ConsumerClient {
   }
 
   close(): Promise<void> {
+    this.#watch.stop();
     this.#closing ??= this.#close();
     return this.#closing;
   }

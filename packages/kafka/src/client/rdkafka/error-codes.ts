@@ -4,6 +4,7 @@ import { errorCodes, errorText, type NativeError } from "./native.js";
 /** The codes the driver decides by; the rest are only passed on. */
 export const CODE = {
   transport: -195,
+  allBrokersDown: -187,
   messageTimedOut: -192,
   partitionEof: -191,
   unknownPartition: -190,

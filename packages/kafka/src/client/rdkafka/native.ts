@@ -53,6 +53,8 @@ export interface NativeEnd {
 interface NativeClient {
   connect(options: { readonly allTopics: boolean; readonly timeout: number }, done: Done<unknown>): unknown;
   on(event: "event.error", listener: (error: NativeError) => void): unknown;
+  /** Fails where no broker is reached in time. */
+  getMetadata(options: { readonly allTopics: boolean; readonly timeout: number }, done: Done<unknown>): unknown;
 }
 
 export interface NativeConsumer extends NativeClient {

@@ -6,11 +6,12 @@ import type {
   ProducerListener,
   ProducerTransactions,
 } from "../port.js";
-import { brokersOf, CLIENT_TIMEOUTS, type ClientTimeouts, connectClient, within } from "./client-life.js";
+import { brokersOf, CLIENT_TIMEOUTS, type ClientTimeouts, connectClient, connects, within } from "./client-life.js";
 import { producerProperties } from "./default-properties.js";
 import { CODE, codeOf, connectorError } from "./error-codes.js";
 import { toNativeHeaders } from "./headers.js";
-import { NativeCalls } from "./native-calls.js";
+import { BrokerWatch, LOOK_MS, patienceOf } from "./broker-watch.js";
+import { NativeCalls, startCall } from "./native-calls.js";
 import { createNativeProducer, type NativeProducer, type ProducerFactory } from "./native.js";
 import { ReportColumns } from "./report-columns.js";
 import { splitProperties } from "./split-properties.js";
@@ -42,6 +43,7 @@ export class RdkafkaProducer implements ProducerClient {
   readonly #brokers: string;
   readonly transactions?: ProducerTransactions;
   readonly #calls: NativeCalls = new NativeCalls();
+  readonly #watch: BrokerWatch;
   #connecting: Promise<void> | undefined;
   /** Takes records: from connected until `close`. */
   #open = false;
@@ -77,7 +79,15 @@ export class RdkafkaProducer implements ProducerClient {
     }
     if (properties["transactional.id"] !== undefined) this.transactions = this.#transactions();
     this.#native.on("event.error", (error) => {
-      listener.onError(connectorError("CLIENT_FAILED", "The producer reported an error", error));
+      const failure = connectorError("CLIENT_FAILED", "The producer reported an error", error);
+      if (this.#polls) this.#watch.onError(failure);
+      listener.onError(failure);
+    });
+    this.#watch = new BrokerWatch({
+      reaches: () => this.#reaches(),
+      wouldReach: () => connects(() => create(client, topic), "producer", LOOK_MS),
+      onAbandoned: (error) => listener.onError(error),
+      patienceMs: patienceOf(properties),
     });
     this.#native.on("delivery-report", (error, report) => {
       this.#arrived.push(error, report);
@@ -140,6 +150,7 @@ export class RdkafkaProducer implements ProducerClient {
 
   close(options: { readonly drop?: boolean } = {}): Promise<void> {
     this.#open = false;
+    this.#watch.stop();
     this.#drop ||= options.drop === true;
     if (this.#drop) this.#resumeDrained();
     this.#closing ??= this.#close();
@@ -178,6 +189,17 @@ export class RdkafkaProducer implements ProducerClient {
       "FLUSH_TIMEOUT",
       `The producer closed after ${this.#timeouts.closeMs} ms with ${lost} records unreported: they may or may not have been ` +
         "delivered. Flush before closing, and check that the brokers are reachable.",
+    );
+  }
+
+  #reaches(): Promise<boolean> {
+    const failed = (): KafkaConnectorError => this.#notOpenError();
+    const asking = startCall<unknown>({ timeoutMs: LOOK_MS, failed, late: failed }, (done) =>
+      this.#native.getMetadata({ allTopics: false, timeout: LOOK_MS }, done),
+    );
+    return this.#calls.track(asking).then(
+      () => true,
+      () => false,
     );
   }
 

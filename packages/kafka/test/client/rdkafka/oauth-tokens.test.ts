@@ -25,9 +25,7 @@ class NotingClient {
 }
 
 const connecting = (client: NotingClient): Promise<unknown> =>
-  new Promise((resolve, reject) =>
-    client.connect({}, (error) => (error ? reject(error as Error) : resolve(undefined))),
-  );
+  new Promise((resolve, reject) => client.connect({}, (error) => (error ? reject(error) : resolve(undefined))));
 
 /** A provider that gives the answers one after the other, and the last one ever after. */
 const providing = (...answers: readonly (OauthToken | Error)[]) => {
