@@ -1,9 +1,15 @@
 import type { Logger } from "@millrace/streams";
 import { z } from "zod";
 import type { ClientProperties, KafkaDriver, Subscription } from "./client/port.js";
+import { checkProperties } from "./client/rdkafka/check-properties.js";
 import { rdkafkaDriver } from "./client/rdkafka/driver.js";
 import { redact, withSecrets } from "./client/secrets.js";
 import { securityProperties, type SecuritySettings, securitySchema, tokensOf } from "./client/security.js";
+import type { Until } from "./consumer/bounds.js";
+import { checkGroupTimes, groupProperties, type GroupSettings, groupShape } from "./consumer/group-settings.js";
+import { checkReading, type ReadingSettings, readingShape, timestampShape } from "./consumer/reading-settings.js";
+import type { HandlerOptions } from "./consumer/rebalance-handlers.js";
+import type { AssignedPartition, OffsetsOnAssign, StartAt } from "./consumer/start-offsets.js";
 import { KafkaConnectorError } from "./errors.js";
 import { idempotent } from "./producer/idempotence.js";
 
@@ -30,16 +36,20 @@ export interface SubscriptionSettings {
   readonly topics?: readonly string[];
   /** Topics whose name matches, also those created later. */
   readonly topicPattern?: RegExp;
-  /** These partitions, without group management; without an offset the committed position is used. */
+  /**
+   * These partitions, without group management. Each begins at its offset, or at its first record that is not older than
+   * its timestamp (milliseconds since the epoch; where there is none yet, at its end); without either as `startAt` says.
+   */
   readonly assignment?: readonly {
     readonly topic: string;
     readonly partition: number;
     readonly offset?: number | "beginning" | "end";
+    readonly timestamp?: number;
   }[];
 }
 
 /** Settings every consumer source takes beside its subscription and serdes. */
-export interface ConsumerSettings extends SubscriptionSettings {
+export interface ConsumerSettings extends SubscriptionSettings, ReadingSettings, GroupSettings {
   readonly kafka: KafkaSettings;
   /** Overrides `kafka.groupId`. */
   readonly groupId?: string;
@@ -102,11 +112,17 @@ const subscriptionShape = {
   topicPattern: z.instanceof(RegExp).optional(),
   assignment: z
     .array(
-      z.strictObject({
-        topic,
-        partition: z.number().int().nonnegative(),
-        offset: z.union([z.number().int().nonnegative(), z.literal("beginning"), z.literal("end")]).optional(),
-      }),
+      z
+        .strictObject({
+          topic,
+          partition: z.number().int().nonnegative(),
+          offset: z.union([z.number().int().nonnegative(), z.literal("beginning"), z.literal("end")]).optional(),
+          timestamp: timestampShape.timestamp.optional(),
+        })
+        .refine(
+          ({ offset, timestamp }) => offset === undefined || timestamp === undefined,
+          "offset or timestamp, not both",
+        ),
     )
     .min(1)
     .optional(),
@@ -127,6 +143,8 @@ const consumerSchema = z
     kafka: kafkaSchema,
     ...subscriptionShape,
     ...serdes,
+    ...readingShape,
+    ...groupShape,
     metadata: z.unknown().optional(),
     groupId: z.string().min(1).optional(),
     properties: properties.optional(),
@@ -194,6 +212,7 @@ const reach = (
   call: string,
 ): { readonly properties: ClientProperties; readonly driver: KafkaDriver } => {
   const raw = { "client.id": kafka.clientId ?? "millrace", ...kafka.properties, ...own };
+  checkProperties(raw, call);
   const properties = {
     ...raw,
     ...securityProperties(kafka.security, raw, call),
@@ -204,7 +223,9 @@ const reach = (
 };
 
 export interface ParsedConsumer {
-  readonly subscription: Subscription;
+  readonly subscription:
+    | Exclude<Subscription, { readonly kind: "assignment" }>
+    | { readonly kind: "assignment"; readonly partitions: readonly AssignedPartition[] };
   /** Without secrets, which `driver` adds. */
   readonly properties: ClientProperties;
   readonly driver: KafkaDriver;
@@ -217,15 +238,22 @@ export interface ParsedConsumer {
   readonly revokeTimeoutMs: number;
   readonly maxReplay: { readonly records?: number | undefined; readonly ms?: number | undefined };
   readonly rememberFinished: { readonly maxBytes: number; readonly parallelConsumer: boolean } | undefined;
+  readonly startAt: StartAt;
+  readonly until: Until | undefined;
+  readonly offsetsOnAssign: OffsetsOnAssign | undefined;
+  readonly lookupTimeoutMs: number;
+  readonly handlers: HandlerOptions["handlers"];
+  readonly handlerTimeoutMs: number;
+  readonly restartBackoff: { readonly minMs: number; readonly maxMs: number };
 }
 
-const subscriptionOf = (settings: z.output<typeof consumerSchema>): Subscription => {
+const subscriptionOf = (settings: z.output<typeof consumerSchema>): ParsedConsumer["subscription"] => {
   if (settings.topics) return { kind: "topics", topics: settings.topics };
   if (settings.topicPattern) return { kind: "pattern", pattern: settings.topicPattern };
   return {
     kind: "assignment",
-    partitions: (settings.assignment ?? []).map(({ topic, partition, offset }) =>
-      offset === undefined ? { topic, partition } : { topic, partition, offset },
+    partitions: (settings.assignment ?? []).map(({ topic, partition, offset, timestamp }) =>
+      offset === undefined ? { topic, partition, timestamp } : { topic, partition, offset },
     ),
   };
 };
@@ -239,7 +267,11 @@ const SAFE_START: ClientProperties = { "auto.offset.reset": "earliest" };
 /** Refuses what would lose messages, and fills in defaults, before anything runs. */
 export const parseConsumer = (settings: unknown, call: string, commits: boolean): ParsedConsumer => {
   const parsed = parse(consumerSchema, settings, call);
-  const { properties, driver } = reach(parsed.kafka, parsed.properties, call);
+  const given = { ...parsed.kafka.properties, ...parsed.properties };
+  const own = { ...parsed.properties, ...groupProperties(parsed, given, call) };
+  const { properties, driver } = reach(parsed.kafka, own, call);
+  checkReading(parsed, call, commits);
+  checkGroupTimes(properties, parsed, call);
   const groupId = parsed.groupId ?? parsed.kafka.groupId ?? properties["group.id"]?.toString();
   if (isOn(properties["enable.auto.commit"]) || isOn(properties["auto.commit.enable"])) {
     throw new KafkaConnectorError(
@@ -267,6 +299,19 @@ export const parseConsumer = (settings: unknown, call: string, commits: boolean)
     revokeTimeoutMs: parsed.revokeTimeoutMs,
     maxReplay: parsed.maxReplay,
     rememberFinished: parsed.rememberFinished === true ? DEFAULT_REMEMBER : parsed.rememberFinished || undefined,
+    startAt: parsed.startAt,
+    until: parsed.until,
+    offsetsOnAssign: parsed.getOffsetsOnAssign,
+    lookupTimeoutMs: parsed.lookupTimeoutMs,
+    // Not `parsed` as a whole, which has the secrets.
+    handlers: {
+      onAssign: parsed.onAssign,
+      onRevoke: parsed.onRevoke,
+      onLost: parsed.onLost,
+      onStop: parsed.onStop,
+    },
+    handlerTimeoutMs: parsed.handlerTimeoutMs,
+    restartBackoff: parsed.restartBackoff,
   };
 };
 

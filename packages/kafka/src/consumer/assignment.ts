@@ -36,6 +36,11 @@ export class Assignment {
     });
   }
 
+  /** How many partitions are owned. */
+  get size(): number {
+    return this.#owned.size;
+  }
+
   get(partition: TopicPartition): OwnedPartition | undefined {
     return this.#owned.get(partitionKey(partition));
   }

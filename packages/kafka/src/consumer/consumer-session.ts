@@ -1,23 +1,14 @@
 import type { Clock, Logger } from "@millrace/streams";
-import type { ConsumerClient, KafkaDriver, RecordChunk, TopicPartition } from "../client/port.js";
+import type { KafkaDriver, RecordChunk } from "../client/port.js";
 import type { OffsetOwner, PositionToCommit } from "../committable-offset.js";
 import { KafkaConnectorError } from "../errors.js";
-import { NOTHING_FINISHED } from "../ledger/finished-set/finished-set.js";
-import { Auditor } from "../ledger/auditor.js";
-import { decodeFinished } from "../ledger/finished-set/decode-finished.js";
 import type { ParsedCommitter, ParsedConsumer } from "../settings.js";
-import { Assignment } from "./assignment.js";
+import { isDone } from "./bounds.js";
 import { type BufferedRun, FetchedChunk } from "./fetched-chunk.js";
-import { CommitSchedule } from "./commit-schedule.js";
-import { FlowControl } from "./flow-control.js";
-import { OffsetCommitter } from "./offset-committer.js";
 import type { OwnedPartition } from "./owned-partition.js";
-import { ReadLoop } from "./read-loop.js";
-import { Revocations } from "./revocations.js";
-import { type ConsumerExplanation, type PartitionReport, SessionHistory } from "./session-history.js";
-
-/** How long a revocation waits for its last commit. */
-const REVOKE_COMMIT_MS = 5000;
+import type { ConsumerExplanation, PartitionReport } from "./session-history.js";
+import { type SessionParts, sessionParts } from "./session-parts.js";
+import type { Steering } from "./steering.js";
 
 export interface SessionListener {
   /** There may be records to take, or the session failed. */
@@ -25,6 +16,10 @@ export interface SessionListener {
   /** Given where each partition has a stream of its own. */
   onAssigned?(partitions: readonly OwnedPartition[]): void;
   onGivenUp?(partitions: readonly OwnedPartition[]): void;
+  /** The partition is read on from elsewhere, in the same stream. */
+  onReplaced?(before: OwnedPartition, after: OwnedPartition): void;
+  /** A bounded source has delivered all there is to deliver of these or, with `all`, of everything. */
+  onDone(partitions: readonly OwnedPartition[], all: boolean): void;
 }
 
 export interface SessionOptions {
@@ -55,14 +50,7 @@ export class ConsumerSession implements OffsetOwner {
   readonly #logger: Logger;
   readonly #clock: Clock;
   readonly #listener: SessionListener;
-  readonly #client: ConsumerClient;
-  readonly #committer: OffsetCommitter;
-  readonly #assignment: Assignment;
-  readonly #flow: FlowControl;
-  readonly #history = new SessionHistory();
-  readonly #revocations: Revocations;
-  readonly #reading: ReadLoop;
-  readonly #schedule: CommitSchedule;
+  readonly #parts: SessionParts;
   /** Bounds hold back what waits to be delivered. */
   #held = false;
   #stopped = false;
@@ -80,50 +68,31 @@ export class ConsumerSession implements OffsetOwner {
     this.#clock = clock;
     this.#listener = listener;
     this.groupId = settings.groupId ?? "";
-    const auditor = new Auditor();
-    const claimBound = followed ? Number.POSITIVE_INFINITY : settings.maxInFlight;
-    this.#assignment = new Assignment(auditor, claimBound, (owned) => this.#onEnded(owned));
-    this.#client = driver.consumer(settings.properties, {
-      onAssign: (partitions) => this.#onAssign(partitions),
-      onRevoke: (partitions) => this.#onRevoke(partitions),
-      onLost: (partitions) => this.#onLost(partitions),
-      onError: (error) => this.#onError(error),
-    });
-    const partitions = (): Iterable<OwnedPartition> => this.#assignment.partitions;
-    this.#flow = new FlowControl(
-      { ...settings, followed, partitioned: listener.onAssigned !== undefined },
-      this.#client,
-      partitions,
+    const partitioned = listener.onAssigned !== undefined;
+    this.#parts = sessionParts(
+      { settings, driver, logger, clock, followed, partitioned },
+      {
+        onClaimEnded: (owned) => this.#onEnded(owned),
+        onChunk: (chunk) => this.#buffer(chunk),
+        onPolled: () => this.#onPolled(),
+        onTaken: (partitions) => listener.onAssigned?.(partitions),
+        onGivenUp: (partitions) => listener.onGivenUp?.(partitions),
+        onReplaced: (before, after) => listener.onReplaced?.(before, after),
+        onAvailable: () => listener.onAvailable(),
+        onError: (error) => this.#onError(error),
+        onFailure: (error) => this.#fail(error),
+        commit: () => this.commitNow(),
+        hasFinished: () => this.#hasFinished(),
+        isStopped: () => this.#stopped,
+        isClosing: () => this.#closing,
+        isDead: () => this.#dead,
+      },
     );
-    this.#revocations = new Revocations(clock, settings.revokeTimeoutMs);
-    this.#reading = new ReadLoop({
-      client: this.#client,
-      clock,
-      logger,
-      flow: this.#flow,
-      maxPollRecords: settings.maxPollRecords,
-      maxBufferedRecords: settings.maxBufferedRecords,
-      isStopped: () => this.#stopped,
-      isCommitting: () => this.#committer.busy,
-      onChunk: (chunk) => this.#buffer(chunk),
-      onFailure: (error) => this.#fail(error),
-    });
-    this.#committer = new OffsetCommitter({
-      client: this.#client,
-      clock,
-      commitTimeoutMs: settings.commitTimeoutMs,
-      partitions,
-      auditor,
-    });
-    this.#schedule = new CommitSchedule({
-      clock,
-      flow: this.#flow,
-      maxReplay: settings.maxReplay,
-      hasFinished: () => this.#hasFinished(),
-      isCommitting: () => this.#committer.busy,
-      commit: () => this.commitNow(),
-      onFailure: (error) => this.#fail(error),
-    });
+  }
+
+  /** What the user may do to it, and ask of it. */
+  get steering(): Steering {
+    return this.#parts.steering;
   }
 
   start(): void {
@@ -140,9 +109,9 @@ export class ConsumerSession implements OffsetOwner {
     if (this.#stopped) return [];
     const now = this.#clock.now();
     const deliveries: Delivery[] = [];
-    let total = this.#flow.totalRoom(now);
-    for (const owned of this.#assignment.partitions) {
-      const run = owned.take(Math.min(this.#flow.room(owned), total));
+    let total = this.#parts.flow.totalRoom(now);
+    for (const owned of this.#parts.assignment.partitions) {
+      const run = owned.take(Math.min(this.#parts.flow.room(owned), total));
       if (!run) continue;
       deliveries.push({ owned, run });
       total -= run.to - run.from;
@@ -154,20 +123,29 @@ export class ConsumerSession implements OffsetOwner {
   takeOf(owned: OwnedPartition): readonly Delivery[] {
     if (this.#stopped) return [];
     const now = this.#clock.now();
-    const run = owned.take(Math.min(this.#flow.room(owned), this.#flow.totalRoom(now)));
+    const run = owned.take(Math.min(this.#parts.flow.room(owned), this.#parts.flow.totalRoom(now)));
     return this.#taken(run ? [{ owned, run }] : [], now);
   }
 
   #taken(deliveries: readonly Delivery[], now: number): readonly Delivery[] {
-    if (deliveries.length > 0) this.#reading.wake();
+    if (deliveries.length > 0) this.#parts.reading.wake();
     else this.#held = this.#hasBuffered();
-    this.#schedule.delivered(now);
+    this.#parts.schedule.delivered(now);
+    this.#tellDone();
     return deliveries;
+  }
+
+  /** A bounded source ends when everything that it was assigned has been delivered up to its bound. */
+  #tellDone(): void {
+    if (!this.#parts.bounds) return;
+    const owned = [...this.#parts.assignment.partitions];
+    const done = owned.filter(isDone);
+    if (done.length > 0) this.#listener.onDone(done, done.length === owned.length);
   }
 
   /** Where nothing waits no bound holds anything back, and the end of a claim need not wake the stream. */
   #hasBuffered(): boolean {
-    for (const owned of this.#assignment.partitions) if (owned.buffered > 0) return true;
+    for (const owned of this.#parts.assignment.partitions) if (owned.buffered > 0) return true;
     return false;
   }
 
@@ -181,58 +159,69 @@ export class ConsumerSession implements OffsetOwner {
   /** Nobody takes the records of this partition any more, nor ends what is in flight of it. */
   abandonPartition(owned: OwnedPartition): void {
     owned.abandon();
-    this.#revocations.check();
+    this.#parts.revocations.check();
+  }
+
+  /** Reads an abandoned partition again from its last unfinished record, under a new epoch; none where it is gone. */
+  async readAgain(owned: OwnedPartition): Promise<OwnedPartition | undefined> {
+    const after = await this.#parts.seeking.again(owned);
+    if (after) this.#parts.takingOn.begin(after);
+    return after;
+  }
+
+  get isStopped(): boolean {
+    return this.#stopped;
   }
 
   /** Finished work is committed by the session itself, by number and by time. */
   commitFinished(settings: ParsedCommitter): void {
-    this.#schedule.begin(settings);
+    this.#parts.schedule.begin(settings);
   }
 
   /** Commits everything that is finished at the end of a stream; closing does that as well. */
   async commitLast(): Promise<void> {
     if (!this.#shutdown) return this.commitNow();
     await this.#shutdown;
-    if (this.#leaks) await this.#committer.commit();
+    if (this.#leaks) await this.#parts.committer.commit();
   }
 
   /** Commits everything that is finished now. */
   commitNow(): Promise<void> {
-    this.#schedule.committing();
-    const committed = this.#committer.commit().then(() => this.#release());
+    this.#parts.schedule.committing();
+    const committed = this.#parts.committer.commit().then(() => this.#release());
     // The loop may be waiting for room, and only a poll serves the answer.
-    this.#reading.wake();
+    this.#parts.reading.wake();
     return committed;
   }
 
   commit(positions: readonly PositionToCommit[]): Promise<void> {
     for (const { topic, partition, epoch, position, metadata } of positions) {
-      const owned = this.#assignment.get({ topic, partition });
+      const owned = this.#parts.assignment.get({ topic, partition });
       if (owned?.epoch === epoch) owned.endThrough(position - 1, metadata);
     }
     return this.commitNow();
   }
 
   get hurried(): boolean {
-    return this.#revocations.waiting || this.#flow.isShort(this.#clock.now());
+    return this.#parts.revocations.waiting || this.#parts.flow.isShort(this.#clock.now());
   }
 
   onHurry(flush: () => void): void {
-    this.#schedule.onHurry(flush);
+    this.#parts.schedule.onHurry(flush);
   }
 
   /** Delivers nothing more; claims in flight may end, and commits go on. */
   stop(): void {
     this.#stopped = true;
-    for (const owned of this.#assignment.partitions) owned.drop();
-    this.#reading.wake();
+    for (const owned of this.#parts.assignment.partitions) owned.drop();
+    this.#parts.reading.wake();
   }
 
   /** Stops; nobody will end what is in flight. */
   abandon(): void {
     this.#dead = true;
     this.stop();
-    this.#revocations.check();
+    this.#parts.revocations.check();
   }
 
   /** Stops, lets commits under way finish, leaves the group, closes. Idempotent. */
@@ -243,7 +232,7 @@ export class ConsumerSession implements OffsetOwner {
 
   explain(): ConsumerExplanation {
     const state = this.#closing ? "closed" : this.#stopped ? "stopped" : "running";
-    return this.#history.explain(state, this.#clock.now(), this.#assignment.partitions, this.#flow);
+    return this.#parts.history.explain(state, this.#clock.now(), this.#parts.assignment.partitions, this.#parts.flow);
   }
 
   /** Claims were open when the consumer closed, and nobody had failed or left. */
@@ -252,134 +241,78 @@ export class ConsumerSession implements OffsetOwner {
   }
 
   report(): readonly PartitionReport[] {
-    return this.#history.report(this.#assignment.partitions);
+    return this.#parts.history.report(this.#parts.assignment.partitions);
   }
 
   async #shutDown(): Promise<void> {
     this.stop();
-    const open = [...this.#assignment.partitions].some((owned) => !owned.isIdle);
-    this.#leaks = open && this.#schedule.begun && !this.#dead;
+    const open = [...this.#parts.assignment.partitions].some((owned) => !owned.isIdle);
+    this.#leaks = open && this.#parts.schedule.begun && !this.#dead;
     let failure: unknown;
     try {
-      if (this.#schedule.begun && !this.#failure && this.#hasFinished()) await this.commitNow();
+      if (this.#parts.schedule.begun && !this.#failure && this.#hasFinished()) await this.commitNow();
     } catch (error) {
       failure = error;
     }
+    // Without a handler no turn is lost, in which another poll would begin.
+    if (this.#settings.handlers.onStop)
+      await this.#parts.handlers.call("onStop", [...this.#parts.assignment.partitions]);
     // Closed in the turn in which it is idle: a commit accepted between the two would find the client closed.
-    while (this.#committer.busy) await this.#committer.settled();
-    this.#committer.close();
+    while (this.#parts.committer.busy) await this.#parts.committer.settled();
+    this.#parts.committer.close();
     this.#closing = true;
-    this.#reading.close();
-    this.#schedule.close();
-    this.#revocations.check();
+    this.#parts.reading.close();
+    this.#parts.schedule.close();
+    this.#parts.revocations.check();
     // The client's close waits for a running poll and serves its own last revocation.
-    await this.#client.close();
+    await this.#parts.client.close();
     await this.#loop;
-    this.#giveUp([...this.#assignment.partitions]);
+    this.#parts.givingUp.giveUp([...this.#parts.assignment.partitions]);
     if (failure !== undefined) throw failure;
   }
 
   #hasFinished(): boolean {
-    for (const owned of this.#assignment.partitions) if (owned.ledger.uncommitted > 0) return true;
+    for (const owned of this.#parts.assignment.partitions) if (owned.ledger.uncommitted > 0) return true;
     return false;
   }
 
   async #connectAndRead(): Promise<void> {
     try {
-      await this.#client.connect();
+      await this.#parts.client.connect();
       if (this.#closing) return;
       const { subscription } = this.#settings;
-      if (subscription.kind === "assignment") await this.#take(subscription.partitions);
-      this.#client.subscribe(subscription);
+      if (subscription.kind === "assignment") {
+        const partitions = await this.#parts.takingOn.ownAssignment(subscription.partitions);
+        this.#parts.client.subscribe({ kind: "assignment", partitions });
+      } else this.#parts.client.subscribe(subscription);
     } catch (error) {
       this.#fail(error);
       return;
     }
-    await this.#reading.run();
+    await this.#parts.reading.run();
   }
 
   #buffer(chunk: RecordChunk): void {
     const wanted = chunk.runs().flatMap((run) => {
-      const owned = this.#assignment.get(run);
-      return owned && !owned.retired ? [{ owned, run }] : [];
+      const owned = this.#parts.assignment.get(run);
+      if (!owned || owned.retired) return [];
+      const within = this.#parts.bounds ? this.#parts.bounds.cut(owned, chunk, run) : run;
+      return within ? [{ owned, run: within }] : [];
     });
     const fetched = new FetchedChunk(chunk, wanted.length);
     for (const { owned, run } of wanted) owned.add({ ...run, fetched });
     this.#listener.onAvailable();
   }
 
+  #onPolled(): void {
+    this.#parts.bounds?.polled();
+    this.#tellDone();
+  }
+
   #onEnded(owned: OwnedPartition): void {
-    if (owned.retired) this.#revocations.check();
-    this.#schedule.ended(owned);
+    if (owned.retired || owned.isHeld) this.#parts.revocations.check();
+    this.#parts.schedule.ended(owned);
     this.#release();
-  }
-
-  async #onAssign(partitions: readonly TopicPartition[]): Promise<void> {
-    await this.#take(partitions);
-    this.#logger.info("kafka consumer: partitions assigned", { groupId: this.groupId, partitions });
-  }
-
-  async #take(partitions: readonly TopicPartition[]): Promise<void> {
-    const taken = this.#assignment.add(partitions);
-    this.#listener.onAssigned?.(taken);
-    const { rememberFinished, commitTimeoutMs } = this.#settings;
-    if (!rememberFinished || taken.length === 0) return;
-    const { maxBytes, parallelConsumer } = rememberFinished;
-    for (const owned of taken) owned.rememberFinished(maxBytes, NOTHING_FINISHED);
-    // Whoever names an offset to begin at wants to read from there.
-    const resumed = partitions.filter((each) => !("offset" in each));
-    try {
-      for (const { topic, partition, offset, metadata } of await this.#client.committed(resumed, commitTimeoutMs)) {
-        const finished = decodeFinished(offset, metadata, { parallelConsumer });
-        this.#assignment.get({ topic, partition })?.rememberFinished(maxBytes, finished);
-      }
-    } catch (error) {
-      // What is finished above the positions is unknown then, and read again.
-      this.#logger.warn("kafka consumer: committed metadata could not be read", { groupId: this.groupId, error });
-    }
-  }
-
-  /** I4: delivers no more of them, lets their claims end, commits, and only then fences: fencing first would replay it. */
-  async #onRevoke(partitions: readonly TopicPartition[]): Promise<void> {
-    const revoked = this.#assignment.owned(partitions);
-    const dropped = revoked.reduce((sum, owned) => sum + owned.retire(), 0);
-    this.#listener.onGivenUp?.(revoked);
-    this.#reading.wake();
-    if (!this.#closing) {
-      const ended = this.#revocations.untilEnded(revoked, () => this.#dead || this.#closing);
-      this.#schedule.hurry();
-      this.#revocations.check();
-      await ended;
-      // Whoever asked for a commit that fails learns of it; the next owner reads the records again.
-      if (this.#committer.busy || revoked.some((owned) => owned.ledger.uncommitted > 0))
-        await this.#revocations.within(REVOKE_COMMIT_MS, this.commitNow());
-    }
-    const unfinished = revoked.reduce((sum, owned) => sum + owned.ledger.inFlight, 0);
-    this.#giveUp(revoked);
-    const what = { groupId: this.groupId, partitions, dropped, unfinished };
-    if (unfinished === 0 || this.#closing) this.#logger.info("kafka consumer: partitions revoked", what);
-    else this.#logger.warn("kafka consumer: partitions revoked before all their records were finished", what);
-  }
-
-  /** I5: they are somebody else's already, so nothing of them may be committed any more. */
-  #onLost(partitions: readonly TopicPartition[]): void {
-    const lost = this.#assignment.owned(partitions);
-    const abandoned = lost.reduce((sum, owned) => sum + owned.ledger.inFlight, 0);
-    this.#giveUp(lost);
-    this.#listener.onGivenUp?.(lost);
-    this.#revocations.check();
-    this.#logger.warn("kafka consumer: partitions lost", { groupId: this.groupId, partitions, abandoned });
-  }
-
-  #giveUp(partitions: readonly OwnedPartition[]): void {
-    this.#history.add(partitions);
-    this.#assignment.remove(partitions);
-    try {
-      this.#flow.forget(partitions);
-    } catch (error) {
-      this.#fail(error);
-    }
-    this.#reading.wake();
   }
 
   #onError(error: Error): void {

@@ -1,5 +1,6 @@
 import type { ConsumerClient, TopicPartition } from "../client/port.js";
 import type { OwnedPartition } from "./owned-partition.js";
+import type { UserPauses } from "./user-pauses.js";
 
 export interface FlowLimits {
   /** Every partition is read into a stream of its own, so `maxBufferedRecords` holds for each by itself. */
@@ -24,20 +25,27 @@ export class FlowControl {
   readonly #limits: FlowLimits;
   readonly #client: Pick<ConsumerClient, "pause" | "resume">;
   readonly #partitions: () => Iterable<OwnedPartition>;
+  readonly #userPauses: UserPauses;
   readonly #paused = new Set<OwnedPartition>();
 
   constructor(
     limits: FlowLimits,
     client: Pick<ConsumerClient, "pause" | "resume">,
     partitions: () => Iterable<OwnedPartition>,
+    userPauses: UserPauses,
   ) {
     this.#limits = limits;
     this.#client = client;
     this.#partitions = partitions;
+    this.#userPauses = userPauses;
   }
 
   isPaused(partition: OwnedPartition): boolean {
     return this.#paused.has(partition);
+  }
+
+  isPausedByUser(partition: OwnedPartition): boolean {
+    return this.#userPauses.has(partition);
   }
 
   /** Records that wait in partitions which may deliver. */
@@ -49,7 +57,7 @@ export class FlowControl {
 
   /** Records of `owned` that may be delivered before it is at its bound. */
   room(owned: OwnedPartition): number {
-    if (owned.retired) return 0;
+    if (owned.retired || owned.isHeld || this.#userPauses.has(owned)) return 0;
     return this.#limits.followed ? this.#limits.maxInFlight - owned.span : Number.POSITIVE_INFINITY;
   }
 
@@ -73,12 +81,13 @@ export class FlowControl {
   /** Nothing more of it may be read: it delivers nothing, or has enough to deliver. */
   #isHeld(owned: OwnedPartition): boolean {
     const { partitioned, maxBufferedRecords } = this.#limits;
-    return this.room(owned) <= 0 || (partitioned && owned.buffered >= maxBufferedRecords);
+    return this.room(owned) <= 0 || owned.isComplete || (partitioned && owned.buffered >= maxBufferedRecords);
   }
 
   /** Half of what holds it is gone. */
   #mayGoOn(owned: OwnedPartition): boolean {
     const { partitioned, maxBufferedRecords, maxInFlight } = this.#limits;
+    if (owned.isComplete) return false;
     return this.room(owned) >= maxInFlight / 2 && (!partitioned || owned.buffered <= maxBufferedRecords / 2);
   }
 
@@ -107,6 +116,11 @@ export class FlowControl {
     for (const owned of resume) this.#paused.delete(owned);
     if (pause.length > 0) this.#client.pause(pause.map(place));
     if (resume.length > 0) this.#client.resume(resume.map(place));
+  }
+
+  /** The same partition goes on from elsewhere: the client keeps a pause of it. */
+  replace(before: OwnedPartition, after: OwnedPartition): void {
+    if (this.#paused.delete(before)) this.#paused.add(after);
   }
 
   /** They are given up. A client may remember a pause until it is assigned them again, so none is left behind. */

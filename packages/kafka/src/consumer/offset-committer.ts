@@ -55,6 +55,7 @@ export class OffsetCommitter {
   #waiters: Waiter[] = [];
   #running: Promise<void> | undefined;
   #closed = false;
+  #commits = 0;
 
   constructor(options: OffsetCommitterOptions) {
     this.#options = options;
@@ -63,6 +64,11 @@ export class OffsetCommitter {
   /** A commit is under way or waits: somebody has to keep polling. */
   get busy(): boolean {
     return this.#running !== undefined;
+  }
+
+  /** Commits that were acknowledged. */
+  get commits(): number {
+    return this.#commits;
   }
 
   /** Resolves once what is finished now is acknowledged. */
@@ -122,6 +128,7 @@ export class OffsetCommitter {
         await this.#attempt(watermarks, deadline);
         for (const watermark of watermarks) watermark.owned.commitAcknowledged(watermark);
         this.#options.auditor.committed(watermarks.map(audited));
+        this.#commits += 1;
         return;
       } catch (error) {
         if (isMetadataRefused(error) && watermarks.some(({ metadata }) => metadata !== undefined)) {

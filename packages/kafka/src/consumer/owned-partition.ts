@@ -43,6 +43,13 @@ export class OwnedPartition implements TopicPartition {
   #finishedAbove = 0;
   #runs: BufferedRun[] = [];
   #buffered = 0;
+  /** The offset that was read first. */
+  #first: number | undefined;
+  /** Offsets of the chunk handed over last, and the one after it. */
+  #lastTaken: { readonly from: number; readonly next: number } | undefined;
+  #handedOver = 0;
+  #holds = 0;
+  #complete = false;
   #retired = false;
   #abandoned = false;
   #committed: number | undefined;
@@ -73,6 +80,46 @@ export class OwnedPartition implements TopicPartition {
     return this.#buffered;
   }
 
+  /** Records handed to the stream under this assignment. */
+  get handedOver(): number {
+    return this.#handedOver;
+  }
+
+  /** The next offset that is not finished or, where nobody finishes records, not handed over; none before any. */
+  get position(): number | undefined {
+    return this.ledger.watermark ?? this.#lastTaken?.next;
+  }
+
+  /**
+   * Where another reading has to begin to miss nothing: at the first unfinished record; where nobody finishes any, at the
+   * last chunk handed over, for how much of it was seen is not known. None: reading has not begun.
+   */
+  get resumeAt(): number | undefined {
+    return this.ledger.watermark ?? this.#lastTaken?.from ?? this.#first;
+  }
+
+  /** For a while nothing of it is delivered. */
+  hold(): void {
+    this.#holds += 1;
+  }
+
+  release(): void {
+    this.#holds -= 1;
+  }
+
+  get isHeld(): boolean {
+    return this.#holds > 0;
+  }
+
+  /** What waits is the last that is wanted of it. */
+  complete(): void {
+    this.#complete = true;
+  }
+
+  get isComplete(): boolean {
+    return this.#complete;
+  }
+
   get retired(): boolean {
     return this.#retired;
   }
@@ -92,6 +139,7 @@ export class OwnedPartition implements TopicPartition {
   }
 
   add(run: BufferedRun): void {
+    this.#first ??= run.fetched.chunk.offset(run.from);
     this.#runs.push(run);
     this.#buffered += run.to - run.from;
   }
@@ -101,15 +149,18 @@ export class OwnedPartition implements TopicPartition {
     const first = this.#runs[0];
     if (!first || room <= 0) return undefined;
     const { from, to } = first;
-    if (to - from <= room) {
+    const count = Math.min(to - from, room);
+    const { chunk } = first.fetched;
+    this.#lastTaken = { from: chunk.offset(from), next: chunk.offset(from + count - 1) + 1 };
+    this.#handedOver += count;
+    this.#buffered -= count;
+    if (count === to - from) {
       this.#runs.shift();
-      this.#buffered -= to - from;
       return first;
     }
-    this.#runs[0] = { ...first, from: from + room };
-    this.#buffered -= room;
+    this.#runs[0] = { ...first, from: from + count };
     first.fetched.split();
-    return { ...first, to: from + room };
+    return { ...first, to: from + count };
   }
 
   /** Forgets what waits and answers how much it was. */

@@ -22,6 +22,8 @@ export interface ReadLoopOptions {
   /** A commit waits for its answer. */
   readonly isCommitting: () => boolean;
   readonly onChunk: (chunk: RecordChunk) => void;
+  /** After each poll, and what came of it. */
+  readonly onPolled: () => void;
   /** Polling is of no more use. */
   readonly onFailure: (error: unknown) => void;
 }
@@ -32,6 +34,9 @@ export class ReadLoop {
   #lastPollMs = 0;
   #closed = false;
   #wake: () => void = () => undefined;
+  #polls = 0;
+  /** What has to be done while no poll runs. */
+  readonly #between: { readonly work: () => Promise<void>; readonly reject: (error: Error) => void }[] = [];
 
   constructor(options: ReadLoopOptions) {
     this.#options = options;
@@ -42,6 +47,25 @@ export class ReadLoop {
     this.#wake();
   }
 
+  get polls(): number {
+    return this.#polls;
+  }
+
+  /** Does `work` while no poll runs: what the polls after it return was then read after it. */
+  between(work: () => Promise<void>): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#between.push({ work: () => work().then(resolve, reject), reject });
+      if (this.#closed) this.#refuse();
+      else this.wake();
+    });
+  }
+
+  #refuse(): void {
+    for (const { reject } of this.#between.splice(0)) {
+      reject(new KafkaConnectorError("CONSUMER_CLOSED", "The consumer is closed, so it reads nothing any more."));
+    }
+  }
+
   close(): void {
     this.#closed = true;
     this.#wake();
@@ -50,11 +74,14 @@ export class ReadLoop {
   async run(): Promise<void> {
     while (!this.#closed) {
       try {
+        for (let next = this.#between.shift(); next; next = this.#between.shift()) await next.work();
+        if (this.#closed) break;
         await this.#step();
       } catch (error) {
         await this.#onStepFailed(error);
       }
     }
+    this.#refuse();
   }
 
   async #onStepFailed(error: unknown): Promise<void> {
@@ -106,6 +133,8 @@ export class ReadLoop {
   async #poll(maxRecords: number): Promise<void> {
     const chunk = await this.#options.client.poll({ maxRecords, waitMs: this.#waitMs });
     this.#lastPollMs = this.#options.clock.now();
+    this.#polls += 1;
     if (chunk && !this.#options.isStopped()) this.#options.onChunk(chunk);
+    this.#options.onPolled();
   }
 }

@@ -27,17 +27,23 @@ export const consumerSource = <A>(options: ConsumerSourceOptions<A>): SourceStag
       logger,
       clock: run.clock,
       followed: options.reader.followed,
-      listener: { onAvailable: () => outlet.notify() },
+      listener: {
+        onAvailable: () => outlet.notify(),
+        onDone: (_, all) => {
+          if (all) void control.stop();
+        },
+      },
     });
     const outlet: RecordOutlet<A> = new RecordOutlet({
       session,
       reader,
       run,
       take: () => session.take(),
+      onFailure: () => session.stop(),
       onCancel: () => session.abandon(),
     });
     joinRun(run, session, committerOf(run));
-    const control = new ConsumerControl(session, run.clock, () => {
+    const control: Control = new ConsumerControl(session, run.clock, () => {
       session.stop();
       outlet.complete();
     });

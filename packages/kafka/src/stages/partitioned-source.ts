@@ -8,6 +8,7 @@ import { committerOf, joinRun } from "../consumer/run-sessions.js";
 import { type Control, ConsumerControl } from "../control.js";
 import { KafkaConnectorError } from "../errors.js";
 import type { ParsedConsumer } from "../settings.js";
+import { PartitionRestarts } from "./partition-restarts.js";
 import { RecordOutlet } from "./record-outlet.js";
 
 /** An assigned partition, and the stage its records come from. */
@@ -23,16 +24,29 @@ export interface PartitionedSourceOptions<out A> {
   readonly reader: RecordReader<A>;
 }
 
-/** The streams of a consumer's partitions: one for each assignment, until it is given up or the consumer stops. */
+/** The stream of one partition; after a seek it goes on with another assignment of it. */
+interface Lane<out A> {
+  owned: OwnedPartition;
+  outlet: RecordOutlet<A> | undefined;
+  /** Its stream wanted no more, or failed. */
+  left: boolean;
+}
+
+/**
+ * The streams of a consumer's partitions: one for each assignment, until it is given up or the consumer stops. One that
+ * ends before is followed by another, which begins at the last unfinished record.
+ */
 class PartitionOutlets<A> {
   readonly #options: PartitionedSourceOptions<A>;
-  readonly #outlets = new Map<OwnedPartition, RecordOutlet<A>>();
+  readonly #lanes = new Map<OwnedPartition, Lane<A>>();
   readonly #channel: Channel<PartitionStage<A>>;
+  readonly #restarts: PartitionRestarts;
   readonly session: ConsumerSession;
 
   constructor(options: PartitionedSourceOptions<A>, run: Run) {
     const { settings, driver, logger } = options;
     this.#options = options;
+    this.#restarts = new PartitionRestarts(run.clock, settings.restartBackoff);
     this.#channel = new Channel<PartitionStage<A>>({ onCancel: () => this.stop() });
     this.session = new ConsumerSession({
       settings,
@@ -46,7 +60,12 @@ class PartitionOutlets<A> {
           for (const owned of partitions) this.#channel.offer(this.#stageOf(owned));
         },
         onGivenUp: (partitions) => {
-          for (const owned of partitions) this.#outlets.get(owned)?.complete();
+          for (const owned of partitions) this.#complete(owned);
+        },
+        onReplaced: (before, after) => this.#onReplaced(before, after),
+        onDone: (partitions, all) => {
+          if (all) this.stop();
+          else for (const owned of partitions) this.#complete(owned);
         },
       },
     });
@@ -58,46 +77,85 @@ class PartitionOutlets<A> {
 
   /** Completes every stream; what is in flight may still end. */
   stop(): void {
+    this.#restarts.close();
     this.session.stop();
     this.#channel.complete();
-    for (const outlet of this.#outlets.values()) outlet.complete();
+    for (const { outlet } of this.#lanes.values()) outlet?.complete();
+  }
+
+  #complete(owned: OwnedPartition): void {
+    this.#lanes.get(owned)?.outlet?.complete();
   }
 
   #onAvailable(): void {
-    for (const outlet of this.#outlets.values()) outlet.notify();
+    for (const { outlet } of this.#lanes.values()) outlet?.notify();
     if (this.session.failure) this.#channel.fail(this.session.failure.error);
+  }
+
+  #onReplaced(before: OwnedPartition, after: OwnedPartition): void {
+    const lane = this.#lanes.get(before);
+    if (!lane) return;
+    this.#lanes.delete(before);
+    lane.owned = after;
+    this.#lanes.set(after, lane);
   }
 
   #stageOf(owned: OwnedPartition): PartitionStage<A> {
     const { topic, partition } = owned;
     const name = `${this.#options.name} ${topic}[${partition}]`;
+    const lane: Lane<A> = { owned, outlet: undefined, left: false };
+    this.#lanes.set(owned, lane);
     return {
       topic,
       partition,
-      stage: { name, create: (run) => ({ outlet: this.#open(owned, name, run), mat: undefined }) },
+      stage: { name, create: (run) => ({ outlet: this.#open(lane, name, run), mat: undefined }) },
     };
   }
 
-  #open(owned: OwnedPartition, name: string, run: Run): RecordOutlet<A> {
-    if (this.#outlets.has(owned)) {
+  #open(lane: Lane<A>, name: string, run: Run): RecordOutlet<A> {
+    if (lane.outlet) {
       throw new KafkaConnectorError(
         "SOURCE_REUSED",
         `${name} was run already: the records of an assignment are delivered once. Run each partition's source once, and fan out behind it.`,
       );
     }
     const { session } = this;
+    const leave = (): void => {
+      lane.left = true;
+      session.abandonPartition(lane.owned);
+    };
     const outlet = new RecordOutlet({
       session,
       reader: this.#options.reader,
       run,
-      take: () => session.takeOf(owned),
-      onCancel: () => session.abandonPartition(owned),
+      take: () => session.takeOf(lane.owned),
+      onFailure: leave,
+      onCancel: leave,
     });
-    this.#outlets.set(owned, outlet);
+    lane.outlet = outlet;
     joinRun(run, session, committerOf(run));
-    run.onEnd(() => void this.#outlets.delete(owned));
-    if (owned.retired) outlet.complete();
+    run.onEnd(() => this.#onEnd(lane));
+    if (lane.owned.retired || session.isStopped) outlet.complete();
     return outlet;
+  }
+
+  #onEnd(lane: Lane<A>): void {
+    const { owned, left } = lane;
+    this.#lanes.delete(owned);
+    if (!left || this.session.isStopped) return;
+    // Also what its committer finished last counts, so the next stream begins only now.
+    this.#restarts.schedule(owned.key, owned.ledger.watermarkSequence > 0, () => void this.#restart(owned));
+  }
+
+  async #restart(owned: OwnedPartition): Promise<void> {
+    if (this.session.isStopped) return;
+    try {
+      const after = await this.session.readAgain(owned);
+      if (after && !this.session.isStopped) this.#channel.offer(this.#stageOf(after));
+    } catch (error) {
+      this.#options.logger.warn("kafka consumer: a partition could not be read again, trying later", { error });
+      this.#restarts.schedule(owned.key, false, () => void this.#restart(owned));
+    }
   }
 }
 

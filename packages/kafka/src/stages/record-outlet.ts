@@ -8,6 +8,8 @@ export interface RecordOutletOptions<out A> {
   readonly run: Run;
   /** What may be delivered here now. */
   readonly take: () => readonly Delivery[];
+  /** A record could not be decoded, which fails the stream. */
+  readonly onFailure: () => void;
   /** Nothing more is wanted, and what is in flight will not end. */
   readonly onCancel: () => void;
 }
@@ -92,6 +94,6 @@ export class RecordOutlet<A> implements Pull<A> {
 
   #fail(error: unknown): void {
     this.#failure = { error };
-    this.#options.session.stop();
+    this.#options.onFailure();
   }
 }

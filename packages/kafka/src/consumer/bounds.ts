@@ -1,0 +1,88 @@
+import type {
+  ConsumerClient,
+  PartitionRun,
+  RecordChunk,
+  TopicPartition,
+  TopicPartitionOffset,
+} from "../client/port.js";
+import { partitionKey } from "../partition-key.js";
+import type { OwnedPartition } from "./owned-partition.js";
+import { offsetsSince } from "./start-offsets.js";
+
+/** Where a bounded source ends: where the partitions end now, or at the first record that is as young as the timestamp. */
+export type Until = "end" | { readonly timestamp: number };
+
+export interface BoundsOptions {
+  readonly client: Pick<ConsumerClient, "offsetsForTimes" | "watermarks">;
+  readonly timeoutMs: number;
+  readonly until: Until;
+  readonly owned: (partition: TopicPartition) => OwnedPartition | undefined;
+}
+
+/** The offsets at which a bounded source is done with its partitions. They are looked up once, and never move. */
+export class Bounds {
+  readonly #options: BoundsOptions;
+  readonly #bounds = new Map<string, number>();
+  /** Told during a poll, whose records come after. */
+  #ends: TopicPartitionOffset[] = [];
+
+  constructor(options: BoundsOptions) {
+    this.#options = options;
+  }
+
+  async learn(partitions: readonly TopicPartition[]): Promise<void> {
+    const unknown = partitions.filter((each) => !this.#bounds.has(partitionKey(each)));
+    if (unknown.length === 0) return;
+    for (const { topic, partition, offset } of await this.#lookUp(unknown)) {
+      this.#bounds.set(partitionKey({ topic, partition }), offset);
+    }
+  }
+
+  async #lookUp(partitions: readonly TopicPartition[]): Promise<readonly TopicPartitionOffset[]> {
+    const { client, timeoutMs, until } = this.#options;
+    if (until === "end") {
+      return Promise.all(
+        partitions.map(async (each) => ({ ...each, offset: (await client.watermarks(each, timeoutMs)).high })),
+      );
+    }
+    const found = await offsetsSince(client, partitions, until.timestamp, timeoutMs);
+    return found.map(({ topic, partition, offset }) => ({
+      topic,
+      partition,
+      offset: typeof offset === "number" ? offset : 0,
+    }));
+  }
+
+  /** What of a run lies below the bound. */
+  cut(owned: OwnedPartition, chunk: RecordChunk, run: PartitionRun): PartitionRun | undefined {
+    const bound = this.#boundOf(owned);
+    if (run.lastOffset < bound) {
+      if (run.lastOffset === bound - 1) owned.complete();
+      return run;
+    }
+    owned.complete();
+    let { to } = run;
+    while (to > run.from && chunk.offset(to - 1) >= bound) to -= 1;
+    return to === run.from ? undefined : { ...run, to, lastOffset: chunk.offset(to - 1) };
+  }
+
+  #boundOf(partition: TopicPartition): number {
+    return this.#bounds.get(partitionKey(partition)) ?? Number.POSITIVE_INFINITY;
+  }
+
+  /** A partition has nothing below that offset but what the running poll returns: the last records may be hidden ones. */
+  ended(end: TopicPartitionOffset): void {
+    this.#ends.push(end);
+  }
+
+  /** A poll is over, and what came of it waits to be delivered. */
+  polled(): void {
+    for (const end of this.#ends.splice(0)) {
+      const owned = this.#options.owned(end);
+      if (owned && end.offset >= this.#boundOf(end)) owned.complete();
+    }
+  }
+}
+
+/** It has delivered all that is wanted of it. */
+export const isDone = (owned: OwnedPartition): boolean => owned.isComplete && owned.buffered === 0 && !owned.retired;

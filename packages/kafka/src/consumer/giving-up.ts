@@ -1,0 +1,93 @@
+import type { Logger } from "@millrace/streams";
+import type { TopicPartition } from "../client/port.js";
+import type { Assignment } from "./assignment.js";
+import type { CommitSchedule } from "./commit-schedule.js";
+import type { FlowControl } from "./flow-control.js";
+import type { OffsetCommitter } from "./offset-committer.js";
+import type { OwnedPartition } from "./owned-partition.js";
+import type { ReadLoop } from "./read-loop.js";
+import type { HandlerCalls } from "./rebalance-handlers.js";
+import type { Revocations } from "./revocations.js";
+import type { SessionHistory } from "./session-history.js";
+
+/** How long a revocation waits for its last commit. */
+const REVOKE_COMMIT_MS = 5000;
+
+export interface GivingUpOptions {
+  readonly groupId: string;
+  readonly logger: Logger;
+  readonly assignment: Assignment;
+  readonly history: SessionHistory;
+  readonly flow: FlowControl;
+  readonly reading: ReadLoop;
+  readonly schedule: CommitSchedule;
+  readonly committer: OffsetCommitter;
+  readonly revocations: Revocations;
+  readonly handlers: HandlerCalls;
+  readonly isClosing: () => boolean;
+  /** Nobody is left to end what is in flight. */
+  readonly isDead: () => boolean;
+  readonly commit: () => Promise<void>;
+  readonly onGivenUp: (partitions: readonly OwnedPartition[]) => void;
+  readonly onFailure: (error: unknown) => void;
+}
+
+/** How partitions are given up: in peace, or when others own them already. */
+export class GivingUp {
+  readonly #options: GivingUpOptions;
+
+  constructor(options: GivingUpOptions) {
+    this.#options = options;
+  }
+
+  /** I4: delivers no more of them, lets their claims end, commits, and only then fences: fencing first would replay it. */
+  async revoke(partitions: readonly TopicPartition[]): Promise<void> {
+    const { groupId, logger, assignment, reading, handlers, onGivenUp, isClosing } = this.#options;
+    const revoked = assignment.owned(partitions);
+    const dropped = revoked.reduce((sum, owned) => sum + owned.retire(), 0);
+    onGivenUp(revoked);
+    reading.wake();
+    if (!isClosing()) await this.#finish(revoked);
+    const unfinished = revoked.reduce((sum, owned) => sum + owned.ledger.inFlight, 0);
+    this.giveUp(revoked);
+    const what = { groupId, partitions, dropped, unfinished };
+    if (unfinished === 0 || isClosing()) logger.info("kafka consumer: partitions revoked", what);
+    else logger.warn("kafka consumer: partitions revoked before all their records were finished", what);
+    await handlers.call("onRevoke", partitions);
+  }
+
+  async #finish(revoked: readonly OwnedPartition[]): Promise<void> {
+    const { revocations, schedule, committer, commit, isClosing, isDead } = this.#options;
+    const ended = revocations.untilEnded(revoked, () => isDead() || isClosing());
+    schedule.hurry();
+    revocations.check();
+    await ended;
+    // Whoever asked for a commit that fails learns of it; the next owner reads the records again.
+    if (committer.busy || revoked.some((owned) => owned.ledger.uncommitted > 0))
+      await revocations.within(REVOKE_COMMIT_MS, commit());
+  }
+
+  /** I5: they are somebody else's already, so nothing of them may be committed any more. */
+  async lose(partitions: readonly TopicPartition[]): Promise<void> {
+    const { groupId, logger, assignment, revocations, handlers, onGivenUp } = this.#options;
+    const lost = assignment.owned(partitions);
+    const abandoned = lost.reduce((sum, owned) => sum + owned.ledger.inFlight, 0);
+    this.giveUp(lost);
+    onGivenUp(lost);
+    revocations.check();
+    logger.warn("kafka consumer: partitions lost", { groupId, partitions, abandoned });
+    await handlers.call("onLost", partitions);
+  }
+
+  giveUp(partitions: readonly OwnedPartition[]): void {
+    const { history, assignment, flow, reading, onFailure } = this.#options;
+    history.add(partitions);
+    assignment.remove(partitions);
+    try {
+      flow.forget(partitions);
+    } catch (error) {
+      onFailure(error);
+    }
+    reading.wake();
+  }
+}

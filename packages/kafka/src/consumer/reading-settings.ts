@@ -1,0 +1,79 @@
+import { z } from "zod";
+import { KafkaConnectorError } from "../errors.js";
+import type { Until } from "./bounds.js";
+import type { RebalanceHandlers } from "./rebalance-handlers.js";
+import type { OffsetsOnAssign, StartAt } from "./start-offsets.js";
+
+/** Where a source begins and ends, and what it tells of rebalances. */
+export interface ReadingSettings extends RebalanceHandlers {
+  /**
+   * Where reading begins: at the group's committed positions (default), at an end, or at the first record that is not older
+   * than the timestamp, in milliseconds since the epoch. A partition of `assignment` with an `offset` or a `timestamp` of
+   * its own begins there. Refused for a group subscription that commits: each rebalance would begin again.
+   */
+  readonly startAt?: StartAt;
+  /**
+   * The source completes when every partition assigned to it has been delivered up to a bound that is looked up when it is
+   * first assigned: its end, or its first record that is not older than the timestamp, else its end. Default: unbounded. A
+   * member of a group that is assigned no partition waits for one.
+   */
+  readonly until?: Until;
+  /** How long a look-up of offsets, and a seek, may take; default 10 000 ms. */
+  readonly lookupTimeoutMs?: number;
+  /** How long a rebalance waits for a handler; default 5000 ms. */
+  readonly handlerTimeoutMs?: number;
+  /**
+   * Of partitioned sources: how long after the stream of a partition has failed, or wanted no more, its next one is emitted;
+   * doubled each time that nothing was finished in between. Default: 200 ms, up to 30 000 ms.
+   */
+  readonly restartBackoff?: { readonly minMs?: number; readonly maxMs?: number };
+}
+
+const timestamp = z.strictObject({ timestamp: z.number().int().nonnegative() });
+const handler = z
+  .custom<NonNullable<RebalanceHandlers["onAssign"]>>((value) => typeof value === "function", "a function")
+  .optional();
+
+export const timestampShape = timestamp.shape;
+
+export const readingShape = {
+  startAt: z.union([z.enum(["committed", "beginning", "end"]), timestamp]).default("committed"),
+  until: z.union([z.literal("end"), timestamp]).optional(),
+  lookupTimeoutMs: z.number().int().positive().default(10_000),
+  handlerTimeoutMs: z.number().int().positive().default(5000),
+  restartBackoff: z
+    .strictObject({
+      minMs: z.number().int().nonnegative().default(200),
+      maxMs: z.number().int().positive().default(30_000),
+    })
+    .default({ minMs: 200, maxMs: 30_000 }),
+  onAssign: handler,
+  onRevoke: handler,
+  onLost: handler,
+  onStop: handler,
+  getOffsetsOnAssign: z.custom<OffsetsOnAssign>((value) => typeof value === "function", "a function").optional(),
+};
+
+interface Parsed {
+  readonly startAt: StartAt;
+  readonly assignment?: readonly object[] | undefined;
+  readonly onAssign?: unknown;
+  readonly onRevoke?: unknown;
+  readonly onLost?: unknown;
+  readonly onStop?: unknown;
+}
+
+/** Refuses what contradicts the subscription. */
+export const checkReading = (settings: Parsed, call: string, commits: boolean): void => {
+  const refuse = (message: string): never => {
+    throw new KafkaConnectorError("INVALID_SETTINGS", `${call}: ${message}`);
+  };
+  if (commits && settings.startAt !== "committed" && !settings.assignment) {
+    refuse(
+      "startAt would begin again with each rebalance, in spite of what was committed. Use autoOffsetReset for partitions without a committed position, an assignment, or control.replayFrom.",
+    );
+  }
+  if (!settings.assignment) return;
+  const handler = (["onAssign", "onRevoke", "onLost", "onStop"] as const).find((name) => settings[name] !== undefined);
+  if (handler) refuse(`${handler} is never called for an assignment, which no group rebalances. Remove it.`);
+};

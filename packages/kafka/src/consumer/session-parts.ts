@@ -1,0 +1,149 @@
+import type { Clock, Logger } from "@millrace/streams";
+import type {
+  ConsumerClient,
+  ConsumerListener,
+  KafkaDriver,
+  RecordChunk,
+  TopicPartitionOffset,
+} from "../client/port.js";
+import { Auditor } from "../ledger/auditor.js";
+import type { ParsedConsumer } from "../settings.js";
+import { Assignment } from "./assignment.js";
+import { Bounds } from "./bounds.js";
+import { CommitSchedule } from "./commit-schedule.js";
+import { FlowControl } from "./flow-control.js";
+import { GivingUp } from "./giving-up.js";
+import { OffsetCommitter } from "./offset-committer.js";
+import type { OwnedPartition } from "./owned-partition.js";
+import { ReadLoop } from "./read-loop.js";
+import { HandlerCalls } from "./rebalance-handlers.js";
+import { Revocations } from "./revocations.js";
+import { Seeking } from "./seeking.js";
+import { SessionHistory } from "./session-history.js";
+import { Steering } from "./steering.js";
+import { TakingOn } from "./taking-on.js";
+import { UserPauses } from "./user-pauses.js";
+
+export interface PartsOptions {
+  readonly settings: ParsedConsumer;
+  readonly driver: KafkaDriver;
+  readonly logger: Logger;
+  readonly clock: Clock;
+  readonly followed: boolean;
+  /** Each partition has a stream of its own. */
+  readonly partitioned: boolean;
+}
+
+/** What the parts ask and tell their session. */
+export interface SessionHooks {
+  readonly onClaimEnded: (owned: OwnedPartition) => void;
+  readonly onChunk: (chunk: RecordChunk) => void;
+  readonly onPolled: () => void;
+  readonly onTaken: (partitions: readonly OwnedPartition[]) => void;
+  readonly onGivenUp: (partitions: readonly OwnedPartition[]) => void;
+  readonly onReplaced: (before: OwnedPartition, after: OwnedPartition) => void;
+  readonly onAvailable: () => void;
+  readonly onError: (error: Error) => void;
+  readonly onFailure: (error: unknown) => void;
+  readonly commit: () => Promise<void>;
+  readonly hasFinished: () => boolean;
+  readonly isStopped: () => boolean;
+  readonly isClosing: () => boolean;
+  readonly isDead: () => boolean;
+}
+
+export interface SessionParts {
+  readonly client: ConsumerClient;
+  readonly assignment: Assignment;
+  readonly history: SessionHistory;
+  readonly flow: FlowControl;
+  readonly revocations: Revocations;
+  readonly reading: ReadLoop;
+  readonly committer: OffsetCommitter;
+  readonly schedule: CommitSchedule;
+  readonly bounds: Bounds | undefined;
+  readonly handlers: HandlerCalls;
+  readonly takingOn: TakingOn;
+  readonly givingUp: GivingUp;
+  readonly seeking: Seeking;
+  readonly steering: Steering;
+}
+
+type Delivering = Pick<SessionParts, "client" | "assignment" | "history" | "flow" | "revocations" | "reading"> &
+  Pick<SessionParts, "committer" | "schedule"> & { readonly userPauses: UserPauses };
+
+const delivering = (options: PartsOptions, hooks: SessionHooks, listener: ConsumerListener): Delivering => {
+  const { settings, driver, logger, clock, followed, partitioned } = options;
+  const auditor = new Auditor();
+  const claimBound = followed ? Number.POSITIVE_INFINITY : settings.maxInFlight;
+  const assignment = new Assignment(auditor, claimBound, hooks.onClaimEnded);
+  const partitions = (): Iterable<OwnedPartition> => assignment.partitions;
+  const client = driver.consumer(settings.properties, listener);
+  const userPauses = new UserPauses();
+  const flow = new FlowControl({ ...settings, followed, partitioned }, client, partitions, userPauses);
+  const { commitTimeoutMs, maxReplay, maxPollRecords, maxBufferedRecords } = settings;
+  const committer = new OffsetCommitter({ client, clock, commitTimeoutMs, partitions, auditor });
+  const isCommitting = (): boolean => committer.busy;
+  const { isStopped, onChunk, onPolled, onFailure, commit, hasFinished } = hooks;
+  return {
+    ...{ client, assignment, flow, committer, userPauses },
+    history: new SessionHistory(),
+    revocations: new Revocations(clock, settings.revokeTimeoutMs),
+    reading: new ReadLoop({
+      ...{ client, clock, logger, flow, maxPollRecords, maxBufferedRecords },
+      ...{ isStopped, isCommitting, onChunk, onPolled, onFailure },
+    }),
+    schedule: new CommitSchedule({ clock, flow, maxReplay, hasFinished, isCommitting, commit, onFailure }),
+  };
+};
+
+/** Everything that a session consists of, wired. */
+export const sessionParts = (options: PartsOptions, hooks: SessionHooks): SessionParts => {
+  const { settings, logger, clock } = options;
+  const { onFailure, commit, isClosing, isDead, onGivenUp, onTaken, onReplaced, onAvailable } = hooks;
+  let rebalances = 0;
+  const rebalanced = async (serving: Promise<void>): Promise<void> => {
+    rebalances += 1;
+    await serving;
+  };
+  const parts = delivering(options, hooks, {
+    onAssign: (partitions) => rebalanced(takingOn.assigned(partitions)),
+    startOf: (partition) => takingOn.startOf(partition),
+    onRevoke: (partitions) => rebalanced(givingUp.revoke(partitions)),
+    onLost: (partitions) => rebalanced(givingUp.lose(partitions)),
+    onError: hooks.onError,
+    ...(settings.until && { onPartitionEnd: (end: TopicPartitionOffset) => bounds?.ended(end) }),
+  });
+  const { client, assignment, history } = parts;
+  const { until, lookupTimeoutMs: timeoutMs, handlerTimeoutMs } = settings;
+  const bounds = until && new Bounds({ client, timeoutMs, until, owned: (each) => assignment.get(each) });
+  const handlers = new HandlerCalls({
+    handlers: settings.handlers,
+    timeoutMs: handlerTimeoutMs,
+    ...{ clock, logger, onFailure },
+  });
+  const takingOn = new TakingOn({ client, settings, logger, assignment, bounds, handlers, onTaken, onFailure });
+  const groupId = settings.groupId ?? "";
+  const givingUp = new GivingUp({
+    ...parts,
+    ...{ groupId, logger, handlers, isClosing, isDead, commit, onGivenUp, onFailure },
+  });
+  const seeking = new Seeking({
+    ...parts,
+    ...{ timeoutMs, commit, onFailure },
+    isOver: () => isDead() || isClosing(),
+    hurry: () => parts.schedule.hurry(),
+    onReplaced: (before, after) => {
+      takingOn.begin(after);
+      onReplaced(before, after);
+    },
+  });
+  const steering = new Steering({
+    ...parts,
+    ...{ timeoutMs, seeking, onAvailable },
+    rebalances: () => rebalances,
+    handedOver: () => history.handedOver(assignment.partitions),
+    report: () => history.report(assignment.partitions),
+  });
+  return { ...parts, bounds, handlers, takingOn, givingUp, seeking, steering };
+};

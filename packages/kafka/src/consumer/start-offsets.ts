@@ -1,0 +1,115 @@
+import type { ConsumerClient, StartPosition, TopicPartition, TopicPartitionOffset } from "../client/port.js";
+import { KafkaConnectorError } from "../errors.js";
+import { partitionKey } from "../partition-key.js";
+
+/** Where to begin with a partition of which nothing else is known. */
+export type StartAt = "committed" | "beginning" | "end" | { readonly timestamp: number };
+
+/** Positions from elsewhere, for partitions that are assigned now; those left out begin as without it. */
+export type OffsetsOnAssign = (
+  partitions: readonly TopicPartition[],
+) => Promise<readonly TopicPartitionOffset[]> | readonly TopicPartitionOffset[];
+
+type Lookups = Pick<ConsumerClient, "offsetsForTimes" | "watermarks">;
+
+/** The first offset at or after a time; where there is none yet, the end: nothing younger that comes later is missed. */
+export const offsetsSince = async (
+  client: Lookups,
+  partitions: readonly TopicPartition[],
+  timestamp: number,
+  timeoutMs: number,
+): Promise<readonly StartPosition[]> => {
+  const ask = async (asked: readonly TopicPartition[]): Promise<readonly TopicPartitionOffset[]> =>
+    asked.length === 0
+      ? []
+      : client.offsetsForTimes(
+          asked.map(({ topic, partition }) => ({ topic, partition, timestamp })),
+          timeoutMs,
+        );
+  const without = (found: readonly TopicPartition[], all: readonly TopicPartition[]): readonly TopicPartition[] => {
+    const known = new Set(found.map(partitionKey));
+    return all.filter((each) => !known.has(partitionKey(each)));
+  };
+  const found = await ask(partitions);
+  const missing = without(found, partitions);
+  // 1. Nothing is as young; 2. the end is looked up; 3. what came before the end is found by a second look.
+  const ends = await Promise.all(missing.map((each) => endOf(client, each, timeoutMs)));
+  const late = await ask(missing);
+  const left = new Set(without(late, missing).map(partitionKey));
+  return [...found, ...late, ...ends.filter((end) => left.has(partitionKey(end)))];
+};
+
+/** A partition that does not exist yet begins at its beginning. */
+const endOf = async (
+  client: Lookups,
+  { topic, partition }: TopicPartition,
+  timeoutMs: number,
+): Promise<StartPosition> => {
+  try {
+    return { topic, partition, offset: (await client.watermarks({ topic, partition }, timeoutMs)).high };
+  } catch (error) {
+    if (error instanceof KafkaConnectorError && error.retriable) throw error;
+    return { topic, partition, offset: "beginning" };
+  }
+};
+
+/** A partition of a manual assignment: its own offset or timestamp goes before `startAt`. */
+export interface AssignedPartition extends TopicPartition {
+  readonly offset?: StartPosition["offset"];
+  readonly timestamp?: number | undefined;
+}
+
+type Assigned = TopicPartition & { readonly offset?: StartPosition["offset"] };
+
+export interface StartOffsetsOptions {
+  readonly client: Lookups;
+  readonly timeoutMs: number;
+  readonly startAt: StartAt;
+  readonly offsetsOnAssign: OffsetsOnAssign | undefined;
+}
+
+/** Where reading begins, where that is not the group's committed position. */
+export class StartOffsets {
+  readonly #options: StartOffsetsOptions;
+  readonly #offsets = new Map<string, StartPosition["offset"]>();
+
+  constructor(options: StartOffsetsOptions) {
+    this.#options = options;
+  }
+
+  of(partition: TopicPartition): StartPosition["offset"] | undefined {
+    return this.#offsets.get(partitionKey(partition));
+  }
+
+  /** The partitions are assigned: looks up where to begin with each. */
+  async learn(partitions: readonly TopicPartition[]): Promise<void> {
+    for (const each of partitions) this.#offsets.delete(partitionKey(each));
+    for (const { offset, ...each } of await this.#positions(partitions)) this.#offsets.set(partitionKey(each), offset);
+  }
+
+  /** The partitions of a manual assignment with the offsets to begin at. */
+  async ofAssignment(partitions: readonly AssignedPartition[]): Promise<readonly Assigned[]> {
+    const { client, timeoutMs } = this.#options;
+    const own = await Promise.all(
+      partitions.map(async ({ topic, partition, offset, timestamp }): Promise<Assigned> => {
+        if (offset !== undefined) return { topic, partition, offset };
+        if (timestamp === undefined) return { topic, partition };
+        const [since] = await offsetsSince(client, [{ topic, partition }], timestamp, timeoutMs);
+        return since ?? { topic, partition };
+      }),
+    );
+    await this.learn(own.filter(({ offset }) => offset === undefined));
+    return own.map((each) => {
+      const offset = each.offset ?? this.of(each);
+      return offset === undefined ? each : { ...each, offset };
+    });
+  }
+
+  async #positions(partitions: readonly TopicPartition[]): Promise<readonly StartPosition[]> {
+    const { client, timeoutMs, startAt, offsetsOnAssign } = this.#options;
+    if (offsetsOnAssign) return offsetsOnAssign(partitions);
+    if (startAt === "committed") return [];
+    if (typeof startAt === "string") return partitions.map((each) => ({ ...each, offset: startAt }));
+    return offsetsSince(client, partitions, startAt.timestamp, timeoutMs);
+  }
+}

@@ -1,0 +1,132 @@
+import type { ConsumerClient, TopicPartition, TopicPartitionOffset } from "../client/port.js";
+import type { Assignment } from "./assignment.js";
+import type { OffsetCommitter } from "./offset-committer.js";
+import type { ReadLoop } from "./read-loop.js";
+import type { Seeking } from "./seeking.js";
+import type { PartitionReport } from "./session-history.js";
+import type { UserPauses } from "./user-pauses.js";
+
+/** How far a consumer is behind in one partition. */
+export interface PartitionLag extends TopicPartition {
+  /** The next offset to finish; where nobody finishes records, to deliver. */
+  readonly position: number;
+  /** The next offset that the broker will give to a record. */
+  readonly end: number;
+  /** `end - position`; offsets without a record count as well. */
+  readonly lag: number;
+}
+
+/** Counts since the source was run, over all partitions. */
+export interface ConsumerMetrics {
+  readonly assignedPartitions: number;
+  /** Records handed to the stream. */
+  readonly delivered: number;
+  readonly processed: number;
+  readonly discarded: number;
+  readonly parked: number;
+  readonly abandoned: number;
+  /** Delivered and not finished now. */
+  readonly inFlight: number;
+  /** Read and not delivered yet. */
+  readonly buffered: number;
+  /** Finished and not committed yet. */
+  readonly uncommitted: number;
+  /** Commits that the broker acknowledged. */
+  readonly commits: number;
+  readonly polls: number;
+  /** Assignments, revocations and losses. */
+  readonly rebalances: number;
+}
+
+export interface SteeringOptions {
+  readonly client: ConsumerClient;
+  readonly timeoutMs: number;
+  readonly assignment: Assignment;
+  readonly reading: ReadLoop;
+  readonly committer: OffsetCommitter;
+  readonly seeking: Seeking;
+  readonly userPauses: UserPauses;
+  readonly rebalances: () => number;
+  readonly handedOver: () => number;
+  readonly report: () => readonly PartitionReport[];
+  readonly onAvailable: () => void;
+}
+
+const place = ({ topic, partition }: TopicPartition): TopicPartition => ({ topic, partition });
+
+/** What the user may do to a running consumer, and ask of it. */
+export class Steering {
+  readonly #options: SteeringOptions;
+
+  constructor(options: SteeringOptions) {
+    this.#options = options;
+  }
+
+  setPaused(paused: boolean, partitions: readonly TopicPartition[] | undefined): void {
+    const { userPauses, reading, onAvailable } = this.#options;
+    userPauses.set(paused, partitions);
+    reading.wake();
+    if (!paused) onAvailable();
+  }
+
+  seek(positions: readonly TopicPartitionOffset[]): Promise<void> {
+    return positions.length === 0 ? Promise.resolve() : this.#options.seeking.seek(positions);
+  }
+
+  async replayFrom(
+    timestamp: number,
+    partitions: readonly TopicPartition[] = this.assignment(),
+  ): Promise<readonly TopicPartitionOffset[]> {
+    if (partitions.length === 0) return [];
+    const { client, timeoutMs } = this.#options;
+    const times = partitions.map((each) => ({ ...place(each), timestamp }));
+    const positions = await client.offsetsForTimes(times, timeoutMs);
+    await this.seek(positions);
+    return positions;
+  }
+
+  assignment(): readonly TopicPartition[] {
+    return [...this.#options.assignment.partitions].map(place);
+  }
+
+  async lag(): Promise<readonly PartitionLag[]> {
+    const { client, timeoutMs, assignment } = this.#options;
+    const owned = [...assignment.partitions];
+    const unread = owned.filter(({ position }) => position === undefined).map(place);
+    const committed = unread.length === 0 ? [] : await client.committed(unread, timeoutMs);
+    return Promise.all(
+      owned.map(async ({ topic, partition, position }) => {
+        const { low, high } = await client.watermarks({ topic, partition }, timeoutMs);
+        const stored = committed.find((each) => each.topic === topic && each.partition === partition)?.offset;
+        const next = position ?? stored ?? low;
+        return { topic, partition, position: next, end: high, lag: Math.max(0, high - next) };
+      }),
+    );
+  }
+
+  metrics(): ConsumerMetrics {
+    const { assignment, committer, reading, rebalances, handedOver, report } = this.#options;
+    const sum = { processed: 0, discarded: 0, parked: 0, abandoned: 0 };
+    for (const each of report()) {
+      sum.processed += each.processed;
+      sum.discarded += each.discarded;
+      sum.parked += each.parked;
+      sum.abandoned += each.abandoned;
+    }
+    const now = { inFlight: 0, buffered: 0, uncommitted: 0 };
+    for (const { ledger, buffered } of assignment.partitions) {
+      now.inFlight += ledger.inFlight;
+      now.uncommitted += ledger.uncommitted;
+      now.buffered += buffered;
+    }
+    return {
+      assignedPartitions: assignment.size,
+      delivered: handedOver(),
+      ...sum,
+      ...now,
+      commits: committer.commits,
+      polls: reading.polls,
+      rebalances: rebalances(),
+    };
+  }
+}
