@@ -189,6 +189,14 @@ const committerSchema = z.strictObject({
   parallelism: positive.default(10),
 });
 
+/** For the test that compares them with the page of settings. */
+export const schemas: Readonly<Record<"kafka" | "consumer" | "producer" | "committer", z.ZodType>> = {
+  kafka: kafkaSchema,
+  consumer: consumerSchema,
+  producer: producerSchema,
+  committer: committerSchema,
+};
+
 /** Parses settings at the edge; the error names every wrong field and the call it was given to. */
 const parse = <S extends z.ZodType>(schema: S, settings: unknown, call: string): z.output<S> => {
   const result = schema.safeParse(settings);

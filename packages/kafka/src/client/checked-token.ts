@@ -8,7 +8,14 @@ const LONGEST_MS = 315_360_000_000;
 /** librdkafka refuses other characters, and repeats the whole token when it does. */
 const visible = z.string().regex(/^[\x21-\x7e]+$/, "visible ASCII characters only");
 
-const tokenSchema = z.strictObject({
+interface CheckedToken {
+  readonly token: string;
+  readonly lifetimeMs: number;
+  readonly principal?: string | undefined;
+  readonly extensions?: Readonly<Record<string, string>> | undefined;
+}
+
+const tokenSchema: z.ZodType<CheckedToken> = z.strictObject({
   token: visible,
   lifetimeMs: z
     .number()
@@ -39,10 +46,7 @@ const inTime = async (tokens: TokenProvider, timeoutMs: number): Promise<OauthTo
 };
 
 /** A new token; fails with `TOKEN_FAILED`, which never has the token in its text. */
-export const freshToken = async (
-  tokens: TokenProvider,
-  timeoutMs: number = TIMEOUT_MS,
-): Promise<z.output<typeof tokenSchema>> => {
+export const freshToken = async (tokens: TokenProvider, timeoutMs: number = TIMEOUT_MS): Promise<CheckedToken> => {
   let given: OauthToken;
   try {
     given = await inTime(tokens, timeoutMs);

@@ -56,7 +56,15 @@ const tlsSchema = z
     "ca is of no use where rejectUnauthorized is false: remove one of the two",
   );
 
-export const securitySchema = z
+type OrUndefined<T> = { readonly [Name in keyof T]: T[Name] | undefined };
+
+/** Settings as they are parsed. */
+interface Security {
+  readonly tls?: (OrUndefined<TlsSettings> & { readonly rejectUnauthorized: boolean }) | undefined;
+  readonly sasl?: SaslSettings | undefined;
+}
+
+export const securitySchema: z.ZodType<Security> = z
   .strictObject({
     tls: z.preprocess((value) => (value === true ? {} : value), tlsSchema).optional(),
     sasl: z
@@ -74,8 +82,6 @@ export const securitySchema = z
       .optional(),
   })
   .refine(({ tls, sasl }) => tls !== undefined || sasl !== undefined, "give tls, sasl or both, or leave security out");
-
-type Security = z.output<typeof securitySchema>;
 
 /** librdkafka's properties that `security` decides, whatever their values. */
 const DECIDED =
