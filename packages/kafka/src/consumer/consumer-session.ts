@@ -8,6 +8,7 @@ import { type BufferedRun, FetchedChunk } from "./fetched-chunk.js";
 import type { OwnedPartition } from "./owned-partition.js";
 import type { ConsumerExplanation, PartitionReport } from "./session-history.js";
 import { type SessionParts, sessionParts } from "./session-parts.js";
+import { StallWatch } from "./stall-watch.js";
 import type { Steering } from "./steering.js";
 
 export interface SessionListener {
@@ -53,6 +54,7 @@ export class ConsumerSession implements OffsetOwner {
   readonly #parts: SessionParts;
   /** Bounds hold back what waits to be delivered. */
   #held = false;
+  readonly #stall: StallWatch;
   #stopped = false;
   /** The stream has failed or was cancelled: claims in flight will not end any more. */
   #dead = false;
@@ -68,6 +70,7 @@ export class ConsumerSession implements OffsetOwner {
     this.#clock = clock;
     this.#listener = listener;
     this.groupId = settings.groupId ?? "";
+    this.#stall = new StallWatch(clock, logger, () => this.explain().toString());
     const partitioned = listener.onAssigned !== undefined;
     this.#parts = sessionParts(
       { settings, driver, logger, clock, followed, partitioned },
@@ -130,6 +133,7 @@ export class ConsumerSession implements OffsetOwner {
   #taken(deliveries: readonly Delivery[], now: number): readonly Delivery[] {
     if (deliveries.length > 0) this.#parts.reading.wake();
     else this.#held = this.#hasBuffered();
+    if (this.#held && deliveries.length === 0) this.#stall.held();
     this.#parts.schedule.delivered(now);
     this.#tellDone();
     return deliveries;
@@ -153,6 +157,7 @@ export class ConsumerSession implements OffsetOwner {
   #release(): void {
     if (!this.#held) return;
     this.#held = false;
+    this.#stall.released();
     this.#listener.onAvailable();
   }
 
@@ -213,6 +218,7 @@ export class ConsumerSession implements OffsetOwner {
   /** Delivers nothing more; claims in flight may end, and commits go on. */
   stop(): void {
     this.#stopped = true;
+    this.#stall.released();
     for (const owned of this.#parts.assignment.partitions) owned.drop();
     this.#parts.reading.wake();
   }

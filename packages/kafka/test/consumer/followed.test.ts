@@ -9,13 +9,16 @@ import {
 } from "@millrace/kafka";
 import { Supervision } from "@millrace/streams";
 import { liveRuns } from "@millrace/streams/stage";
-import { assertAllClosed } from "@millrace/streams-testkit";
+import { assertAllClosed, virtualClock } from "@millrace/streams-testkit";
 import { expect } from "chai";
 import { records } from "../support/fake-chunk.js";
 import { FakeKafka } from "../support/fake-kafka.js";
 import { Gate } from "../support/gate.js";
 import { p0, p1 } from "../support/pipelines.js";
 import { errorOf, rejectionOf, until } from "../support/until.js";
+
+const nothing = (): void => undefined;
+const silent = { debug: nothing, info: nothing, warn: nothing, error: nothing };
 
 describe("a source with offset context", () => {
   let kafka: FakeKafka;
@@ -297,6 +300,36 @@ describe("a source with offset context", () => {
         await control.drainAndShutdown();
       }));
   });
+
+  it("says so when a bound holds it back and nothing finishes, for that may be for ever", () =>
+    assertAllClosed(async () => {
+      const clock = virtualClock();
+      const warnings: string[] = [];
+      const logger = { ...silent, warn: (text: string) => void warnings.push(text) };
+      const control = sourceWithOffsetContext({
+        kafka: { ...kafka.settings, logger },
+        topics: ["t"],
+        value: string(),
+        maxReplay: { records: 2 },
+      })
+        .grouped(5)
+        .toMat(committerSink(), DrainingControl.from)
+        .run({ clock });
+      await clock.advance(1);
+      await kafka.client.assign(p0);
+      kafka.client.give(records("t", 0, 0, 5));
+      for (let second = 0; second < 30 && warnings.length === 0; second++) {
+        await new Promise((resolve) => setTimeout(resolve, 2));
+        await clock.advance(1000);
+      }
+      expect(warnings.join()).to.match(/no record has finished for 10000 ms.*maxReplay/);
+      const draining = control.drainAndShutdown();
+      for (let turn = 0; turn < 20; turn++) {
+        await new Promise((resolve) => setTimeout(resolve, 2));
+        await clock.advance(100);
+      }
+      await draining;
+    }));
 
   it("explains which record holds back the commit: offset, key, age and stage", () =>
     assertAllClosed(async () => {
