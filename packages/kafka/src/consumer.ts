@@ -7,6 +7,7 @@ import { checkingOffsets } from "./graph-check/check-graph.js";
 import type { CommittableMessage, ConsumerRecord } from "./messages.js";
 import { type ConsumerSettings, parseConsumer } from "./settings.js";
 import { silentLogger } from "./silent-logger.js";
+import { commitFirst, endingReader } from "./stages/commit-first.js";
 import { consumerSource } from "./stages/consumer-source.js";
 
 /** What `committableSource` takes beside the consumer's settings. */
@@ -48,14 +49,34 @@ export const plainSource = <K = string, V = Buffer | null>(
 export const committableSource = <K = string, V = Buffer | null>(
   settings: CommittableSettings<K, V>,
 ): Source<CommittableMessage<K, V>, Control> => {
-  const { metadata } = settings;
-  const built = source("committableSource", settings, true, committableReader(settings, metadata));
+  const built = source("committableSource", settings, true, committableReader(settings, settings.metadata));
+  requireMetadata(settings, "committableSource");
+  return built;
+};
+
+/** Refuses metadata where the driver cannot send it. */
+export const requireMetadata = <K, V>(settings: CommittableSettings<K, V>, call: string): void => {
   const driver = settings.kafka.driver ?? rdkafkaDriver;
-  if (metadata && !driver.commitsMetadata) {
+  if (settings.metadata && !driver.commitsMetadata) {
     throw new KafkaConnectorError(
       "INVALID_SETTINGS",
-      `committableSource: the driver ${driver.name} does not send the metadata of a commit, so it would be lost. Leave metadata out, or choose a driver that sends it.`,
+      `${call}: the driver ${driver.name} does not send the metadata of a commit, so it would be lost. Leave metadata out, or choose a driver that sends it.`,
     );
   }
-  return built;
+};
+
+/**
+ * Records that are committed before they are delivered: a crash loses what was on its way, and repeats nothing.
+ * Emits a chunk once the broker has acknowledged its commit. Completes on `control.stop()`. Fails when a commit fails, when
+ * the client fails fatally, or a record cannot be decoded (adheres to supervision: resume skips the record). Records of a
+ * partition that was lost before they were committed are left to its next owner.
+ */
+export const atMostOnceSource = <K = string, V = Buffer | null>(
+  settings: ConsumerSettings & ConsumerSerdes<K, V>,
+): Source<ConsumerRecord<K, V>, Control> => {
+  const parsed = parseConsumer(settings, "atMostOnceSource", true);
+  const logger = settings.kafka.logger ?? silentLogger;
+  const reader = endingReader(plainReader(settings));
+  const stage = consumerSource({ name: "atMostOnceSource", settings: parsed, driver: parsed.driver, logger, reader });
+  return Source.fromStage(commitFirst(stage));
 };

@@ -1,6 +1,8 @@
 import type { Clock } from "@millrace/streams";
+import type { TopicPartition, TopicPartitionOffset } from "./client/port.js";
 import type { ConsumerSession } from "./consumer/consumer-session.js";
 import type { ConsumerExplanation, PartitionReport } from "./consumer/session-history.js";
+import type { ConsumerMetrics, PartitionLag } from "./consumer/steering.js";
 import { drain, type DrainOptions } from "./drain.js";
 import type { DrainReport } from "./drain-report.js";
 
@@ -22,6 +24,30 @@ export interface Control {
   explain(): ConsumerExplanation;
   /** What became of the records so far. */
   report(): readonly PartitionReport[];
+  /**
+   * Delivers nothing more of these partitions, or of all, also of those assigned later, until `resume`. What was delivered
+   * goes on. It is kept when a partition goes and comes back, and has nothing to do with backpressure.
+   */
+  pause(partitions?: readonly TopicPartition[]): void;
+  /** Ends `pause` for these partitions, or for all. */
+  resume(partitions?: readonly TopicPartition[]): void;
+  /**
+   * Reads assigned partitions on from these offsets. Waits, for `revokeTimeoutMs` at most, until what is in flight of them
+   * is finished and committed; then a new epoch begins. Nothing is committed for the jump itself. Rejects with
+   * `SEEK_FAILED` where a partition is not assigned or its records were not finished in time, and then has not moved it.
+   */
+  seek(positions: readonly TopicPartitionOffset[]): Promise<void>;
+  /**
+   * `seek` to the first record that is not older than the timestamp, in milliseconds since the epoch, of these partitions,
+   * or of all that are assigned; one without such a record is left where it is. Resolves with the offsets.
+   */
+  replayFrom(timestamp: number, partitions?: readonly TopicPartition[]): Promise<readonly TopicPartitionOffset[]>;
+  /** The partitions assigned now. */
+  assignment(): readonly TopicPartition[];
+  /** How far behind the ends of its partitions the consumer is, as the broker knows them now. */
+  lag(): Promise<readonly PartitionLag[]>;
+  /** Counts so far; delivered records and those in flight, commits, polls and rebalances. */
+  metrics(): ConsumerMetrics;
 }
 
 export class ConsumerControl implements Control {
@@ -59,6 +85,34 @@ export class ConsumerControl implements Control {
 
   report(): readonly PartitionReport[] {
     return this.#session.report();
+  }
+
+  pause(partitions?: readonly TopicPartition[]): void {
+    this.#session.steering.setPaused(true, partitions);
+  }
+
+  resume(partitions?: readonly TopicPartition[]): void {
+    this.#session.steering.setPaused(false, partitions);
+  }
+
+  seek(positions: readonly TopicPartitionOffset[]): Promise<void> {
+    return this.#session.steering.seek(positions);
+  }
+
+  replayFrom(timestamp: number, partitions?: readonly TopicPartition[]): Promise<readonly TopicPartitionOffset[]> {
+    return this.#session.steering.replayFrom(timestamp, partitions);
+  }
+
+  assignment(): readonly TopicPartition[] {
+    return this.#session.steering.assignment();
+  }
+
+  lag(): Promise<readonly PartitionLag[]> {
+    return this.#session.steering.lag();
+  }
+
+  metrics(): ConsumerMetrics {
+    return this.#session.steering.metrics();
   }
 
   drainAndShutdown<T>(streamCompletion: Promise<T>, options?: DrainOptions): Promise<DrainReport<T>> {
@@ -104,6 +158,41 @@ export class DrainingControl<T> {
   /** See `Control.report`. */
   report(): readonly PartitionReport[] {
     return this.#control.report();
+  }
+
+  /** See `Control.pause`. */
+  pause(partitions?: readonly TopicPartition[]): void {
+    this.#control.pause(partitions);
+  }
+
+  /** See `Control.resume`. */
+  resume(partitions?: readonly TopicPartition[]): void {
+    this.#control.resume(partitions);
+  }
+
+  /** See `Control.seek`. */
+  seek(positions: readonly TopicPartitionOffset[]): Promise<void> {
+    return this.#control.seek(positions);
+  }
+
+  /** See `Control.replayFrom`. */
+  replayFrom(timestamp: number, partitions?: readonly TopicPartition[]): Promise<readonly TopicPartitionOffset[]> {
+    return this.#control.replayFrom(timestamp, partitions);
+  }
+
+  /** See `Control.assignment`. */
+  assignment(): readonly TopicPartition[] {
+    return this.#control.assignment();
+  }
+
+  /** See `Control.lag`. */
+  lag(): Promise<readonly PartitionLag[]> {
+    return this.#control.lag();
+  }
+
+  /** See `Control.metrics`. */
+  metrics(): ConsumerMetrics {
+    return this.#control.metrics();
   }
 
   /** Settles once the stream has ended and the client is closed; rejects with the stream's failure, or that of closing. */

@@ -26,7 +26,13 @@ export { rdkafkaDriver } from "./client/rdkafka/driver.js";
 export { CommittableOffset, type OffsetOwner, type PositionToCommit } from "./committable-offset.js";
 export { type Committable, CommittableOffsetBatch } from "./committable-offset-batch.js";
 export { committerFlow, type CommitterSink, committerSink } from "./committer.js";
-export { type CommittableSettings, committableSource, plainSource } from "./consumer.js";
+export { atMostOnceSource, type CommittableSettings, committableSource, plainSource } from "./consumer.js";
+export type { Until } from "./consumer/bounds.js";
+export type { GroupSettings } from "./consumer/group-settings.js";
+export type { ReadingSettings } from "./consumer/reading-settings.js";
+export type { RebalanceHandlers } from "./consumer/rebalance-handlers.js";
+export type { OffsetsOnAssign, StartAt } from "./consumer/start-offsets.js";
+export type { ConsumerMetrics, PartitionLag } from "./consumer/steering.js";
 export type { ConsumerSerdes } from "./consumer/record-reader.js";
 export type {
   BlockingClaim,
@@ -61,6 +67,14 @@ export {
   type ProducerResult,
   type RecordMetadata,
 } from "./messages.js";
+export {
+  committablePartitionedManualOffsetSource,
+  committablePartitionedSource,
+  type ManualOffsets,
+  type PartitionSource,
+  plainPartitionedManualOffsetSource,
+  plainPartitionedSource,
+} from "./partitioned.js";
 export {
   committableSink,
   type FailuresAsElements,

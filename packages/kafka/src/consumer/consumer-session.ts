@@ -167,9 +167,9 @@ export class ConsumerSession implements OffsetOwner {
     this.#parts.revocations.check();
   }
 
-  /** Reads an abandoned partition again from its last unfinished record, under a new epoch; none where it is gone. */
+  /** Reads an abandoned partition again, under a new epoch, from its last unfinished record; none where it is gone. */
   async readAgain(owned: OwnedPartition): Promise<OwnedPartition | undefined> {
-    const after = await this.#parts.seeking.again(owned);
+    const after = await this.#parts.seeking.again(owned, await this.#parts.takingOn.startAgain(owned));
     if (after) this.#parts.takingOn.begin(after);
     return after;
   }

@@ -69,12 +69,15 @@ export class Seeking {
     }
   }
 
-  /** A partition that nobody takes any more is read again from its last unfinished record; answers the new assignment. */
-  async again(owned: OwnedPartition): Promise<OwnedPartition | undefined> {
+  /**
+   * A partition that nobody takes any more is read again, from `start` or else from its last unfinished record; answers the
+   * new assignment.
+   */
+  async again(owned: OwnedPartition, start: number | undefined): Promise<OwnedPartition | undefined> {
     const { assignment, reading } = this.#options;
     let after: OwnedPartition | undefined;
     await reading.between(async () => {
-      const offset = owned.resumeAt;
+      const offset = start ?? owned.resumeAt;
       if (assignment.get(owned) !== owned) return;
       if (offset !== undefined) await this.#options.client.seek([this.#at(owned, offset)], this.#options.timeoutMs);
       if (assignment.get(owned) === owned) after = this.#replace(owned);

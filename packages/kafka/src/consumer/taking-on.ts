@@ -52,6 +52,14 @@ export class TakingOn {
     logger.info("kafka consumer: partitions assigned", { groupId: settings.groupId ?? "", partitions });
   }
 
+  /** Where positions are kept elsewhere, only that place knows what was done with what was delivered. */
+  async startAgain(partition: TopicPartition): Promise<number | undefined> {
+    if (!this.#options.settings.offsetsOnAssign) return undefined;
+    await this.#startOffsets.learn([{ topic: partition.topic, partition: partition.partition }]);
+    const offset = this.startOf(partition);
+    return typeof offset === "number" ? offset : undefined;
+  }
+
   /** The user has assigned them; answers where each begins. */
   async ownAssignment(
     partitions: readonly AssignedPartition[],

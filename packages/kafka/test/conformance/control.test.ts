@@ -10,10 +10,27 @@ const consumer = {
   leaks: false,
 };
 
+const metrics = {
+  ...{ assignedPartitions: 0, delivered: 0, processed: 0, discarded: 0, parked: 0, abandoned: 0 },
+  ...{ inFlight: 0, buffered: 0, uncommitted: 0, commits: 0, polls: 0, rebalances: 0 },
+};
+
+/** What a drain does not ask for. */
+const idle = {
+  pause: () => undefined,
+  resume: () => undefined,
+  seek: () => Promise.resolve(),
+  replayFrom: () => Promise.resolve([]),
+  assignment: () => [],
+  lag: () => Promise.resolve([]),
+  metrics: () => metrics,
+};
+
 /** A control that notes its calls, and whose shutdown may fail. */
 const fakeControl = (shutdownError?: Error): { readonly control: Control; readonly calls: string[] } => {
   const calls: string[] = [];
   const control: Control = {
+    ...idle,
     stop: async () => void calls.push("stop"),
     shutdown: async () => {
       calls.push("shutdown");

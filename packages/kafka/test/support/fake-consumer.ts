@@ -245,6 +245,7 @@ export class FakeConsumer implements ConsumerClient {
     if (this.calls.some(({ call }) => call === "close")) return;
     this.calls.push({ call: "close", commitInFlight: this.#commitInFlight });
     this.closed = true;
+    this.#given();
     await this.#polling;
     if (this.#owned.length > 0) await this.listener.onRevoke(this.#owned);
     this.onClose();

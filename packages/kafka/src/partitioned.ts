@@ -1,0 +1,97 @@
+import { Source } from "@millrace/streams";
+import type { TopicPartition } from "./client/port.js";
+import { type ConsumerSerdes, committableReader, plainReader, type RecordReader } from "./consumer/record-reader.js";
+import type { OffsetsOnAssign } from "./consumer/start-offsets.js";
+import { type CommittableSettings, requireMetadata } from "./consumer.js";
+import type { Control } from "./control.js";
+import { KafkaConnectorError } from "./errors.js";
+import { checkingOffsets } from "./graph-check/check-graph.js";
+import type { CommittableMessage, ConsumerRecord } from "./messages.js";
+import { type ConsumerSettings, parseConsumer } from "./settings.js";
+import { silentLogger } from "./silent-logger.js";
+import { partitionedSource } from "./stages/partitioned-source.js";
+
+/** One assigned partition and its elements. */
+export interface PartitionSource<out A> extends TopicPartition {
+  /** Completes when the partition is given up or the consumer stops. It can be run once. */
+  readonly source: Source<A>;
+}
+
+/** Positions kept elsewhere than in the group. */
+export interface ManualOffsets {
+  /**
+   * Asked at each assignment, before anything is read: the next offset to read of each partition. One that is left out
+   * begins at the group's committed position, else by `autoOffsetReset`. A failure fails the stream, and nothing of the
+   * partitions is delivered.
+   */
+  readonly getOffsetsOnAssign: OffsetsOnAssign;
+}
+
+const partitions = <A>(
+  name: string,
+  settings: ConsumerSettings,
+  commits: boolean,
+  reader: RecordReader<A>,
+): Source<PartitionSource<A>, Control> => {
+  const parsed = parseConsumer(settings, name, commits);
+  if (parsed.subscription.kind === "assignment") {
+    throw new KafkaConnectorError(
+      "INVALID_SETTINGS",
+      `${name}: partitions come and go with a group. Subscribe to topics or a topicPattern, or run a source for each assigned partition.`,
+    );
+  }
+  const logger = settings.kafka.logger ?? silentLogger;
+  const stage = partitionedSource({ name, settings: parsed, driver: parsed.driver, logger, reader });
+  return Source.fromStage(stage).map((each) => ({
+    topic: each.topic,
+    partition: each.partition,
+    source: Source.fromStage(commits ? checkingOffsets(each.stage, "explicit", logger) : each.stage),
+  }));
+};
+
+/**
+ * `plainSource` with a stream of its own for each assigned partition: a slow one holds back no other. One that fails or is
+ * cancelled is emitted again, after `restartBackoff`; it begins with the chunk that the last one was given last.
+ * Emits when a partition is assigned. Completes on `control.stop()`, as every partition's source does.
+ */
+export const plainPartitionedSource = <K = string, V = Buffer | null>(
+  settings: ConsumerSettings & ConsumerSerdes<K, V>,
+): Source<PartitionSource<ConsumerRecord<K, V>>, Control> =>
+  partitions("plainPartitionedSource", settings, false, plainReader(settings));
+
+/**
+ * `committableSource` with a stream of its own for each assigned partition: a slow one holds back no other. One that fails
+ * or is cancelled is emitted again, after `restartBackoff`; it begins with the first record that was not committed.
+ * Emits when a partition is assigned. Completes on `control.stop()`, as every partition's source does.
+ */
+export const committablePartitionedSource = <K = string, V = Buffer | null>(
+  settings: CommittableSettings<K, V>,
+): Source<PartitionSource<CommittableMessage<K, V>>, Control> => {
+  const name = "committablePartitionedSource";
+  const built = partitions(name, settings, true, committableReader(settings, settings.metadata));
+  requireMetadata(settings, name);
+  return built;
+};
+
+/**
+ * `plainPartitionedSource` that begins where `getOffsetsOnAssign` says: for positions that are stored with the results.
+ * Emits when a partition is assigned and its offset is known. Completes on `control.stop()`. Fails when the look-up fails.
+ */
+export const plainPartitionedManualOffsetSource = <K = string, V = Buffer | null>(
+  settings: ConsumerSettings & ConsumerSerdes<K, V> & ManualOffsets,
+): Source<PartitionSource<ConsumerRecord<K, V>>, Control> =>
+  partitions("plainPartitionedManualOffsetSource", settings, false, plainReader(settings));
+
+/**
+ * `committablePartitionedSource` that begins where `getOffsetsOnAssign` says, and commits all the same, for tools that
+ * show the group's lag.
+ * Emits when a partition is assigned and its offset is known. Completes on `control.stop()`. Fails when the look-up fails.
+ */
+export const committablePartitionedManualOffsetSource = <K = string, V = Buffer | null>(
+  settings: CommittableSettings<K, V> & ManualOffsets,
+): Source<PartitionSource<CommittableMessage<K, V>>, Control> => {
+  const name = "committablePartitionedManualOffsetSource";
+  const built = partitions(name, settings, true, committableReader(settings, settings.metadata));
+  requireMetadata(settings, name);
+  return built;
+};
