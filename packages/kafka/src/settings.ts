@@ -6,7 +6,13 @@ import { rdkafkaDriver } from "./client/rdkafka/driver.js";
 import { redact, withSecrets } from "./client/secrets.js";
 import { securityProperties, type SecuritySettings, securitySchema, tokensOf } from "./client/security.js";
 import type { Until } from "./consumer/bounds.js";
-import { checkGroupTimes, groupProperties, type GroupSettings, groupShape } from "./consumer/group-settings.js";
+import {
+  checkGroupTimes,
+  groupProperties,
+  type GroupSettings,
+  groupShape,
+  withHeartbeat,
+} from "./consumer/group-settings.js";
 import { checkReading, type ReadingSettings, readingShape, timestampShape } from "./consumer/reading-settings.js";
 import type { HandlerOptions } from "./consumer/rebalance-handlers.js";
 import type { AssignedPartition, OffsetsOnAssign, StartAt } from "./consumer/start-offsets.js";
@@ -277,7 +283,8 @@ export const parseConsumer = (settings: unknown, call: string, commits: boolean)
   const parsed = parse(consumerSchema, settings, call);
   const given = { ...parsed.kafka.properties, ...parsed.properties };
   const own = { ...parsed.properties, ...groupProperties(parsed, given, call) };
-  const { properties, driver } = reach(parsed.kafka, own, call);
+  const { properties: reached, driver } = reach(parsed.kafka, own, call);
+  const properties = withHeartbeat(reached);
   checkReading(parsed, call, commits);
   checkGroupTimes(properties, parsed, call);
   const groupId = parsed.groupId ?? parsed.kafka.groupId ?? properties["group.id"]?.toString();

@@ -8,7 +8,7 @@ export interface GroupSettings {
   readonly groupInstanceId?: string;
   /** How long a silent member keeps its partitions; librdkafka's default: 45 000 ms. Not with `groupProtocol: "consumer"`. */
   readonly sessionTimeoutMs?: number;
-  /** Default: 3000 ms. Not with `groupProtocol: "consumer"`. */
+  /** Default: 3000 ms, or a third of a shorter session. Not with `groupProtocol: "consumer"`. */
   readonly heartbeatIntervalMs?: number;
   /** How long a rebalance may take, and the client may go unpolled; default: 300 000 ms. */
   readonly maxPollIntervalMs?: number;
@@ -70,6 +70,14 @@ export const groupProperties = (
 const MAX_POLL_MS = 300_000;
 const SESSION_MS = 45_000;
 const HEARTBEAT_MS = 3000;
+
+/** Whoever shortens the session alone means a member that beats in time. */
+export const withHeartbeat = (properties: ClientProperties): ClientProperties => {
+  const sessionMs = Number(properties["session.timeout.ms"] ?? SESSION_MS);
+  if ("heartbeat.interval.ms" in properties || properties["group.protocol"] === "consumer") return properties;
+  if (HEARTBEAT_MS <= sessionMs / 3) return properties;
+  return { ...properties, "heartbeat.interval.ms": Math.max(1, Math.floor(sessionMs / 3)) };
+};
 
 /** Refuses times that contradict one another, before anything runs. */
 export const checkGroupTimes = (
