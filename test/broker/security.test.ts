@@ -104,7 +104,10 @@ describe("SASL on a real broker", function () {
       asked += 1;
       return { token: unsigned(4000), lifetimeMs: 4000 };
     };
-    await using producer = SendProducer.create({ kafka: settings({ mechanism: "oauthbearer", token }), value: string() });
+    await using producer = SendProducer.create({
+      kafka: settings({ mechanism: "oauthbearer", token }),
+      value: string(),
+    });
     const end = performance.now() + 10_000;
     // More than two lifetimes: the first token alone would be refused in the end.
     for (let sent = 0; performance.now() < end; sent++) {

@@ -25,7 +25,11 @@ export interface GroupSettings {
 
 const positive = z.number().int().positive();
 
-export const groupShape = {
+type OptionalShape = {
+  readonly [Name in keyof GroupSettings]-?: z.ZodOptional<z.ZodType<NonNullable<GroupSettings[Name]>>>;
+};
+
+export const groupShape: OptionalShape = {
   groupInstanceId: z.string().min(1).optional(),
   sessionTimeoutMs: positive.optional(),
   heartbeatIntervalMs: positive.optional(),

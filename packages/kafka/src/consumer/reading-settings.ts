@@ -34,9 +34,24 @@ const handler = z
   .custom<NonNullable<RebalanceHandlers["onAssign"]>>((value) => typeof value === "function", "a function")
   .optional();
 
-export const timestampShape = timestamp.shape;
+export const timestampShape: { readonly timestamp: z.ZodNumber } = timestamp.shape;
 
-export const readingShape = {
+type Handler = z.ZodOptional<z.ZodType<NonNullable<RebalanceHandlers["onAssign"]>>>;
+
+type ReadingShape = {
+  readonly startAt: z.ZodDefault<z.ZodType<StartAt>>;
+  readonly until: z.ZodOptional<z.ZodType<Until>>;
+  readonly lookupTimeoutMs: z.ZodDefault<z.ZodNumber>;
+  readonly handlerTimeoutMs: z.ZodDefault<z.ZodNumber>;
+  readonly restartBackoff: z.ZodDefault<z.ZodType<{ readonly minMs: number; readonly maxMs: number }>>;
+  readonly onAssign: Handler;
+  readonly onRevoke: Handler;
+  readonly onLost: Handler;
+  readonly onStop: Handler;
+  readonly getOffsetsOnAssign: z.ZodOptional<z.ZodType<OffsetsOnAssign>>;
+};
+
+export const readingShape: ReadingShape = {
   startAt: z.union([z.enum(["committed", "beginning", "end"]), timestamp]).default("committed"),
   until: z.union([z.literal("end"), timestamp]).optional(),
   lookupTimeoutMs: z.number().int().positive().default(10_000),
