@@ -28,7 +28,8 @@ export type Call =
   | { readonly call: "connect" | "poll" }
   | { readonly call: "close"; readonly commitInFlight: boolean }
   | { readonly call: "subscribe"; readonly subscription: Subscription }
-  | { readonly call: "pause" | "resume" | "assigned" | "revoked"; readonly partitions: readonly TopicPartition[] }
+  | { readonly call: "pause" | "resume" | "revoked"; readonly partitions: readonly TopicPartition[] }
+  | { readonly call: "assigned"; readonly partitions: readonly TopicPartition[] }
   | { readonly call: "seek"; readonly positions: readonly TopicPartitionOffset[] }
   | { readonly call: "commit"; readonly positions: readonly TopicPartitionOffset[] };
 

@@ -2,8 +2,8 @@ import { KafkaConnectorError } from "../../errors.js";
 import type { ClientProperties } from "../port.js";
 import { KNOWN_PROPERTIES } from "./known-properties.js";
 
-/** Beyond so many changed letters a name is another word. */
-const NEAR = 5;
+/** With more than this part of its letters changed a name is another one. */
+const NEAR = 1 / 3;
 
 /** Letters to add, remove or change to make one of the other. */
 const distance = (a: string, b: string): number => {
@@ -25,7 +25,8 @@ const nearest = (name: string): string | undefined => {
   let best: { readonly name: string; readonly distance: number } | undefined;
   for (const known of KNOWN_PROPERTIES) {
     const far = distance(dotted, known);
-    if (far <= NEAR && far < (best?.distance ?? NEAR + 1)) best = { name: known, distance: far };
+    if (far <= dotted.length * NEAR && far < (best?.distance ?? Number.POSITIVE_INFINITY))
+      best = { name: known, distance: far };
   }
   return best?.name;
 };
