@@ -67,6 +67,6 @@ export const commitFirst = <A, Mat>(source: SourceStage<EndedRecord<A>, Mat>): S
   name: source.name,
   create(run) {
     const { outlet, mat } = source.create(run);
-    return { outlet: new CommitFirst<A>(outlet as Pull<EndedRecord<A>>), mat };
+    return { outlet: new CommitFirst<A>(outlet), mat };
   },
 });

@@ -120,7 +120,7 @@ export class FakeConsumer implements ConsumerClient {
 
   /** The group has given them to somebody else already. */
   lose(...partitions: readonly TopicPartition[]): void {
-    this.listener.onLost?.(partitions);
+    void this.listener.onLost?.(partitions);
     const gone = new Set(partitions.map(keyOf));
     this.#owned = this.#owned.filter((each) => !gone.has(keyOf(each)));
   }
