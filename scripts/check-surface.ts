@@ -207,7 +207,7 @@ export const checks: Readonly<Record<string, () => readonly string[]>> = {
       .map((key) => `packages/streams/package.json: has ${key}`),
   ],
   "no file names a path of one machine": () => {
-    const machine = new RegExp(["", "work", ""].join("/") + String.raw`|\.` + "library" + String.raw`\b`);
+    const machine = new RegExp(["", "work", ""].join("/") + String.raw`|/\.` + "library" + String.raw`\b`);
     return walk(root)
       .filter((path) => /\.(ts|mjs|cjs|js|json|md|ya?ml|sh)$/.test(path) && machine.test(text(path)))
       .map(name);

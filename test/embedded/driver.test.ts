@@ -1,17 +1,8 @@
 import { stat } from "node:fs/promises";
 import { expect } from "chai";
-import { Clients, pollUntil, pollWhile, type Read, rejectionOf } from "./support/clients.js";
+import { beginning, Clients, pollUntil, pollWhile, type Read, rejectionOf } from "./support/clients.js";
 import { KafkaConnectorError, type Subscription, tested } from "./support/driver.js";
 import { type MockCluster, startMockCluster } from "./support/mock-cluster.js";
-
-const beginning = (topic: string, ...partitions: number[]): Subscription => ({
-  kind: "assignment",
-  partitions: (partitions.length === 0 ? [0] : partitions).map((partition) => ({
-    topic,
-    partition,
-    offset: "beginning",
-  })),
-});
 
 const values = (read: readonly Read[]): (string | null)[] => read.map(({ value }) => value);
 

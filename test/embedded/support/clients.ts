@@ -23,6 +23,16 @@ export interface Read {
   readonly headers: Headers;
 }
 
+/** These partitions of a topic, the first where none is named, from their beginnings. */
+export const beginning = (topic: string, ...partitions: number[]): Subscription => ({
+  kind: "assignment",
+  partitions: (partitions.length === 0 ? [0] : partitions).map((partition) => ({
+    topic,
+    partition,
+    offset: "beginning",
+  })),
+});
+
 /** Makes clients of one cluster and closes all of them. */
 export class Clients {
   readonly #brokers: string;

@@ -1,4 +1,4 @@
-import { AsyncPull, type Chunk, type Pull, type SourceStage } from "@millrace/streams/stage";
+import { AsyncPull, type Chunk, type SourceStage } from "@millrace/streams/stage";
 import type { ConsumerSession } from "../consumer/consumer-session.js";
 import type { OwnedPartition } from "../consumer/owned-partition.js";
 import type { RecordReader } from "../consumer/record-reader.js";
