@@ -301,6 +301,7 @@ export class ConsumerSession implements OffsetOwner {
   #buffer(chunk: RecordChunk): void {
     const wanted = chunk.runs().flatMap((run) => {
       const owned = this.#parts.assignment.get(run);
+      if (owned?.retired) owned.passOver(chunk.offset(run.from));
       if (!owned || owned.retired) return [];
       const within = this.#parts.bounds ? this.#parts.bounds.cut(owned, chunk, run) : run;
       return within ? [{ owned, run: within }] : [];

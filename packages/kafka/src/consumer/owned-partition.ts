@@ -144,6 +144,11 @@ export class OwnedPartition implements TopicPartition {
     this.#buffered += run.to - run.from;
   }
 
+  /** Read and not kept, because nothing more of it is delivered. */
+  passOver(offset: number): void {
+    this.#first ??= offset;
+  }
+
   /** The oldest waiting run, or as much of it as `room` allows. */
   take(room: number): BufferedRun | undefined {
     const first = this.#runs[0];

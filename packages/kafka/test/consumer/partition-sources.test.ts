@@ -85,6 +85,33 @@ describe("a source of partitions", () => {
       expect(report.expectedReplays).to.be.greaterThan(0);
     }));
 
+  it("misses nothing that was read while nobody took the partition", () =>
+    assertAllClosed(async () => {
+      let opened = 0;
+      const control = committablePartitionedSource({ ...settings(), restartBackoff: { minMs: 50 } })
+        .mapAsyncUnordered(10, ({ source }) => {
+          opened += 1;
+          return source
+            .take(opened === 1 ? 0 : 9)
+            .map(({ record, offset }) => {
+              note(record);
+              return offset;
+            })
+            .runWith(committerSink({ maxBatch: 1 }));
+        })
+        .toMat(Sink.ignore, DrainingControl.from)
+        .run();
+      await kafka.client.assign(p0);
+      await until(() => opened === 1, "a source that wants nothing");
+      kafka.client.onSeek = ([position]) => {
+        setImmediate(() => kafka.client.give(records("t", 0, position!.offset, 2)));
+      };
+      kafka.client.give(records("t", 0, 3, 2));
+      await until(() => committed(0) === 5, "the records");
+      expect(kafka.client.of("seek")[0]?.positions).to.deep.equal([{ ...p0, offset: 3 }]);
+      await control.drainAndShutdown();
+    }));
+
   it("does not read a failed partition again once it was revoked", () =>
     assertAllClosed(async () => {
       const control = committing(() => {
