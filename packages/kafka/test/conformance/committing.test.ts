@@ -136,6 +136,25 @@ describe("committing", () => {
       expect(positions()).to.deep.equal([[{ ...p0, offset: 42 }]]);
     }));
 
+  const passing: readonly [id: string, what: string, error: ConstructorParameters<typeof KafkaConnectorError>[2]][] = [
+    ["C-04", "a rebalance in progress", { clientCode: 27, retriable: true }],
+    ["C-05", "a time-out", { clientCode: -185, retriable: true }],
+    ["C-06", "a coordinator that loads", { clientCode: 14, retriable: true }],
+    ["C-07", "whatever may pass", { retriable: true }],
+  ];
+  for (const [id, what, options] of passing) {
+    it(`${id} tries again until it succeeds: ${what}`, () =>
+      withMessages(records("t", 0, 7, 1), async ([message]) => {
+        let failures = 4;
+        kafka.client.onCommit = (commit) => {
+          if (failures-- > 0) commit.fail(new KafkaConnectorError("COMMIT_FAILED", what, options));
+          else commit.acknowledge();
+        };
+        await commitOf(message!.offset);
+        expect(positions()).to.deep.equal(Array.from({ length: 5 }, () => [{ ...p0, offset: 8 }]));
+      }));
+  }
+
   it("C-08 aggregates 100 single commits into fewer than 10 client commits", () =>
     withMessages(records("t", 0, 0, 100), async (messages) => {
       await Promise.all(messages.map((message) => commitOf(message.offset)));
