@@ -133,6 +133,7 @@ describe("a source with offset context", () => {
   it("commits nothing when the context is discarded, and is never held back", () =>
     assertAllClosed(async () => {
       const seen: number[] = [];
+      const before = liveRuns();
       const iterator = source({ maxInFlight: 2 }).discardContext().take(20).iterate();
       const reading = (async () => {
         for await (const { offset } of iterator) seen.push(offset);
@@ -142,7 +143,7 @@ describe("a source with offset context", () => {
       kafka.client.give(records("t", 0, 0, 20));
       await reading;
       expect(seen).to.have.length(20);
-      await until(() => liveRuns() === 0, "the end");
+      await until(() => liveRuns() <= before, "the end");
       expect(positions()).to.deep.equal([]);
     }));
 
