@@ -34,7 +34,7 @@ export class HandlerCalls {
     this.#options = options;
   }
 
-  /** Answers whether the handler has ended well in time. */
+  /** Resolves when the handler has ended, well or not, or its time is over. */
   async call(name: keyof RebalanceHandlers, partitions: readonly TopicPartition[]): Promise<void> {
     const { handlers, logger, onFailure } = this.#options;
     const handler = handlers[name];
