@@ -25,7 +25,13 @@ describe("settings of a group member", () => {
     ["a session longer than the poll interval", { sessionTimeoutMs: 400_000 }, /maxPollIntervalMs \(300000\)/],
     [
       "a revocation that outlasts the rebalance",
-      { sessionTimeoutMs: 6000, maxPollIntervalMs: 8000, revokeTimeoutMs: 4000, handlerTimeoutMs: 4000 },
+      {
+        sessionTimeoutMs: 6000,
+        maxPollIntervalMs: 8000,
+        revokeTimeoutMs: 4000,
+        handlerTimeoutMs: 4000,
+        onRevoke: () => undefined,
+      },
       /revokeTimeoutMs \(4000\)[\s\S]*below maxPollIntervalMs \(8000\)/,
     ],
     [

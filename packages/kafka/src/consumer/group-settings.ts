@@ -86,9 +86,11 @@ export const withHeartbeat = (properties: ClientProperties): ClientProperties =>
 /** Refuses times that contradict one another, before anything runs. */
 export const checkGroupTimes = (
   properties: ClientProperties,
-  { revokeTimeoutMs, handlerTimeoutMs }: { readonly revokeTimeoutMs: number; readonly handlerTimeoutMs: number },
+  settings: { readonly revokeTimeoutMs: number; readonly handlerTimeoutMs: number; readonly onRevoke?: unknown },
   call: string,
 ): void => {
+  const { revokeTimeoutMs } = settings;
+  const handlerTimeoutMs = settings.onRevoke === undefined ? 0 : settings.handlerTimeoutMs;
   const maxPollMs = Number(properties["max.poll.interval.ms"] ?? MAX_POLL_MS);
   if (properties["group.protocol"] === "consumer") {
     const brokers = ["session.timeout.ms", "heartbeat.interval.ms"].find((key) => key in properties);
