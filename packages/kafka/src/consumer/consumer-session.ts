@@ -252,6 +252,7 @@ export class ConsumerSession implements OffsetOwner {
 
   async #shutDown(): Promise<void> {
     this.stop();
+    if (this.#listener.onAssigned) await this.#untilPartitionsEnded();
     const open = [...this.#parts.assignment.partitions].some((owned) => !owned.isIdle);
     this.#leaks = open && this.#parts.schedule.begun && !this.#dead;
     let failure: unknown;
@@ -275,6 +276,15 @@ export class ConsumerSession implements OffsetOwner {
     await this.#loop;
     this.#parts.givingUp.giveUp([...this.#parts.assignment.partitions]);
     if (failure !== undefined) throw failure;
+  }
+
+  /** Streams of partitions are runs of their own, which may go on when the one that emitted them has ended. */
+  async #untilPartitionsEnded(): Promise<void> {
+    const owned = [...this.#parts.assignment.partitions];
+    if (this.#dead || owned.every(({ isIdle }) => isIdle)) return;
+    const ended = this.#parts.revocations.untilEnded(owned, () => this.#dead);
+    this.#parts.schedule.hurry();
+    await ended;
   }
 
   #hasFinished(): boolean {
