@@ -23,8 +23,8 @@ export interface OffsetOwner {
   commit(positions: readonly PositionToCommit[]): Promise<void>;
   /** Gathered offsets should be committed at once: partitions are being given up, or a crash would repeat too much. */
   readonly hurried: boolean;
-  /** `flush` is called when `hurried` becomes true. */
-  onHurry(flush: () => void): void;
+  /** `flush` is called when `hurried` becomes true, until the answer is called. */
+  onHurry(flush: () => void): () => void;
 }
 
 /**

@@ -24,7 +24,7 @@ export interface CommitScheduleOptions {
  */
 export class CommitSchedule {
   readonly #options: CommitScheduleOptions;
-  readonly #flushes: (() => void)[] = [];
+  readonly #flushes = new Set<() => void>();
   #settings: ParsedCommitter | undefined;
   #timer: Cancellable | undefined;
   #replayTimer: Cancellable | undefined;
@@ -42,9 +42,10 @@ export class CommitSchedule {
     return this.#settings !== undefined;
   }
 
-  /** `flush` is called when what a committer has gathered should come at once. */
-  onHurry(flush: () => void): void {
-    this.#flushes.push(flush);
+  /** `flush` is called when what a committer has gathered should come at once, until the answer is called. */
+  onHurry(flush: () => void): () => void {
+    this.#flushes.add(flush);
+    return () => void this.#flushes.delete(flush);
   }
 
   /** Records were delivered: at half of the budget of replays, what is finished has to be committed. */

@@ -1,5 +1,5 @@
 import type { Clock, Logger } from "@millrace/streams";
-import type { KafkaDriver, RecordChunk } from "../client/port.js";
+import type { RecordChunk } from "../client/port.js";
 import type { OffsetOwner, PositionToCommit } from "../committable-offset.js";
 import { KafkaConnectorError } from "../errors.js";
 import type { ParsedCommitter, ParsedConsumer } from "../settings.js";
@@ -25,7 +25,6 @@ export interface SessionListener {
 
 export interface SessionOptions {
   readonly settings: ParsedConsumer;
-  readonly driver: KafkaDriver;
   readonly logger: Logger;
   readonly clock: Clock;
   /** Records are followed by their claims; otherwise offsets come back in order, or not at all. */
@@ -64,7 +63,7 @@ export class ConsumerSession implements OffsetOwner {
   #shutdown: Promise<void> | undefined;
   #leaks = false;
 
-  constructor({ settings, driver, logger, clock, followed, listener }: SessionOptions) {
+  constructor({ settings, logger, clock, followed, listener }: SessionOptions) {
     this.#settings = settings;
     this.#logger = logger;
     this.#clock = clock;
@@ -73,7 +72,7 @@ export class ConsumerSession implements OffsetOwner {
     this.#stall = new StallWatch(clock, logger, () => this.explain().toString());
     const partitioned = listener.onAssigned !== undefined;
     this.#parts = sessionParts(
-      { settings, driver, logger, clock, followed, partitioned },
+      { settings, logger, clock, followed, partitioned },
       {
         onClaimEnded: (owned) => this.#onEnded(owned),
         onChunk: (chunk) => this.#buffer(chunk),
@@ -211,8 +210,8 @@ export class ConsumerSession implements OffsetOwner {
     return this.#parts.revocations.waiting || this.#parts.flow.isShort(this.#clock.now());
   }
 
-  onHurry(flush: () => void): void {
-    this.#parts.schedule.onHurry(flush);
+  onHurry(flush: () => void): () => void {
+    return this.#parts.schedule.onHurry(flush);
   }
 
   /** Delivers nothing more; claims in flight may end, and commits go on. */
@@ -288,7 +287,7 @@ export class ConsumerSession implements OffsetOwner {
   }
 
   #hasFinished(): boolean {
-    for (const owned of this.#parts.assignment.partitions) if (owned.ledger.uncommitted > 0) return true;
+    for (const owned of this.#parts.assignment.partitions) if (owned.hasNews) return true;
     return false;
   }
 

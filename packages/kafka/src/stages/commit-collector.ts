@@ -57,7 +57,8 @@ class CommitCollector extends AsyncPull<Committable, CommittableOffsetBatch> {
   #meet(owner: OffsetOwner): void {
     if (this.#owners.has(owner)) return;
     this.#owners.add(owner);
-    owner.onHurry(() => this.pokeSoon());
+    // Streams of partitions come and go while their consumer stays.
+    this.#run.onEnd(owner.onHurry(() => this.pokeSoon()));
   }
 
   #add(committable: Committable): void {

@@ -26,15 +26,16 @@ export class FakeOwner implements OffsetOwner {
 
   /** Set it, then call `hurry`. */
   hurried = false;
-  readonly #flushes: (() => void)[] = [];
+  readonly flushes: Set<() => void> = new Set();
 
-  onHurry(flush: () => void): void {
-    this.#flushes.push(flush);
+  onHurry(flush: () => void): () => void {
+    this.flushes.add(flush);
+    return () => void this.flushes.delete(flush);
   }
 
   hurry(): void {
     this.hurried = true;
-    for (const flush of this.#flushes) flush();
+    for (const flush of this.flushes) flush();
   }
 
   offset(offset: number, partition = 0, topic = "t", epoch = 1, metadata?: string): CommittableOffset {
