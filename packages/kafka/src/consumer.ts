@@ -5,10 +5,9 @@ import type { Control } from "./control.js";
 import { KafkaConnectorError } from "./errors.js";
 import { checkingOffsets } from "./graph-check/check-graph.js";
 import type { CommittableMessage, ConsumerRecord } from "./messages.js";
-import { type ConsumerSettings, parseConsumer } from "./settings.js";
-import { silentLogger } from "./silent-logger.js";
+import type { ConsumerSettings } from "./settings.js";
 import { commitFirst, endingReader } from "./stages/commit-first.js";
-import { consumerSource } from "./stages/consumer-source.js";
+import { consumerOptions, consumerSource } from "./stages/consumer-source.js";
 
 /** What `committableSource` takes beside the consumer's settings. */
 export interface CommittableSettings<K, V> extends ConsumerSettings, ConsumerSerdes<K, V> {
@@ -25,10 +24,9 @@ const source = <A>(
   commits: boolean,
   reader: RecordReader<A>,
 ): Source<A, Control> => {
-  const parsed = parseConsumer(settings, name, commits);
-  const logger = settings.kafka.logger ?? silentLogger;
-  const stage = consumerSource({ name, settings: parsed, driver: parsed.driver, logger, reader });
-  return Source.fromStage(commits ? checkingOffsets(stage, "explicit", logger) : stage);
+  const options = consumerOptions(name, settings, commits, reader);
+  const stage = consumerSource(options);
+  return Source.fromStage(commits ? checkingOffsets(stage, "explicit", options.logger) : stage);
 };
 
 /**
@@ -74,9 +72,6 @@ export const requireMetadata = <K, V>(settings: CommittableSettings<K, V>, call:
 export const atMostOnceSource = <K = string, V = Buffer | null>(
   settings: ConsumerSettings & ConsumerSerdes<K, V>,
 ): Source<ConsumerRecord<K, V>, Control> => {
-  const parsed = parseConsumer(settings, "atMostOnceSource", true);
-  const logger = settings.kafka.logger ?? silentLogger;
   const reader = endingReader(plainReader(settings));
-  const stage = consumerSource({ name: "atMostOnceSource", settings: parsed, driver: parsed.driver, logger, reader });
-  return Source.fromStage(commitFirst(stage));
+  return Source.fromStage(commitFirst(consumerSource(consumerOptions("atMostOnceSource", settings, true, reader))));
 };

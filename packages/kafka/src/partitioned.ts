@@ -7,8 +7,8 @@ import type { Control } from "./control.js";
 import { KafkaConnectorError } from "./errors.js";
 import { checkingOffsets } from "./graph-check/check-graph.js";
 import type { CommittableMessage, ConsumerRecord } from "./messages.js";
-import { type ConsumerSettings, parseConsumer } from "./settings.js";
-import { silentLogger } from "./silent-logger.js";
+import type { ConsumerSettings } from "./settings.js";
+import { consumerOptions } from "./stages/consumer-source.js";
 import { partitionedSource } from "./stages/partitioned-source.js";
 
 /** One assigned partition and its elements. */
@@ -33,19 +33,17 @@ const partitions = <A>(
   commits: boolean,
   reader: RecordReader<A>,
 ): Source<PartitionSource<A>, Control> => {
-  const parsed = parseConsumer(settings, name, commits);
-  if (parsed.subscription.kind === "assignment") {
+  const options = consumerOptions(name, settings, commits, reader);
+  if (options.settings.subscription.kind === "assignment") {
     throw new KafkaConnectorError(
       "INVALID_SETTINGS",
       `${name}: partitions come and go with a group. Subscribe to topics or a topicPattern, or run a source for each assigned partition.`,
     );
   }
-  const logger = settings.kafka.logger ?? silentLogger;
-  const stage = partitionedSource({ name, settings: parsed, driver: parsed.driver, logger, reader });
-  return Source.fromStage(stage).map((each) => ({
+  return Source.fromStage(partitionedSource(options)).map((each) => ({
     topic: each.topic,
     partition: each.partition,
-    source: Source.fromStage(commits ? checkingOffsets(each.stage, "explicit", logger) : each.stage),
+    source: Source.fromStage(commits ? checkingOffsets(each.stage, "explicit", options.logger) : each.stage),
   }));
 };
 

@@ -1,13 +1,12 @@
-import { Source, SourceWithContext } from "@millrace/streams";
+import { Source, SourceWithContext, type WithClaim } from "@millrace/streams";
 import type { TopicPartition } from "./client/port.js";
 import { claimedReader, type ConsumerSerdes } from "./consumer/record-reader.js";
 import type { Control } from "./control.js";
 import { KafkaConnectorError } from "./errors.js";
 import { checkingOffsets } from "./graph-check/check-graph.js";
 import type { ConsumerRecord } from "./messages.js";
-import { type ConsumerSettings, parseConsumer } from "./settings.js";
-import { silentLogger } from "./silent-logger.js";
-import { type ConsumerSourceOptions, consumerSource } from "./stages/consumer-source.js";
+import type { ConsumerSettings } from "./settings.js";
+import { consumerOptions, type ConsumerSourceOptions, consumerSource } from "./stages/consumer-source.js";
 import { partitionedSource } from "./stages/partitioned-source.js";
 
 /** What the followed sources take beside the consumer's settings. */
@@ -30,22 +29,16 @@ export interface PartitionWithOffsetContext<out K, out V> extends TopicPartition
 const optionsOf = <K, V>(
   name: string,
   settings: FollowedSettings<K, V>,
-): ConsumerSourceOptions<ReturnType<ReturnType<typeof claimedReader<K, V>>["read"]>> => {
-  const parsed = parseConsumer(settings, name, true);
-  const { driver } = parsed;
-  if (parsed.rememberFinished && !driver.commitsMetadata) {
+): ConsumerSourceOptions<WithClaim<ConsumerRecord<K, V>>> => {
+  const options = consumerOptions(name, settings, true, claimedReader(settings));
+  const { driver, rememberFinished } = options.settings;
+  if (rememberFinished && !driver.commitsMetadata) {
     throw new KafkaConnectorError(
       "INVALID_SETTINGS",
       `${name}: the driver ${driver.name} does not send the metadata of a commit, so rememberFinished would remember nothing. Leave it out, or choose a driver that sends it.`,
     );
   }
-  return {
-    name,
-    settings: parsed,
-    driver,
-    logger: settings.kafka.logger ?? silentLogger,
-    reader: claimedReader(settings),
-  };
+  return options;
 };
 
 /**

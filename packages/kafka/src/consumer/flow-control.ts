@@ -1,4 +1,5 @@
-import type { ConsumerClient, TopicPartition } from "../client/port.js";
+import type { ConsumerClient } from "../client/port.js";
+import { placeOf } from "../partition-key.js";
 import type { OwnedPartition } from "./owned-partition.js";
 import type { UserPauses } from "./user-pauses.js";
 
@@ -14,8 +15,6 @@ export interface FlowLimits {
   readonly maxInFlightTotal: number;
   readonly maxReplay: { readonly records?: number | undefined; readonly ms?: number | undefined };
 }
-
-const place = ({ topic, partition }: TopicPartition): TopicPartition => ({ topic, partition });
 
 /**
  * Says how much may be delivered and read, and pauses what must not be read. A pause makes the client throw its prefetch
@@ -45,7 +44,7 @@ export class FlowControl {
   }
 
   isPausedByUser(partition: OwnedPartition): boolean {
-    return this.#userPauses.has(partition);
+    return this.#userPauses.has(partition.key);
   }
 
   /** Records that wait in partitions which may deliver. */
@@ -57,7 +56,7 @@ export class FlowControl {
 
   /** Records of `owned` that may be delivered before it is at its bound. */
   room(owned: OwnedPartition): number {
-    if (owned.retired || owned.isHeld || this.#userPauses.has(owned)) return 0;
+    if (owned.retired || owned.isHeld || this.#userPauses.has(owned.key)) return 0;
     return this.#limits.followed ? this.#limits.maxInFlight - owned.span : Number.POSITIVE_INFINITY;
   }
 
@@ -114,8 +113,8 @@ export class FlowControl {
     }
     for (const owned of pause) this.#paused.add(owned);
     for (const owned of resume) this.#paused.delete(owned);
-    if (pause.length > 0) this.#client.pause(pause.map(place));
-    if (resume.length > 0) this.#client.resume(resume.map(place));
+    if (pause.length > 0) this.#client.pause(pause.map(placeOf));
+    if (resume.length > 0) this.#client.resume(resume.map(placeOf));
   }
 
   /** The same partition goes on from elsewhere: the client keeps a pause of it. */
@@ -126,6 +125,6 @@ export class FlowControl {
   /** They are given up. A client may remember a pause until it is assigned them again, so none is left behind. */
   forget(partitions: readonly OwnedPartition[]): void {
     const paused = partitions.filter((owned) => this.#paused.delete(owned));
-    if (paused.length > 0) this.#client.resume(paused.map(place));
+    if (paused.length > 0) this.#client.resume(paused.map(placeOf));
   }
 }

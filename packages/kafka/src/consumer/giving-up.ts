@@ -63,8 +63,7 @@ export class GivingUp {
     revocations.check();
     await ended;
     // Whoever asked for a commit that fails learns of it; the next owner reads the records again.
-    if (committer.busy || revoked.some((owned) => owned.ledger.uncommitted > 0))
-      await revocations.within(REVOKE_COMMIT_MS, commit());
+    if (committer.busy || revoked.some(({ hasNews }) => hasNews)) await revocations.within(REVOKE_COMMIT_MS, commit());
   }
 
   /** I5: they are somebody else's already, so nothing of them may be committed any more. */

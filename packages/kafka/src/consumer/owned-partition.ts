@@ -267,13 +267,17 @@ export class OwnedPartition implements TopicPartition {
     this.#onEnded(this);
   }
 
+  /** A commit would tell something: a higher position, or what is finished above it. */
+  get hasNews(): boolean {
+    const { uncommitted, behindWatermark } = this.ledger;
+    return uncommitted > 0 || (this.#metadataBytes > 0 && behindWatermark !== this.#finishedAbove);
+  }
+
   /** What to commit, if anything has finished since the last commit. */
   watermark(now: number): Watermark | undefined {
     const { ledger } = this;
     const position = ledger.watermark;
-    if (ledger.fenced || position === undefined) return undefined;
-    const news = this.#metadataBytes > 0 && ledger.behindWatermark !== this.#finishedAbove;
-    if (ledger.uncommitted === 0 && !news) return undefined;
+    if (ledger.fenced || position === undefined || !this.hasNews) return undefined;
     return {
       owned: this,
       position,

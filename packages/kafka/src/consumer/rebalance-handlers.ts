@@ -1,5 +1,6 @@
 import type { Clock, Logger } from "@millrace/streams";
 import type { TopicPartition } from "../client/port.js";
+import { placeOf } from "../partition-key.js";
 
 type Handler = (partitions: readonly TopicPartition[]) => void | Promise<void>;
 
@@ -40,10 +41,7 @@ export class HandlerCalls {
     const handler = handlers[name];
     if (!handler || partitions.length === 0) return;
     try {
-      await this.#inTime(
-        name,
-        Promise.resolve(handler(partitions.map(({ topic, partition }) => ({ topic, partition })))),
-      );
+      await this.#inTime(name, Promise.resolve(handler(partitions.map(placeOf))));
     } catch (error) {
       logger.error(`kafka consumer: ${name} failed`, { partitions, error });
       if (name !== "onStop") onFailure(error);

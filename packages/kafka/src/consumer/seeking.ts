@@ -103,7 +103,7 @@ export class Seeking {
         { retriable: true },
       );
     }
-    if (partitions.some((owned) => owned.ledger.uncommitted > 0)) await commit();
+    if (partitions.some(({ hasNews }) => hasNews)) await commit();
   }
 
   async #move(moves: readonly Move[]): Promise<void> {

@@ -1,11 +1,5 @@
 import type { Clock, Logger } from "@millrace/streams";
-import type {
-  ConsumerClient,
-  ConsumerListener,
-  KafkaDriver,
-  RecordChunk,
-  TopicPartitionOffset,
-} from "../client/port.js";
+import type { ConsumerClient, ConsumerListener, RecordChunk, TopicPartitionOffset } from "../client/port.js";
 import { Auditor } from "../ledger/auditor.js";
 import type { ParsedConsumer } from "../settings.js";
 import { Assignment } from "./assignment.js";
@@ -26,7 +20,6 @@ import { UserPauses } from "./user-pauses.js";
 
 export interface PartsOptions {
   readonly settings: ParsedConsumer;
-  readonly driver: KafkaDriver;
   readonly logger: Logger;
   readonly clock: Clock;
   readonly followed: boolean;
@@ -73,12 +66,12 @@ type Delivering = Pick<SessionParts, "client" | "assignment" | "history" | "flow
   Pick<SessionParts, "committer" | "schedule"> & { readonly userPauses: UserPauses };
 
 const delivering = (options: PartsOptions, hooks: SessionHooks, listener: ConsumerListener): Delivering => {
-  const { settings, driver, logger, clock, followed, partitioned } = options;
+  const { settings, logger, clock, followed, partitioned } = options;
   const auditor = new Auditor();
   const claimBound = followed ? Number.POSITIVE_INFINITY : settings.maxInFlight;
   const assignment = new Assignment(auditor, claimBound, hooks.onClaimEnded);
   const partitions = (): Iterable<OwnedPartition> => assignment.partitions;
-  const client = driver.consumer(settings.properties, listener);
+  const client = settings.driver.consumer(settings.properties, listener);
   const userPauses = new UserPauses();
   const flow = new FlowControl({ ...settings, followed, partitioned }, client, partitions, userPauses);
   const { commitTimeoutMs, maxReplay, maxPollRecords, maxBufferedRecords } = settings;

@@ -1,4 +1,5 @@
 import type { ConsumerClient, TopicPartition, TopicPartitionOffset } from "../client/port.js";
+import { placeOf } from "../partition-key.js";
 import type { Assignment } from "./assignment.js";
 import type { OffsetCommitter } from "./offset-committer.js";
 import type { ReadLoop } from "./read-loop.js";
@@ -52,8 +53,6 @@ export interface SteeringOptions {
   readonly onAvailable: () => void;
 }
 
-const place = ({ topic, partition }: TopicPartition): TopicPartition => ({ topic, partition });
-
 /** What the user may do to a running consumer, and ask of it. */
 export class Steering {
   readonly #options: SteeringOptions;
@@ -79,20 +78,20 @@ export class Steering {
   ): Promise<readonly TopicPartitionOffset[]> {
     if (partitions.length === 0) return [];
     const { client, timeoutMs } = this.#options;
-    const times = partitions.map((each) => ({ ...place(each), timestamp }));
+    const times = partitions.map((each) => ({ ...placeOf(each), timestamp }));
     const positions = await client.offsetsForTimes(times, timeoutMs);
     await this.seek(positions);
     return positions;
   }
 
   assignment(): readonly TopicPartition[] {
-    return [...this.#options.assignment.partitions].map(place);
+    return [...this.#options.assignment.partitions].map(placeOf);
   }
 
   async lag(): Promise<readonly PartitionLag[]> {
     const { client, timeoutMs, assignment } = this.#options;
     const owned = [...assignment.partitions];
-    const unread = owned.filter(({ position }) => position === undefined).map(place);
+    const unread = owned.filter(({ position }) => position === undefined).map(placeOf);
     const committed = unread.length === 0 ? [] : await client.committed(unread, timeoutMs);
     return Promise.all(
       owned.map(async ({ topic, partition, position }) => {

@@ -2,6 +2,7 @@ import type { Logger } from "@millrace/streams";
 import type { ConsumerClient, StartPosition, TopicPartition } from "../client/port.js";
 import { decodeFinished } from "../ledger/finished-set/decode-finished.js";
 import { NOTHING_FINISHED } from "../ledger/finished-set/finished-set.js";
+import { placeOf } from "../partition-key.js";
 import type { ParsedConsumer } from "../settings.js";
 import type { Assignment } from "./assignment.js";
 import type { Bounds } from "./bounds.js";
@@ -55,7 +56,7 @@ export class TakingOn {
   /** Where positions are kept elsewhere, only that place knows what was done with what was delivered. */
   async startAgain(partition: TopicPartition): Promise<number | undefined> {
     if (!this.#options.settings.offsetsOnAssign) return undefined;
-    await this.#startOffsets.learn([{ topic: partition.topic, partition: partition.partition }]);
+    await this.#startOffsets.learn([placeOf(partition)]);
     const offset = this.startOf(partition);
     return typeof offset === "number" ? offset : undefined;
   }

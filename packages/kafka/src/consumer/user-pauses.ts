@@ -7,8 +7,9 @@ export class UserPauses {
   /** Those for which the opposite holds. */
   readonly #exceptions = new Set<string>();
 
-  has(partition: TopicPartition): boolean {
-    return this.#all !== this.#exceptions.has(partitionKey(partition));
+  /** By the partition's key, for this is asked at every read and every delivery. */
+  has(key: string): boolean {
+    return this.#all !== this.#exceptions.has(key);
   }
 
   /** Without partitions: all, also those that come later. */

@@ -1,29 +1,40 @@
 import type { Logger } from "@millrace/streams";
 import type { Run, SourceStage } from "@millrace/streams/stage";
-import type { KafkaDriver } from "../client/port.js";
 import { ConsumerSession } from "../consumer/consumer-session.js";
 import type { RecordReader } from "../consumer/record-reader.js";
 import { committerOf, joinRun } from "../consumer/run-sessions.js";
 import { type Control, ConsumerControl } from "../control.js";
-import type { ParsedConsumer } from "../settings.js";
+import { type ConsumerSettings, type ParsedConsumer, parseConsumer } from "../settings.js";
+import { silentLogger } from "../silent-logger.js";
 import { RecordOutlet } from "./record-outlet.js";
 
 export interface ConsumerSourceOptions<out A> {
   readonly name: string;
   readonly settings: ParsedConsumer;
-  readonly driver: KafkaDriver;
   readonly logger: Logger;
   readonly reader: RecordReader<A>;
 }
+
+/** Parses the settings of a source, which refuses what would lose messages. */
+export const consumerOptions = <A>(
+  name: string,
+  settings: ConsumerSettings,
+  commits: boolean,
+  reader: RecordReader<A>,
+): ConsumerSourceOptions<A> => ({
+  name,
+  settings: parseConsumer(settings, name, commits),
+  logger: settings.kafka.logger ?? silentLogger,
+  reader,
+});
 
 /** All records of a consumer in one stream. */
 export const consumerSource = <A>(options: ConsumerSourceOptions<A>): SourceStage<A, Control> => ({
   name: options.name,
   create(run: Run) {
-    const { reader, settings, driver, logger } = options;
+    const { reader, settings, logger } = options;
     const session = new ConsumerSession({
       settings,
-      driver,
       logger,
       clock: run.clock,
       followed: options.reader.followed,

@@ -1,27 +1,17 @@
-import type { Logger } from "@millrace/streams";
 import { Channel, type Run, type SourceStage } from "@millrace/streams/stage";
-import type { KafkaDriver, TopicPartition } from "../client/port.js";
+import type { TopicPartition } from "../client/port.js";
 import { ConsumerSession } from "../consumer/consumer-session.js";
 import type { OwnedPartition } from "../consumer/owned-partition.js";
-import type { RecordReader } from "../consumer/record-reader.js";
 import { committerOf, joinRun } from "../consumer/run-sessions.js";
 import { type Control, ConsumerControl } from "../control.js";
 import { KafkaConnectorError } from "../errors.js";
-import type { ParsedConsumer } from "../settings.js";
+import type { ConsumerSourceOptions } from "./consumer-source.js";
 import { PartitionRestarts } from "./partition-restarts.js";
 import { RecordOutlet } from "./record-outlet.js";
 
 /** An assigned partition, and the stage its records come from. */
 export interface PartitionStage<out A> extends TopicPartition {
   readonly stage: SourceStage<A, void>;
-}
-
-export interface PartitionedSourceOptions<out A> {
-  readonly name: string;
-  readonly settings: ParsedConsumer;
-  readonly driver: KafkaDriver;
-  readonly logger: Logger;
-  readonly reader: RecordReader<A>;
 }
 
 /** The stream of one partition; after a seek it goes on with another assignment of it. */
@@ -37,20 +27,19 @@ interface Lane<out A> {
  * ends before is followed by another, which begins at the last unfinished record.
  */
 class PartitionOutlets<A> {
-  readonly #options: PartitionedSourceOptions<A>;
+  readonly #options: ConsumerSourceOptions<A>;
   readonly #lanes = new Map<OwnedPartition, Lane<A>>();
   readonly #channel: Channel<PartitionStage<A>>;
   readonly #restarts: PartitionRestarts;
   readonly session: ConsumerSession;
 
-  constructor(options: PartitionedSourceOptions<A>, run: Run) {
-    const { settings, driver, logger } = options;
+  constructor(options: ConsumerSourceOptions<A>, run: Run) {
+    const { settings, logger } = options;
     this.#options = options;
     this.#restarts = new PartitionRestarts(run.clock, settings.restartBackoff);
     this.#channel = new Channel<PartitionStage<A>>({ onCancel: () => this.stop() });
     this.session = new ConsumerSession({
       settings,
-      driver,
       logger,
       clock: run.clock,
       followed: options.reader.followed,
@@ -160,9 +149,7 @@ class PartitionOutlets<A> {
 }
 
 /** One stage for every partition that is assigned. */
-export const partitionedSource = <A>(
-  options: PartitionedSourceOptions<A>,
-): SourceStage<PartitionStage<A>, Control> => ({
+export const partitionedSource = <A>(options: ConsumerSourceOptions<A>): SourceStage<PartitionStage<A>, Control> => ({
   name: options.name,
   create(run) {
     const outlets = new PartitionOutlets(options, run);

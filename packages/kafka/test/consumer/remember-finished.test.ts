@@ -1,104 +1,94 @@
-import {
-  committerSink,
-  DrainingControl,
-  type FollowedSettings,
-  KafkaConnectorError,
-  sourceWithOffsetContext,
-  string,
-} from "@millrace/kafka";
+import { KafkaConnectorError } from "@millrace/kafka";
 import { assertAllClosed } from "@millrace/streams-testkit";
 import { expect } from "chai";
 import { records } from "../support/fake-chunk.js";
-import { FakeKafka } from "../support/fake-kafka.js";
+import { FollowedRig } from "../support/followed-rig.js";
 import { Gate } from "../support/gate.js";
 import { p0 } from "../support/pipelines.js";
 import { errorOf, until } from "../support/until.js";
 
 describe("a source with offset context", () => {
-  let kafka: FakeKafka;
-  let gate: Gate;
+  let rig: FollowedRig;
   beforeEach(() => {
-    kafka = new FakeKafka();
-    gate = new Gate();
+    rig = new FollowedRig();
   });
-  afterEach(() => kafka.verify());
-
-  const source = (settings: Partial<FollowedSettings<string, string>> = {}) =>
-    sourceWithOffsetContext({ kafka: kafka.settings, topics: ["t"], value: string(), ...settings });
-
-  /** Works on many records at once; `gate` says when each is done. Commits at once. */
-  const unordered = (settings: Partial<FollowedSettings<string, string>> = {}, maxIntervalMs = 1) =>
-    source(settings)
-      .mapAsyncUnordered(100, ({ partition, offset }) => gate.pass(`${partition}@${offset}`))
-      .toMat(committerSink({ maxIntervalMs }), DrainingControl.from)
-      .run();
-
-  const positions = (): (readonly (readonly [number, number])[])[] =>
-    kafka.client
-      .of("commit")
-      .map((each) => each.positions.map(({ partition, offset }) => [partition, offset] as const));
-  const last = (): readonly (readonly [number, number])[] | undefined => positions().at(-1);
-  const started = (count: number): Promise<void> => until(() => gate.started.length === count, `${count} started`);
+  afterEach(() => rig.kafka.verify());
 
   describe("that remembers what is finished above the position", () => {
     it("is refused where the driver sends no metadata", () => {
-      kafka.commitsMetadata = false;
-      expect(errorOf(() => source({ rememberFinished: true }))).to.include({ code: "INVALID_SETTINGS" });
+      rig.kafka.commitsMetadata = false;
+      expect(errorOf(() => rig.source({ rememberFinished: true }))).to.include({ code: "INVALID_SETTINGS" });
     });
 
     it("tells it with the commit, and the next owner skips it", () =>
       assertAllClosed(async () => {
-        const first = unordered({ rememberFinished: true });
-        await kafka.client.assign(p0);
-        kafka.client.give(records("t", 0, 0, 5));
-        await started(5);
-        gate.open("0@0", "0@2", "0@4");
-        await until(() => kafka.client.of("commit").at(-1)?.positions[0]?.offset === 1, "a commit");
+        const first = rig.unordered({ rememberFinished: true });
+        await rig.kafka.client.assign(p0);
+        rig.kafka.client.give(records("t", 0, 0, 5));
+        await rig.started(5);
+        rig.gate.open("0@0", "0@2", "0@4");
+        await until(() => rig.kafka.client.of("commit").at(-1)?.positions[0]?.offset === 1, "a commit");
         await until(() => first.explain().partitions[0]?.behindWatermark === 2, "all to end");
-        gate.fail("0@1", new Error("crash"));
+        rig.gate.fail("0@1", new Error("crash"));
         await first.isShutdown.catch(() => undefined);
-        const stored = kafka.client.of("commit").at(-1)!.positions;
-        gate = new Gate();
-        kafka.onConsumer = (consumer) => {
+        const stored = rig.kafka.client.of("commit").at(-1)!.positions;
+        rig.gate = new Gate();
+        rig.kafka.onConsumer = (consumer) => {
           consumer.stored = stored;
         };
-        const second = unordered({ rememberFinished: true });
-        await kafka.client.assign(p0);
-        kafka.client.give(records("t", 0, 1, 5));
-        await started(3);
-        expect(gate.started).to.deep.equal(["0@1", "0@3", "0@5"]);
-        gate.open("0@1", "0@3", "0@5");
-        await until(() => last()?.[0]?.[1] === 6, "a commit of all");
+        const second = rig.unordered({ rememberFinished: true });
+        await rig.kafka.client.assign(p0);
+        rig.kafka.client.give(records("t", 0, 1, 5));
+        await rig.started(3);
+        expect(rig.gate.started).to.deep.equal(["0@1", "0@3", "0@5"]);
+        rig.gate.open("0@1", "0@3", "0@5");
+        await until(() => rig.last()?.[0]?.[1] === 6, "a commit of all");
         await second.drainAndShutdown();
+      }));
+
+    it("is told as well when a partition is given up of which nothing else was finished", () =>
+      assertAllClosed(async () => {
+        const control = rig.unordered({ rememberFinished: true, revokeTimeoutMs: 20 }, 60_000);
+        await rig.kafka.client.assign(p0);
+        rig.kafka.client.give(records("t", 0, 0, 3));
+        await rig.started(3);
+        rig.gate.open("0@2");
+        await until(() => control.explain().partitions[0]?.behindWatermark === 1, "one to end");
+        await rig.kafka.client.revoke(p0);
+        const told = rig.kafka.client.of("commit").at(-1)?.positions[0];
+        expect(told).to.include({ offset: 0 });
+        expect(told?.metadata).to.be.a("string").that.is.not.empty;
+        rig.gate.open("0@0", "0@1");
+        await control.drainAndShutdown();
       }));
 
     it("goes on without it when the broker finds the metadata too large", () =>
       assertAllClosed(async () => {
-        const control = unordered({ rememberFinished: true });
-        kafka.client.onCommit = (commit) =>
+        const control = rig.unordered({ rememberFinished: true });
+        rig.kafka.client.onCommit = (commit) =>
           commit.positions.some(({ metadata }) => metadata !== undefined)
             ? commit.fail(new KafkaConnectorError("COMMIT_FAILED", "metadata too large", { clientCode: 12 }))
             : commit.acknowledge();
-        await kafka.client.assign(p0);
-        kafka.client.give(records("t", 0, 0, 3));
-        await started(3);
-        gate.open("0@0", "0@2");
+        await rig.kafka.client.assign(p0);
+        rig.kafka.client.give(records("t", 0, 0, 3));
+        await rig.started(3);
+        rig.gate.open("0@0", "0@2");
         await until(() => control.explain().partitions[0]?.committed === 1, "a commit");
-        gate.open("0@1");
+        rig.gate.open("0@1");
         await control.drainAndShutdown();
-        expect(last()).to.deep.equal([[0, 3]]);
+        expect(rig.last()).to.deep.equal([[0, 3]]);
       }));
 
     it("never fails on metadata it does not know", () =>
       assertAllClosed(async () => {
-        kafka.onConsumer = (consumer) => {
+        rig.kafka.onConsumer = (consumer) => {
           consumer.stored = [{ ...p0, offset: 0, metadata: "somebody else's" }];
         };
-        const control = unordered({ rememberFinished: { parallelConsumer: true } });
-        await kafka.client.assign(p0);
-        kafka.client.give(records("t", 0, 0, 1));
-        await started(1);
-        gate.open("0@0");
+        const control = rig.unordered({ rememberFinished: { parallelConsumer: true } });
+        await rig.kafka.client.assign(p0);
+        rig.kafka.client.give(records("t", 0, 0, 1));
+        await rig.started(1);
+        rig.gate.open("0@0");
         await control.drainAndShutdown();
       }));
   });
