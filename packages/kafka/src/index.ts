@@ -1,5 +1,7 @@
 export type {
+  BrokerNode,
   ClientProperties,
+  ClusterMetadata,
   ConsumerClient,
   ConsumerListener,
   DeliveryReports,
@@ -7,6 +9,7 @@ export type {
   KafkaDriver,
   OauthToken,
   OutgoingRecord,
+  PartitionMetadata,
   PartitionRun,
   PollOptions,
   ProducerClient,
@@ -16,6 +19,7 @@ export type {
   StartPosition,
   Subscription,
   TokenProvider,
+  TopicMetadata,
   TopicPartition,
   TopicPartitionOffset,
   TopicPartitionTime,

@@ -1,5 +1,6 @@
 import type {
   ClientProperties,
+  ClusterMetadata,
   ConsumerClient,
   ConsumerListener,
   KafkaDriver,
@@ -113,6 +114,11 @@ export class LivingConsumer implements ConsumerClient {
   offsetsForTimes(times: readonly TopicPartitionTime[], timeoutMs: number): Promise<readonly TopicPartitionOffset[]> {
     this.#life.requireAlive();
     return this.#life.alive(this.inner.offsetsForTimes(times, timeoutMs));
+  }
+
+  metadata(topic: string | undefined, timeoutMs: number): Promise<ClusterMetadata> {
+    this.#life.requireAlive();
+    return this.#life.alive(this.inner.metadata(topic, timeoutMs));
   }
 
   close(): Promise<void> {

@@ -1,5 +1,6 @@
 import type {
   ClientProperties,
+  ClusterMetadata,
   ConsumerClient,
   ConsumerListener,
   KafkaConnectorError,
@@ -101,7 +102,7 @@ export class SimulatedConsumer implements ConsumerClient, SimulatedClient {
       subscription.kind === "pattern"
         ? (topic: string) => topic.search(subscription.pattern) !== -1
         : (topic: string) => subscription.topics.includes(topic);
-    const missing = this.#settings.protocol.name === "classic" ? this.#missing(subscription) : [];
+    const missing = this.#settings.protocol.name === "classic" ? this.#host.topics.missingFrom(subscription) : [];
     for (const topic of missing) {
       this.#pollErrors.push(
         simulation.error("POLL_FAILED", `There is no topic ${topic}. Create it.`, CODE.missingTopic),
@@ -204,6 +205,10 @@ export class SimulatedConsumer implements ConsumerClient, SimulatedClient {
         return offset === undefined ? [] : { topic, partition, offset };
       }),
     );
+  }
+
+  metadata(topic: string | undefined, timeoutMs: number): Promise<ClusterMetadata> {
+    return this.#ask("describe the cluster", timeoutMs, undefined, () => this.#host.topics.describe(topic));
   }
 
   close(): Promise<void> {
@@ -309,7 +314,7 @@ export class SimulatedConsumer implements ConsumerClient, SimulatedClient {
   }
 
   /** Asks the broker, again and again while it has no answer yet. */
-  #ask<T>(what: string, timeoutMs: number, broker: number, answer: () => T | undefined): Promise<T> {
+  #ask<T>(what: string, timeoutMs: number, broker: number | undefined, answer: () => T | undefined): Promise<T> {
     return new Promise((resolve, reject) => {
       this.#requireOpen(what);
       let late = false;
@@ -330,15 +335,6 @@ export class SimulatedConsumer implements ConsumerClient, SimulatedClient {
       };
       this.#simulation.request(this.#simulation.faults.latencyMs, arrive, broker);
     });
-  }
-
-  /** What it names, or the pattern where no topic matches. */
-  #missing(subscription: Exclude<Subscription, { readonly kind: "assignment" }>): readonly string[] {
-    const { topics } = this.#host;
-    if (subscription.kind === "topics") return subscription.topics.filter((each) => topics.partitionsOf(each) === 0);
-    return topics.names.some((topic) => topic.search(subscription.pattern) !== -1)
-      ? []
-      : [String(subscription.pattern)];
   }
 
   #join(options: MembershipOptions): Membership {

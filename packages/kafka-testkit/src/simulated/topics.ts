@@ -1,10 +1,13 @@
-import type { TopicPartition } from "@millrace/kafka";
+import type { ClusterMetadata, PartitionMetadata, Subscription, TopicPartition } from "@millrace/kafka";
 import { PartitionLog, type StoredRecord } from "./partition-log.js";
 
 /** Names a partition in maps and in the history. */
 export const keyOf = ({ topic, partition }: TopicPartition): string => `${topic}-${partition}`;
 
 export const namesOf = (partitions: readonly TopicPartition[]): string => partitions.map(keyOf).join(" ") || "nothing";
+
+/** Where the clients of a cluster that is simulated would find its brokers. */
+const PORT = 9092;
 
 /** All topics of the cluster, and which broker leads each partition. */
 export class Topics {
@@ -53,6 +56,31 @@ export class Topics {
   /** Brokers are counted from 1; neighbouring partitions are led by different ones. */
   leaderOf({ topic, partition }: TopicPartition): number {
     return 1 + (((this.#topics.get(topic)?.first ?? 0) + Math.max(0, partition)) % this.#brokers);
+  }
+
+  /** What a subscription names and is not there, or its pattern where no topic matches. */
+  missingFrom(subscription: Exclude<Subscription, { readonly kind: "assignment" }>): readonly string[] {
+    if (subscription.kind === "topics") return subscription.topics.filter((each) => this.partitionsOf(each) === 0);
+    const { pattern } = subscription;
+    return this.names.some((topic) => topic.search(pattern) !== -1) ? [] : [String(pattern)];
+  }
+
+  /** One topic, or all; every partition has one copy. */
+  describe(topic?: string): ClusterMetadata {
+    const wanted = this.names.filter((name) => (topic ?? name) === name && this.partitionsOf(name) > 0);
+    const partitionOf = (each: TopicPartition): PartitionMetadata => {
+      const leader = this.leaderOf(each);
+      return { ...each, leader, replicas: [leader], inSyncReplicas: [leader] };
+    };
+    return {
+      brokers: Array.from({ length: this.#brokers }, (_, at) => ({ id: at + 1, host: `broker-${at + 1}`, port: PORT })),
+      topics: wanted.map((name) => ({
+        topic: name,
+        partitions: Array.from({ length: this.partitionsOf(name) }, (_, partition) =>
+          partitionOf({ topic: name, partition }),
+        ),
+      })),
+    };
   }
 
   /** Answers the offset of the first record, or `undefined` where there is no such partition. */

@@ -77,6 +77,17 @@ describe("topics of a simulated cluster", () => {
     });
   });
 
+  it("are described to a client, less those that are not there", async () => {
+    make();
+    const one = member("c");
+    await passing(clock, one.client.connect(), "a connection");
+    const { brokers, topics } = await passing(clock, one.client.metadata(undefined, 1000), "metadata");
+    expect(brokers.map(({ id }) => id)).to.deep.equal([1]);
+    const copies = { leader: 1, replicas: [1], inSyncReplicas: [1] };
+    expect(topics).to.deep.equal([{ topic: "t", partitions: [{ topic: "t", partition: 0, ...copies }] }]);
+    expect((await passing(clock, one.client.metadata("missing", 1000), "metadata")).topics).to.deep.equal([]);
+  });
+
   describe("whose oldest records are deleted", () => {
     it("let a consumer below fail where auto.offset.reset is error", async () => {
       make();

@@ -100,6 +100,34 @@ export interface PollOptions {
   readonly waitMs: number;
 }
 
+export interface BrokerNode {
+  readonly id: number;
+  /** As the cluster advertises it. */
+  readonly host: string;
+  readonly port: number;
+}
+
+export interface PartitionMetadata extends TopicPartition {
+  /** The id of the broker that leads it; `undefined` while none does. */
+  readonly leader: number | undefined;
+  /** Ids of the brokers that have a copy, the preferred leader first. */
+  readonly replicas: readonly number[];
+  /** Those of them that have caught up. */
+  readonly inSyncReplicas: readonly number[];
+}
+
+export interface TopicMetadata {
+  readonly topic: string;
+  /** In order of their numbers; never empty. */
+  readonly partitions: readonly PartitionMetadata[];
+}
+
+/** What one broker knew of the cluster when it was asked; another may be ahead of it. */
+export interface ClusterMetadata {
+  readonly brokers: readonly BrokerNode[];
+  readonly topics: readonly TopicMetadata[];
+}
+
 export interface ConsumerClient {
   connect(): Promise<void>;
   /** Returns at once; assignments arrive through the listener while polling. */
@@ -124,6 +152,11 @@ export interface ConsumerClient {
   watermarks(partition: TopicPartition, timeoutMs: number): Promise<{ readonly low: number; readonly high: number }>;
   /** The first offset at or after each timestamp; a partition without such a record, or that does not exist, is left out. */
   offsetsForTimes(times: readonly TopicPartitionTime[], timeoutMs: number): Promise<readonly TopicPartitionOffset[]>;
+  /**
+   * The brokers and one topic, or all topics for `undefined`. A topic without partitions is left out: it does not exist,
+   * is being made, or cannot have this name. Asking creates no topic, and may go on beside a poll.
+   */
+  metadata(topic: string | undefined, timeoutMs: number): Promise<ClusterMetadata>;
   /** Leaves the group and closes; waits for a running poll; idempotent. */
   close(): Promise<void>;
 }

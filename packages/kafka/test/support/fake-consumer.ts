@@ -1,5 +1,6 @@
 import type {
   ClientProperties,
+  ClusterMetadata,
   ConsumerClient,
   ConsumerListener,
   PollOptions,
@@ -57,6 +58,8 @@ export class FakeConsumer implements ConsumerClient {
     low: 0,
     high: 0,
   });
+  /** What `metadata` answers. */
+  onMetadata: (topic: string | undefined) => ClusterMetadata = () => ({ brokers: [], topics: [] });
   closed = false;
   #queue: (FakeRecord[] | { readonly error: unknown } | { readonly end: TopicPartitionOffset })[] = [];
   #unserved: FakeCommit[] = [];
@@ -239,6 +242,10 @@ export class FakeConsumer implements ConsumerClient {
 
   async watermarks(partition: TopicPartition): Promise<{ readonly low: number; readonly high: number }> {
     return this.onWatermarks(partition);
+  }
+
+  async metadata(topic: string | undefined): Promise<ClusterMetadata> {
+    return this.onMetadata(topic);
   }
 
   /** As a client does, it ends the running poll and has the partitions revoked. */

@@ -1,6 +1,7 @@
 import { KafkaConnectorError } from "../../errors.js";
 import type {
   ClientProperties,
+  ClusterMetadata,
   ConsumerClient,
   ConsumerListener,
   PollOptions,
@@ -15,6 +16,7 @@ import { brokersOf, CLIENT_TIMEOUTS, type ClientTimeouts, connectClient, connect
 import { consumerProperties } from "./default-properties.js";
 import { BrokerWatch, LOOK_MS, patienceOf } from "./broker-watch.js";
 import { leave } from "./leave.js";
+import { clusterMetadata } from "./metadata.js";
 import { type NativeCall, NativeCalls, startCall } from "./native-calls.js";
 import {
   type ConsumerFactory,
@@ -218,6 +220,10 @@ export class RdkafkaConsumer implements ConsumerClient {
 
   offsetsForTimes(times: readonly TopicPartitionTime[], timeoutMs: number): Promise<readonly TopicPartitionOffset[]> {
     return offsetsAt(this.#native, this.#call, times, timeoutMs);
+  }
+
+  metadata(topic: string | undefined, timeoutMs: number): Promise<ClusterMetadata> {
+    return clusterMetadata(this.#native, this.#call, topic, timeoutMs);
   }
 
   /** Lets another client use this one off the main thread; closing waits until it has ended. */

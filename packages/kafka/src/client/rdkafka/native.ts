@@ -50,11 +50,26 @@ export interface NativeEnd {
   readonly offset: number;
 }
 
+/** Errors of single topics are lost on the way; such a topic has no partitions. */
+export interface NativeMetadata {
+  readonly brokers: readonly { readonly id: number; readonly host: string; readonly port: number }[];
+  readonly topics: readonly {
+    readonly name: string;
+    readonly partitions: readonly {
+      readonly id: number;
+      /** -1 where none leads. */
+      readonly leader: number;
+      readonly replicas: readonly number[];
+      readonly isrs: readonly number[];
+    }[];
+  }[];
+}
+
 interface NativeClient {
   connect(options: { readonly allTopics: boolean; readonly timeout: number }, done: Done<unknown>): unknown;
   on(event: "event.error", listener: (error: NativeError) => void): unknown;
   /** Fails where no broker is reached in time. */
-  getMetadata(options: { readonly allTopics: boolean; readonly timeout: number }, done: Done<unknown>): unknown;
+  getMetadata(options: { readonly allTopics: boolean; readonly timeout: number }, done: Done<NativeMetadata>): unknown;
 }
 
 export interface NativeConsumer extends NativeClient {
