@@ -84,6 +84,11 @@ describe("LocalKafka with a broker of its own", function () {
     expect(() => kafka?.broker(2)).to.throw(RangeError, "from 1 to 1");
   });
 
+  it("refuses to take partitions from a topic", async () => {
+    await kafka?.createTopic("grown", { partitions: 2 });
+    expect(await refusal(kafka?.addPartitions("grown", 1) ?? Promise.resolve())).to.include({ code: "REQUEST_FAILED" });
+  });
+
   it("keeps its data when the broker is killed and started again", async () => {
     const { brokers, producer } = await clientsOf("kept");
     await using _ = producer;
@@ -131,6 +136,19 @@ describe("LocalKafka with three brokers", function () {
 
   // Undefined when the hook above has skipped.
   after(() => (kafka as LocalKafka | undefined)?.stop());
+
+  it("knows who leads, elects another when that one is killed, and has all replicas in sync after its return", async () => {
+    await kafka.createTopic("led", { partitions: 3 });
+    const controller = await kafka.controller();
+    const leader = await kafka.leader("led", 0);
+    expect([1, 2, 3]).to.include.members([controller.id, leader.id]);
+    await controller.kill();
+    expect((await kafka.controller()).id).to.not.equal(controller.id);
+    await controller.start();
+    await kafka.awaitInSync();
+    await kafka.addPartitions("led", 6);
+    expect((await kafka.leader("led", 5)).pid).to.be.a("number");
+  });
 
   it("goes on with acks=all when the leader is killed, and loses nothing", async () => {
     await kafka.createTopic("replicated", { partitions: 1 });

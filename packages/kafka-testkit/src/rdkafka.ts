@@ -12,6 +12,8 @@ interface TopicLayout {
   readonly topic: string;
   /** The broker that leads each partition, or -1 where none does. */
   readonly leaders: readonly number[];
+  /** How many replicas each partition has beyond those in sync. */
+  readonly outOfSync: readonly number[];
 }
 
 export interface ClusterLayout {
@@ -55,6 +57,7 @@ export async function describeCluster(bootstrap: string, timeoutMs: number): Pro
       topics: metadata.topics.map(({ name, partitions }) => ({
         topic: name,
         leaders: partitions.map((p) => p.leader),
+        outOfSync: partitions.map(({ replicas, isrs }) => replicas.length - isrs.length),
       })),
     };
   } finally {
@@ -71,6 +74,11 @@ export async function createTopic(bootstrap: string, request: TopicRequest, time
     config: { ...request.configs },
   };
   await administer(bootstrap, (admin, done) => admin.createTopic(topic, timeoutMs, done));
+}
+
+/** Makes a topic grow to so many partitions; done when the controller has accepted it. */
+export async function addPartitions(bootstrap: string, topic: string, total: number, timeoutMs: number): Promise<void> {
+  await administer(bootstrap, (admin, done) => admin.createPartitions(topic, total, timeoutMs, done));
 }
 
 /** Deletes a topic; done when the controller has accepted it. */

@@ -48,6 +48,8 @@ export interface LocalCluster {
   readonly brokers: string;
   /** Empty where the brokers are not ours to control. */
   readonly nodes: readonly LocalBroker[];
+  /** Which of the nodes leads the controllers now, if they have elected one; absent where the brokers are not ours. */
+  controllerId?(): Promise<number | undefined>;
   stop(): Promise<void>;
 }
 

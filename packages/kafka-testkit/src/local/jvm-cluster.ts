@@ -7,6 +7,7 @@ import { serverProperties, type NodePorts } from "./broker-properties.js";
 import { freePorts } from "./free-ports.js";
 import { Guardian, type GuardedProcess } from "./guardian.js";
 import { JvmBroker } from "./jvm-broker.js";
+import { quorumLeader } from "./quorum-state.js";
 
 const PORT_ATTEMPTS = 3;
 
@@ -45,6 +46,12 @@ async function startOnce(kafka: KafkaInstallation, settings: ClusterSettings): P
       description: `${kafka.description}, ${settings.brokers === 1 ? "1 broker" : `${settings.brokers} brokers`}`,
       brokers: nodes.map(({ address }) => address).join(","),
       nodes,
+      controllerId: async () => {
+        // Both a node that is down and the others, for a while, still say what they knew last.
+        const up = nodes.filter(({ pid }) => pid !== undefined).map(({ id }) => id);
+        const leader = await quorumLeader(up.map((id) => dataOf(guardian.directory, id)));
+        return up.find((id) => id === leader);
+      },
       stop: () => guardian.close(),
     };
   } catch (error) {
@@ -63,11 +70,11 @@ interface NodePlan {
 }
 
 async function makeNode({ kafka, guardian, id, ports, clusterId, settings }: NodePlan): Promise<JvmBroker> {
-  const directory = join(guardian.directory, `node-${id}`);
+  const directory = homeOf(guardian.directory, id);
   const temporary = join(directory, "tmp");
   await mkdir(temporary, { recursive: true });
   const config = join(directory, "server.properties");
-  await writeFile(config, serverProperties(id, ports, join(directory, "data"), settings.properties));
+  await writeFile(config, serverProperties(id, ports, dataOf(guardian.directory, id), settings.properties));
   const run = (name: string, mainClass: string, args: readonly string[]): Promise<GuardedProcess> =>
     guardian.spawn(name, kafka.java, [...jvmArguments(kafka, temporary), mainClass, ...args]);
 
@@ -80,6 +87,9 @@ async function makeNode({ kafka, guardian, id, ports, clusterId, settings }: Nod
   const address = `127.0.0.1:${ports[id - 1]?.broker}`;
   return new JvmBroker(id, address, () => run(`broker ${id}`, "kafka.Kafka", [config]));
 }
+
+const homeOf = (root: string, id: number): string => join(root, `node-${id}`);
+const dataOf = (root: string, id: number): string => join(homeOf(root, id), "data");
 
 function jvmArguments(kafka: KafkaInstallation, temporary: string): readonly string[] {
   return [

@@ -1,10 +1,14 @@
+import { setTimeout as delay } from "node:timers/promises";
 import { KafkaTestkitError } from "../errors.js";
-import { createTopic, deleteTopic, type ClusterLayout } from "../rdkafka.js";
+import { addPartitions, createTopic, deleteTopic, type ClusterLayout } from "../rdkafka.js";
 import type { LocalBroker, LocalCluster, LocalKafkaKind, LocalKafkaOptions } from "./backend.js";
 import { findKafka, type KafkaRequest } from "./find-kafka.js";
 import { awaitCluster } from "./readiness.js";
 
 const TOPIC_TIMEOUT_MS = 15_000;
+/** A broker that was killed is let in again after its session, and then has to catch up. */
+const SYNC_TIMEOUT_MS = 30_000;
+const POLL_MS = 50;
 
 export interface CreateTopicOptions {
   /** Default: the brokers' `num.partitions`, 4 where this package started them. */
@@ -80,6 +84,15 @@ export class LocalKafka implements AsyncDisposable {
     });
   }
 
+  /** Makes a topic grow to `total` partitions; done when every one has a leader. `REQUEST_FAILED` when it was refused. */
+  async addPartitions(name: string, total: number): Promise<void> {
+    await addPartitions(this.brokers, name, total, TOPIC_TIMEOUT_MS);
+    await this.#awaitTopic(`Topic ${name} has ${total} partitions`, (layout) => {
+      const leaders = leadersOf(layout, name);
+      return leaders.length === total && leaders.every((leader) => leader >= 0);
+    });
+  }
+
   /** Deletes a topic; done when it is no longer listed. A client that goes on using it may bring it back. */
   async deleteTopic(name: string): Promise<void> {
     await deleteTopic(this.brokers, name, TOPIC_TIMEOUT_MS);
@@ -96,6 +109,38 @@ export class LocalKafka implements AsyncDisposable {
       "NOT_SUPPORTED",
       `The brokers of a LocalKafka of kind "${kind}" are not ours to stop; start it with { kinds: ["jvm"] }.`,
     );
+  }
+
+  /** The broker that leads this partition now, waiting for one to be elected; `NOT_SUPPORTED` unless `kind` is `"jvm"`. */
+  async leader(topic: string, partition: number): Promise<LocalBroker> {
+    const wait = { what: `${topic}[${partition}] has a leader`, timeoutMs: TOPIC_TIMEOUT_MS };
+    const leaderIn = (layout: ClusterLayout): number => leadersOf(layout, topic)[partition] ?? -1;
+    const layout = await awaitCluster(this.brokers, (each) => leaderIn(each) >= 0, wait);
+    return this.broker(leaderIn(layout));
+  }
+
+  /** The broker that leads the controllers now, waiting for one to be elected; `NOT_SUPPORTED` unless `kind` is `"jvm"`. */
+  async controller(): Promise<LocalBroker> {
+    for (const deadline = Date.now() + TOPIC_TIMEOUT_MS; ; ) {
+      const id = await this.#cluster.controllerId?.();
+      if (id !== undefined || this.#cluster.controllerId === undefined) return this.broker(id ?? 1);
+      if (Date.now() > deadline) {
+        throw new KafkaTestkitError("REQUEST_FAILED", `No controller was elected within ${TOPIC_TIMEOUT_MS} ms.`);
+      }
+      await delay(POLL_MS);
+    }
+  }
+
+  /**
+   * Done when all brokers are up and every partition of every topic has all its replicas in sync, so that the next broker
+   * may go without a partition stopping; `REQUEST_FAILED` when it is not so after 30 s.
+   */
+  async awaitInSync(): Promise<void> {
+    const wanted = this.#cluster.nodes.length;
+    const wait = { what: "All replicas are in sync", timeoutMs: SYNC_TIMEOUT_MS };
+    const inSync = ({ brokers, topics }: ClusterLayout): boolean =>
+      brokers.length >= wanted && topics.every(({ outOfSync }) => outOfSync.every((missing) => missing === 0));
+    await awaitCluster(this.brokers, inSync, wait);
   }
 
   /** Ends what `start` started, and removes its data; done when no process is left. Does nothing when it has ended. */
