@@ -11,7 +11,14 @@ const DRIVER_OWNED = [
   "delivery.report.only.error",
 ];
 
+/**
+ * At the default of 10 000 ms a client may notice ten seconds late that its broker is back, and a commit that waits for it
+ * is over its time by then.
+ */
+const RECONNECT_MAX_MS = 2000;
+
 const CONSUMER_DEFAULTS: ClientProperties = {
+  "reconnect.backoff.max.ms": RECONNECT_MAX_MS,
   // At the default of 1000 ms a partition pauses for a second whenever the shared queue is full: less than half the rate.
   "fetch.queue.backoff.ms": 5,
   // Millrace commits what was processed; the client would commit what was handed over.
@@ -23,6 +30,7 @@ const CONSUMER_DEFAULTS: ClientProperties = {
 };
 
 const PRODUCER_DEFAULTS: ClientProperties = {
+  "reconnect.backoff.max.ms": RECONNECT_MAX_MS,
   // Retries neither duplicate nor reorder records.
   "enable.idempotence": true,
   // Fills batches under load without a delay that people notice.
@@ -54,16 +62,28 @@ export function consumerProperties(properties: ClientProperties, tellsEnds = fal
       );
     }
   }
-  return { ...CONSUMER_DEFAULTS, ...properties, "enable.partition.eof": tellsEnds };
+  return { ...withDefaults(CONSUMER_DEFAULTS, properties), "enable.partition.eof": tellsEnds };
 }
 
 /** The producer's properties with the driver's defaults below the user's; refuses what would break the driver. */
 export function producerProperties(properties: ClientProperties): ClientProperties {
   refuseDriverOwned(properties);
-  const merged = { ...PRODUCER_DEFAULTS, ...properties };
+  const merged = withDefaults(PRODUCER_DEFAULTS, properties);
   // Two names of one setting: the one set last would win, and that must not be the default.
   if ("queue.buffering.max.ms" in properties && !("linger.ms" in properties)) delete merged["linger.ms"];
   if (!("enable.idempotence" in properties) && contradictsIdempotence(properties)) delete merged["enable.idempotence"];
+  return merged;
+}
+
+function withDefaults(
+  defaults: ClientProperties,
+  properties: ClientProperties,
+): Record<string, string | number | boolean> {
+  const merged = { ...defaults, ...properties };
+  // librdkafka refuses a longest pause below the first one; a default must not forbid what the user asked for.
+  const first = Number(properties["reconnect.backoff.ms"] ?? 0);
+  if (first > RECONNECT_MAX_MS && !("reconnect.backoff.max.ms" in properties))
+    delete merged["reconnect.backoff.max.ms"];
   return merged;
 }
 

@@ -50,6 +50,19 @@ describe("the driver's default properties", () => {
     expect(producer).to.include({ "linger.ms": 0, "enable.idempotence": true, "queue.buffering.max.messages": 10_000 });
   });
 
+  it("look for a broker that comes back every two seconds, unless the user's first pause is longer", () => {
+    for (const properties of [consumerProperties({ "group.id": "g" }), producerProperties({})]) {
+      expect(properties).to.include({ "reconnect.backoff.max.ms": 2000 });
+    }
+    for (const own of [{ "reconnect.backoff.ms": 5000 }, { "reconnect.backoff.ms": "2001" }]) {
+      expect(consumerProperties({ "group.id": "g", ...own })).to.not.have.property("reconnect.backoff.max.ms");
+      expect(producerProperties(own)).to.not.have.property("reconnect.backoff.max.ms");
+    }
+    expect(producerProperties({ "reconnect.backoff.max.ms": 30_000 })).to.include({
+      "reconnect.backoff.max.ms": 30_000,
+    });
+  });
+
   it("leave linger to its other name when the user chose that", () => {
     expect(producerProperties({ "queue.buffering.max.ms": 50 })).to.not.have.property("linger.ms");
   });
