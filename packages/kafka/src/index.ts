@@ -25,6 +25,7 @@ export type {
   TopicPartitionTime,
 } from "./client/port.js";
 export type { SaslSettings, SecuritySettings, TlsSettings } from "./client/security.js";
+export type { ClientStatistics, StatisticsSettings } from "./client/statistics.js";
 export { confluentDriver } from "./client/confluent/driver.js";
 export { rdkafkaDriver } from "./client/rdkafka/driver.js";
 export { CommittableOffset, type OffsetOwner, type PositionToCommit } from "./committable-offset.js";

@@ -5,6 +5,12 @@ import { checkProperties } from "./client/rdkafka/check-properties.js";
 import { rdkafkaDriver } from "./client/rdkafka/driver.js";
 import { redact, withSecrets } from "./client/secrets.js";
 import { securityProperties, type SecuritySettings, securitySchema, tokensOf } from "./client/security.js";
+import {
+  statisticsProperties,
+  statisticsSchema,
+  type StatisticsSettings,
+  withStatistics,
+} from "./client/statistics.js";
 import type { Until } from "./consumer/bounds.js";
 import {
   checkGroupTimes,
@@ -31,6 +37,8 @@ export interface KafkaSettings {
   readonly properties?: ClientProperties;
   /** TLS and SASL; default: neither. Refused with `INVALID_SETTINGS` where `properties` contradict it. */
   readonly security?: SecuritySettings;
+  /** Has the clients tell of themselves; default: they do not. */
+  readonly statistics?: StatisticsSettings;
   /** Default: silent. A winston logger fits as it is. */
   readonly logger?: Logger;
   /** Default: `rdkafkaDriver`, over node-rdkafka; `confluentDriver` needs `@confluentinc/kafka-javascript`. */
@@ -109,6 +117,7 @@ const kafkaSchema = z.strictObject({
   clientId: z.string().min(1).optional(),
   properties: properties.optional(),
   security: securitySchema.optional(),
+  statistics: statisticsSchema.optional(),
   logger: logger.optional(),
   driver: driver.optional(),
 });
@@ -230,10 +239,11 @@ const reach = (
   const properties = {
     ...raw,
     ...securityProperties(kafka.security, raw, call),
+    ...statisticsProperties(kafka.statistics, raw, call),
     "bootstrap.servers": typeof kafka.brokers === "string" ? kafka.brokers : kafka.brokers.join(","),
   };
   const driver = withSecrets(kafka.driver ?? rdkafkaDriver, properties, tokensOf(kafka.security));
-  return { properties: redact(properties), driver };
+  return { properties: redact(properties), driver: withStatistics(driver, kafka.statistics, kafka.logger) };
 };
 
 export interface ParsedConsumer {

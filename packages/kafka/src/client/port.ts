@@ -92,6 +92,8 @@ export interface ConsumerListener {
    * it resolves. It comes again each time the end is reached.
    */
   onPartitionEnd?(end: TopicPartitionOffset): void;
+  /** The client's statistics as JSON text, where `statistics.interval.ms` asks for them. */
+  onStatistics?(json: string): void;
 }
 
 export interface PollOptions {
@@ -144,6 +146,17 @@ export interface ConsumerClient {
    * fetched before. After a rejection the positions are unknown.
    */
   seek(positions: readonly TopicPartitionOffset[], timeoutMs: number): Promise<void>;
+  /**
+   * Fetches what is assigned anew, as if it had just been assigned; the group does not hear of it. `partitions` are all that
+   * are assigned: one without an offset begins as it did at first. Never while a poll runs. Throws while a rebalance waits
+   * for its handlers.
+   */
+  reassign(partitions: readonly (TopicPartition & { readonly offset?: StartPosition["offset"] })[]): void;
+  /**
+   * The end of an assigned partition as the last answer to a fetch told, without asking a broker; `undefined` where nothing
+   * of it was fetched. Behind the broker's own end it says that the client has not fetched since.
+   */
+  fetchedEnd(partition: TopicPartition): number | undefined;
   /** Resolves when the broker acknowledged; served inside `poll`. One at a time. */
   commit(positions: readonly TopicPartitionOffset[]): Promise<void>;
   /** Committed positions of this group; partitions without one are left out. */
@@ -185,6 +198,8 @@ export interface DeliveryReports {
 export interface ProducerListener {
   onReports(reports: DeliveryReports): void;
   onError(error: Error): void;
+  /** As a consumer's. */
+  onStatistics?(json: string): void;
 }
 
 export interface ProducerClient {

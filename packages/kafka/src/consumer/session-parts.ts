@@ -1,5 +1,6 @@
 import type { Clock, Logger } from "@millrace/streams";
 import type { ConsumerClient, ConsumerListener, RecordChunk, TopicPartitionOffset } from "../client/port.js";
+import { LatestStatistics } from "../client/statistics.js";
 import { Auditor } from "../ledger/auditor.js";
 import type { ParsedConsumer } from "../settings.js";
 import { Assignment } from "./assignment.js";
@@ -104,12 +105,14 @@ export const sessionParts = (options: PartsOptions, hooks: SessionHooks): Sessio
     startOf: (partition) => takingOn.startOf(partition),
     onRevoke: (partitions) => rebalanced(givingUp.revoke(partitions)),
     onLost: (partitions) => rebalanced(givingUp.lose(partitions)),
+  const statistics = new LatestStatistics();
     onError: hooks.onError,
     ...(settings.until && { onPartitionEnd: (end: TopicPartitionOffset) => bounds?.ended(end) }),
   });
   const { client, assignment, history } = parts;
   const { until, lookupTimeoutMs: timeoutMs, handlerTimeoutMs } = settings;
   const bounds = until && new Bounds({ client, timeoutMs, until, owned: (each) => assignment.get(each) });
+    onStatistics: (json) => statistics.tell(json),
   const handlers = new HandlerCalls({
     handlers: settings.handlers,
     timeoutMs: handlerTimeoutMs,
@@ -133,7 +136,7 @@ export const sessionParts = (options: PartsOptions, hooks: SessionHooks): Sessio
   });
   const steering = new Steering({
     ...parts,
-    ...{ timeoutMs, seeking, onAvailable },
+    ...{ timeoutMs, seeking, statistics, onAvailable },
     rebalances: () => rebalances,
     handedOver: () => history.handedOver(assignment.partitions),
     report: () => history.report(assignment.partitions),

@@ -1,4 +1,5 @@
 import type { ConsumerClient, TopicPartition, TopicPartitionOffset } from "../client/port.js";
+import type { ClientStatistics, LatestStatistics } from "../client/statistics.js";
 import { placeOf } from "../partition-key.js";
 import type { Assignment } from "./assignment.js";
 import type { OffsetCommitter } from "./offset-committer.js";
@@ -37,6 +38,8 @@ export interface ConsumerMetrics {
   readonly polls: number;
   /** Assignments, revocations and losses. */
   readonly rebalances: number;
+  /** The client's own statistics, the latest; absent unless `kafka.statistics` asks for them, and until the first come. */
+  readonly client?: ClientStatistics;
 }
 
 export interface SteeringOptions {
@@ -48,6 +51,7 @@ export interface SteeringOptions {
   readonly seeking: Seeking;
   readonly userPauses: UserPauses;
   readonly rebalances: () => number;
+  readonly statistics: LatestStatistics;
   readonly handedOver: () => number;
   readonly report: () => readonly PartitionReport[];
   readonly onAvailable: () => void;
@@ -104,7 +108,7 @@ export class Steering {
   }
 
   metrics(): ConsumerMetrics {
-    const { assignment, committer, reading, rebalances, handedOver, report } = this.#options;
+    const { assignment, committer, reading, rebalances, statistics, handedOver, report } = this.#options;
     const sum = { processed: 0, discarded: 0, parked: 0, abandoned: 0 };
     for (const each of report()) {
       sum.processed += each.processed;
@@ -126,6 +130,7 @@ export class Steering {
       commits: committer.commits,
       polls: reading.polls,
       rebalances: rebalances(),
+      ...(statistics.value && { client: statistics.value }),
     };
   }
 }

@@ -25,7 +25,7 @@ import {
   type NativeConsumer,
   type NativeMessage,
 } from "./native.js";
-import { type CallNative, offsetsAt, seekAll } from "./positions.js";
+import { type CallNative, endFetchedOf, offsetsAt, seekAll } from "./positions.js";
 import { RdkafkaChunk } from "./record-chunk.js";
 import { Rebalancer } from "./rebalancer.js";
 import { splitProperties } from "./split-properties.js";
@@ -116,6 +116,7 @@ export class RdkafkaConsumer implements ConsumerClient {
     this.#native.on("partition.eof", ({ topic, partition, offset }) =>
       listener.onPartitionEnd?.({ topic, partition, offset }),
     );
+    this.#native.on("event.stats", ({ message }) => listener.onStatistics?.(message));
     this.#native.on("offset.commit", (error) => this.#onCommit(error));
   }
 
@@ -169,6 +170,15 @@ export class RdkafkaConsumer implements ConsumerClient {
 
   seek(positions: readonly TopicPartitionOffset[], timeoutMs: number): Promise<void> {
     return seekAll(this.#native, this.#call, positions, timeoutMs);
+  }
+
+  reassign(partitions: Parameters<ConsumerClient["reassign"]>[0]): void {
+    this.#requireOpen("assign again");
+    this.#rebalancer.reassign(partitions);
+  }
+
+  fetchedEnd(partition: TopicPartition): number | undefined {
+    return this.#connected && this.#closing === undefined ? endFetchedOf(this.#native, partition) : undefined;
   }
 
   commit(positions: readonly TopicPartitionOffset[]): Promise<void> {

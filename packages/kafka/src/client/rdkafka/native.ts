@@ -66,6 +66,8 @@ export interface NativeMetadata {
 }
 
 interface NativeClient {
+  /** `message` is JSON; comes inside a poll. */
+  on(event: "event.stats", listener: (statistics: { readonly message: string }) => void): unknown;
   connect(options: { readonly allTopics: boolean; readonly timeout: number }, done: Done<unknown>): unknown;
   on(event: "event.error", listener: (error: NativeError) => void): unknown;
   /** Fails where no broker is reached in time. */
@@ -73,6 +75,7 @@ interface NativeClient {
 }
 
 export interface NativeConsumer extends NativeClient {
+  on(event: "event.stats", listener: (statistics: { readonly message: string }) => void): unknown;
   on(event: "event.error", listener: (error: NativeError) => void): unknown;
   on(event: "offset.commit", listener: (error: NativeError | undefined) => void): unknown;
   /** Before the messages of the `consume` that met the end are handed over. */
@@ -110,12 +113,15 @@ export interface NativeConsumer extends NativeClient {
     timeoutMs: number,
     done: Done<{ lowOffset: number; highOffset: number }>,
   ): unknown;
+  /** As the last fetch told; throws for a partition that the client does not know. */
+  getWatermarkOffsets(topic: string, partition: number): { readonly highOffset: number };
   disconnect(done: Done<unknown>): unknown;
 }
 
 export type NativeHeaders = readonly Readonly<Record<string, string | Buffer>>[];
 
 export interface NativeProducer extends NativeClient {
+  on(event: "event.stats", listener: (statistics: { readonly message: string }) => void): unknown;
   /** Whether headers may be bytes; node-rdkafka takes text only. */
   readonly takesBytesInHeaders?: boolean;
   on(event: "event.error", listener: (error: NativeError) => void): unknown;

@@ -55,6 +55,8 @@ export class RdkafkaProducer implements ProducerClient {
   #arrived: ReportColumns = new ReportColumns();
   #immediate: NodeJS.Immediate | undefined;
   #timer: NodeJS.Timeout | undefined;
+  readonly #statisticsMs: number;
+  #statistics: NodeJS.Timeout | undefined;
   #drained: (() => void)[] = [];
 
   constructor(
@@ -89,6 +91,8 @@ export class RdkafkaProducer implements ProducerClient {
       onAbandoned: (error) => listener.onError(error),
       patienceMs: patienceOf(properties),
     });
+    this.#native.on("event.stats", ({ message }) => listener.onStatistics?.(message));
+    this.#statisticsMs = Number(properties["statistics.interval.ms"] ?? 0);
     this.#native.on("delivery-report", (error, report) => {
       this.#arrived.push(error, report);
       if (this.#arrived.length === 1) this.#pollSoon();
@@ -105,6 +109,10 @@ export class RdkafkaProducer implements ProducerClient {
     const { connectMs } = this.#timeouts;
     this.#connecting ??= connectClient(this.#native, "producer", this.#brokers, connectMs, onLate).then(() => {
       this.#polls = true;
+      // Also while nothing is sent; otherwise they would pile up.
+      if (this.#statisticsMs > 0) {
+        this.#statistics = setInterval(() => this.#pollSoon(), this.#statisticsMs).unref();
+      }
       this.#open = this.#closing === undefined;
     });
     return this.#connecting;
@@ -165,6 +173,7 @@ export class RdkafkaProducer implements ProducerClient {
     const idle = await this.#calls.settled(deadline);
     // 1. Disconnecting frees the client off the main thread; 2. a poll then would read freed memory; 3. so polls end here.
     this.#polls = false;
+    clearInterval(this.#statistics);
     this.#disarm();
     this.#handOver();
     const lost = this.#outstanding;

@@ -182,6 +182,24 @@ describe("RdkafkaProducer", () => {
     });
   });
 
+  it("polls also while nothing is sent where statistics are to come, until it is closed", async () => {
+    const native = new FakeProducer();
+    const told: string[] = [];
+    const listener = {
+      onReports: () => undefined,
+      onError: () => undefined,
+      onStatistics: (json: string) => told.push(json),
+    };
+    const producer = new RdkafkaProducer({ "statistics.interval.ms": 1 }, listener, TIMEOUTS, native.create);
+    native.onPoll = () => native.emit("event.stats", { message: "{}" });
+    await producer.connect();
+    while (told.length < 2) await new Promise((resolve) => setTimeout(resolve, 1));
+    await producer.close();
+    const { polls } = native;
+    await new Promise((resolve) => setTimeout(resolve, 10));
+    expect(native.polls).to.equal(polls);
+  });
+
   describe("flush", () => {
     it("rejects at its deadline with FLUSH_TIMEOUT, and may be repeated", async () => {
       const { native, producer } = await setUp();

@@ -1,0 +1,123 @@
+import type { Logger } from "@millrace/streams";
+import { z } from "zod";
+import { KafkaConnectorError } from "../errors.js";
+import type { ClientProperties, KafkaDriver } from "./port.js";
+
+/**
+ * A client's own view of itself, as librdkafka gives it: counts run from the client's start, times are in microseconds.
+ * What is not named here is in librdkafka's `STATISTICS.md`.
+ */
+export interface ClientStatistics {
+  /** Tells the clients of a process apart. */
+  readonly name: string;
+  readonly client_id: string;
+  readonly type: "consumer" | "producer";
+  /** Seconds since the epoch. */
+  readonly time: number;
+  /** Microseconds since the client was made. */
+  readonly age: number;
+  /** Records in the producer's queue. */
+  readonly msg_cnt: number;
+  /** Requests sent, and their bytes. */
+  readonly tx: number;
+  readonly tx_bytes: number;
+  /** Answers received, and their bytes. */
+  readonly rx: number;
+  readonly rx_bytes: number;
+  /** Records sent by a producer. */
+  readonly txmsgs: number;
+  /** Records received by a consumer. */
+  readonly rxmsgs: number;
+  readonly brokers: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
+  readonly topics: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
+  readonly [field: string]: unknown;
+}
+
+/** Has every client tell of itself. */
+export interface StatisticsSettings {
+  /** How often each client gives its statistics, in milliseconds. */
+  readonly intervalMs: number;
+  /**
+   * Called for each client of these settings, producers and consumers alike, on the event loop. What it throws is logged.
+   * Without it those of a consumer are in `control.metrics().client`.
+   */
+  readonly onStatistics?: (statistics: ClientStatistics) => void;
+}
+
+/** Settings as they are parsed. */
+interface Statistics {
+  readonly intervalMs: number;
+  readonly onStatistics?: StatisticsSettings["onStatistics"];
+}
+
+export const statisticsSchema: z.ZodType<Statistics> = z.strictObject({
+  // librdkafka takes no more, a day.
+  intervalMs: z.number().int().positive().max(86_400_000),
+  onStatistics: z
+    .custom<NonNullable<StatisticsSettings["onStatistics"]>>((value) => typeof value === "function", "a function")
+    .optional(),
+});
+
+const INTERVAL = "statistics.interval.ms";
+
+/** What they mean to librdkafka; throws `INVALID_SETTINGS` where `properties` say it too. */
+export const statisticsProperties = (
+  statistics: Statistics | undefined,
+  properties: ClientProperties,
+  call: string,
+): ClientProperties => {
+  if (statistics === undefined) return {};
+  if (INTERVAL in properties) {
+    throw new KafkaConnectorError(
+      "INVALID_SETTINGS",
+      `${call}: the property ${INTERVAL} is decided by kafka.statistics. Remove it.`,
+    );
+  }
+  return { [INTERVAL]: statistics.intervalMs };
+};
+
+/** The driver, whose clients tell `onStatistics` too. */
+export const withStatistics = (
+  driver: KafkaDriver,
+  statistics: Statistics | undefined,
+  logger: Logger | undefined,
+): KafkaDriver => {
+  const told = statistics?.onStatistics;
+  if (told === undefined) return driver;
+  const tell = (json: string): void => {
+    try {
+      told(JSON.parse(json) as ClientStatistics);
+    } catch (error) {
+      logger?.warn("kafka: onStatistics failed", { error });
+    }
+  };
+  return {
+    name: driver.name,
+    commitsMetadata: driver.commitsMetadata,
+    consumer: (properties, listener, tokens) => {
+      const onStatistics = (json: string): void => {
+        listener.onStatistics?.(json);
+        tell(json);
+      };
+      return driver.consumer(properties, { ...listener, onStatistics }, tokens);
+    },
+    producer: (properties, listener, tokens) =>
+      driver.producer(properties, { ...listener, onStatistics: tell }, tokens),
+  };
+};
+
+/** The latest statistics of one client, parsed when somebody asks. */
+export class LatestStatistics {
+  #json: string | undefined;
+  #parsed: ClientStatistics | undefined;
+
+  tell(json: string): void {
+    this.#json = json;
+  }
+
+  get value(): ClientStatistics | undefined {
+    if (this.#json !== undefined) this.#parsed = JSON.parse(this.#json) as ClientStatistics;
+    this.#json = undefined;
+    return this.#parsed;
+  }
+}
