@@ -1,4 +1,5 @@
-import { CommittableOffset, type PositionToCommit } from "./committable-offset.js";
+import type { CommitResult } from "./commit-result.js";
+import { CommittableOffset, type OffsetOwner, type PositionToCommit } from "./committable-offset.js";
 import { OffsetSpans, type Positions } from "./offset-spans.js";
 
 /** What a committer takes. */
@@ -49,7 +50,7 @@ export class CommittableOffsetBatch {
   #spans: OffsetSpans | undefined;
   #positions: Positions | undefined;
 
-  private constructor(
+  protected constructor(
     folded: OffsetSpans,
     last: Addition | undefined,
     lowest: number,
@@ -92,6 +93,25 @@ export class CommittableOffsetBatch {
     return this.size === 0;
   }
 
+  /**
+   * Commits by hand every position at the consumer it came from; resolves with what became of each. As with
+   * `CommittableOffset.commit` nobody watches the order. Rejects when one of the consumers does; what the others were asked
+   * is under way all the same.
+   */
+  async commit(): Promise<readonly CommitResult[]> {
+    const results = await Promise.all(this.#byOwner((owner, positions) => owner.commit(positions)));
+    return results.flat();
+  }
+
+  /** The same for those who do not ask what became of it: resolves also when it fails, which the consumer logs and counts. */
+  async tell(): Promise<void> {
+    await Promise.all(this.#byOwner((owner, positions) => owner.tell(positions)));
+  }
+
+  #byOwner<T>(call: (owner: OffsetOwner, positions: readonly PositionToCommit[]) => T): T[] {
+    return [...this.positions()].map(([owner, own]) => call(owner, [...own.values()]));
+  }
+
   /** By consumer, the positions to commit. */
   positions(): Positions {
     return (this.#positions ??= this.spans().positions());
@@ -121,7 +141,13 @@ export class CommittableOffsetBatch {
   }
 }
 
-/** Commits every position at the consumer it came from. */
-export const commitBatch = async (batch: CommittableOffsetBatch): Promise<void> => {
-  await Promise.all([...batch.positions()].map(([owner, own]) => owner.commit([...own.values()])));
-};
+/** What a committer emits: a batch, and what became of it. */
+export class CommittedBatch extends CommittableOffsetBatch {
+  /** One for each consumer and partition of the batch. */
+  readonly results: readonly CommitResult[];
+
+  constructor(batch: CommittableOffsetBatch, results: readonly CommitResult[]) {
+    super(batch.spans(), undefined, 0, undefined, 0, batch.size);
+    this.results = results;
+  }
+}

@@ -1,4 +1,5 @@
 import type { TopicPartition } from "./client/port.js";
+import type { CommitResult } from "./commit-result.js";
 
 /** What a committer hands to the consumer an offset came from. */
 export interface PositionToCommit extends TopicPartition {
@@ -7,6 +8,15 @@ export interface PositionToCommit extends TopicPartition {
   readonly epoch: number;
   readonly metadata: string | undefined;
 }
+
+/** What committing an offset asks for. */
+export const positionOf = ({ topic, partition, offset, epoch, metadata }: CommittableOffset): PositionToCommit => ({
+  topic,
+  partition,
+  position: offset + 1,
+  epoch,
+  metadata,
+});
 
 /** The later assignment wins; within one, the higher position; between equals the order must not matter either. */
 export const laterPosition = (a: PositionToCommit, b: PositionToCommit): PositionToCommit => {
@@ -19,8 +29,16 @@ export const laterPosition = (a: PositionToCommit, b: PositionToCommit): Positio
 /** The consumer an offset belongs to: the only one that may commit it. */
 export interface OffsetOwner {
   readonly groupId: string;
-  /** Resolves once the broker acknowledged; positions of partitions this consumer has lost since change nothing. */
-  commit(positions: readonly PositionToCommit[]): Promise<void>;
+  /**
+   * Resolves once the broker has answered, with what became of each position, in their order. Rejects with the client's
+   * error, with `COMMIT_TIMEOUT`, and with `CONSUMER_CLOSED` once the consumer is closed; where its stream had failed
+   * before, a late position is answered `notOwned` instead.
+   */
+  commit(positions: readonly PositionToCommit[]): Promise<readonly CommitResult[]>;
+  /** `commit` for those who do not ask what became of it: resolves also when it fails, which is logged and counted. */
+  tell(positions: readonly PositionToCommit[]): Promise<void>;
+  /** From now on the last committed position of every owned partition is committed again, at least this often. */
+  refreshEvery(intervalMs: number): void;
   /** Gathered offsets should be committed at once: partitions are being given up, or a crash would repeat too much. */
   readonly hurried: boolean;
   /** `flush` is called when `hurried` becomes true, until the answer is called. */
@@ -30,6 +48,8 @@ export interface OffsetOwner {
 /**
  * The offset of one consumed record. Committing it says that this record *and all before it in its partition* are done, so
  * keep offsets in order between source and committer.
+ *
+ * A committer at the end of the stream gathers offsets and refuses those that come out of order; `commit` does neither.
  */
 export class CommittableOffset implements TopicPartition {
   readonly topic: string;
@@ -60,5 +80,15 @@ export class CommittableOffset implements TopicPartition {
 
   get groupId(): string {
     return this.owner.groupId;
+  }
+
+  /**
+   * Commits by hand that this record and all before it in its partition are done; resolves with what became of it. What
+   * several ask for at a time goes in one commit. Nobody watches the order: never call it while an earlier record of the
+   * partition is being worked on. Rejects with the client's error, `COMMIT_TIMEOUT` or `CONSUMER_CLOSED`.
+   */
+  async commit(): Promise<CommitResult> {
+    const [result] = await this.owner.commit([positionOf(this)]);
+    return result as CommitResult;
   }
 }

@@ -1,18 +1,25 @@
 import { type ClosesContext, Flow, Keep, Sink } from "@millrace/streams";
-import type { Committable, CommittableOffsetBatch } from "./committable-offset-batch.js";
+import type { Committable, CommittableOffsetBatch, CommittedBatch } from "./committable-offset-batch.js";
+import type { CommitterSettings, ParsedCommitter } from "./committer-settings.js";
 import { committerAttributes } from "./consumer/run-sessions.js";
-import { type CommitterSettings, type ParsedCommitter, parseCommitter } from "./settings.js";
+import { parseCommitter } from "./settings.js";
 import { claimSink } from "./stages/claim-sink.js";
 import { commitCollector } from "./stages/commit-collector.js";
 
 /**
  * Commits offsets in batches, by size and by time.
- * Emits each batch once the broker has acknowledged it. Backpressures when `parallelism` commits are under way. Completes
- * when upstream has completed and everything gathered is committed; when upstream fails, what was gathered is committed
- * first. A commit that fails fails the stream; adheres to supervision.
+ * Emits each batch once the broker has answered, with what became of each position in its `results`. Backpressures when
+ * `parallelism` commits are under way. Completes when upstream has completed and everything gathered is committed; when
+ * upstream fails, what was gathered is committed first. A commit that fails fails the stream; adheres to supervision. With
+ * `delivery: "sendAndForget"` it emits each batch as it is sent, without results, and does neither.
  */
-export const committerFlow = (settings: CommitterSettings = {}): Flow<Committable, CommittableOffsetBatch> =>
-  Flow.fromStage(commitCollector(parseCommitter(settings, "committerFlow")));
+export const committerFlow: {
+  (settings: CommitterSettings & { readonly delivery: "sendAndForget" }): Flow<Committable, CommittableOffsetBatch>;
+  (settings?: CommitterSettings & { readonly delivery?: "waitForAck" }): Flow<Committable, CommittedBatch>;
+  (settings: CommitterSettings): Flow<Committable, CommittableOffsetBatch>;
+} = (settings: CommitterSettings = {}) =>
+  // Batches without results are emitted only where the overload says so.
+  Flow.fromStage(commitCollector(parseCommitter(settings, "committerFlow"))) as Flow<Committable, CommittedBatch>;
 
 /** Ends a stream of offsets, or one whose records are followed by their claims. */
 export class CommitterSink extends Sink<Committable, Promise<void>> implements ClosesContext<unknown, Promise<void>> {

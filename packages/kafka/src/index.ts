@@ -29,12 +29,14 @@ export type { ClientStatistics, StatisticsSettings } from "./client/statistics.j
 export { confluentDriver } from "./client/confluent/driver.js";
 export { rdkafkaDriver } from "./client/rdkafka/driver.js";
 export { CommittableOffset, type OffsetOwner, type PositionToCommit } from "./committable-offset.js";
-export { type Committable, CommittableOffsetBatch } from "./committable-offset-batch.js";
+export { type Committable, CommittableOffsetBatch, type CommittedBatch } from "./committable-offset-batch.js";
 export { committerFlow, type CommitterSink, committerSink } from "./committer.js";
 export { atMostOnceSource, type CommittableSettings, committableSource, plainSource } from "./consumer.js";
+export type { CommitOutcome, CommitResult } from "./commit-result.js";
 export type { Until } from "./consumer/bounds.js";
 export type { GroupSettings } from "./consumer/group-settings.js";
 export type { ReadingSettings } from "./consumer/reading-settings.js";
+export type { CommitterSettings } from "./committer-settings.js";
 export type { RebalanceHandlers } from "./consumer/rebalance-handlers.js";
 export type { OffsetsOnAssign, StartAt } from "./consumer/start-offsets.js";
 export type { ConsumerMetrics, PartitionLag } from "./consumer/steering.js";
@@ -107,7 +109,7 @@ export {
   type Serializer,
   string,
 } from "./serde.js";
-export type { CommitterSettings, ConsumerSettings, KafkaSettings, SubscriptionSettings } from "./settings.js";
+export type { ConsumerSettings, KafkaSettings, SubscriptionSettings } from "./settings.js";
 export {
   type FollowedSettings,
   partitionedSourceWithOffsetContext,

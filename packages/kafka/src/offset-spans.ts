@@ -3,6 +3,7 @@ import {
   type CommittableOffset,
   laterPosition,
   type OffsetOwner,
+  positionOf,
   type PositionToCommit,
 } from "./committable-offset.js";
 import { partitionKey } from "./partition-key.js";
@@ -25,14 +26,6 @@ interface Span {
   /** An offset, not a position. */
   lowest: number;
 }
-
-const positionOf = (offset: CommittableOffset): PositionToCommit => ({
-  topic: offset.topic,
-  partition: offset.partition,
-  position: offset.offset + 1,
-  epoch: offset.epoch,
-  metadata: offset.metadata,
-});
 
 /** The lowest and the highest offset of each consumer and partition, and whether one came after a higher one. */
 export class OffsetSpans {

@@ -1,5 +1,6 @@
 import { Flow, FlowWithContext, Keep, Sink, type WithClaim } from "@millrace/streams";
 import { type Committable, CommittableOffsetBatch } from "./committable-offset-batch.js";
+import type { CommitterSettings } from "./committer-settings.js";
 import { committerSink } from "./committer.js";
 import {
   isProducerFailure,
@@ -12,7 +13,7 @@ import {
 } from "./messages.js";
 import { loggerOf, openerOf, type ProducerSettings } from "./producer/producer-settings.js";
 import { recordEncoder } from "./producer/record-encoder.js";
-import { type CommitterSettings, parseProducer } from "./settings.js";
+import { parseProducer } from "./settings.js";
 import { type Delivery, deliveryReports } from "./stages/delivery-reports.js";
 
 /** Failures leave a producer flow as elements. */

@@ -11,6 +11,7 @@ import {
   type StatisticsSettings,
   withStatistics,
 } from "./client/statistics.js";
+import { committerShape, type ParsedCommitter } from "./committer-settings.js";
 import type { Until } from "./consumer/bounds.js";
 import {
   checkGroupTimes,
@@ -198,11 +199,7 @@ const producerSchema = z
     "properties belong to the client: give them to sharedProducer",
   );
 
-const committerSchema = z.strictObject({
-  maxBatch: positive.default(1000),
-  maxIntervalMs: positive.default(1000),
-  parallelism: positive.default(10),
-});
+const committerSchema = z.strictObject(committerShape);
 
 /** For the test that compares them with the page of settings. */
 export const schemas: Readonly<Record<"kafka" | "consumer" | "producer" | "committer", z.ZodType>> = {
@@ -363,18 +360,6 @@ export const parseProducer = (settings: unknown, call: string, own?: "failures" 
   const { properties, driver } = reach(kafka, parsed.properties, call);
   return { properties: idempotent(properties, call), driver, parallelism, failures, maxWaiting };
 };
-
-/** When a committer commits. */
-export interface CommitterSettings {
-  /** Offsets gathered before a commit; default 1000. */
-  readonly maxBatch?: number;
-  /** How long the oldest gathered offset waits, at most; default 1000 ms. */
-  readonly maxIntervalMs?: number;
-  /** Commits waiting for their acknowledgement; beyond it upstream is held back. Default 10. */
-  readonly parallelism?: number;
-}
-
-export type ParsedCommitter = Required<CommitterSettings>;
 
 export const parseCommitter = (settings: unknown, call: string): ParsedCommitter =>
   parse(committerSchema, settings, call);

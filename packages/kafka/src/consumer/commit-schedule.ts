@@ -1,5 +1,5 @@
-import type { Cancellable, Clock } from "@millrace/streams";
-import type { ParsedCommitter } from "../settings.js";
+import type { Cancellable, Clock, Logger } from "@millrace/streams";
+import type { ParsedCommitter } from "../committer-settings.js";
 import type { FlowControl } from "./flow-control.js";
 import type { OwnedPartition } from "./owned-partition.js";
 
@@ -8,6 +8,7 @@ const NEXT_COMMIT_MS = 5;
 
 export interface CommitScheduleOptions {
   readonly clock: Clock;
+  readonly logger: Logger;
   readonly flow: FlowControl;
   /** A budget of replays is set: `records`, `ms` or both. */
   readonly maxReplay: { readonly records?: number | undefined; readonly ms?: number | undefined };
@@ -15,6 +16,8 @@ export interface CommitScheduleOptions {
   readonly hasFinished: () => boolean;
   readonly isCommitting: () => boolean;
   readonly commit: () => Promise<void>;
+  /** Commits again what is committed. */
+  readonly refresh: () => Promise<void>;
   readonly onFailure: (error: unknown) => void;
 }
 
@@ -28,6 +31,11 @@ export class CommitSchedule {
   #settings: ParsedCommitter | undefined;
   #timer: Cancellable | undefined;
   #replayTimer: Cancellable | undefined;
+  #refreshMs = Number.POSITIVE_INFINITY;
+  #refreshTimer: Cancellable | undefined;
+  /** A commit has failed that nobody waits for. */
+  #failed = false;
+  #closed = false;
 
   constructor(options: CommitScheduleOptions) {
     this.#options = options;
@@ -36,10 +44,47 @@ export class CommitSchedule {
   /** Commits from here. */
   begin(settings: ParsedCommitter): void {
     this.#settings = settings;
+    if (settings.refreshIntervalMs !== undefined) this.refreshEvery(settings.refreshIntervalMs);
   }
 
   get begun(): boolean {
     return this.#settings !== undefined;
+  }
+
+  /** What is finished and not committed when the consumer closes is to be committed from here. */
+  get owesCommit(): boolean {
+    return this.begun || this.#failed;
+  }
+
+  /** Committed positions are committed again at this interval, or at the shortest of several. */
+  refreshEvery(intervalMs: number): void {
+    if (intervalMs >= this.#refreshMs || this.#closed) return;
+    this.#refreshMs = intervalMs;
+    this.#refreshTimer?.cancel();
+    const { clock, logger, refresh } = this.#options;
+    const again = (): void => {
+      this.#refreshTimer = clock.schedule(this.#refreshMs, again);
+      // What is committed stays so, and there is a next time.
+      refresh().catch((error: unknown) => logger.warn("kafka consumer: positions could not be refreshed", { error }));
+    };
+    this.#refreshTimer = clock.schedule(intervalMs, again);
+  }
+
+  /** Settles with a commit; one that fails is only logged where nobody waits for it. */
+  async settled(commit: Promise<void>): Promise<void> {
+    const forgets = this.#failed || this.#settings?.delivery === "sendAndForget";
+    await (forgets ? this.told(commit) : commit);
+  }
+
+  /** Resolves with a commit, also when it fails, which is logged; it is tried once more when the consumer closes. */
+  async told(commit: Promise<unknown>): Promise<void> {
+    try {
+      await commit;
+      this.#failed = false;
+    } catch (error) {
+      this.#failed = true;
+      this.#options.logger.warn("kafka consumer: a commit failed, and the stream goes on", { error });
+    }
   }
 
   /** `flush` is called when what a committer has gathered should come at once, until the answer is called. */
@@ -80,8 +125,10 @@ export class CommitSchedule {
   }
 
   close(): void {
+    this.#closed = true;
     this.committing();
     this.#replayTimer?.cancel();
+    this.#refreshTimer?.cancel();
   }
 
   #hurryIfShort(): void {
@@ -98,6 +145,12 @@ export class CommitSchedule {
   #commitSoon(): void {
     // What is finished by then goes into the next one.
     if (this.#options.isCommitting()) this.#commitWithin(NEXT_COMMIT_MS);
-    else this.#options.commit().catch(this.#options.onFailure);
+    else this.#commit().catch(this.#options.onFailure);
+  }
+
+  async #commit(): Promise<void> {
+    await this.settled(this.#options.commit());
+    // One that failed for good is asked for again: nothing may end any more that would ask for the next.
+    if (this.#settings && this.#failed && this.#options.hasFinished()) this.#commitWithin(this.#settings.maxIntervalMs);
   }
 }

@@ -1,9 +1,12 @@
 import type { Clock, Logger } from "@millrace/streams";
 import type { RecordChunk } from "../client/port.js";
+import type { CommitResult } from "../commit-result.js";
 import type { OffsetOwner, PositionToCommit } from "../committable-offset.js";
+import type { ParsedCommitter } from "../committer-settings.js";
 import { KafkaConnectorError } from "../errors.js";
-import type { ParsedCommitter, ParsedConsumer } from "../settings.js";
+import type { ParsedConsumer } from "../settings.js";
 import { isDone } from "./bounds.js";
+import { commitResult } from "./commit-results.js";
 import { type BufferedRun, FetchedChunk } from "./fetched-chunk.js";
 import type { OwnedPartition } from "./owned-partition.js";
 import type { ConsumerExplanation, PartitionReport } from "./session-history.js";
@@ -57,6 +60,7 @@ export class ConsumerSession implements OffsetOwner {
   #stopped = false;
   /** The stream has failed or was cancelled: claims in flight will not end any more. */
   #dead = false;
+  #streamFailed = false;
   #closing = false;
   #failure: { readonly error: unknown } | undefined;
   #loop: Promise<void> | undefined;
@@ -84,6 +88,7 @@ export class ConsumerSession implements OffsetOwner {
         onError: (error) => this.#onError(error),
         onFailure: (error) => this.#fail(error),
         commit: () => this.commitNow(),
+        refresh: () => this.#commit(true),
         hasFinished: () => this.#hasFinished(),
         isStopped: () => this.#stopped,
         isClosing: () => this.#closing,
@@ -184,26 +189,46 @@ export class ConsumerSession implements OffsetOwner {
 
   /** Commits everything that is finished at the end of a stream; closing does that as well. */
   async commitLast(): Promise<void> {
-    if (!this.#shutdown) return this.commitNow();
+    if (!this.#shutdown) return this.#parts.schedule.settled(this.commitNow());
     await this.#shutdown;
     if (this.#leaks) await this.#parts.committer.commit();
   }
 
   /** Commits everything that is finished now. */
   commitNow(): Promise<void> {
+    return this.#commit(false);
+  }
+
+  #commit(again: boolean): Promise<void> {
     this.#parts.schedule.committing();
-    const committed = this.#parts.committer.commit().then(() => this.#release());
+    const committed = this.#parts.committer.commit(again).then(() => this.#release());
     // The loop may be waiting for room, and only a poll serves the answer.
     this.#parts.reading.wake();
     return committed;
   }
 
-  commit(positions: readonly PositionToCommit[]): Promise<void> {
-    for (const { topic, partition, epoch, position, metadata } of positions) {
-      const owned = this.#parts.assignment.get({ topic, partition });
-      if (owned?.epoch === epoch) owned.endThrough(position - 1, metadata);
-    }
-    return this.commitNow();
+  async commit(positions: readonly PositionToCommit[]): Promise<readonly CommitResult[]> {
+    const asked = positions.map((each) => {
+      const owned = this.#parts.assignment.get(each);
+      if (owned?.epoch !== each.epoch) return undefined;
+      owned.endThrough(each.position - 1, each.metadata);
+      return owned;
+    });
+    if (!this.#closing || !this.#streamFailed) await this.commitNow();
+    return positions.map((each, index) => commitResult(this.groupId, each, asked[index]));
+  }
+
+  async tell(positions: readonly PositionToCommit[]): Promise<void> {
+    await this.#parts.schedule.told(this.commit(positions));
+  }
+
+  refreshEvery(intervalMs: number): void {
+    this.#parts.schedule.refreshEvery(intervalMs);
+  }
+
+  /** What is committed once the consumer is closed comes late, and is read again as all that was in flight. */
+  streamFailed(): void {
+    this.#streamFailed = true;
   }
 
   get hurried(): boolean {
@@ -256,7 +281,8 @@ export class ConsumerSession implements OffsetOwner {
     this.#leaks = open && this.#parts.schedule.begun && !this.#dead;
     let failure: unknown;
     try {
-      if (this.#parts.schedule.begun && !this.#failure && this.#hasFinished()) await this.commitNow();
+      const { schedule } = this.#parts;
+      if (schedule.owesCommit && !this.#failure && this.#hasFinished()) await schedule.settled(this.commitNow());
     } catch (error) {
       failure = error;
     }
@@ -339,6 +365,7 @@ export class ConsumerSession implements OffsetOwner {
   #fail(error: unknown): void {
     if (this.#failure || this.#closing) return;
     this.#failure = { error };
+    this.#streamFailed = true;
     this.#logger.error("kafka consumer: failed", { groupId: this.groupId, error });
     this.#listener.onAvailable();
   }

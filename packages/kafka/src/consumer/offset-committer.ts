@@ -33,6 +33,8 @@ const audited = ({ owned, position }: Watermark): AuditedPosition => ({
 const isOwned = ({ owned }: Watermark): boolean => !owned.ledger.fenced;
 
 interface Waiter {
+  /** Also what has not changed since it was committed. */
+  readonly again: boolean;
   readonly resolve: () => void;
   readonly reject: (error: unknown) => void;
 }
@@ -56,6 +58,7 @@ export class OffsetCommitter {
   #running: Promise<void> | undefined;
   #closed = false;
   #commits = 0;
+  #failures = 0;
 
   constructor(options: OffsetCommitterOptions) {
     this.#options = options;
@@ -71,11 +74,19 @@ export class OffsetCommitter {
     return this.#commits;
   }
 
-  /** Resolves once what is finished now is acknowledged. */
-  commit(): Promise<void> {
+  /** Commits that failed, after they were tried again where that could help. */
+  get failures(): number {
+    return this.#failures;
+  }
+
+  /**
+   * Resolves once what is finished now is acknowledged; with `again`, committed positions above which nothing has finished
+   * are committed once more.
+   */
+  commit(again: boolean = false): Promise<void> {
     if (this.#closed) return Promise.reject(this.#closedError());
     return new Promise((resolve, reject) => {
-      this.#waiters.push({ resolve, reject });
+      this.#waiters.push({ again, resolve, reject });
       this.#running ??= this.#run();
     });
   }
@@ -104,18 +115,19 @@ export class OffsetCommitter {
       const waiters = this.#waiters;
       this.#waiters = [];
       try {
-        await this.#commitAll(this.#watermarks());
+        await this.#commitAll(this.#watermarks(waiters.some(({ again }) => again)));
         for (const waiter of waiters) waiter.resolve();
       } catch (error) {
+        this.#failures += 1;
         for (const waiter of waiters) waiter.reject(error);
       }
     }
     this.#running = undefined;
   }
 
-  #watermarks(): Watermark[] {
+  #watermarks(again: boolean): Watermark[] {
     const now = this.#options.clock.now();
-    return [...this.#options.partitions()].flatMap((owned) => owned.watermark(now) ?? []);
+    return [...this.#options.partitions()].flatMap((owned) => owned.watermark(now, again) ?? []);
   }
 
   async #commitAll(wanted: readonly Watermark[]): Promise<void> {
@@ -126,9 +138,7 @@ export class OffsetCommitter {
       this.#options.auditor.check(watermarks.map(audited));
       try {
         await this.#attempt(watermarks, deadline);
-        for (const watermark of watermarks) watermark.owned.commitAcknowledged(watermark);
-        this.#options.auditor.committed(watermarks.map(audited));
-        this.#commits += 1;
+        this.#acknowledged(watermarks);
         return;
       } catch (error) {
         if (isMetadataRefused(error) && watermarks.some(({ metadata }) => metadata !== undefined)) {
@@ -149,6 +159,12 @@ export class OffsetCommitter {
     }
   }
 
+  #acknowledged(watermarks: readonly Watermark[]): void {
+    for (const watermark of watermarks) watermark.owned.commitAcknowledged(watermark);
+    this.#options.auditor.committed(watermarks.map(audited));
+    this.#commits += 1;
+  }
+
   #attempt(watermarks: readonly Watermark[], deadline: number): Promise<void> {
     const { client, clock, commitTimeoutMs } = this.#options;
     const request = watermarks.map(({ owned: { topic, partition }, position, metadata }) =>
@@ -157,17 +173,24 @@ export class OffsetCommitter {
         : { topic, partition, offset: position, metadata },
     );
     return new Promise((resolve, reject) => {
-      const timer = clock.schedule(Math.max(0, deadline - clock.now()), () =>
+      let late = false;
+      const timer = clock.schedule(Math.max(0, deadline - clock.now()), () => {
+        late = true;
         reject(
           new KafkaConnectorError(
             "COMMIT_TIMEOUT",
             `No answer to a commit of ${watermarks.length} partitions within ${commitTimeoutMs} ms; it may still succeed. Check the group's coordinator, or raise commitTimeoutMs.`,
           ),
-        ),
-      );
+        );
+      });
+      const answered = (): void => {
+        // Who asked has been told that it may still succeed; what is reported from now on says that it did.
+        if (late) this.#acknowledged(watermarks);
+        resolve();
+      };
       client
         .commit(request)
-        .then(resolve, reject)
+        .then(answered, reject)
         .finally(() => timer.cancel());
     });
   }

@@ -12,6 +12,8 @@ export interface Watermark {
   readonly owned: OwnedPartition;
   readonly position: number;
   readonly metadata: string | undefined;
+  /** The highest position that was asked for and that this one answers; none on the followed surface. */
+  readonly asked: number | undefined;
   readonly sequence: number;
   /** Finished claims above the position, which the metadata tells of. */
   readonly finishedAbove: number;
@@ -53,6 +55,8 @@ export class OwnedPartition implements TopicPartition {
   #retired = false;
   #abandoned = false;
   #committed: number | undefined;
+  #asked: number | undefined;
+  #covered: number | undefined;
   /** When the oldest record that a crash would repeat was delivered. */
   #replaysSince: number | undefined;
   #metadata: string | undefined;
@@ -132,6 +136,11 @@ export class OwnedPartition implements TopicPartition {
   /** The last position the broker acknowledged under this assignment. */
   get committed(): number | undefined {
     return this.#committed;
+  }
+
+  /** The highest position asked for that the broker has acknowledged, by itself or by one that stands for it. */
+  get covered(): number | undefined {
+    return this.#covered;
   }
 
   get replaysSince(): number | undefined {
@@ -263,25 +272,32 @@ export class OwnedPartition implements TopicPartition {
     if (this.ledger.fenced) return;
     this.ledger.endThrough(offset, "processed");
     this.#trail.endedThrough(offset);
-    this.#metadata = metadata;
+    // Where the next offsets have no records, the position that is committed is above what was asked for.
+    if (offset + 1 >= (this.#asked ?? 0)) {
+      this.#asked = offset + 1;
+      this.#metadata = metadata;
+    }
     this.#onEnded(this);
   }
 
   /** A commit would tell something: a higher position, or what is finished above it. */
   get hasNews(): boolean {
-    const { uncommitted, behindWatermark } = this.ledger;
+    const { uncommitted, behindWatermark, endedInPart } = this.ledger;
+    if (endedInPart !== undefined && endedInPart > (this.#committed ?? 0)) return true;
     return uncommitted > 0 || (this.#metadataBytes > 0 && behindWatermark !== this.#finishedAbove);
   }
 
-  /** What to commit, if anything has finished since the last commit. */
-  watermark(now: number): Watermark | undefined {
+  /** What to commit, if anything has finished since the last commit or, with `again`, has ever been committed. */
+  watermark(now: number, again: boolean = false): Watermark | undefined {
     const { ledger } = this;
     const position = ledger.watermark;
-    if (ledger.fenced || position === undefined || !this.hasNews) return undefined;
+    if (ledger.fenced || position === undefined) return undefined;
+    if (!this.hasNews && (!again || this.#committed === undefined)) return undefined;
     return {
       owned: this,
       position,
       metadata: this.#metadataBytes > 0 ? this.#tellFinished(position) : this.#metadata,
+      asked: this.#asked,
       sequence: ledger.watermarkSequence,
       finishedAbove: ledger.behindWatermark,
       oldestAbove: ledger.oldest?.openedAt,
@@ -294,8 +310,11 @@ export class OwnedPartition implements TopicPartition {
   }
 
   /** The broker has it. */
-  commitAcknowledged({ position, sequence, finishedAbove, oldestAbove, takenAt }: Watermark): void {
+  commitAcknowledged({ position, asked, sequence, finishedAbove, oldestAbove, takenAt }: Watermark): void {
+    // The answer to a commit that had timed out comes after that to a later one.
+    if (position < (this.#committed ?? 0)) return;
     this.#committed = position;
+    this.#covered = asked;
     this.#finishedAbove = finishedAbove;
     this.ledger.commitAcknowledged(sequence);
     // What was delivered after the watermark was taken is younger than that moment.

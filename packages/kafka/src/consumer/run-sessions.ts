@@ -1,6 +1,6 @@
 import type { Attributes } from "@millrace/streams";
 import type { Run } from "@millrace/streams/stage";
-import type { ParsedCommitter } from "../settings.js";
+import type { ParsedCommitter } from "../committer-settings.js";
 import type { ConsumerSession } from "./consumer-session.js";
 
 /** The attribute by which the committer at the end of a followed stream reaches the session at its beginning. */

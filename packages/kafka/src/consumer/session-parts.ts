@@ -40,6 +40,8 @@ export interface SessionHooks {
   readonly onError: (error: Error) => void;
   readonly onFailure: (error: unknown) => void;
   readonly commit: () => Promise<void>;
+  /** Commits again what is committed. */
+  readonly refresh: () => Promise<void>;
   readonly hasFinished: () => boolean;
   readonly isStopped: () => boolean;
   readonly isClosing: () => boolean;
@@ -87,7 +89,10 @@ const delivering = (options: PartsOptions, hooks: SessionHooks, listener: Consum
       ...{ client, clock, logger, flow, maxPollRecords, maxBufferedRecords },
       ...{ isStopped, isCommitting, onChunk, onPolled, onFailure },
     }),
-    schedule: new CommitSchedule({ clock, flow, maxReplay, hasFinished, isCommitting, commit, onFailure }),
+    schedule: new CommitSchedule({
+      ...{ clock, logger, flow, maxReplay, hasFinished, isCommitting, commit, onFailure },
+      refresh: hooks.refresh,
+    }),
   };
 };
 

@@ -35,6 +35,8 @@ export interface ConsumerMetrics {
   readonly uncommitted: number;
   /** Commits that the broker acknowledged. */
   readonly commits: number;
+  /** Commits that failed, after they were tried again where that could help. */
+  readonly failedCommits: number;
   readonly polls: number;
   /** Assignments, revocations and losses. */
   readonly rebalances: number;
@@ -128,6 +130,7 @@ export class Steering {
       ...sum,
       ...now,
       commits: committer.commits,
+      failedCommits: committer.failures,
       polls: reading.polls,
       rebalances: rebalances(),
       ...(statistics.value && { client: statistics.value }),

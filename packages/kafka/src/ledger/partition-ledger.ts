@@ -43,7 +43,7 @@ export class PartitionLedger {
   #fenced = false;
   readonly #ended = { processed: 0, discarded: 0, parked: 0 };
   /** A claim that stands for several records: its own, `more` after it, the last of them at offset `last`. */
-  #wide: { readonly sequence: number; last: number; more: number } | undefined;
+  #wide: { readonly sequence: number; last: number; more: number; endedInPart: boolean } | undefined;
   /** Records beyond one per claim: of all claims, and of those below the head. */
   #more = 0;
   #moreBelowHead = 0;
@@ -59,7 +59,7 @@ export class PartitionLedger {
     if (this.#next - this.#head < bound) return this.#add(offset, now);
     const wide = this.#wide;
     if (!wide) {
-      this.#wide = { sequence: this.#next, last: offset, more: 0 };
+      this.#wide = { sequence: this.#next, last: offset, more: 0, endedInPart: false };
       return this.#add(offset, now);
     }
     // Others came after it, when there was room, so it cannot grow any more and has to end first.
@@ -107,7 +107,12 @@ export class PartitionLedger {
       const slot = sequence & this.#mask;
       if ((this.#offsets[slot] as number) > offset) break;
       if (sequence === this.#wide?.sequence) {
-        if (this.#wide.last > offset) break;
+        if (this.#wide.last > offset) {
+          // Which record comes next is not known any more, but none of those up to here is unfinished.
+          this.#offsets[slot] = offset + 1;
+          this.#wide.endedInPart = true;
+          break;
+        }
         claims += this.#wide.more;
         this.#moreBelowHead += this.#wide.more;
         this.#wide = undefined;
@@ -149,6 +154,11 @@ export class PartitionLedger {
   get watermark(): number | undefined {
     if (this.#next === 0) return undefined;
     return this.#head === this.#next ? this.#lastOffset + 1 : this.#offsets[this.#head & this.#mask];
+  }
+
+  /** The watermark, where the claim that it stands at has ended for some of its records. */
+  get endedInPart(): number | undefined {
+    return this.#wide?.endedInPart && this.#wide.sequence === this.#head ? this.watermark : undefined;
   }
 
   /** Claims below the watermark, to hand to `commitAcknowledged` once that position is committed. */

@@ -1,23 +1,28 @@
 import type { Cancellable } from "@millrace/streams";
 import { AsyncPull, type Chunk, type Pull, type Run, type Stage } from "@millrace/streams/stage";
-import { type Committable, CommittableOffsetBatch, commitBatch } from "../committable-offset-batch.js";
+import { type Committable, CommittableOffsetBatch, CommittedBatch } from "../committable-offset-batch.js";
 import { CommittableOffset, type OffsetOwner } from "../committable-offset.js";
+import type { ParsedCommitter } from "../committer-settings.js";
 import { OrderGuard } from "../order-guard.js";
-import type { ParsedCommitter } from "../settings.js";
 
 /** A commit on its way; results leave in the order in which commits began. */
 interface Commit {
-  readonly batch: CommittableOffsetBatch;
-  state: "pending" | "done" | "dropped";
+  state: "pending" | "answered";
+  /** What goes on once it is answered: nothing where it failed, or went on before. */
+  emits: CommittedBatch | undefined;
 }
 
 /** Gathers offsets and commits them by size, by time and at the end, also at an end by failure. */
 class CommitCollector extends AsyncPull<Committable, CommittableOffsetBatch> {
   readonly #run: Run;
   readonly #settings: ParsedCommitter;
+  /** A batch goes on without its answer. */
+  readonly #forgets: boolean;
   readonly #commits: Commit[] = [];
   readonly #guard = new OrderGuard();
   #batch = CommittableOffsetBatch.empty;
+  /** What is gathered is to be committed as soon as it may. */
+  #due = false;
   #timer: Cancellable | undefined;
   #input: Chunk<Committable> = [];
   #next = 0;
@@ -29,12 +34,13 @@ class CommitCollector extends AsyncPull<Committable, CommittableOffsetBatch> {
     super(upstream);
     this.#run = run;
     this.#settings = settings;
+    this.#forgets = settings.delivery === "sendAndForget";
   }
 
   protected advance(): void {
     this.#collect();
-    // Batches that downstream has not taken count as well, or a slow one would let them pile up.
-    while (!this.stopped && this.#commits.length + this.ready.length < this.#settings.parallelism) {
+    if (this.#due) this.#commit();
+    while (!this.stopped && this.#hasRoom()) {
       if (this.#next === this.#input.length) {
         const chunk = this.take();
         if (!chunk) break;
@@ -46,7 +52,13 @@ class CommitCollector extends AsyncPull<Committable, CommittableOffsetBatch> {
     if (!this.#batch.isEmpty && this.#isHurried()) this.#commit();
     if (!this.upstreamDone || this.stopped || this.#next < this.#input.length) return;
     this.#commit();
-    if (this.#upstreamError && this.#commits.length === 0) this.fail(this.#upstreamError.error);
+    if (this.#upstreamError && this.#commits.length === 0 && this.#batch.isEmpty) this.fail(this.#upstreamError.error);
+  }
+
+  /** Batches that downstream has not taken count as well, or a slow one would let them pile up. */
+  #hasRoom(): boolean {
+    const unanswered = this.#forgets ? 0 : this.#commits.length;
+    return unanswered + this.ready.length < this.#settings.parallelism;
   }
 
   #isHurried(): boolean {
@@ -59,6 +71,7 @@ class CommitCollector extends AsyncPull<Committable, CommittableOffsetBatch> {
     this.#owners.add(owner);
     // Streams of partitions come and go while their consumer stays.
     this.#run.onEnd(owner.onHurry(() => this.pokeSoon()));
+    if (this.#settings.refreshIntervalMs !== undefined) owner.refreshEvery(this.#settings.refreshIntervalMs);
   }
 
   #add(committable: Committable): void {
@@ -77,32 +90,43 @@ class CommitCollector extends AsyncPull<Committable, CommittableOffsetBatch> {
   #commit(): void {
     this.#stopTimer();
     if (this.#batch.isEmpty) return;
-    const commit: Commit = { batch: this.#batch, state: "pending" };
+    // A batch has a bound of its own, the partitions it names; answers that nobody waits for would have none.
+    this.#due = this.#forgets && this.#commits.length >= this.#settings.parallelism;
+    if (this.#due) return;
+    const batch = this.#batch;
     this.#batch = CommittableOffsetBatch.empty;
-    const reordered = this.#guard.refuses(commit.batch, this.#upstreamError?.error);
+    const reordered = this.#guard.refuses(batch, this.#upstreamError?.error);
     // Not supervised: to go on would be to commit it.
     if (reordered) {
       this.fail(reordered);
       return;
     }
+    const commit: Commit = { state: "pending", emits: undefined };
     this.#commits.push(commit);
-    commitBatch(commit.batch).then(
-      () => {
-        commit.state = "done";
-        this.pokeSoon();
-      },
-      (error: unknown) => {
-        commit.state = "dropped";
-        if (!this.stopped && this.#run.decide(error) === "stop") this.fail(error);
-        else this.pokeSoon();
-      },
-    );
+    void (this.#forgets ? this.#tell(commit, batch) : this.#ask(commit, batch));
+  }
+
+  async #ask(commit: Commit, batch: CommittableOffsetBatch): Promise<void> {
+    try {
+      commit.emits = new CommittedBatch(batch, await batch.commit());
+    } catch (error) {
+      if (!this.stopped && this.#run.decide(error) === "stop") this.fail(error);
+    }
+    commit.state = "answered";
+    this.pokeSoon();
+  }
+
+  async #tell(commit: Commit, batch: CommittableOffsetBatch): Promise<void> {
+    this.ready.push(batch);
+    await batch.tell();
+    commit.state = "answered";
+    this.pokeSoon();
   }
 
   #collect(): void {
-    for (let commit = this.#commits[0]; commit && commit.state !== "pending"; commit = this.#commits[0]) {
+    for (let commit = this.#commits[0]; commit?.state === "answered"; commit = this.#commits[0]) {
       this.#commits.shift();
-      if (commit.state === "done") this.ready.push(commit.batch);
+      if (commit.emits) this.ready.push(commit.emits);
     }
   }
 

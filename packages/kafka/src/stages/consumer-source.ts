@@ -1,5 +1,5 @@
 import type { Logger } from "@millrace/streams";
-import type { Run, SourceStage } from "@millrace/streams/stage";
+import { isFailure, type Run, type SourceStage } from "@millrace/streams/stage";
 import { ConsumerSession } from "../consumer/consumer-session.js";
 import type { RecordReader } from "../consumer/record-reader.js";
 import { committerOf, joinRun } from "../consumer/run-sessions.js";
@@ -50,8 +50,14 @@ export const consumerSource = <A>(options: ConsumerSourceOptions<A>): SourceStag
       reader,
       run,
       take: () => session.take(),
-      onFailure: () => session.stop(),
-      onCancel: () => session.abandon(),
+      onFailure: () => {
+        session.streamFailed();
+        session.stop();
+      },
+      onCancel: (cause) => {
+        if (isFailure(cause)) session.streamFailed();
+        session.abandon();
+      },
     });
     joinRun(run, session, committerOf(run));
     const control: Control = new ConsumerControl(session, run.clock, () => {

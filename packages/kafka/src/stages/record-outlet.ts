@@ -11,7 +11,7 @@ export interface RecordOutletOptions<out A> {
   /** A record could not be decoded, which fails the stream. */
   readonly onFailure: () => void;
   /** Nothing more is wanted, and what is in flight will not end. */
-  readonly onCancel: () => void;
+  readonly onCancel: (cause: unknown) => void;
 }
 
 /** Where records leave a session: all of them, or those of one partition. */
@@ -64,10 +64,10 @@ export class RecordOutlet<A> implements Pull<A> {
     return DONE;
   }
 
-  cancel(): void {
+  cancel(cause: unknown): void {
     this.#ended = true;
     this.#wake = undefined;
-    this.#options.onCancel();
+    this.#options.onCancel(cause);
   }
 
   #read(deliveries: readonly Delivery[]): Chunk<A> {

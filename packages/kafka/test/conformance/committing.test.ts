@@ -1,21 +1,12 @@
 import { Keep, Sink, Source } from "@millrace/streams";
-import {
-  type Committable,
-  CommittableOffsetBatch,
-  committerSink,
-  DrainingControl,
-  KafkaConnectorError,
-} from "@millrace/kafka";
+import { CommittableOffsetBatch, committerSink, DrainingControl, KafkaConnectorError } from "@millrace/kafka";
 import { assertAllClosed } from "@millrace/streams-testkit";
 import { expect } from "chai";
-import { commitBatch } from "../../src/committable-offset-batch.js";
 import type { TopicPartitionOffset } from "../../src/client/port.js";
 import { type FakeRecord, records } from "../support/fake-chunk.js";
 import { FakeKafka } from "../support/fake-kafka.js";
 import { gather, type Message, p0, source } from "../support/pipelines.js";
 import { rejectionOf, until } from "../support/until.js";
-
-const commitOf = (committable: Committable): Promise<void> => commitBatch(CommittableOffsetBatch.of(committable));
 
 const commitFailed = (message: string, retriable = false): KafkaConnectorError =>
   new KafkaConnectorError("COMMIT_FAILED", message, { retriable });
@@ -55,7 +46,7 @@ describe("committing", () => {
       withMessages(records("t", 0, 0, 1), async ([message]) => {
         const refused = commitFailed("refused");
         kafka.client.onCommit = (commit) => commit.fail(refused);
-        expect(await rejectionOf(commitOf(message!.offset))).to.equal(refused);
+        expect(await rejectionOf(message!.offset.commit())).to.equal(refused);
         expect(positions()).to.have.length(1);
       }));
 
@@ -80,7 +71,7 @@ describe("committing", () => {
           if (kafka.client.commits.length < 4) commit.fail(commitFailed("coordinator is loading", true));
           else commit.acknowledge();
         };
-        await commitOf(message!.offset);
+        await message!.offset.commit();
         expect(positions()).to.deep.equal(Array.from({ length: 4 }, () => [{ ...p0, offset: 1 }]));
       }));
 
@@ -90,7 +81,7 @@ describe("committing", () => {
         async ([message]) => {
           const loading = commitFailed("coordinator is loading", true);
           kafka.client.onCommit = (commit) => commit.fail(loading);
-          expect(await rejectionOf(commitOf(message!.offset))).to.equal(loading);
+          expect(await rejectionOf(message!.offset.commit())).to.equal(loading);
           expect(positions()).to.have.length.within(1, 5);
         },
         { commitTimeoutMs: 200 },
@@ -101,7 +92,7 @@ describe("committing", () => {
         records("t", 0, 0, 1),
         async ([message]) => {
           kafka.client.onCommit = () => undefined;
-          const error = await rejectionOf(commitOf(message!.offset));
+          const error = await rejectionOf(message!.offset.commit());
           expect(error).to.include({ code: "COMMIT_TIMEOUT" });
           expect((error as Error).message).to.match(/raise commitTimeoutMs/);
           kafka.client.commits[0]?.acknowledge();
@@ -114,7 +105,7 @@ describe("committing", () => {
     withMessages(
       records("t", 0, 7, 1),
       async ([message]) => {
-        await commitOf(message!.offset);
+        await message!.offset.commit();
         expect(positions()).to.deep.equal([[{ ...p0, offset: 8, metadata: "k7 of 0" }]]);
       },
       { metadata: (record) => `${record.key} of ${record.partition}` },
@@ -124,7 +115,7 @@ describe("committing", () => {
     withMessages(records("t", 0, 41, 1), async ([message]) => {
       kafka.client.onCommit = () => undefined;
       let resolved = false;
-      const committed = commitOf(message!.offset).then(() => {
+      const committed = message!.offset.commit().then(() => {
         resolved = true;
       });
       await until(() => kafka.client.commits.length === 1, "a commit");
@@ -150,23 +141,23 @@ describe("committing", () => {
           if (failures-- > 0) commit.fail(new KafkaConnectorError("COMMIT_FAILED", what, options));
           else commit.acknowledge();
         };
-        await commitOf(message!.offset);
+        await message!.offset.commit();
         expect(positions()).to.deep.equal(Array.from({ length: 5 }, () => [{ ...p0, offset: 8 }]));
       }));
   }
 
   it("C-08 aggregates 100 single commits into fewer than 10 client commits", () =>
     withMessages(records("t", 0, 0, 100), async (messages) => {
-      await Promise.all(messages.map((message) => commitOf(message.offset)));
+      await Promise.all(messages.map((message) => message.offset.commit()));
       expect(positions()).to.have.length.within(1, 9);
       expect(positions().at(-1)).to.deep.equal([{ ...p0, offset: 100 }]);
     }));
 
   it("C-08 aggregates single commits that come one after the other while a commit is under way", () =>
     withMessages(records("t", 0, 0, 100), async (messages) => {
-      const committed: Promise<void>[] = [];
+      const committed: Promise<unknown>[] = [];
       for (const message of messages) {
-        committed.push(commitOf(message.offset));
+        committed.push(message.offset.commit());
         await new Promise((resolve) => setImmediate(resolve));
       }
       await Promise.all(committed);
@@ -181,7 +172,7 @@ describe("committing", () => {
       twoTopics,
       async (messages) => {
         const batch = messages.reduce((sum, { offset }) => sum.updated(offset), CommittableOffsetBatch.empty);
-        await commitOf(batch);
+        await batch.commit();
         expect(positions()).to.deep.equal([
           [
             { topic: "a", partition: 0, offset: 5 },
@@ -203,7 +194,7 @@ describe("committing", () => {
           .toMat(Sink.toArray(), Keep.right)
           .run();
         expect(batch?.size).to.equal(10);
-        await commitOf(batch!);
+        await batch!.commit();
         expect(positions()).to.deep.equal([
           [
             { topic: "a", partition: 0, offset: 5, metadata: "k4" },

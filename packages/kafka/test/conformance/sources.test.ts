@@ -11,7 +11,6 @@ import {
 import { Keep, Sink, Supervision } from "@millrace/streams";
 import { assertAllClosed } from "@millrace/streams-testkit";
 import { expect } from "chai";
-import { commitBatch } from "../../src/committable-offset-batch.js";
 import { records } from "../support/fake-chunk.js";
 import { FakeKafka } from "../support/fake-kafka.js";
 import { gather, p0, p1, source } from "../support/pipelines.js";
@@ -87,7 +86,7 @@ describe("conformance: sources and their committers", () => {
       await kafka.client.assign(p0, p1);
       kafka.client.give([...records("t", 0, 0, 2), ...records("t", 1, 5, 1)]);
       await until(() => messages.length === 3, "messages");
-      await commitBatch(batchOf(messages.map(({ offset }) => offset)));
+      await batchOf(messages.map(({ offset }) => offset)).commit();
       expect(kafka.client.of("commit").map(({ positions }) => positions)).to.deep.equal([
         [
           { ...p0, offset: 2, metadata: "k1" },
@@ -106,7 +105,7 @@ describe("conformance: sources and their committers", () => {
       }
       await until(() => one.messages.length + two.messages.length === 2, "messages");
       const offsets = [...one.messages, ...two.messages].map(({ offset }) => offset);
-      await commitBatch(batchOf(offsets));
+      await batchOf(offsets).commit();
       const committed = kafka.consumers.map((each) => each.of("commit").map(({ positions }) => positions));
       expect(committed).to.deep.equal([[[{ ...p0, offset: 1 }]], [[{ ...p0, offset: 11 }]]]);
       await Promise.all([one.control.shutdown(), two.control.shutdown()]);

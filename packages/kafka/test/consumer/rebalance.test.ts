@@ -1,13 +1,10 @@
-import { type CommittableOffset, CommittableOffsetBatch, committerSink, DrainingControl } from "@millrace/kafka";
+import { committerSink, DrainingControl } from "@millrace/kafka";
 import { assertAllClosed } from "@millrace/streams-testkit";
 import { expect } from "chai";
-import { commitBatch } from "../../src/committable-offset-batch.js";
 import { records } from "../support/fake-chunk.js";
 import { FakeKafka } from "../support/fake-kafka.js";
 import { gather, type Message, p0, p1, source } from "../support/pipelines.js";
 import { Latch, until } from "../support/until.js";
-
-const commitOf = (offset: CommittableOffset): Promise<void> => commitBatch(CommittableOffsetBatch.of(offset));
 
 describe("a rebalance", () => {
   let kafka: FakeKafka;
@@ -63,9 +60,9 @@ describe("a rebalance", () => {
       kafka.client.give(records("t", 0, 0, 1));
       await until(() => messages.length === 1, "a message");
       await kafka.client.revoke(p0);
-      await commitOf(messages[0]!.offset);
+      await messages[0]!.offset.commit();
       await kafka.client.assign(p0);
-      await commitOf(messages[0]!.offset);
+      await messages[0]!.offset.commit();
       await control.shutdown();
       expect(committed()).to.deep.equal([]);
     }));
@@ -81,7 +78,7 @@ describe("a rebalance", () => {
       kafka.client.give(records("t", 0, 2, 2));
       await until(() => messages.length === 7, "messages again");
       expect(messages.map(({ offset }) => offset.epoch)).to.deep.equal([1, 1, 1, 1, 1, 2, 2]);
-      await Promise.all([commitOf(messages[5]!.offset), commitOf(messages[4]!.offset)]);
+      await Promise.all([messages[5]!.offset.commit(), messages[4]!.offset.commit()]);
       expect(committed()).to.deep.equal([[{ ...p0, offset: 3 }]]);
       await control.shutdown();
     }));
@@ -93,7 +90,7 @@ describe("a rebalance", () => {
       await kafka.client.assign(p0);
       kafka.client.give(records("t", 0, 0, 1));
       await until(() => messages.length === 1, "a message");
-      const done = commitOf(messages[0]!.offset);
+      const done = messages[0]!.offset.commit();
       await until(() => kafka.client.commits.length === 1, "a commit");
       let revoked = false;
       const revoking = kafka.client.revoke(p0).then(() => {
@@ -113,7 +110,7 @@ describe("a rebalance", () => {
       await kafka.client.assign(p0, p1);
       kafka.client.give(records("t", 0, 0, 1));
       await until(() => messages.length === 1, "a message");
-      const done = commitOf(messages[0]!.offset);
+      const done = messages[0]!.offset.commit();
       await until(() => kafka.client.commits.length === 1, "a commit");
       const revoking = kafka.client.revoke(p0);
       kafka.client.give([...records("t", 0, 1, 3), ...records("t", 1, 7, 1)]);

@@ -314,10 +314,14 @@ describe("PartitionLedger", () => {
       return ledger;
     };
 
-    it("keeps the position at the first of the records that share a claim until the last of them is finished", () => {
+    it("moves the position among records that share a claim, and counts them once the last of them is finished", () => {
       const ledger = bounded([1, 2, 5, 6, 9, 12], 2);
+      ledger.endThrough(2, "processed");
+      expect(ledger).to.include({ watermark: 5, endedInPart: undefined });
       ledger.endThrough(9, "processed");
-      expect(ledger.watermark).to.equal(5);
+      expect(ledger).to.include({ watermark: 10, endedInPart: 10, inFlight: 4 });
+      ledger.endThrough(6, "processed");
+      expect(ledger.watermark).to.equal(10);
       ledger.endThrough(12, "processed");
       expect(ledger.watermark).to.equal(13);
       expect(ledger).to.include({ inFlight: 0, delivered: 6, behindWatermark: 0 });

@@ -1,4 +1,4 @@
-import { CommittableOffset, type OffsetOwner, type PositionToCommit } from "@millrace/kafka";
+import { CommittableOffset, type CommitResult, type OffsetOwner, type PositionToCommit } from "@millrace/kafka";
 import { Latch } from "./until.js";
 
 interface OwnerCommit {
@@ -17,11 +17,27 @@ export class FakeOwner implements OffsetOwner {
     this.groupId = groupId;
   }
 
-  commit(positions: readonly PositionToCommit[]): Promise<void> {
+  async commit(positions: readonly PositionToCommit[]): Promise<readonly CommitResult[]> {
     const answer = new Latch();
     this.commits.push({ positions, answer });
     this.onCommit(answer);
-    return answer.opened;
+    await answer.opened;
+    return positions.map(({ topic, partition, position }) => {
+      return { groupId: this.groupId, topic, partition, position, outcome: "committed", committed: position };
+    });
+  }
+
+  /** What failed and nobody was told of. */
+  readonly untold: unknown[] = [];
+
+  async tell(positions: readonly PositionToCommit[]): Promise<void> {
+    await this.commit(positions).catch((error: unknown) => this.untold.push(error));
+  }
+
+  readonly refreshes: number[] = [];
+
+  refreshEvery(intervalMs: number): void {
+    this.refreshes.push(intervalMs);
   }
 
   /** Set it, then call `hurry`. */
