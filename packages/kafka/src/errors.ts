@@ -40,6 +40,19 @@ export type KafkaErrorCode =
   | "SEEK_FAILED"
   | "CLIENT_FAILED";
 
+  /** A restarting graph failed more often than `maxRestarts`; `cause` is its last failure. */
+  | "RESTARTS_EXHAUSTED"
+  /** There is no such topic, or there cannot be one of this name. */
+  | "TOPIC_NOT_FOUND"
+  | "TOPIC_EXISTS"
+  /** The topic has fewer partitions. */
+  | "PARTITION_NOT_FOUND"
+  /** Positions of a group can be set only while it has no members. */
+  | "GROUP_NOT_EMPTY"
+  /** The brokers refused to change a topic, or did not answer; `clientCode` tells. */
+  | "ADMIN_FAILED"
+  /** A metadata or admin client was closed before. */
+  | "CLIENT_CLOSED"
 export interface KafkaErrorOptions {
   /** The client's numeric code where there is one, for example -185 for a timed-out request. */
   readonly clientCode?: number;

@@ -1,3 +1,5 @@
+export { AdminClient, type AdminClientSettings, type CreateTopicOptions } from "./admin/admin-client.js";
+export { MetadataClient, type MetadataClientSettings } from "./admin/metadata-client.js";
 export type {
   BrokerNode,
   ClientProperties,
@@ -7,6 +9,7 @@ export type {
   DeliveryReports,
   Headers,
   KafkaDriver,
+  NewTopic,
   OauthToken,
   OutgoingRecord,
   PartitionMetadata,
@@ -19,6 +22,7 @@ export type {
   StartPosition,
   Subscription,
   TokenProvider,
+  TopicAdmin,
   TopicMetadata,
   TopicPartition,
   TopicPartitionOffset,

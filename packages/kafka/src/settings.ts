@@ -25,6 +25,7 @@ import type { HandlerOptions } from "./consumer/rebalance-handlers.js";
 import type { AssignedPartition, OffsetsOnAssign, StartAt } from "./consumer/start-offsets.js";
 import { KafkaConnectorError } from "./errors.js";
 import { idempotent } from "./producer/idempotence.js";
+import { silentLogger } from "./silent-logger.js";
 
 /** How to reach a cluster, shared by sources and producers of one service. */
 export interface KafkaSettings {
@@ -210,7 +211,7 @@ export const schemas: Readonly<Record<"kafka" | "consumer" | "producer" | "commi
 };
 
 /** Parses settings at the edge; the error names every wrong field and the call it was given to. */
-const parse = <S extends z.ZodType>(schema: S, settings: unknown, call: string): z.output<S> => {
+export const parse = <S extends z.ZodType>(schema: S, settings: unknown, call: string): z.output<S> => {
   const result = schema.safeParse(settings);
   if (result.success) return result.data;
   throw new KafkaConnectorError("INVALID_SETTINGS", `${call}: ${z.prettifyError(result.error)}`, {
@@ -241,6 +242,15 @@ const reach = (
   };
   const driver = withSecrets(kafka.driver ?? rdkafkaDriver, properties, tokensOf(kafka.security));
   return { properties: redact(properties), driver: withStatistics(driver, kafka.statistics, kafka.logger) };
+};
+
+/** How to reach the cluster, for a client that is neither a source nor a producer. */
+export const parseKafka = (
+  settings: unknown,
+  call: string,
+): ReturnType<typeof reach> & { readonly groupId: string | undefined; readonly logger: Logger } => {
+  const kafka = parse(kafkaSchema, settings, call);
+  return { ...reach(kafka, undefined, call), groupId: kafka.groupId, logger: kafka.logger ?? silentLogger };
 };
 
 export interface ParsedConsumer {

@@ -248,6 +248,29 @@ export interface OauthToken {
   readonly lifetimeMs: number;
   /** Whose token it is; appears in the client's own logs only. */
   readonly principal?: string;
+export interface NewTopic {
+  readonly topic: string;
+  /** -1 leaves it to the brokers' `num.partitions`. */
+  readonly partitions: number;
+  /** -1 leaves it to the brokers' `default.replication.factor`. */
+  readonly replicationFactor: number;
+  /** Topic settings of Kafka, for example `{ "cleanup.policy": "compact" }`. */
+  readonly config: Readonly<Record<string, string>>;
+}
+
+/**
+ * Changes topics. Each call is done when the controller has accepted it, which may be before every broker knows it, and
+ * rejects with a `KafkaConnectorError` that has the broker's code.
+ */
+export interface TopicAdmin {
+  createTopic(topic: NewTopic, timeoutMs: number): Promise<void>;
+  deleteTopic(topic: string, timeoutMs: number): Promise<void>;
+  /** `partitions` is how many it has afterwards. */
+  growTopic(topic: string, partitions: number, timeoutMs: number): Promise<void>;
+  /** Waits for calls under way. Idempotent. */
+  close(): Promise<void>;
+}
+
   /** Sent to the broker beside the token. node-rdkafka cannot: refused there with `INVALID_SETTINGS`. */
   readonly extensions?: Readonly<Record<string, string>>;
 }
@@ -263,3 +286,5 @@ export interface KafkaDriver {
   consumer(properties: ClientProperties, listener: ConsumerListener, tokens?: TokenProvider): ConsumerClient;
   producer(properties: ClientProperties, listener: ProducerListener, tokens?: TokenProvider): ProducerClient;
 }
+  /** Absent where the client cannot change topics. */
+  topicAdmin?(properties: ClientProperties, tokens?: TokenProvider): TopicAdmin;

@@ -21,10 +21,12 @@ export const withSecrets = (
   const secrets = Object.entries(properties).filter(([key]) => SECRET.test(key));
   if (secrets.length === 0 && tokens === undefined) return driver;
   const whole = (redacted: ClientProperties): ClientProperties => ({ ...redacted, ...Object.fromEntries(secrets) });
+  const topicAdmin = driver.topicAdmin?.bind(driver);
   return {
     name: driver.name,
     commitsMetadata: driver.commitsMetadata,
     consumer: (redacted, listener) => driver.consumer(whole(redacted), listener, tokens),
     producer: (redacted, listener) => driver.producer(whole(redacted), listener, tokens),
+    ...(topicAdmin && { topicAdmin: (redacted: ClientProperties) => topicAdmin(whole(redacted), tokens) }),
   };
 };

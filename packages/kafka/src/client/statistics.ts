@@ -103,6 +103,7 @@ export const withStatistics = (
     },
     producer: (properties, listener, tokens) =>
       driver.producer(properties, { ...listener, onStatistics: tell }, tokens),
+    ...(driver.topicAdmin && { topicAdmin: driver.topicAdmin.bind(driver) }),
   };
 };
 

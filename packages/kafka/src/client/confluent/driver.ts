@@ -3,7 +3,8 @@ import { CLIENT_TIMEOUTS } from "../rdkafka/client-life.js";
 import { RdkafkaConsumer } from "../rdkafka/consumer.js";
 import type { ConsumerFactory, ProducerFactory } from "../rdkafka/native.js";
 import { RdkafkaProducer } from "../rdkafka/producer.js";
-import { createConfluentConsumer, createConfluentProducer, PACKAGE } from "./native.js";
+import { RdkafkaTopicAdmin } from "../rdkafka/topic-admin.js";
+import { createConfluentAdmin, createConfluentConsumer, createConfluentProducer, PACKAGE } from "./native.js";
 import { askingFor, listeningToErrors } from "./oauth-tokens.js";
 
 const consumersWith =
@@ -47,5 +48,10 @@ export const confluentDriver: KafkaDriver = {
       listener,
       CLIENT_TIMEOUTS,
       tokens ? producersWith(tokens, listener) : createConfluentProducer,
+    ),
+  topicAdmin: (properties: ClientProperties, tokens?: TokenProvider) =>
+    new RdkafkaTopicAdmin(properties, (client) =>
+      // A token that could not be had fails the call.
+      createConfluentAdmin(tokens ? askingFor(tokens, client, () => undefined) : client),
     ),
 };

@@ -1,5 +1,7 @@
 import { createRequire } from "node:module";
 import {
+  type AdminFactory,
+  adminsOf,
   type Binding,
   bindingOf,
   checkLibrary,
@@ -24,6 +26,10 @@ const confluent = bindingOf(PACKAGE, () => {
 });
 
 export const createConfluentConsumer: ConsumerFactory = consumersOf(confluent);
+
+/** Nobody hears of its errors, which fail its calls; without handlers the package would throw them. */
+export const createConfluentAdmin: AdminFactory = (client) =>
+  adminsOf(confluent)(client, { error: () => undefined, "event.error": () => undefined });
 
 export const createConfluentProducer: ProducerFactory = (client, topic) => {
   const own: Partial<NativeProducer> = { takesBytesInHeaders: true };

@@ -1,9 +1,17 @@
+import { freshToken } from "../checked-token.js";
 import type { ClientProperties, ConsumerListener, KafkaDriver, ProducerListener, TokenProvider } from "../port.js";
 import { CLIENT_TIMEOUTS } from "./client-life.js";
 import { RdkafkaConsumer } from "./consumer.js";
-import { type ConsumerFactory, createNativeConsumer, createNativeProducer, type ProducerFactory } from "./native.js";
+import {
+  type ConsumerFactory,
+  createNativeAdmin,
+  createNativeConsumer,
+  createNativeProducer,
+  type ProducerFactory,
+} from "./native.js";
 import { withTokens } from "./oauth-tokens.js";
 import { RdkafkaProducer } from "./producer.js";
+import { RdkafkaTopicAdmin } from "./topic-admin.js";
 
 const consumersWith =
   (tokens: TokenProvider, listener: ConsumerListener): ConsumerFactory =>
@@ -14,6 +22,14 @@ const producersWith =
   (tokens: TokenProvider, listener: ProducerListener): ProducerFactory =>
   (client, topic) =>
     withTokens(createNativeProducer(client, topic), tokens, (error) => listener.onError(error));
+
+/** Calls are rare, so each has a token of its own. */
+const adminWith = (properties: ClientProperties, tokens: TokenProvider): RdkafkaTopicAdmin =>
+  new RdkafkaTopicAdmin(
+    properties,
+    async (client) => createNativeAdmin(client, (await freshToken(tokens)).token),
+    async (native) => native.refreshOauthBearerToken?.((await freshToken(tokens)).token),
+  );
 
 /**
  * The driver over node-rdkafka, which is librdkafka.
@@ -29,4 +45,6 @@ export const rdkafkaDriver: KafkaDriver = {
     new RdkafkaConsumer(properties, listener, CLIENT_TIMEOUTS, tokens && consumersWith(tokens, listener)),
   producer: (properties: ClientProperties, listener: ProducerListener, tokens?: TokenProvider) =>
     new RdkafkaProducer(properties, listener, CLIENT_TIMEOUTS, tokens && producersWith(tokens, listener)),
+  topicAdmin: (properties: ClientProperties, tokens?: TokenProvider) =>
+    tokens ? adminWith(properties, tokens) : new RdkafkaTopicAdmin(properties, createNativeAdmin),
 };

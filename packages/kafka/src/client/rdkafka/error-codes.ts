@@ -22,6 +22,8 @@ export const CODE = {
   unknownMember: 25,
   producerFenced: 90,
   messageTooLarge: 10,
+  missingTopic: 3,
+  topicExists: 36,
 } as const;
 
 /** librdkafka or the broker may succeed when the same call is made again. */
@@ -73,6 +75,10 @@ const ADVICE: ReadonlyMap<number, string> = new Map([
   ],
   [CODE.messageTooLarge, "Send smaller records, or raise `message.max.bytes` here and on the broker."],
   [22, "The group has rebalanced: these partitions belong to another member, which reads the records again."],
+  [17, "A name has 1 to 249 letters, digits, '.', '_' and '-'."],
+  [CODE.topicExists, "Use it as it is, or delete it first."],
+  [37, "A topic has at least one partition, and never fewer than before."],
+  [38, "Ask for no more copies than there are brokers."],
   [25, "The group no longer knows this member: these partitions belong to another one, which reads the records again."],
   [27, "The group rebalances: commit again after it, for the partitions that are still assigned."],
   [29, "Grant this user access to the topic."],

@@ -150,6 +150,24 @@ export interface NativeProducer extends NativeClient {
   disconnect(flushTimeoutMs: number, done: Done<unknown>): unknown;
 }
 
+export interface NativeAdmin {
+  createTopic(
+    topic: {
+      readonly topic: string;
+      readonly num_partitions: number;
+      readonly replication_factor: number;
+      readonly config: Readonly<Record<string, string>>;
+    },
+    timeoutMs: number,
+    done: Done,
+  ): void;
+  deleteTopic(topic: string, timeoutMs: number, done: Done): void;
+  createPartitions(topic: string, total: number, timeoutMs: number, done: Done): void;
+  /** node-rdkafka's; another binding asks for tokens itself. */
+  refreshOauthBearerToken?(token: string): void;
+  disconnect(): void;
+}
+
 /** -175 is an assignment, -174 a revocation; anything else is an error that ends the assignment. */
 export type RebalanceCallback = (
   event: { readonly code?: number } | undefined,
@@ -159,11 +177,14 @@ export type RebalanceCallback = (
 type Level = Readonly<Record<string, string | number | boolean>>;
 export type ConsumerFactory = (client: Level, topic: Level, rebalance: RebalanceCallback) => NativeConsumer;
 export type ProducerFactory = (client: Level, topic: Level) => NativeProducer;
+/** `more`: the first token of node-rdkafka's; the event handlers of Confluent's. */
+export type AdminFactory = (client: Level, more?: unknown) => NativeAdmin;
 
 /** A binding to librdkafka: node-rdkafka, or a module with the same calls. */
 export interface Binding {
   readonly KafkaConsumer: new (client: object, topic: object) => object;
   readonly Producer: new (client: object, topic: object) => object;
+  readonly AdminClient: { create(client: object, more?: unknown): object };
   /** Every error code of the linked librdkafka by name; some codes have two names. */
   readonly CODES: { readonly ERRORS: Readonly<Record<string, number>> };
   /** librdkafka's text for a code, for example `Local: Message timed out`. */
@@ -219,6 +240,11 @@ export const producersOf =
     return producer;
   };
 
+export const adminsOf =
+  (binding: () => Binding): AdminFactory =>
+  (client, more) =>
+    binding().AdminClient.create({ ...client }, more) as NativeAdmin;
+
 const require = createRequire(import.meta.url);
 
 /** The native parts of the bindings that have been loaded, by anyone in this process. */
@@ -249,6 +275,7 @@ const nodeRdkafka = bindingOf("node-rdkafka", () => {
 
 export const createNativeConsumer: ConsumerFactory = consumersOf(nodeRdkafka);
 export const createNativeProducer: ProducerFactory = producersOf(nodeRdkafka);
+export const createNativeAdmin: AdminFactory = adminsOf(nodeRdkafka);
 
 const someBinding = (): Binding => anyBinding ?? nodeRdkafka();
 

@@ -19,6 +19,7 @@ class Producer {
 const binding: Binding = {
   KafkaConsumer: Consumer,
   Producer,
+  AdminClient: { create: () => ({}) },
   CODES: { ERRORS: {} },
   err2str: String,
   librdkafkaVersion: "2",

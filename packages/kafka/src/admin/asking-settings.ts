@@ -1,0 +1,37 @@
+import { z } from "zod";
+import { type KafkaSettings, parse, parseKafka } from "../settings.js";
+import type { AskingOptions } from "./asking-client.js";
+
+/** Settings of a client that asks and changes, and reads no records. */
+export interface AskingSettings {
+  readonly kafka: KafkaSettings;
+  /** How long each call may take, in milliseconds; default 5000. */
+  readonly timeoutMs?: number;
+}
+
+const shape = { kafka: z.unknown(), timeoutMs: z.number().int().positive().default(5000) };
+const metadataSchema = z.strictObject({ ...shape, groupId: z.string().min(1).optional() });
+const adminSchema = z.strictObject(shape);
+
+/** For the test that compares them with the page of settings. */
+export const askingSchemas: Readonly<Record<"metadata" | "admin", z.ZodType>> = {
+  metadata: metadataSchema,
+  admin: adminSchema,
+};
+
+export interface ParsedAsking extends AskingOptions {
+  readonly timeoutMs: number;
+}
+
+export const parseMetadata = (settings: unknown, call: string): ParsedAsking => {
+  const { kafka, groupId, timeoutMs } = parse(metadataSchema, settings, call);
+  const reached = parseKafka(kafka, call);
+  const named = groupId ?? reached.groupId ?? reached.properties["group.id"]?.toString();
+  return { ...reached, groupId: named, timeoutMs };
+};
+
+/** Of no group: each call says which one it means. */
+export const parseAdmin = (settings: unknown, call: string): ParsedAsking => {
+  const { kafka, timeoutMs } = parse(adminSchema, settings, call);
+  return { ...parseKafka(kafka, call), groupId: undefined, timeoutMs };
+};
