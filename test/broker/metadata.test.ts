@@ -1,14 +1,14 @@
 import {
-  AdminClient,
-  confluentDriver,
-  type KafkaDriver,
+  type ClientStatistics,
+  committableSource,
+  committerSink,
+  DrainingControl,
   MetadataClient,
-  plainSource,
-  rdkafkaDriver,
+  SendProducer,
 } from "@millrace/kafka";
 import type { LocalKafka } from "@millrace/kafka-testkit";
-import { Sink } from "@millrace/streams";
 import { expect } from "chai";
+import { eventually } from "../../packages/kafka-testkit/test/support/owner.js";
 import { brokerOrSkip } from "../support/broker.js";
 import { fill, partitionsOf } from "./support/topics.js";
 
@@ -29,12 +29,10 @@ describe("metadata of a real broker", function () {
   let kafka: LocalKafka;
   let metadata: MetadataClient;
   let topic: string;
-  let admin: AdminClient;
   const group = `metadata-${process.pid}`;
 
   before(async function () {
     kafka = await brokerOrSkip(this);
-    admin = AdminClient.create({ kafka: { brokers: kafka.brokers } });
     topic = `metadata-${process.pid}`;
     await kafka.createTopic(topic, { partitions: 3 });
     const values = [0, 0, 0, 1, 1];
@@ -46,7 +44,6 @@ describe("metadata of a real broker", function () {
   });
   after(async () => {
     await metadata?.close();
-    await admin?.close();
   });
   const all = () => partitionsOf(topic, 3);
   const offsets = (found: readonly { readonly offset: number }[]): readonly number[] =>
@@ -92,5 +89,53 @@ describe("metadata of a real broker", function () {
     const times = all().map((each) => ({ ...each, timestamp: 500 }));
     expect(offsets(await metadata.offsetsForTimes(times))).to.deep.equal([0, 0]);
     expect(await metadata.offsetsForTimes([{ topic, partition: 0, timestamp: 2000 }])).to.deep.equal([]);
+  });
+
+  it("is refused once the client is closed, which may be done twice", async () => {
+    const own = await MetadataClient.open({ kafka: { brokers: kafka.brokers } });
+    expect((await failure(own.committedOffsets(all()))).error).to.include({ code: "GROUP_ID_MISSING" });
+    await Promise.all([own.close(), own.close()]);
+    await own[Symbol.asyncDispose]();
+    expect((await failure(own.listTopics())).error).to.include({ code: "CLIENT_CLOSED" });
+  });
+
+  it("S-36 W-23 is told while a consumer of the same group works, which goes on; both tell statistics", async () => {
+    const told: ClientStatistics[] = [];
+    const statistics = { intervalMs: 100, onStatistics: (each: ClientStatistics) => void told.push(each) };
+    const settings = { brokers: kafka.brokers, groupId: group, statistics };
+    let consumed = 0;
+    const control = committableSource({ kafka: settings, topics: [topic] })
+      .map(({ offset }) => {
+        consumed += 1;
+        return offset;
+      })
+      .toMat(committerSink({ maxBatch: 1 }), DrainingControl.from)
+      .run();
+    const sender = SendProducer.create({ kafka: settings });
+    try {
+      await eventually("records", () => consumed === 5);
+      const answers = Promise.all([
+        metadata.listTopics(),
+        metadata.partitionsFor(topic),
+        metadata.beginningOffsets(all()),
+        metadata.endOffsets(all()),
+        metadata.offsetsForTimes(all().map((each) => ({ ...each, timestamp: 0 }))),
+        metadata.committedOffsets(all()),
+      ]);
+      await sender.send({ topic, partition: 2, value: Buffer.from("v") });
+      await answers;
+      await eventually("the record sent meanwhile", () => consumed === 6);
+      await eventually("both to tell", () =>
+        ["consumer", "producer"].every((type) => told.some((each) => each.type === type)),
+      );
+      expect(control.metrics().client).to.include({ type: "consumer", client_id: "millrace" });
+      // The producer is idle, and tells all the same.
+      const before = told.filter(({ type }) => type === "producer").length;
+      await eventually("more", () => told.filter(({ type }) => type === "producer").length > before + 1);
+    } finally {
+      await sender.close();
+      await control.drainAndShutdown();
+    }
+    expect(offsets(await metadata.committedOffsets(all()))).to.deep.equal([3, 2, 1]);
   });
 });
