@@ -1,16 +1,16 @@
 import { Source } from "@millrace/streams";
-import { rdkafkaDriver } from "./client/rdkafka/driver.js";
-import { committableReader, type ConsumerSerdes, plainReader, type RecordReader } from "./consumer/record-reader.js";
+import { committableReader, type ConsumerSerdes, plainReader } from "./consumer/record-reader.js";
+import type { BorrowedConsumerSettings } from "./consumer/shared/borrowing.js";
 import type { Control } from "./control.js";
 import { KafkaConnectorError } from "./errors.js";
 import { checkingOffsets } from "./graph-check/check-graph.js";
 import type { CommittableMessage, ConsumerRecord } from "./messages.js";
 import type { ConsumerSettings } from "./settings.js";
 import { commitFirst, endingReader } from "./stages/commit-first.js";
-import { consumerOptions, consumerSource } from "./stages/consumer-source.js";
+import { consumerOptions, type ConsumerSourceOptions, consumerSource } from "./stages/consumer-source.js";
 
-/** What `committableSource` takes beside the consumer's settings. */
-export interface CommittableSettings<K, V> extends ConsumerSettings, ConsumerSerdes<K, V> {
+/** How `committableSource` reads records, and what it commits beside their offsets. */
+interface CommittingSettings<K, V> extends ConsumerSerdes<K, V> {
   /**
    * Text committed with a record's offset; a batch commits that of its last record per partition. Refused with
    * `INVALID_SETTINGS` where the driver cannot send it, as node-rdkafka cannot.
@@ -18,16 +18,8 @@ export interface CommittableSettings<K, V> extends ConsumerSettings, ConsumerSer
   readonly metadata?: (record: ConsumerRecord<K, V>) => string;
 }
 
-const source = <A>(
-  name: string,
-  settings: ConsumerSettings,
-  commits: boolean,
-  reader: RecordReader<A>,
-): Source<A, Control> => {
-  const options = consumerOptions(name, settings, commits, reader);
-  const stage = consumerSource(options);
-  return Source.fromStage(commits ? checkingOffsets(stage, "explicit", options.logger) : stage);
-};
+/** What `committableSource` takes beside the consumer's settings. */
+export interface CommittableSettings<K, V> extends ConsumerSettings, CommittingSettings<K, V> {}
 
 /**
  * Records without offsets to commit: for positions kept elsewhere, or none.
@@ -35,8 +27,9 @@ const source = <A>(
  * be decoded (adheres to supervision: resume skips the record).
  */
 export const plainSource = <K = string, V = Buffer | null>(
-  settings: ConsumerSettings & ConsumerSerdes<K, V>,
-): Source<ConsumerRecord<K, V>, Control> => source("plainSource", settings, false, plainReader(settings));
+  settings: (ConsumerSettings | BorrowedConsumerSettings) & ConsumerSerdes<K, V>,
+): Source<ConsumerRecord<K, V>, Control> =>
+  Source.fromStage(consumerSource(consumerOptions("plainSource", settings, false, plainReader(settings))));
 
 /**
  * Records with the offset that finishes each: at-least-once with a committer at the end of the stream.
@@ -45,20 +38,23 @@ export const plainSource = <K = string, V = Buffer | null>(
  * covers it). The client is closed when the run has ended and commits under way are done.
  */
 export const committableSource = <K = string, V = Buffer | null>(
-  settings: CommittableSettings<K, V>,
+  settings: CommittableSettings<K, V> | (BorrowedConsumerSettings & CommittingSettings<K, V>),
 ): Source<CommittableMessage<K, V>, Control> => {
-  const built = source("committableSource", settings, true, committableReader(settings, settings.metadata));
-  requireMetadata(settings, "committableSource");
-  return built;
+  const name = "committableSource";
+  const options = consumerOptions(name, settings, true, committableReader(settings, settings.metadata));
+  requireMetadata(settings, options);
+  return Source.fromStage(checkingOffsets(consumerSource(options), "explicit", options.logger));
 };
 
 /** Refuses metadata where the driver cannot send it. */
-export const requireMetadata = <K, V>(settings: CommittableSettings<K, V>, call: string): void => {
-  const driver = settings.kafka.driver ?? rdkafkaDriver;
-  if (settings.metadata && !driver.commitsMetadata) {
+export const requireMetadata = <K, V>(
+  { metadata }: CommittingSettings<K, V>,
+  { name, settings: { driver } }: Pick<ConsumerSourceOptions<unknown>, "name" | "settings">,
+): void => {
+  if (metadata && !driver.commitsMetadata) {
     throw new KafkaConnectorError(
       "INVALID_SETTINGS",
-      `${call}: the driver ${driver.name} does not send the metadata of a commit, so it would be lost. Leave metadata out, or choose a driver that sends it.`,
+      `${name}: the driver ${driver.name} does not send the metadata of a commit, so it would be lost. Leave metadata out, or choose a driver that sends it.`,
     );
   }
 };
@@ -70,7 +66,7 @@ export const requireMetadata = <K, V>(settings: CommittableSettings<K, V>, call:
  * partition that was lost before they were committed are left to its next owner.
  */
 export const atMostOnceSource = <K = string, V = Buffer | null>(
-  settings: ConsumerSettings & ConsumerSerdes<K, V>,
+  settings: (ConsumerSettings | BorrowedConsumerSettings) & ConsumerSerdes<K, V>,
 ): Source<ConsumerRecord<K, V>, Control> => {
   const reader = endingReader(plainReader(settings));
   return Source.fromStage(commitFirst(consumerSource(consumerOptions("atMostOnceSource", settings, true, reader))));

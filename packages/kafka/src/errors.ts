@@ -36,6 +36,8 @@ export type KafkaErrorCode =
   | "CLOSE_TIMEOUT"
   /** The source of one assignment was run twice. */
   | "SOURCE_REUSED"
+  /** Another source of the same shared consumer reads the partition. */
+  | "ALREADY_ASSIGNED"
   /** A partition could not be read from elsewhere; where it is retriable nothing has changed. */
   | "SEEK_FAILED"
   | "CLIENT_FAILED";

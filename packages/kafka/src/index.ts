@@ -39,6 +39,13 @@ export { atMostOnceSource, type CommittableSettings, committableSource, plainSou
 export type { CommitOutcome, CommitResult } from "./commit-result.js";
 export type { Until } from "./consumer/bounds.js";
 export type { GroupSettings } from "./consumer/group-settings.js";
+export type { BorrowedConsumerSettings } from "./consumer/shared/borrowing.js";
+export {
+  type SharedConsumer,
+  sharedConsumer,
+  type SharedConsumerMetrics,
+  type SharedConsumerSettings,
+} from "./consumer/shared/shared-consumer.js";
 export type { ReadingSettings } from "./consumer/reading-settings.js";
 export type { CommitterSettings } from "./committer-settings.js";
 export type { RebalanceHandlers } from "./consumer/rebalance-handlers.js";

@@ -1,6 +1,6 @@
 import { Source } from "@millrace/streams";
 import type { TopicPartition } from "./client/port.js";
-import { type ConsumerSerdes, committableReader, plainReader, type RecordReader } from "./consumer/record-reader.js";
+import { type ConsumerSerdes, committableReader, plainReader } from "./consumer/record-reader.js";
 import type { OffsetsOnAssign } from "./consumer/start-offsets.js";
 import { type CommittableSettings, requireMetadata } from "./consumer.js";
 import type { Control } from "./control.js";
@@ -8,7 +8,7 @@ import { KafkaConnectorError } from "./errors.js";
 import { checkingOffsets } from "./graph-check/check-graph.js";
 import type { CommittableMessage, ConsumerRecord } from "./messages.js";
 import type { ConsumerSettings } from "./settings.js";
-import { consumerOptions } from "./stages/consumer-source.js";
+import { consumerOptions, type ConsumerSourceOptions } from "./stages/consumer-source.js";
 import { partitionedSource } from "./stages/partitioned-source.js";
 
 /** One assigned partition and its elements. */
@@ -27,13 +27,8 @@ export interface ManualOffsets {
   readonly getOffsetsOnAssign: OffsetsOnAssign;
 }
 
-const partitions = <A>(
-  name: string,
-  settings: ConsumerSettings,
-  commits: boolean,
-  reader: RecordReader<A>,
-): Source<PartitionSource<A>, Control> => {
-  const options = consumerOptions(name, settings, commits, reader);
+const partitions = <A>(options: ConsumerSourceOptions<A>, commits: boolean): Source<PartitionSource<A>, Control> => {
+  const { name } = options;
   if (options.settings.subscription.kind === "assignment") {
     throw new KafkaConnectorError(
       "INVALID_SETTINGS",
@@ -47,6 +42,21 @@ const partitions = <A>(
   }));
 };
 
+const plain = <K, V>(
+  name: string,
+  settings: ConsumerSettings & ConsumerSerdes<K, V>,
+): Source<PartitionSource<ConsumerRecord<K, V>>, Control> =>
+  partitions(consumerOptions(name, settings, false, plainReader(settings)), false);
+
+const committable = <K, V>(
+  name: string,
+  settings: CommittableSettings<K, V>,
+): Source<PartitionSource<CommittableMessage<K, V>>, Control> => {
+  const options = consumerOptions(name, settings, true, committableReader(settings, settings.metadata));
+  requireMetadata(settings, options);
+  return partitions(options, true);
+};
+
 /**
  * `plainSource` with a stream of its own for each assigned partition: a slow one holds back no other. One that fails or is
  * cancelled is emitted again, after `restartBackoff`; it begins with the chunk that the last one was given last.
@@ -54,8 +64,7 @@ const partitions = <A>(
  */
 export const plainPartitionedSource = <K = string, V = Buffer | null>(
   settings: ConsumerSettings & ConsumerSerdes<K, V>,
-): Source<PartitionSource<ConsumerRecord<K, V>>, Control> =>
-  partitions("plainPartitionedSource", settings, false, plainReader(settings));
+): Source<PartitionSource<ConsumerRecord<K, V>>, Control> => plain("plainPartitionedSource", settings);
 
 /**
  * `committableSource` with a stream of its own for each assigned partition: a slow one holds back no other. One that fails
@@ -64,12 +73,7 @@ export const plainPartitionedSource = <K = string, V = Buffer | null>(
  */
 export const committablePartitionedSource = <K = string, V = Buffer | null>(
   settings: CommittableSettings<K, V>,
-): Source<PartitionSource<CommittableMessage<K, V>>, Control> => {
-  const name = "committablePartitionedSource";
-  const built = partitions(name, settings, true, committableReader(settings, settings.metadata));
-  requireMetadata(settings, name);
-  return built;
-};
+): Source<PartitionSource<CommittableMessage<K, V>>, Control> => committable("committablePartitionedSource", settings);
 
 /**
  * `plainPartitionedSource` that begins where `getOffsetsOnAssign` says: for positions that are stored with the results.
@@ -77,8 +81,7 @@ export const committablePartitionedSource = <K = string, V = Buffer | null>(
  */
 export const plainPartitionedManualOffsetSource = <K = string, V = Buffer | null>(
   settings: ConsumerSettings & ConsumerSerdes<K, V> & ManualOffsets,
-): Source<PartitionSource<ConsumerRecord<K, V>>, Control> =>
-  partitions("plainPartitionedManualOffsetSource", settings, false, plainReader(settings));
+): Source<PartitionSource<ConsumerRecord<K, V>>, Control> => plain("plainPartitionedManualOffsetSource", settings);
 
 /**
  * `committablePartitionedSource` that begins where `getOffsetsOnAssign` says, and commits all the same, for tools that
@@ -87,9 +90,5 @@ export const plainPartitionedManualOffsetSource = <K = string, V = Buffer | null
  */
 export const committablePartitionedManualOffsetSource = <K = string, V = Buffer | null>(
   settings: CommittableSettings<K, V> & ManualOffsets,
-): Source<PartitionSource<CommittableMessage<K, V>>, Control> => {
-  const name = "committablePartitionedManualOffsetSource";
-  const built = partitions(name, settings, true, committableReader(settings, settings.metadata));
-  requireMetadata(settings, name);
-  return built;
-};
+): Source<PartitionSource<CommittableMessage<K, V>>, Control> =>
+  committable("committablePartitionedManualOffsetSource", settings);

@@ -1,6 +1,7 @@
 import { Source, SourceWithContext, type WithClaim } from "@millrace/streams";
 import type { TopicPartition } from "./client/port.js";
 import { claimedReader, type ConsumerSerdes } from "./consumer/record-reader.js";
+import type { BorrowedConsumerSettings } from "./consumer/shared/borrowing.js";
 import type { Control } from "./control.js";
 import { KafkaConnectorError } from "./errors.js";
 import { checkingOffsets } from "./graph-check/check-graph.js";
@@ -9,8 +10,8 @@ import type { ConsumerSettings } from "./settings.js";
 import { consumerOptions, type ConsumerSourceOptions, consumerSource } from "./stages/consumer-source.js";
 import { partitionedSource } from "./stages/partitioned-source.js";
 
-/** What the followed sources take beside the consumer's settings. */
-export interface FollowedSettings<K, V> extends ConsumerSettings, ConsumerSerdes<K, V> {
+/** How the followed sources read records, and what they commit. */
+interface FollowingSettings<K, V> extends ConsumerSerdes<K, V> {
   /**
    * Commits also tell which records *above* the committed position are finished, in the commit's metadata, so that a
    * restart or the next owner skips them; `maxBytes` bounds it (default 3900; brokers take 4096), and what does not fit is
@@ -20,6 +21,11 @@ export interface FollowedSettings<K, V> extends ConsumerSettings, ConsumerSerdes
   readonly rememberFinished?: boolean | { readonly maxBytes?: number; readonly parallelConsumer?: boolean };
 }
 
+/** What the followed sources take beside the consumer's settings. */
+export interface FollowedSettings<K, V> extends ConsumerSettings, FollowingSettings<K, V> {}
+
+type AnySettings<K, V> = FollowedSettings<K, V> | (BorrowedConsumerSettings & FollowingSettings<K, V>);
+
 /** One assigned partition and its records. */
 export interface PartitionWithOffsetContext<out K, out V> extends TopicPartition {
   /** Completes when the partition is given up or the consumer stops. It can be run once. */
@@ -28,7 +34,7 @@ export interface PartitionWithOffsetContext<out K, out V> extends TopicPartition
 
 const optionsOf = <K, V>(
   name: string,
-  settings: FollowedSettings<K, V>,
+  settings: AnySettings<K, V>,
 ): ConsumerSourceOptions<WithClaim<ConsumerRecord<K, V>>> => {
   const options = consumerOptions(name, settings, true, claimedReader(settings));
   const { driver, rememberFinished } = options.settings;
@@ -49,7 +55,7 @@ const optionsOf = <K, V>(
  * fatally, or a record cannot be decoded (adheres to supervision: resume ends the record as discarded).
  */
 export const sourceWithOffsetContext = <K = string, V = Buffer | null>(
-  settings: FollowedSettings<K, V>,
+  settings: FollowedSettings<K, V> | (BorrowedConsumerSettings & FollowingSettings<K, V>),
 ): SourceWithContext<ConsumerRecord<K, V>, Control> => {
   const options = optionsOf("sourceWithOffsetContext", settings);
   const stage = checkingOffsets(consumerSource(options), "followed", options.logger);

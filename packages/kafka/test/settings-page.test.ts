@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect } from "chai";
 import { z } from "zod";
+import { sharedConsumerSchema } from "../src/consumer/shared/shared-consumer.js";
 import { schemas } from "../src/settings.js";
 
 interface Row {
@@ -69,6 +70,7 @@ describe("the page of settings", () => {
     ["kafka", rowsOf("kafka"), kafka],
     ["security", rowsOf("security"), kafka?.shape["security"] as z.ZodType | undefined],
     ["sources", rowsOf("Sources", "Rebalance"), schemas.consumer],
+    ["shared consumers", rowsOf("Shared consumers"), sharedConsumerSchema],
     ["producers", rowsOf("Producers"), schemas.producer],
     ["committers", rowsOf("Committers"), schemas.committer],
   ];

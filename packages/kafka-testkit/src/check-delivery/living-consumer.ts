@@ -63,6 +63,16 @@ export class LivingConsumer implements ConsumerClient {
     this.inner.subscribe(subscription);
   }
 
+  addPartitions(partitions: Parameters<ConsumerClient["addPartitions"]>[0]): void {
+    this.#life.requireAlive();
+    this.inner.addPartitions(partitions);
+  }
+
+  removePartitions(partitions: readonly TopicPartition[]): void {
+    this.#life.requireAlive();
+    this.inner.removePartitions(partitions);
+  }
+
   async poll(options: PollOptions): Promise<RecordChunk | undefined> {
     this.#life.requireAlive();
     const chunk = await this.#life.alive(this.inner.poll(options));

@@ -124,6 +124,16 @@ export class SimulatedConsumer implements ConsumerClient, SimulatedClient {
     this.#watchTopics();
   }
 
+  addPartitions(partitions: Parameters<ConsumerClient["addPartitions"]>[0]): void {
+    this.#requireBetweenPolls("read more partitions");
+    if (!this.#dead) this.#positions.take(partitions);
+  }
+
+  removePartitions(partitions: readonly TopicPartition[]): void {
+    this.#requireBetweenPolls("give partitions up");
+    if (!this.#dead) this.#positions.giveUp(partitions);
+  }
+
   /** Under which it commits, or sends offsets to a transaction; absent for one that assigns itself. */
   get identity(): { readonly group: Group; readonly membership: MemberIdentity | undefined } {
     // A consumer that lost its group is no member, which is not the same as one that assigns itself.
@@ -376,6 +386,12 @@ export class SimulatedConsumer implements ConsumerClient, SimulatedClient {
     }
     this.#commits.close();
     this.#host.remove(this);
+  }
+
+  #requireBetweenPolls(call: string): void {
+    this.#requireOpen(call);
+    if (!this.#polling) return;
+    throw this.#simulation.error("CLIENT_FAILED", `Cannot ${call}: a poll is running. Await it.`);
   }
 
   #requireOpen(call: string): void {

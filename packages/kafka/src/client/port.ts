@@ -60,7 +60,7 @@ export type Subscription =
   | { readonly kind: "pattern"; readonly pattern: RegExp }
   /**
    * Manual: never rebalances and never calls the listener's `onAssign` or `onRevoke`. Without an offset the group's
-   * committed position is used, else `auto.offset.reset`.
+   * committed position is used, else `auto.offset.reset`. Another one takes its place.
    */
   | {
       readonly kind: "assignment";
@@ -170,6 +170,13 @@ export interface ConsumerClient {
    * is being made, or cannot have this name. Asking creates no topic, and may go on beside a poll.
    */
   metadata(topic: string | undefined, timeoutMs: number): Promise<ClusterMetadata>;
+  /**
+   * Reads these partitions beside those of a manual assignment, which go on where they are; none of them may be assigned.
+   * Without `subscribe` it begins one. Never while a poll runs.
+   */
+  addPartitions(partitions: Extract<Subscription, { readonly kind: "assignment" }>["partitions"]): void;
+  /** Gives partitions of a manual assignment up; the others go on. Never while a poll runs. */
+  removePartitions(partitions: readonly TopicPartition[]): void;
   /** Leaves the group and closes; waits for a running poll; idempotent. */
   close(): Promise<void>;
 }

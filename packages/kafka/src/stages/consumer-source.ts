@@ -3,9 +3,9 @@ import { isFailure, type Run, type SourceStage } from "@millrace/streams/stage";
 import { ConsumerSession } from "../consumer/consumer-session.js";
 import type { RecordReader } from "../consumer/record-reader.js";
 import { committerOf, joinRun } from "../consumer/run-sessions.js";
+import { type BorrowedConsumerSettings, parseReading } from "../consumer/shared/borrowing.js";
 import { type Control, ConsumerControl } from "../control.js";
-import { type ConsumerSettings, type ParsedConsumer, parseConsumer } from "../settings.js";
-import { silentLogger } from "../silent-logger.js";
+import type { ConsumerSettings, ParsedConsumer } from "../settings.js";
 import { RecordOutlet } from "./record-outlet.js";
 
 export interface ConsumerSourceOptions<out A> {
@@ -18,15 +18,10 @@ export interface ConsumerSourceOptions<out A> {
 /** Parses the settings of a source, which refuses what would lose messages. */
 export const consumerOptions = <A>(
   name: string,
-  settings: ConsumerSettings,
+  settings: ConsumerSettings | BorrowedConsumerSettings,
   commits: boolean,
   reader: RecordReader<A>,
-): ConsumerSourceOptions<A> => ({
-  name,
-  settings: parseConsumer(settings, name, commits),
-  logger: settings.kafka.logger ?? silentLogger,
-  reader,
-});
+): ConsumerSourceOptions<A> => ({ name, ...parseReading(settings, name, commits), reader });
 
 /** All records of a consumer in one stream. */
 export const consumerSource = <A>(options: ConsumerSourceOptions<A>): SourceStage<A, Control> => ({

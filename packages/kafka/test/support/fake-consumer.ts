@@ -31,6 +31,7 @@ export type Call =
   | { readonly call: "subscribe"; readonly subscription: Subscription }
   | { readonly call: "pause" | "resume" | "revoked"; readonly partitions: readonly TopicPartition[] }
   | { readonly call: "assigned"; readonly partitions: readonly TopicPartition[] }
+  | { readonly call: "addPartitions" | "removePartitions"; readonly partitions: readonly TopicPartition[] }
   | { readonly call: "seek"; readonly positions: readonly TopicPartitionOffset[] }
   | { readonly call: "commit"; readonly positions: readonly TopicPartitionOffset[] };
 
@@ -65,6 +66,7 @@ export class FakeConsumer implements ConsumerClient {
   #unserved: FakeCommit[] = [];
   #commitInFlight = false;
   #owned: TopicPartition[] = [];
+  readonly #added = new Set<string>();
   #polling: Promise<unknown> | undefined;
   #given: () => void = () => undefined;
 
@@ -135,6 +137,23 @@ export class FakeConsumer implements ConsumerClient {
 
   subscribe(subscription: Subscription): void {
     this.calls.push({ call: "subscribe", subscription });
+  }
+
+  addPartitions(partitions: readonly TopicPartition[]): void {
+    if (this.#polling) this.violations.push("addPartitions during a poll");
+    this.calls.push({ call: "addPartitions", partitions });
+    const keys = partitions.map(keyOf);
+    if (keys.some((key) => this.#added.has(key))) this.violations.push("addPartitions of what is assigned");
+    for (const key of keys) this.#added.add(key);
+  }
+
+  removePartitions(partitions: readonly TopicPartition[]): void {
+    if (this.#polling) this.violations.push("removePartitions during a poll");
+    this.calls.push({ call: "removePartitions", partitions });
+    const keys = new Set(partitions.map(keyOf));
+    for (const key of keys)
+      if (!this.#added.delete(key)) this.violations.push("removePartitions of what is not assigned");
+    this.#forget(keys);
   }
 
   async poll(options: PollOptions): Promise<RecordChunk | undefined> {

@@ -17,6 +17,7 @@ import { consumerProperties } from "./default-properties.js";
 import { BrokerWatch, LOOK_MS, patienceOf } from "./broker-watch.js";
 import { leave } from "./leave.js";
 import { clusterMetadata } from "./metadata.js";
+import { changeAssignment } from "./manual-assignment.js";
 import { type NativeCall, NativeCalls, startCall } from "./native-calls.js";
 import {
   type ConsumerFactory,
@@ -139,6 +140,16 @@ export class RdkafkaConsumer implements ConsumerClient {
     } catch (error) {
       throw connectorError("CLIENT_FAILED", "The consumer could not subscribe", error);
     }
+  }
+
+  addPartitions(partitions: Parameters<ConsumerClient["addPartitions"]>[0]): void {
+    this.#requireOpen("read more partitions");
+    changeAssignment(this.#native, "incrementalAssign", partitions);
+  }
+
+  removePartitions(partitions: readonly TopicPartition[]): void {
+    this.#requireOpen("give partitions up");
+    changeAssignment(this.#native, "incrementalUnassign", partitions);
   }
 
   async poll(options: PollOptions): Promise<RecordChunk | undefined> {

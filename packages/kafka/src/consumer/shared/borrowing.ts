@@ -1,0 +1,73 @@
+import { KafkaConnectorError } from "../../errors.js";
+import {
+  type ConsumerSettings,
+  type KafkaSettings,
+  type ParsedConsumer,
+  parseConsumer,
+  type SubscriptionSettings,
+} from "../../settings.js";
+import { silentLogger } from "../../silent-logger.js";
+import { type SharedConsumer, SharedConsumers } from "./shared-consumer.js";
+
+type Kept =
+  | "startAt"
+  | "until"
+  | "lookupTimeoutMs"
+  | "maxPollRecords"
+  | "maxBufferedRecords"
+  | "commitTimeoutMs"
+  | "maxInFlight"
+  | "maxInFlightTotal"
+  | "revokeTimeoutMs"
+  | "maxReplay";
+
+/** A source of fixed partitions that uses a client of `sharedConsumer`, and leaves it open. */
+export interface BorrowedConsumerSettings extends Pick<ConsumerSettings, Kept> {
+  readonly consumer: SharedConsumer;
+  /** As that of a source with a client of its own. No two sources of a client at a time may have the same partition. */
+  readonly assignment: NonNullable<SubscriptionSettings["assignment"]>;
+  readonly kafka?: never;
+}
+
+/** They say what the client is, which is not this source's to say. */
+const OF_CLIENT = [
+  "kafka",
+  "groupId",
+  "properties",
+  "groupInstanceId",
+  "sessionTimeoutMs",
+  "heartbeatIntervalMs",
+  "maxPollIntervalMs",
+  "groupProtocol",
+  "autoOffsetReset",
+  "isolationLevel",
+] as const;
+
+/** What a source reads with: its parsed settings, and where it logs. */
+export interface Reading {
+  readonly settings: ParsedConsumer;
+  readonly logger: NonNullable<KafkaSettings["logger"]>;
+}
+
+/** Parses the settings of a source, with a client of its own or a shared one. */
+export const parseReading = (
+  settings: ConsumerSettings | BorrowedConsumerSettings,
+  call: string,
+  commits: boolean,
+): Reading => {
+  if (!("consumer" in settings)) {
+    return { settings: parseConsumer(settings, call, commits), logger: settings.kafka?.logger ?? silentLogger };
+  }
+  const { consumer: shared, ...own } = settings;
+  const refuse = (message: string): never => {
+    throw new KafkaConnectorError("INVALID_SETTINGS", `${call}: ${message}`);
+  };
+  if (!(shared instanceof SharedConsumers)) return refuse("consumer is not one. Make it with sharedConsumer().");
+  const ofClient = OF_CLIENT.find((name) => name in own);
+  if (ofClient) refuse(`${ofClient} belongs to the client. Give it to sharedConsumer, and not to its sources.`);
+  if ("topics" in own || "topicPattern" in own) {
+    refuse("a shared consumer is no member of a group. Give it an assignment, or leave consumer out.");
+  }
+  const parsed = parseConsumer({ ...shared.client, ...own }, call, commits);
+  return { settings: { ...parsed, driver: shared.driver }, logger: shared.logger };
+};

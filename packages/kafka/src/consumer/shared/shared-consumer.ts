@@ -1,0 +1,184 @@
+import { z } from "zod";
+import type {
+  ClientProperties,
+  ConsumerClient,
+  ConsumerListener,
+  KafkaDriver,
+  TopicPartition,
+} from "../../client/port.js";
+import { KafkaConnectorError } from "../../errors.js";
+import { type KafkaSettings, type ParsedConsumer, parseConsumer } from "../../settings.js";
+import { silentLogger } from "../../silent-logger.js";
+import type { GroupSettings } from "../group-settings.js";
+import { type SharedCounts, SharedReader } from "./shared-reader.js";
+
+/** Settings of the client that several sources use. */
+export interface SharedConsumerSettings extends Pick<GroupSettings, "autoOffsetReset" | "isolationLevel"> {
+  readonly kafka: KafkaSettings;
+  /** Where the sources commit; overrides `kafka.groupId`. Without any no source can commit. */
+  readonly groupId?: string;
+  /** librdkafka properties of this consumer, over those of `kafka`. */
+  readonly properties?: ClientProperties;
+  /** Records of one read for all sources, at most; default 250. */
+  readonly maxPollRecords?: number;
+  /** Records of one partition that wait for its source before the partition is paused; default 500. One read may exceed it. */
+  readonly maxBufferedRecords?: number;
+}
+
+/** Counts since `sharedConsumer` was called, over all sources; each source's own are told by its control. */
+export interface SharedConsumerMetrics {
+  /** Sources that use it now. */
+  readonly users: number;
+  readonly assignedPartitions: number;
+  /** Read, and not taken by their sources yet. */
+  readonly buffered: number;
+  readonly polls: number;
+  /** Commits that the broker acknowledged. */
+  readonly commits: number;
+}
+
+/** One consumer client for several sources of fixed partitions: give it to them as `consumer`. */
+export interface SharedConsumer extends AsyncDisposable {
+  /** Sources that use it now. */
+  readonly users: number;
+  /** The partitions that its sources read now. */
+  assignment(): readonly TopicPartition[];
+  metrics(): SharedConsumerMetrics;
+  /**
+   * Closes the client. Sources that are still running fail with `CONSUMER_CLOSED`, and what they have not committed is read
+   * again, so drain them first. Idempotent.
+   */
+  close(): Promise<void>;
+}
+
+const schema = z.strictObject({
+  // What concerns the client is checked with the settings of all consumers.
+  kafka: z.unknown(),
+  groupId: z.unknown().optional(),
+  properties: z.unknown().optional(),
+  autoOffsetReset: z.unknown().optional(),
+  isolationLevel: z.unknown().optional(),
+  maxPollRecords: z.number().int().positive().default(250),
+  maxBufferedRecords: z.number().int().positive().default(500),
+});
+
+/** For the test that compares it with the page of settings. */
+export const sharedConsumerSchema: z.ZodType = schema;
+
+const parseShared = (settings: SharedConsumerSettings): z.output<typeof schema> => {
+  const { success, data, error } = schema.safeParse(settings);
+  if (success) return data;
+  throw new KafkaConnectorError("INVALID_SETTINGS", `sharedConsumer: ${z.prettifyError(error)}`, { cause: error });
+};
+
+/** What of the settings concerns the client. */
+type Client = Omit<SharedConsumerSettings, "maxPollRecords" | "maxBufferedRecords">;
+
+/** The client is that of any source; a group makes it one of a source that commits. */
+const parseClient = (client: Client): ParsedConsumer => {
+  const whole = { ...client, assignment: [{ topic: "any", partition: 0 }] };
+  const { groupId } = parseConsumer(whole, "sharedConsumer", false);
+  return parseConsumer(whole, "sharedConsumer", groupId !== undefined);
+};
+
+const closedError = (): KafkaConnectorError =>
+  new KafkaConnectorError("CONSUMER_CLOSED", "The shared consumer is closed. Make a new one with sharedConsumer().", {
+    fatal: true,
+  });
+
+/** Holds one client at a time: made for the first source, and anew for the first after it has failed. */
+export class SharedConsumers implements SharedConsumer {
+  /** As the user gave it, for the settings of its sources. */
+  readonly client: Client;
+  readonly #parsed: ParsedConsumer;
+  readonly #limits: { readonly maxPollRecords: number; readonly maxBufferedRecords: number };
+  readonly #counts: SharedCounts = { polls: 0, commits: 0 };
+  readonly #closings = new Set<Promise<void>>();
+  #current: SharedReader | undefined;
+  #closing: Promise<void> | undefined;
+
+  constructor(settings: SharedConsumerSettings) {
+    const { maxPollRecords, maxBufferedRecords } = parseShared(settings);
+    const { maxPollRecords: _, maxBufferedRecords: __, ...client } = settings;
+    this.client = client;
+    this.#parsed = parseClient(client);
+    this.#limits = { maxPollRecords, maxBufferedRecords };
+  }
+
+  get logger(): NonNullable<KafkaSettings["logger"]> {
+    return this.client.kafka.logger ?? silentLogger;
+  }
+
+  /** Makes views in place of clients. */
+  get driver(): KafkaDriver {
+    const { driver } = this.#parsed;
+    return {
+      name: driver.name,
+      commitsMetadata: driver.commitsMetadata,
+      consumer: (_, listener) => this.#open(listener),
+      producer: (properties, listener, tokens) => driver.producer(properties, listener, tokens),
+    };
+  }
+
+  get users(): number {
+    return this.#current?.users ?? 0;
+  }
+
+  assignment(): readonly TopicPartition[] {
+    return this.#current?.assignment ?? [];
+  }
+
+  metrics(): SharedConsumerMetrics {
+    return {
+      users: this.users,
+      assignedPartitions: this.assignment().length,
+      buffered: this.#current?.buffered ?? 0,
+      ...this.#counts,
+    };
+  }
+
+  #open(listener: ConsumerListener): ConsumerClient {
+    if (this.#closing) throw closedError();
+    if (!this.#current || this.#current.isOver) {
+      const { driver, properties } = this.#parsed;
+      this.#current = new SharedReader({
+        ...this.#limits,
+        counts: this.#counts,
+        open: (own) => driver.consumer(properties, own),
+        onWarning: (error) => this.logger.warn("kafka shared consumer: client error", { error }),
+        onEnd: (client) => this.#drop(client),
+      });
+    }
+    return this.#current.view(listener);
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  async #close(): Promise<void> {
+    await this.#current?.close();
+    await Promise.all(this.#closings);
+  }
+
+  #drop(client: ConsumerClient): void {
+    const closing = client
+      .close()
+      .catch((error: unknown) => this.logger.error("kafka shared consumer: closing failed", { error }))
+      .finally(() => this.#closings.delete(closing));
+    this.#closings.add(closing);
+  }
+}
+
+/**
+ * A consumer client that several sources of fixed partitions use as their `consumer`: one connection to each broker, one
+ * fetch for all. Connects when the first source is run, and lives until its owner closes it; the end of a source gives up its
+ * partitions and nothing else. A source that is slow, or fails, leaves the others alone; an error that is fatal to the
+ * client fails all of them, and the next one connects anew. Throws `INVALID_SETTINGS`.
+ */
+export const sharedConsumer = (settings: SharedConsumerSettings): SharedConsumer => new SharedConsumers(settings);

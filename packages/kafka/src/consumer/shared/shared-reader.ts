@@ -1,0 +1,298 @@
+import type {
+  ConsumerClient,
+  ConsumerListener,
+  RecordChunk,
+  StartPosition,
+  TopicPartition,
+  TopicPartitionOffset,
+} from "../../client/port.js";
+import { isFatal, KafkaConnectorError } from "../../errors.js";
+import { partitionKey, placeOf } from "../../partition-key.js";
+import { FetchedChunk } from "../fetched-chunk.js";
+import { ConsumerView } from "./consumer-view.js";
+
+/** What is counted over all clients of a shared consumer. */
+export interface SharedCounts {
+  polls: number;
+  commits: number;
+}
+
+export interface SharedReaderOptions {
+  readonly open: (listener: ConsumerListener) => ConsumerClient;
+  /** Records of one read, at most. */
+  readonly maxPollRecords: number;
+  /** Of one partition that wait for their source, before the partition is paused. */
+  readonly maxBufferedRecords: number;
+  readonly counts: SharedCounts;
+  /** An error of the client that does not end it. */
+  readonly onWarning: (error: Error) => void;
+  /** It is of no further use; what follows needs another client. */
+  readonly onEnd: (client: ConsumerClient) => void;
+}
+
+type Assigned = TopicPartition & { readonly offset?: StartPosition["offset"] };
+
+const names = (partitions: readonly TopicPartition[]): string =>
+  partitions.map(({ topic, partition }) => `${topic}[${partition}]`).join(", ");
+
+/**
+ * One client with several users, each with a view that looks like a client of its own. It has no loop: a view that polls and
+ * has nothing waiting makes it read, for all of them, and what others are given waits in their views. So it reads as long
+ * as anybody polls, and a view that takes nothing costs the others nothing once its partitions are paused.
+ *
+ * Reads, seeks and changes of the assignment come one after the other, because the port allows none of them while another
+ * runs; so do commits, of which it allows one at a time.
+ */
+export class SharedReader {
+  readonly client: ConsumerClient;
+  readonly #options: SharedReaderOptions;
+  readonly #views = new Set<ConsumerView>();
+  readonly #owners = new Map<string, ConsumerView>();
+  /** What has to be done alone. */
+  #last: Promise<unknown> = Promise.resolve();
+  #lastCommit: Promise<unknown> = Promise.resolve();
+  /** Commits that wait for their answer, which only a read brings. */
+  #committing = 0;
+  #read: Promise<void> | undefined;
+  /** Somebody waits for records, and for so long. */
+  #wanted = false;
+  #waitMs = Number.POSITIVE_INFINITY;
+  #ends: TopicPartitionOffset[] = [];
+  #connecting: Promise<void> | undefined;
+  #closing: Promise<void> | undefined;
+  #end: { readonly error: Error } | undefined;
+
+  constructor(options: SharedReaderOptions) {
+    this.#options = options;
+    this.client = options.open({
+      onAssign: () => undefined,
+      onRevoke: () => undefined,
+      onError: (error) => {
+        if (isFatal(error)) this.#fail(error);
+        else options.onWarning(error);
+      },
+      onPartitionEnd: (end) => this.#ends.push(end),
+      onStatistics: (json) => {
+        for (const view of this.#views) view.onStatistics(json);
+      },
+    });
+  }
+
+  get isOver(): boolean {
+    return this.#end !== undefined;
+  }
+
+  get users(): number {
+    return this.#views.size;
+  }
+
+  get buffered(): number {
+    let buffered = 0;
+    for (const view of this.#views) buffered += view.buffer.buffered;
+    return buffered;
+  }
+
+  get assignment(): readonly TopicPartition[] {
+    return [...this.#views].flatMap((view) => view.buffer.reading);
+  }
+
+  view(listener: ConsumerListener): ConsumerView {
+    const view = new ConsumerView(this, listener, this.#options.maxBufferedRecords);
+    this.#views.add(view);
+    return view;
+  }
+
+  connect(): Promise<void> {
+    if (this.#end) return Promise.reject(this.#end.error);
+    this.#connecting ??= this.client.connect().catch((error: unknown) => {
+      // Every view waits for this promise, so none has to be told beside it.
+      this.#over(error as Error);
+      throw error;
+    });
+    return this.#connecting;
+  }
+
+  /** Begins to read partitions for this view; throws `ALREADY_ASSIGNED` where another one reads some of them. */
+  take(view: ConsumerView, partitions: readonly Assigned[]): void {
+    const taken = partitions.filter((each) => this.#owners.has(partitionKey(each)));
+    if (taken.length > 0) {
+      throw new KafkaConnectorError(
+        "ALREADY_ASSIGNED",
+        `Another source of this shared consumer reads ${names(taken)}. Assign each partition to one source, or start this one again when the other has been shut down.`,
+        { retriable: true },
+      );
+    }
+    const places = partitions.map(placeOf);
+    for (const each of places) this.#owners.set(partitionKey(each), view);
+    view.buffer.open(places);
+    this.#alone(() => {
+      this.client.addPartitions(partitions);
+      view.buffer.begin(places);
+      this.steer(view);
+    }).catch((error: unknown) => view.fail(error));
+  }
+
+  /** Reads these partitions of the view no more. */
+  async giveUp(view: ConsumerView, partitions: readonly TopicPartition[]): Promise<void> {
+    try {
+      await this.#alone(() => {
+        if (this.#end) return;
+        // A client may remember a pause until it is assigned them again.
+        this.client.resume(view.buffer.stopped(partitions));
+        this.client.removePartitions(partitions);
+      });
+    } finally {
+      view.buffer.close(partitions);
+      for (const each of partitions) this.#owners.delete(partitionKey(each));
+    }
+  }
+
+  /** The view is closed. */
+  async leave(view: ConsumerView): Promise<void> {
+    try {
+      const { partitions } = view.buffer;
+      if (partitions.length > 0) await this.giveUp(view, partitions);
+    } finally {
+      this.#views.delete(view);
+    }
+  }
+
+  /** Reads for all views, once; resolves when that is over, whoever the records are for. */
+  read(waitMs: number): Promise<void> {
+    this.#wanted = true;
+    this.#waitMs = Math.min(this.#waitMs, waitMs);
+    return this.#reading();
+  }
+
+  /** Sees that commits are answered also while every view has enough records waiting. */
+  serve(): void {
+    if (this.#committing > 0 && !this.#end) this.#reading().catch(() => undefined);
+  }
+
+  #reading(): Promise<void> {
+    this.#read ??= this.#alone(() => this.#poll()).finally(() => {
+      this.#read = undefined;
+    });
+    return this.#read;
+  }
+
+  async #poll(): Promise<void> {
+    if (this.#end) throw this.#end.error;
+    const maxRecords = this.#wanted ? this.#options.maxPollRecords : 1;
+    const waitMs = this.#wanted ? this.#waitMs : 0;
+    this.#wanted = false;
+    this.#waitMs = Number.POSITIVE_INFINITY;
+    try {
+      const chunk = await this.client.poll({ maxRecords, waitMs });
+      this.#options.counts.polls += 1;
+      if (chunk) this.#route(chunk);
+      for (const end of this.#ends.splice(0)) this.#owners.get(partitionKey(end))?.buffer.reachEnd(end);
+    } catch (error) {
+      this.#onPollFailed(error);
+      throw error;
+    }
+  }
+
+  /** What may pass is told to those who wait. Whatever else may concern any partition, so nobody goes on without it. */
+  #onPollFailed(error: unknown): void {
+    if (error instanceof KafkaConnectorError && error.retriable) return;
+    for (const view of this.#views) view.fail(error);
+    if (isFatal(error)) this.#fail(error as Error);
+  }
+
+  #route(chunk: RecordChunk): void {
+    const wanted = chunk.runs().flatMap((run) => {
+      const view = this.#owners.get(partitionKey(run));
+      return view ? [{ view, run }] : [];
+    });
+    const fetched = new FetchedChunk(chunk, wanted.length);
+    for (const { view, run } of wanted) view.buffer.add({ ...run, fetched });
+    for (const view of new Set(wanted.map(({ view: owner }) => owner))) this.steer(view);
+  }
+
+  /** Pauses and resumes what the view wants. */
+  steer(view: ConsumerView): void {
+    const { pause, resume } = view.buffer.steps();
+    if (this.#end) return;
+    if (pause.length > 0) this.client.pause(pause);
+    if (resume.length > 0) this.client.resume(resume);
+  }
+
+  seek(view: ConsumerView, positions: readonly TopicPartitionOffset[], timeoutMs: number): Promise<void> {
+    return this.#alone(async () => {
+      if (this.#end) throw this.#end.error;
+      view.buffer.drop(positions);
+      this.steer(view);
+      await this.client.seek(positions, timeoutMs);
+    });
+  }
+
+  /** Fetches partitions of the view anew; the others go on. */
+  reassign(view: ConsumerView, partitions: readonly Assigned[]): void {
+    const places = partitions.map(placeOf);
+    // What the running read brings of them is old.
+    view.buffer.renew(places);
+    this.#alone(() => {
+      if (this.#end) return;
+      this.client.removePartitions(places);
+      this.client.addPartitions(partitions);
+      view.buffer.begin(places);
+      this.steer(view);
+    }).catch((error: unknown) => view.fail(error));
+  }
+
+  commit(view: ConsumerView, positions: readonly TopicPartitionOffset[]): Promise<void> {
+    this.#committing += 1;
+    const committing = this.#lastCommit
+      .then(async () => {
+        if (this.#end) throw this.#end.error;
+        if (view.isClosed) {
+          throw new KafkaConnectorError("CONSUMER_CLOSED", "The source was shut down before its commit was sent.");
+        }
+        await this.client.commit(positions);
+        this.#options.counts.commits += 1;
+      })
+      .finally(() => {
+        this.#committing -= 1;
+      });
+    this.#lastCommit = committing.catch(() => undefined);
+    return committing;
+  }
+
+  /** Closes the client; views that are still open fail. */
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
+    if (this.#end) return;
+    const closed = new KafkaConnectorError("CONSUMER_CLOSED", "The shared consumer was closed by its owner.", {
+      fatal: true,
+    });
+    this.#end = { error: closed };
+    this.#tell(closed);
+    await this.client.close();
+  }
+
+  #alone<T>(work: () => Promise<T> | T): Promise<T> {
+    const done = this.#last.then(work);
+    this.#last = done.catch(() => undefined);
+    return done;
+  }
+
+  #fail(error: Error): void {
+    if (this.#end) return;
+    this.#over(error);
+    this.#tell(error);
+  }
+
+  #over(error: Error): void {
+    this.#end ??= { error };
+    this.#options.onEnd(this.client);
+  }
+
+  #tell(error: Error): void {
+    for (const view of this.#views) view.onEnd(error);
+  }
+}

@@ -1,0 +1,88 @@
+import type { Headers, PartitionRun, RecordChunk } from "../../client/port.js";
+import type { BufferedRun } from "../fetched-chunk.js";
+
+interface Part {
+  readonly run: BufferedRun;
+  /** The index here of its first record. */
+  readonly start: number;
+}
+
+/** Runs out of the chunks of a shared client as one chunk of their own. */
+export class ViewChunk implements RecordChunk {
+  readonly length: number;
+  readonly #parts: readonly Part[];
+  /** The part that was asked last: neighbours are asked one after the other. */
+  #last = 0;
+  #released = false;
+
+  constructor(runs: readonly BufferedRun[]) {
+    let start = 0;
+    this.#parts = runs.map((run) => {
+      const part = { run, start };
+      start += run.to - run.from;
+      return part;
+    });
+    this.length = start;
+  }
+
+  topic(index: number): string {
+    return this.#partOf(index).run.topic;
+  }
+
+  partition(index: number): number {
+    return this.#partOf(index).run.partition;
+  }
+
+  offset(index: number): number {
+    const part = this.#partOf(index);
+    return part.run.fetched.chunk.offset(index - part.start + part.run.from);
+  }
+
+  timestamp(index: number): number {
+    const part = this.#partOf(index);
+    return part.run.fetched.chunk.timestamp(index - part.start + part.run.from);
+  }
+
+  key(index: number): Buffer | null {
+    const part = this.#partOf(index);
+    return part.run.fetched.chunk.key(index - part.start + part.run.from);
+  }
+
+  value(index: number): Buffer | null {
+    const part = this.#partOf(index);
+    return part.run.fetched.chunk.value(index - part.start + part.run.from);
+  }
+
+  headers(index: number): Headers {
+    const part = this.#partOf(index);
+    return part.run.fetched.chunk.headers(index - part.start + part.run.from);
+  }
+
+  runs(): readonly PartitionRun[] {
+    return this.#parts.map(({ run: { topic, partition, from, to, lastOffset }, start }) => ({
+      topic,
+      partition,
+      from: start,
+      to: start + to - from,
+      lastOffset,
+    }));
+  }
+
+  release(): void {
+    if (this.#released) return;
+    this.#released = true;
+    for (const { run } of this.#parts) run.fetched.runDone();
+  }
+
+  #partOf(index: number): Part {
+    const last = this.#parts[this.#last];
+    if (last && index >= last.start && index < last.start + last.run.to - last.run.from && !this.#released) return last;
+    const at = this.#released ? -1 : this.#parts.findLastIndex(({ start }) => start <= index);
+    const part = this.#parts[at];
+    if (!part || index >= this.length) {
+      throw new RangeError(`Record ${index} is not in this chunk of ${this.length}, or the chunk was released.`);
+    }
+    this.#last = at;
+    return part;
+  }
+}
