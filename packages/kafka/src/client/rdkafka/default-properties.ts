@@ -17,8 +17,16 @@ const DRIVER_OWNED = [
  */
 const RECONNECT_MAX_MS = 2000;
 
+const METADATA_DEFAULTS: ClientProperties = {
+  // At the default of 5 min nobody reads a partition that a topic has grown, or a topic that a pattern matches, for so long.
+  "topic.metadata.refresh.interval.ms": 30_000,
+  // The default, which would shrink with the above to 90 s: what is known of a cluster has to outlast its outages.
+  "metadata.max.age.ms": 900_000,
+};
+
 const CONSUMER_DEFAULTS: ClientProperties = {
   "reconnect.backoff.max.ms": RECONNECT_MAX_MS,
+  ...METADATA_DEFAULTS,
   // At the default of 1000 ms a partition pauses for a second whenever the shared queue is full: less than half the rate.
   "fetch.queue.backoff.ms": 5,
   // Millrace commits what was processed; the client would commit what was handed over.
@@ -31,6 +39,7 @@ const CONSUMER_DEFAULTS: ClientProperties = {
 
 const PRODUCER_DEFAULTS: ClientProperties = {
   "reconnect.backoff.max.ms": RECONNECT_MAX_MS,
+  ...METADATA_DEFAULTS,
   // Retries neither duplicate nor reorder records.
   "enable.idempotence": true,
   // Fills batches under load without a delay that people notice.
@@ -84,6 +93,9 @@ function withDefaults(
   const first = Number(properties["reconnect.backoff.ms"] ?? 0);
   if (first > RECONNECT_MAX_MS && !("reconnect.backoff.max.ms" in properties))
     delete merged["reconnect.backoff.max.ms"];
+  // librdkafka derives an age that fits.
+  const refreshes = "topic.metadata.refresh.interval.ms" in properties;
+  if (refreshes && !("metadata.max.age.ms" in properties)) delete merged["metadata.max.age.ms"];
   return merged;
 }
 

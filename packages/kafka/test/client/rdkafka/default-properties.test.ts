@@ -50,6 +50,21 @@ describe("the driver's default properties", () => {
     expect(producer).to.include({ "linger.ms": 0, "enable.idempotence": true, "queue.buffering.max.messages": 10_000 });
   });
 
+  it("look for new partitions every 30 s, unless the user says how often", () => {
+    const interval = "topic.metadata.refresh.interval.ms";
+    for (const properties of [consumerProperties({ "group.id": "g" }), producerProperties({})]) {
+      expect(properties).to.include({ [interval]: 30_000, "metadata.max.age.ms": 900_000 });
+    }
+    for (const properties of [
+      consumerProperties({ "group.id": "g", [interval]: 1 }),
+      producerProperties({ [interval]: 1 }),
+    ]) {
+      expect(properties)
+        .to.include({ [interval]: 1 })
+        .and.not.have.property("metadata.max.age.ms");
+    }
+  });
+
   it("look for a broker that comes back every two seconds, unless the user's first pause is longer", () => {
     for (const properties of [consumerProperties({ "group.id": "g" }), producerProperties({})]) {
       expect(properties).to.include({ "reconnect.backoff.max.ms": 2000 });
