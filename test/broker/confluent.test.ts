@@ -60,6 +60,20 @@ describe("the driver over @confluentinc/kafka-javascript on a real broker", func
     ]);
   });
 
+  it("makes topics, sets positions, asks for metadata and tells statistics", async () => {
+    const { child, news } = start("administer");
+    await reaches("its news, with every client closed", child, () => news.length > 0);
+    expect(news).to.deep.equal([
+      {
+        codes: ["TOPIC_EXISTS", "TOPIC_NOT_FOUND"],
+        partitions: 2,
+        ends: [0, 1],
+        committed: [1],
+        statistics: "producer",
+      },
+    ]);
+  });
+
   it("tells a member that was suspended until another took over that its partitions are lost", async () => {
     const { child, news } = start("join");
     const told = (): readonly string[] => news.map((each) => ("told" in each ? each.told : ""));

@@ -3,18 +3,25 @@
  * Its job comes as JSON in the first argument; it tells its parent what happens, and ends when the parent lets go.
  */
 import {
+  AdminClient,
+  type ClientStatistics,
   type ConsumerClient,
   confluentDriver,
   type KafkaConnectorError,
+  MetadataClient,
   type RecordChunk,
+  SendProducer,
   type Subscription,
 } from "@millrace/kafka";
 
 export interface ConfluentJob {
   readonly brokers: string;
   readonly topic: string;
-  /** `join` polls as a member of a group; `keep` sends a record, reads it and commits its position with metadata. */
-  readonly role: "join" | "keep";
+  /**
+   * `join` polls as a member of a group; `keep` sends a record, reads it and commits its position with metadata;
+   * `administer` makes its topic, grows it, sets a position and asks for everything.
+   */
+  readonly role: "join" | "keep" | "administer";
 }
 
 export type ConfluentNews =
@@ -24,6 +31,14 @@ export type ConfluentNews =
       readonly metadata: string | undefined;
       /** What a commit with metadata of 4096 bytes is refused with; of 4095 it is taken. */
       readonly refused: number | undefined;
+    }
+  | {
+      readonly codes: readonly string[];
+      readonly partitions: number;
+      readonly ends: readonly number[];
+      readonly committed: readonly number[];
+      /** Which kind of client has told statistics. */
+      readonly statistics: string;
     };
 
 const { brokers, topic, role } = JSON.parse(process.argv[2] ?? "") as ConfluentJob;
@@ -97,6 +112,46 @@ async function join(): Promise<void> {
   for (;;) await client.poll({ maxRecords: 10, waitMs: 50 }).catch(() => undefined);
 }
 
+async function administer(): Promise<ConfluentNews> {
+  const told: ClientStatistics[] = [];
+  const statistics = { intervalMs: 50, onStatistics: (each: ClientStatistics) => void told.push(each) };
+  const kafka = { brokers, groupId: topic, driver: confluentDriver, statistics };
+  const failed = (error: unknown): string => (error as KafkaConnectorError).code;
+  await using metadata = await MetadataClient.open({ kafka });
+  await using admin = AdminClient.create({ kafka });
+  await admin.createTopic(topic, { partitions: 1 });
+  const codes = [
+    await admin.createTopic(topic).then(String, failed),
+    await admin.deleteTopic(`${topic}-missing`).then(String, failed),
+  ];
+  const partitions = (): Promise<number> =>
+    metadata.partitionsFor(topic).then(
+      ({ length }) => length,
+      () => 0,
+    );
+  while ((await partitions()) < 1);
+  await admin.growTopic(topic, 2);
+  while ((await partitions()) < 2);
+  const sender = SendProducer.create({ kafka });
+  await sender.send({ topic, partition: 1, value: null });
+  while (told.length === 0) await new Promise((resolve) => setTimeout(resolve, 10));
+  await sender.close();
+  const all = [0, 1].map((partition) => ({ topic, partition }));
+  await admin.commitOffsets(topic, [{ topic, partition: 1, offset: 1 }]);
+  return {
+    codes,
+    partitions: await partitions(),
+    ends: (await metadata.endOffsets(all)).map(({ offset }) => offset),
+    committed: (await metadata.committedOffsets(all)).map(({ offset }) => offset),
+    statistics: told[0]?.type ?? "none",
+  };
+}
+
 // The parent has died, or needs no more.
 process.on("disconnect", () => process.exit());
-await (role === "keep" ? keep() : join());
+const roles: Readonly<Record<ConfluentJob["role"], () => Promise<void>>> = {
+  join,
+  keep,
+  administer: async () => tell(await administer()),
+};
+await roles[role]();
