@@ -15,6 +15,7 @@ export interface CopyJob {
   readonly groupId: string;
   readonly from: string;
   readonly to: string;
+  /** Of the consumer. */
   readonly properties?: ClientProperties;
   readonly logger?: Logger;
   /** How long the look-up of each record takes, 32 at a time; default 0. */

@@ -2,16 +2,21 @@ import type { OutgoingRecord } from "@millrace/kafka";
 
 const FILLER = "x".repeat(50);
 
-/** Small JSON with a key; each value says its partition and its place in it, so that any order can be judged. */
+export const keyOfSequence = (sequence: number): string => `customer-${(sequence * 7919) % 1000}`;
+
+/** Small JSON with a key; the value says its partition and its place in it, so that any order can be judged. */
+export const sequencedRecord = (topic: string, partition: number, sequence: number): OutgoingRecord => ({
+  topic,
+  partition,
+  key: Buffer.from(keyOfSequence(sequence)),
+  value: Buffer.from(JSON.stringify({ partition, sequence, note: FILLER })),
+});
+
+/** So many for each partition, one for each of them at a time. */
 export function* sequencedRecords(topic: string, partitions: number, perPartition: number): Generator<OutgoingRecord> {
   for (let sequence = 0; sequence < perPartition; sequence++) {
     for (let partition = 0; partition < partitions; partition++) {
-      yield {
-        topic,
-        partition,
-        key: Buffer.from(`customer-${(sequence * 7919) % 1000}`),
-        value: Buffer.from(JSON.stringify({ partition, sequence, note: FILLER })),
-      };
+      yield sequencedRecord(topic, partition, sequence);
     }
   }
 }
