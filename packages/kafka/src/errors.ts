@@ -40,8 +40,6 @@ export type KafkaErrorCode =
   | "ALREADY_ASSIGNED"
   /** A partition could not be read from elsewhere; where it is retriable nothing has changed. */
   | "SEEK_FAILED"
-  | "CLIENT_FAILED";
-
   /** A restarting graph failed more often than `maxRestarts`; `cause` is its last failure. */
   | "RESTARTS_EXHAUSTED"
   /** There is no such topic, or there cannot be one of this name. */
@@ -55,6 +53,8 @@ export type KafkaErrorCode =
   | "ADMIN_FAILED"
   /** A metadata or admin client was closed before. */
   | "CLIENT_CLOSED"
+  | "CLIENT_FAILED";
+
 export interface KafkaErrorOptions {
   /** The client's numeric code where there is one, for example -185 for a timed-out request. */
   readonly clientCode?: number;

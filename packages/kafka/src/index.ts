@@ -108,6 +108,9 @@ export type {
   ProducerSettings,
 } from "./producer/producer-settings.js";
 export { type SharedProducer, sharedProducer, type SharedProducerSettings } from "./producer/shared-producer.js";
+export { restarting } from "./restarting.js";
+export type { Restart, RestartSettings } from "./restarting/restart-settings.js";
+export type { RestartingControl } from "./restarting/restarting-control.js";
 export { SendProducer, type SendSettings } from "./send-producer.js";
 export {
   attempt,

@@ -1,4 +1,5 @@
 import type { TopicPartition } from "../client/port.js";
+import { partitionKey } from "../partition-key.js";
 import type { FlowControl } from "./flow-control.js";
 import type { OwnedPartition } from "./owned-partition.js";
 
@@ -80,6 +81,19 @@ const sum = (before: PartitionReport, after: PartitionReport): PartitionReport =
   expectedReplays: before.expectedReplays + after.expectedReplays,
 });
 
+/** Adds up what two have told, partition by partition. */
+export const sumReports = (
+  before: Iterable<PartitionReport>,
+  after: Iterable<PartitionReport>,
+): readonly PartitionReport[] => {
+  const all = new Map([...before].map((each) => [partitionKey(each), each]));
+  for (const each of after) {
+    const known = all.get(partitionKey(each));
+    all.set(partitionKey(each), known ? sum(known, each) : each);
+  }
+  return [...all.values()].sort((a, b) => a.topic.localeCompare(b.topic) || a.partition - b.partition);
+};
+
 const blockingClaimOf = (owned: OwnedPartition, now: number): BlockingClaim | undefined => {
   const oldest = owned.ledger.oldest;
   if (!oldest) return undefined;
@@ -122,13 +136,10 @@ export class SessionHistory {
   }
 
   report(owned: Iterable<OwnedPartition>): readonly PartitionReport[] {
-    const all = new Map(this.#past);
-    for (const each of owned) {
-      const before = all.get(each.key);
-      const now = reportOf(each, true);
-      all.set(each.key, before ? sum(before, now) : now);
-    }
-    return [...all.values()].sort((a, b) => a.topic.localeCompare(b.topic) || a.partition - b.partition);
+    return sumReports(
+      this.#past.values(),
+      Array.from(owned, (each) => reportOf(each, true)),
+    );
   }
 
   explain(

@@ -5,7 +5,7 @@ import { partitionKey } from "../partition-key.js";
 export class UserPauses {
   #all = false;
   /** Those for which the opposite holds. */
-  readonly #exceptions = new Set<string>();
+  readonly #exceptions = new Map<string, TopicPartition>();
 
   /** By the partition's key, for this is asked at every read and every delivery. */
   has(key: string): boolean {
@@ -19,9 +19,21 @@ export class UserPauses {
       this.#exceptions.clear();
       return;
     }
-    for (const key of partitions.map(partitionKey)) {
-      if (paused === this.#all) this.#exceptions.delete(key);
-      else this.#exceptions.add(key);
+    for (const each of partitions) {
+      if (paused === this.#all) this.#exceptions.delete(partitionKey(each));
+      else this.#exceptions.set(partitionKey(each), each);
     }
+  }
+
+  /** Pauses the same of another consumer, of which nothing is paused. */
+  repeatAt(other: {
+    pause(partitions?: readonly TopicPartition[]): void;
+    resume(partitions: readonly TopicPartition[]): void;
+  }): void {
+    const exceptions = [...this.#exceptions.values()];
+    if (this.#all) {
+      other.pause();
+      other.resume(exceptions);
+    } else other.pause(exceptions);
   }
 }

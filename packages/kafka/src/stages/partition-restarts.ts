@@ -1,4 +1,5 @@
 import type { Cancellable, Clock } from "@millrace/streams";
+import { Backoff } from "../backoff.js";
 
 export interface RestartBackoff {
   readonly minMs: number;
@@ -8,28 +9,31 @@ export interface RestartBackoff {
 /** When partitions whose streams have ended are read again: later each time, unless there was progress. */
 export class PartitionRestarts {
   readonly #clock: Clock;
-  readonly #backoff: RestartBackoff;
-  readonly #delays = new Map<string, number>();
+  readonly #settings: RestartBackoff;
+  readonly #backoffs = new Map<string, Backoff>();
   readonly #timers = new Set<Cancellable>();
   #closed = false;
 
-  constructor(clock: Clock, backoff: RestartBackoff) {
+  constructor(clock: Clock, settings: RestartBackoff) {
     this.#clock = clock;
-    this.#backoff = backoff;
+    this.#settings = settings;
   }
 
   /** Calls `restart` after the partition's delay; `progressed` says that something was finished since the last time. */
   schedule(key: string, progressed: boolean, restart: () => void): void {
     if (this.#closed) return;
-    const { minMs, maxMs } = this.#backoff;
-    const before = this.#delays.get(key);
-    const delayMs = progressed || before === undefined ? minMs : Math.min(2 * before, maxMs);
-    this.#delays.set(key, delayMs);
-    const timer = this.#clock.schedule(delayMs, () => {
+    const timer = this.#clock.schedule(this.#delayOf(key, progressed), () => {
       this.#timers.delete(timer);
       restart();
     });
     this.#timers.add(timer);
+  }
+
+  #delayOf(key: string, progressed: boolean): number {
+    let backoff = this.#backoffs.get(key);
+    if (!backoff) this.#backoffs.set(key, (backoff = new Backoff(this.#settings)));
+    if (progressed) backoff.reset();
+    return backoff.next();
   }
 
   close(): void {

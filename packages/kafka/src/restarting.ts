@@ -1,0 +1,51 @@
+import { type RunnableGraph, Sink, Source } from "@millrace/streams";
+import { Channel, type SourceStage } from "@millrace/streams/stage";
+import type { DrainingControl } from "./control.js";
+import { parseRestarts, type ParsedRestarts, type RestartSettings } from "./restarting/restart-settings.js";
+import { RestartingControl } from "./restarting/restarting-control.js";
+
+/** Emits nothing; its run lasts until no incarnation is left. */
+const incarnations = <T>(
+  settings: ParsedRestarts,
+  graph: () => RunnableGraph<DrainingControl<T>>,
+): SourceStage<never, RestartingControl<T>> => ({
+  name: "restarting",
+  create(run) {
+    const begin = (): DrainingControl<T> => graph().run({ ...run.options, attributes: run.attributes });
+    const control = new RestartingControl({ settings, clock: run.clock, begin });
+    const outlet = new Channel<never>();
+    const ended = (): void => outlet.complete();
+    control.isShutdown.then(ended, ended);
+    return { outlet, mat: control };
+  },
+});
+
+/**
+ * A graph that runs again when it has failed, after a back-off: as a whole, from the committed positions, and only once the
+ * former one's client is closed, so that it never competes with itself and no offset of a dead incarnation is committed.
+ * `graph` builds it anew for each incarnation: at `run()` for the first one, which throws what it throws. Materialises one
+ * control for all of them. Ends when an incarnation completes or is stopped; when a failure cannot mend, as wrong settings
+ * (also where `graph` throws it); and after `maxRestarts`. What the graph does outside the stream, as a call of `mapAsync`
+ * under way, is not interrupted by a failure, and may end after the next incarnation has begun.
+ *
+ * Throws `INVALID_SETTINGS`.
+ *
+ * @example
+ * ```ts
+ * const control = restarting({ maxRestarts: 10 }, () =>
+ *   committableSource({ kafka, topics: ["orders"] })
+ *     .mapAsync(8, async ({ record, offset }) => {
+ *       await store(record.value);
+ *       return offset;
+ *     })
+ *     .toMat(committerSink(), DrainingControl.from),
+ * ).run();
+ * ```
+ */
+export const restarting = <T>(
+  settings: RestartSettings,
+  graph: () => RunnableGraph<DrainingControl<T>>,
+): RunnableGraph<RestartingControl<T>> => {
+  const stage = incarnations(parseRestarts(settings), graph);
+  return Source.fromStage(stage).to(Sink.ignore);
+};

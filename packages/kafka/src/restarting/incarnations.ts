@@ -1,0 +1,173 @@
+import type { Cancellable, Clock } from "@millrace/streams";
+import { type PartitionReport, sumReports } from "../consumer/session-history.js";
+import type { ConsumerMetrics } from "../consumer/steering.js";
+import type { DrainingControl } from "../control.js";
+import { KafkaConnectorError } from "../errors.js";
+import { RestartPolicy } from "./restart-policy.js";
+import type { ParsedRestarts } from "./restart-settings.js";
+import { sumMetrics } from "./sum-metrics.js";
+
+export interface IncarnationsOptions<T> {
+  readonly settings: ParsedRestarts;
+  readonly clock: Clock;
+  /** Builds the graph anew and runs it. */
+  readonly begin: () => DrainingControl<T>;
+}
+
+type Outcome<T> = { readonly result: T } | { readonly failure: unknown; readonly livedMs: number };
+
+/**
+ * A graph that is run again and again, as a whole, so that nothing of one incarnation is left in the next:
+ *
+ *     running ──► completed, or failed after `end`: the last one
+ *        │ fails
+ *     closing ──► its client stays open, or the failure will not mend: given up
+ *        │ closed
+ *     waiting ──► `end`: ended without a result
+ *        │ begins, or else fails at once
+ *     running
+ */
+export class Incarnations<T> {
+  readonly #settings: ParsedRestarts;
+  readonly #clock: Clock;
+  readonly #begin: () => DrainingControl<T>;
+  readonly #policy: RestartPolicy;
+  /** Settles with the last one; `undefined` where there was to be another. */
+  readonly completion: Promise<T | undefined>;
+  #present: DrainingControl<T> | undefined;
+  #closing: DrainingControl<T> | undefined;
+  #reports: readonly PartitionReport[] = [];
+  #metrics: ConsumerMetrics | undefined;
+  #restarts = 0;
+  #lastFailure: unknown;
+  #ending = false;
+  #stopWaiting: () => void = () => undefined;
+
+  /** Throws what the first one cannot begin for. */
+  constructor({ settings, clock, begin }: IncarnationsOptions<T>) {
+    this.#settings = settings;
+    this.#clock = clock;
+    this.#begin = begin;
+    this.#policy = new RestartPolicy(settings);
+    this.#present = begin();
+    this.completion = this.#live(this.#present);
+    this.completion.catch(() => undefined);
+  }
+
+  /** The one that runs, or was the last; none while the next one is waited for. */
+  get present(): DrainingControl<T> | undefined {
+    return this.#present;
+  }
+
+  get restarts(): number {
+    return this.#restarts;
+  }
+
+  get lastFailure(): unknown {
+    return this.#lastFailure;
+  }
+
+  /** Over all incarnations. */
+  report(): readonly PartitionReport[] {
+    const running = this.#present ?? this.#closing;
+    return running ? sumReports(this.#reports, running.report()) : this.#reports;
+  }
+
+  metrics(): ConsumerMetrics {
+    return sumMetrics(this.#metrics, (this.#present ?? this.#closing)?.metrics());
+  }
+
+  /** There is to be no other incarnation. */
+  end(): void {
+    this.#ending = true;
+    this.#stopWaiting();
+  }
+
+  async #live(first: DrainingControl<T>): Promise<T | undefined> {
+    let outcome = await this.#outcomeOf(first);
+    while ("failure" in outcome) {
+      const { failure, livedMs } = outcome;
+      const delayMs = this.#policy.delayAfter(failure, livedMs);
+      if (!this.#ending) await this.#backOff(failure, delayMs);
+      if (this.#ending) return undefined;
+      outcome = await this.#next();
+    }
+    return outcome.result;
+  }
+
+  async #next(): Promise<Outcome<T>> {
+    this.#restarts += 1;
+    try {
+      this.#present = this.#begin();
+    } catch (failure) {
+      this.#lastFailure = failure;
+      return { failure, livedMs: 0 };
+    }
+    return this.#outcomeOf(this.#present);
+  }
+
+  async #outcomeOf(control: DrainingControl<T>): Promise<Outcome<T>> {
+    const bornAt = this.#clock.now();
+    try {
+      return { result: await control.streamCompletion };
+    } catch (failure) {
+      this.#lastFailure = failure;
+      if (this.#ending) throw failure;
+      const livedMs = this.#clock.now() - bornAt;
+      this.#present = undefined;
+      this.#closing = control;
+      await this.#closed(control, failure);
+      this.#reports = sumReports(this.#reports, control.report());
+      this.#metrics = sumMetrics(this.#metrics, control.metrics());
+      this.#closing = undefined;
+      return { failure, livedMs };
+    }
+  }
+
+  /**
+   * The end of its run closes its client, after its producers. 1. Where something of the run goes on, as a branch that did
+   * not fail, the client is closed from here. 2. Where even that does not end, the client may be a member of the group
+   * still, and another one would get only what it leaves.
+   */
+  async #closed(control: DrainingControl<T>, cause: unknown): Promise<void> {
+    const { closeTimeoutMs, logger } = this.#settings;
+    if (await this.#settles(control.isShutdown)) return;
+    logger.warn("restarting: a graph that failed still runs, so it is shut down", { explanation: control.explain() });
+    if (await this.#settles(control.drainAndShutdown())) return;
+    throw new KafkaConnectorError(
+      "CLOSE_TIMEOUT",
+      `A graph that failed did not close its client within ${2 * closeTimeoutMs} ms, so it was not run again: the two would compete for partitions. End the process.`,
+      { cause },
+    );
+  }
+
+  #settles(promise: Promise<unknown>): Promise<boolean> {
+    return new Promise((resolve) => {
+      const timer = this.#clock.schedule(this.#settings.closeTimeoutMs, () => resolve(false));
+      const settled = (): void => {
+        timer.cancel();
+        resolve(true);
+      };
+      promise.then(settled, settled);
+    });
+  }
+
+  async #backOff(cause: unknown, delayMs: number): Promise<void> {
+    const { logger, onRestart } = this.#settings;
+    logger.warn(`restarting: the graph failed and runs again in ${Math.round(delayMs)} ms`, { error: cause });
+    try {
+      onRestart?.({ number: this.#restarts + 1, cause, delayMs });
+    } catch (error) {
+      logger.error("restarting: onRestart threw", { error });
+    }
+    // onRestart may have ended it.
+    if (this.#ending) return;
+    let timer: Cancellable | undefined;
+    await new Promise<void>((resolve) => {
+      timer = this.#clock.schedule(delayMs, resolve);
+      this.#stopWaiting = resolve;
+    });
+    timer?.cancel();
+    this.#stopWaiting = () => undefined;
+  }
+}

@@ -1,0 +1,76 @@
+import type { Logger } from "@millrace/streams";
+import { z } from "zod";
+import { KafkaConnectorError } from "../errors.js";
+import { parse } from "../settings.js";
+import { silentLogger } from "../silent-logger.js";
+
+/** A restart that is about to happen. */
+export interface Restart {
+  /** Counted from 1, since the graph was run. */
+  readonly number: number;
+  /** What the last incarnation failed with. */
+  readonly cause: unknown;
+  readonly delayMs: number;
+}
+
+/** When a graph that failed is run again. */
+export interface RestartSettings {
+  /** How long after a failure the next incarnation begins, its client being closed; doubled each time. Default 1000 ms. */
+  readonly minBackoffMs?: number;
+  /** The longest of these delays; default 30 000 ms. */
+  readonly maxBackoffMs?: number;
+  /** Up to so much of a delay is added to it at random, so that many processes do not return at once; default 0.2. */
+  readonly randomFactor?: number;
+  /** Restarts in a row, none of which led to a healthy incarnation, before it gives up; default: unlimited. */
+  readonly maxRestarts?: number;
+  /**
+   * An incarnation that ran for so long was healthy: after it the delays begin at `minBackoffMs` and `maxRestarts` counts
+   * from 0 again; default 60 000 ms.
+   */
+  readonly healthyMs?: number;
+  /**
+   * How long an incarnation that failed may take to close its client, which otherwise would compete with the next one. Then
+   * it is shut down, whatever of it still runs, and after as long again there is no restart. Default 30 000 ms.
+   */
+  readonly closeTimeoutMs?: number;
+  /** Whether such a failure may mend; default: each may. What no restart can mend, as wrong settings, is never asked about. */
+  readonly restartOn?: (failure: unknown) => boolean;
+  /** Called before each delay. What it throws is logged. */
+  readonly onRestart?: (restart: Restart) => void;
+  /** Gets a warning for each restart; default: silent. */
+  readonly logger?: Logger;
+  /** From 0 (inclusive) to 1 (exclusive); default `Math.random`. */
+  readonly random?: () => number;
+}
+
+export type ParsedRestarts = Required<Omit<RestartSettings, "onRestart" | "restartOn">> &
+  Pick<RestartSettings, "onRestart" | "restartOn">;
+
+const given = <F>(): z.ZodOptional<z.ZodType<F>> =>
+  z.custom<F>((value) => typeof value === "function", "a function").optional();
+
+const schema = z.strictObject({
+  minBackoffMs: z.number().nonnegative().default(1000),
+  maxBackoffMs: z.number().positive().default(30_000),
+  randomFactor: z.number().nonnegative().default(0.2),
+  maxRestarts: z.number().int().nonnegative().optional(),
+  healthyMs: z.number().positive().default(60_000),
+  closeTimeoutMs: z.number().positive().default(30_000),
+  restartOn: given<NonNullable<RestartSettings["restartOn"]>>(),
+  onRestart: given<NonNullable<RestartSettings["onRestart"]>>(),
+  random: given<() => number>(),
+  logger: z.custom<Logger>((value) => typeof value === "object" && value !== null, "a logger").optional(),
+});
+
+export const parseRestarts = (settings: RestartSettings): ParsedRestarts => {
+  const parsed = parse(schema, settings, "restarting");
+  if (parsed.minBackoffMs > parsed.maxBackoffMs) {
+    throw new KafkaConnectorError(
+      "INVALID_SETTINGS",
+      `restarting: minBackoffMs is ${parsed.minBackoffMs} and maxBackoffMs ${parsed.maxBackoffMs}. Raise maxBackoffMs, or lower minBackoffMs.`,
+    );
+  }
+  const { maxRestarts = Number.POSITIVE_INFINITY, random = Math.random, logger = silentLogger } = parsed;
+  const { restartOn, onRestart, ...times } = parsed;
+  return { ...times, maxRestarts, random, logger, ...(restartOn && { restartOn }), ...(onRestart && { onRestart }) };
+};

@@ -1,0 +1,147 @@
+import type { TopicPartition, TopicPartitionOffset } from "../client/port.js";
+import type { ConsumerExplanation, PartitionReport } from "../consumer/session-history.js";
+import type { ConsumerMetrics, PartitionLag } from "../consumer/steering.js";
+import { UserPauses } from "../consumer/user-pauses.js";
+import type { DrainingControl } from "../control.js";
+import type { DrainOptions } from "../drain.js";
+import { type DrainReport, drainReport } from "../drain-report.js";
+import { KafkaConnectorError } from "../errors.js";
+import { Incarnations, type IncarnationsOptions } from "./incarnations.js";
+
+/**
+ * Steers a graph of `restarting`: one control for all its incarnations, the materialised value. What it does goes to the
+ * one that runs; between two of them nothing is assigned.
+ */
+export class RestartingControl<T> {
+  readonly #incarnations: Incarnations<T>;
+  readonly #userPauses = new UserPauses();
+  /**
+   * Settles when there will be no other incarnation: with what the stream completed with; with `undefined` where it was
+   * stopped or drained while the next one was waited for; rejects with the failure that no restart mends, and with
+   * `RESTARTS_EXHAUSTED` or `CLOSE_TIMEOUT`, whose `cause` is the last failure.
+   */
+  readonly streamCompletion: Promise<T | undefined>;
+
+  constructor(options: IncarnationsOptions<T>) {
+    const begin = (): DrainingControl<T> => {
+      const control = options.begin();
+      // Nothing is assigned yet, so that nothing of what is paused slips through.
+      this.#userPauses.repeatAt(control);
+      return control;
+    };
+    this.#incarnations = new Incarnations({ ...options, begin });
+    this.streamCompletion = this.#incarnations.completion;
+  }
+
+  /** How often the graph was run again. */
+  get restarts(): number {
+    return this.#incarnations.restarts;
+  }
+
+  /** What the last incarnation that failed has failed with; `undefined` where none has. */
+  get lastFailure(): unknown {
+    return this.#incarnations.lastFailure;
+  }
+
+  /** `waiting` between two incarnations, from the failure of one to the beginning of the next. */
+  get state(): "running" | "waiting" {
+    return this.#incarnations.present ? "running" : "waiting";
+  }
+
+  /** Stops reading, and ends the waiting for another incarnation; see `Control.stop`. */
+  async stop(): Promise<void> {
+    this.#incarnations.end();
+    await this.#incarnations.present?.stop();
+  }
+
+  /**
+   * `DrainingControl.drainAndShutdown`, of the incarnation that runs; its failure rejects and is no reason for another.
+   * Between two of them it resolves at once, for the last one's records are read again by whoever is next. The report sums
+   * up all incarnations, that of a `DrainError` tells of the last one.
+   */
+  async drainAndShutdown(options?: DrainOptions): Promise<DrainReport<T | undefined>> {
+    this.#incarnations.end();
+    const drained = await this.#incarnations.present?.drainAndShutdown(options);
+    const result = drained ? drained.result : await this.streamCompletion;
+    return drainReport(result, this.report());
+  }
+
+  /** Settles when no incarnation is left and the last client is closed; rejects as `streamCompletion`, or with what closing failed with. */
+  get isShutdown(): Promise<void> {
+    return this.#end();
+  }
+
+  async #end(): Promise<void> {
+    await Promise.allSettled([this.streamCompletion]);
+    await this.#incarnations.present?.isShutdown;
+    await this.streamCompletion;
+  }
+
+  /** See `Control.explain`; between two incarnations there are no partitions. */
+  explain(): ConsumerExplanation {
+    const { present, restarts, lastFailure } = this.#incarnations;
+    const { state, partitions } = present?.explain() ?? { state: "closed", partitions: [] };
+    const failure = lastFailure instanceof Error ? `, the last failure: ${lastFailure.message}` : "";
+    const first = `${restarts} restarts${failure}`;
+    const rest = (): string => (present ? present.explain().toString() : "waiting for the next incarnation");
+    return { state, partitions, toString: () => `${first}\n${rest()}` };
+  }
+
+  /** See `Control.report`; sums up all incarnations. */
+  report(): readonly PartitionReport[] {
+    return this.#incarnations.report();
+  }
+
+  /** See `Control.pause`; also kept for the incarnations to come. */
+  pause(partitions?: readonly TopicPartition[]): void {
+    this.#userPauses.set(true, partitions);
+    this.#incarnations.present?.pause(partitions);
+  }
+
+  /** See `Control.resume`. */
+  resume(partitions?: readonly TopicPartition[]): void {
+    this.#userPauses.set(false, partitions);
+    this.#incarnations.present?.resume(partitions);
+  }
+
+  /**
+   * See `Control.seek`. Rejects with `SEEK_FAILED`, retriable, between two incarnations. The next one begins at the committed
+   * positions, so that a jump of which nothing was committed is forgotten.
+   */
+  async seek(positions: readonly TopicPartitionOffset[]): Promise<void> {
+    await this.#running("seek").seek(positions);
+  }
+
+  /** See `Control.replayFrom`, and `seek`. */
+  async replayFrom(
+    timestamp: number,
+    partitions?: readonly TopicPartition[],
+  ): Promise<readonly TopicPartitionOffset[]> {
+    return this.#running("replayFrom").replayFrom(timestamp, partitions);
+  }
+
+  /** See `Control.assignment`; empty between two incarnations. */
+  assignment(): readonly TopicPartition[] {
+    return this.#incarnations.present?.assignment() ?? [];
+  }
+
+  /** See `Control.lag`; empty between two incarnations. */
+  async lag(): Promise<readonly PartitionLag[]> {
+    return this.#incarnations.present?.lag() ?? [];
+  }
+
+  /** See `Control.metrics`; counts sum up all incarnations. */
+  metrics(): ConsumerMetrics {
+    return this.#incarnations.metrics();
+  }
+
+  #running(call: string): DrainingControl<T> {
+    const { present } = this.#incarnations;
+    if (present) return present;
+    throw new KafkaConnectorError(
+      "SEEK_FAILED",
+      `${call}: the graph failed and waits for its restart, so that nothing is assigned. Call it again once control.assignment() names the partitions.`,
+      { retriable: true, cause: this.lastFailure },
+    );
+  }
+}

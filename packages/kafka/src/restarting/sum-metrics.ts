@@ -1,0 +1,29 @@
+import type { ConsumerMetrics } from "../consumer/steering.js";
+
+const NONE: ConsumerMetrics = {
+  assignedPartitions: 0,
+  delivered: 0,
+  processed: 0,
+  discarded: 0,
+  parked: 0,
+  abandoned: 0,
+  inFlight: 0,
+  buffered: 0,
+  uncommitted: 0,
+  commits: 0,
+  polls: 0,
+  rebalances: 0,
+};
+
+/** What is counted adds up; what is measured is that of `now`. */
+export const sumMetrics = (before: ConsumerMetrics = NONE, now: ConsumerMetrics = NONE): ConsumerMetrics => ({
+  ...now,
+  delivered: before.delivered + now.delivered,
+  processed: before.processed + now.processed,
+  discarded: before.discarded + now.discarded,
+  parked: before.parked + now.parked,
+  abandoned: before.abandoned + now.abandoned,
+  commits: before.commits + now.commits,
+  polls: before.polls + now.polls,
+  rebalances: before.rebalances + now.rebalances,
+});
