@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { expect } from "chai";
 import { z } from "zod";
 import { sharedConsumerSchema } from "../src/consumer/shared/shared-consumer.js";
+import { askingSchema } from "../src/admin/asking-settings.js";
 import { schemas } from "../src/settings.js";
 
 interface Row {
@@ -72,6 +73,7 @@ describe("the page of settings", () => {
     ["sources", rowsOf("Sources", "Rebalance"), schemas.consumer],
     ["shared consumers", rowsOf("Shared consumers"), sharedConsumerSchema],
     ["producers", rowsOf("Producers"), schemas.producer],
+    ["metadata and admin clients", rowsOf("Metadata and admin"), askingSchema],
     ["committers", rowsOf("Committers"), schemas.committer],
   ];
   for (const [what, rows, schema] of checked) {

@@ -12,6 +12,7 @@ export class FakeKafka implements KafkaDriver {
   /** Prepares each client before it is used. */
   onConsumer: (consumer: FakeConsumer) => void = () => undefined;
   onProducer: (producer: FakeProducer) => void = () => undefined;
+  topicAdmin?: NonNullable<KafkaDriver["topicAdmin"]>;
 
   /** Settings that lead here. */
   get settings(): KafkaSettings & { readonly groupId: string } {
