@@ -38,21 +38,43 @@ export function connectClient(
   const what = `The ${kind} could not connect to ${brokers} within ${timeoutMs} ms`;
   const next =
     "Check `bootstrap.servers`, the network, and that `security.protocol` and the credentials are those of the brokers.";
+  const reason = reasonOf(native);
   return new Promise((resolve, reject) => {
     let late = false;
     const timer = setTimeout(() => {
       late = true;
       reject(
-        new KafkaConnectorError("CONNECT_FAILED", `${what}: the client does not answer. ${next}`, { retriable: true }),
+        new KafkaConnectorError("CONNECT_FAILED", `${what}: the client does not answer.${reason()} ${next}`, {
+          retriable: true,
+        }),
       );
     }, timeoutMs + MARGIN_MS);
     native.connect({ allTopics: false, timeout: timeoutMs }, (error) => {
       clearTimeout(timer);
-      if (error !== null && error !== undefined) reject(connectorError("CONNECT_FAILED", what, error, next));
-      else if (late) onLate();
+      const said = reason();
+      if (error !== null && error !== undefined) {
+        reject(connectorError("CONNECT_FAILED", what, error, `${said} ${next}`.trimStart()));
+      } else if (late) onLate();
       else resolve();
     });
   });
+}
+
+/**
+ * Why a broker let the client down last. While it connects that stands in librdkafka's log alone: its errors do not tell a
+ * certificate from a cable. Asked once, it listens no more.
+ */
+function reasonOf(native: NativeConsumer | NativeProducer): () => string {
+  let reason: string | undefined;
+  let listens = true;
+  native.on("event.log", ({ fac, message }) => {
+    // It begins with the thread's name in brackets.
+    if (listens && fac === "FAIL") reason = message.replace(/^\[thrd:.*?\]: /, "");
+  });
+  return () => {
+    listens = false;
+    return reason === undefined ? "" : ` The last failure was: ${reason}.`;
+  };
 }
 
 /** Whether a client that was made for this connects; it is closed again. */

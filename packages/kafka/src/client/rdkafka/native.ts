@@ -70,6 +70,8 @@ interface NativeClient {
   on(event: "event.stats", listener: (statistics: { readonly message: string }) => void): unknown;
   connect(options: { readonly allTopics: boolean; readonly timeout: number }, done: Done<unknown>): unknown;
   on(event: "event.error", listener: (error: NativeError) => void): unknown;
+  /** `fac` is librdkafka's name of the kind of message. */
+  on(event: "event.log", listener: (entry: { readonly fac: string; readonly message: string }) => void): unknown;
   /** Fails where no broker is reached in time. */
   getMetadata(options: { readonly allTopics: boolean; readonly timeout: number }, done: Done<NativeMetadata>): unknown;
 }
@@ -77,6 +79,7 @@ interface NativeClient {
 export interface NativeConsumer extends NativeClient {
   on(event: "event.stats", listener: (statistics: { readonly message: string }) => void): unknown;
   on(event: "event.error", listener: (error: NativeError) => void): unknown;
+  on(event: "event.log", listener: (entry: { readonly fac: string; readonly message: string }) => void): unknown;
   on(event: "offset.commit", listener: (error: NativeError | undefined) => void): unknown;
   /** Before the messages of the `consume` that met the end are handed over. */
   on(event: "partition.eof", listener: (end: NativeEnd) => void): unknown;
@@ -125,6 +128,7 @@ export interface NativeProducer extends NativeClient {
   /** Whether headers may be bytes; node-rdkafka takes text only. */
   readonly takesBytesInHeaders?: boolean;
   on(event: "event.error", listener: (error: NativeError) => void): unknown;
+  on(event: "event.log", listener: (entry: { readonly fac: string; readonly message: string }) => void): unknown;
   on(event: "delivery-report", listener: (error: NativeError | null, report: NativeReport) => void): unknown;
   produce(
     topic: string,

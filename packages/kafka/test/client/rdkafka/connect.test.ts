@@ -1,0 +1,41 @@
+import { expect } from "chai";
+import { connectClient } from "../../../src/client/rdkafka/client-life.js";
+import { rejectionOf } from "./support/errors.js";
+import { FakeConsumer } from "./support/fake-native.js";
+
+describe("connecting a client", () => {
+  const BAD = "ssl://b:1/bootstrap: SSL handshake failed: certificate verify failed";
+
+  it("tells of the last failure that the client has logged, and of no other line", async () => {
+    const native = new FakeConsumer();
+    native.onConnect = () => {
+      native.emit("event.log", { fac: "FAIL", message: "[thrd:ssl://b:1/bootstrap]: b: Connection refused" });
+      native.emit("event.log", { fac: "FAIL", message: `[thrd:ssl://b:1/bootstrap]: ${BAD}` });
+      native.emit("event.log", { fac: "CONFWARN", message: "a property without effect" });
+    };
+    const { message } = await rejectionOf(
+      connectClient(
+        native.create({}, {}, () => undefined),
+        "consumer",
+        "b:1",
+        5,
+        () => undefined,
+      ),
+    );
+    expect(message).to.match(/^The consumer could not connect to b:1 within 5 ms: .*\. The last failure was: ssl:/);
+    expect(message).to.contain(`${BAD}. Check`).and.not.contain("effect").and.not.contain("refused");
+  });
+
+  it("tells nothing where nothing was logged", async () => {
+    const native = new FakeConsumer();
+    native.onConnect = () => undefined;
+    const connecting = connectClient(
+      native.create({}, {}, () => undefined),
+      "consumer",
+      "b:1",
+      5,
+      () => undefined,
+    );
+    expect((await rejectionOf(connecting)).message).to.match(/the client does not answer\. Check/);
+  });
+});
