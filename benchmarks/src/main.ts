@@ -2,7 +2,8 @@ import { parseArgs } from "node:util";
 import { type Row, type Suite } from "./suite.js";
 import { benchTable, goalTable } from "./table.js";
 
-const usage = "pnpm bench [engine|copy|keyed|ledger] [--json] [--quick] [--polluted] [--only bench,…]";
+const usage = `pnpm bench [engine|copy|keyed|ledger|clients|event-loop] [--json] [--quick] [--polluted] [--only bench,…]
+  clients: also [--full] [--rounds n] [--clients name]… [--sizes bytes,…] [--partitions n,…]`;
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -10,7 +11,13 @@ const { values, positionals } = parseArgs({
     json: { type: "boolean", default: false },
     quick: { type: "boolean", default: false },
     polluted: { type: "boolean", default: false },
+    full: { type: "boolean", default: false },
+    rounds: { type: "string" },
     only: { type: "string" },
+    // Names may have commas in them.
+    clients: { type: "string", multiple: true },
+    sizes: { type: "string" },
+    partitions: { type: "string" },
   },
 });
 
@@ -18,6 +25,12 @@ const load = async (subject: string): Promise<Suite> => {
   if (!/^[a-z-]+$/.test(subject)) throw new Error(usage);
   const { suite } = (await import(new URL(`./${subject}.bench.js`, import.meta.url).href)) as { suite: Suite };
   return suite;
+};
+
+const numbers = (text: string | undefined): readonly number[] | undefined => {
+  const values = text?.split(",").map(Number);
+  if (values?.some((value) => !Number.isInteger(value) || value <= 0)) throw new Error(usage);
+  return values;
 };
 
 const suite = await load(positionals[0] ?? "engine");
@@ -29,6 +42,11 @@ const rows: readonly Row[] = await suite.run({
   only,
   polluted: values.polluted,
   quick: values.quick,
+  full: values.full,
+  rounds: numbers(values.rounds)?.[0],
+  subjects: values.clients,
+  sizes: numbers(values.sizes),
+  partitions: numbers(values.partitions),
   progress: (text) => {
     if (process.stderr.isTTY) process.stderr.write(`\r\u001b[K${text}`);
   },
@@ -39,7 +57,7 @@ if (values.json) {
   console.log(JSON.stringify(rows, null, 2));
 } else {
   for (const note of suite.notes ?? []) console.log(`${note}\n`);
-  for (const bench of only.filter((each) => rows.some((row) => row.bench === each))) {
+  for (const bench of new Set(rows.map((row) => row.bench))) {
     console.log(
       `${benchTable(
         bench,

@@ -1,4 +1,4 @@
-/** One measurement. Exactly one of `nsPerElement` and `perSecond` is there, except where a suite adds figures of its own. */
+/** One measurement. At most one of `nsPerElement` and `perSecond` is there, except where a suite adds figures of its own. */
 export interface Row {
   readonly bench: string;
   /** Name of the implementation: `millrace` is ours, `loop` the floor. */
@@ -21,6 +21,16 @@ export interface Row {
   readonly microsPerRun?: number;
   /** Memory for each record in flight, on the heap and beside it. */
   readonly bytesPerRecord?: number;
+  /** Processor time of the whole process, native threads included. */
+  readonly cpuSecondsPerMillion?: number;
+  /** Latencies, or delays, as the suite says. */
+  readonly p50Ms?: number;
+  readonly p99Ms?: number;
+  readonly maxMs?: number;
+  readonly peakRssMb?: number;
+  readonly peakHeapMb?: number;
+  /** What a reader of the row has to know: how it is safe, why it has no figures. */
+  readonly note?: string;
 }
 
 /** A promise about the rows; `measured` is absent when the rows it needs were not asked for. */
@@ -38,6 +48,14 @@ export interface SuiteOptions {
   readonly polluted: boolean;
   /** Fewer and shorter runs, for CI. */
   readonly quick: boolean;
+  /** All that there is to measure, however long it takes. */
+  readonly full: boolean;
+  /** Rounds of each bench; absent: as the suite thinks right. */
+  readonly rounds?: number | undefined;
+  /** For suites that have them: implementations, bytes of a record and partitions to choose; absent: those by default. */
+  readonly subjects?: readonly string[] | undefined;
+  readonly sizes?: readonly number[] | undefined;
+  readonly partitions?: readonly number[] | undefined;
   /** Tells what is being done, for whoever waits. */
   readonly progress: (text: string) => void;
 }

@@ -14,6 +14,12 @@ const columns: readonly { readonly title: string; readonly cell: (row: Row) => n
   { title: "longest stall ms", cell: (row) => row.longestStallMs },
   { title: "us/run", cell: (row) => row.microsPerRun },
   { title: "bytes/record", cell: (row) => row.bytesPerRecord },
+  { title: "CPU s/million", cell: (row) => row.cpuSecondsPerMillion },
+  { title: "p50 ms", cell: (row) => row.p50Ms },
+  { title: "p99 ms", cell: (row) => row.p99Ms },
+  { title: "max ms", cell: (row) => row.maxMs },
+  { title: "peak RSS MB", cell: (row) => row.peakRssMb },
+  { title: "peak heap MB", cell: (row) => row.peakHeapMb },
 ];
 
 /** The rows of one bench as aligned text. */
@@ -36,6 +42,7 @@ export const benchTable = (bench: string, rows: readonly Row[]): string => {
         .map((text, column) => (column === 0 ? text.padEnd(widths[0] ?? 0) : text.padStart(widths[column] ?? 0)))
         .join("  "),
     )
+    .map((line, index) => [line, rows[index - 1]?.note].filter((text) => text !== undefined).join("  "))
     .join("\n");
 };
 

@@ -1,0 +1,12 @@
+import { Kafka, logLevel, Partitioners } from "kafkajs";
+import type { ClientJob } from "./job.js";
+import { kafkaJsLoops } from "./kafkajs-loop.js";
+
+const client = ({ brokers }: ClientJob): Kafka => new Kafka({ brokers: brokers.split(","), logLevel: logLevel.ERROR });
+
+export const works = kafkaJsLoops({
+  consumer: (job) => client(job).consumer({ groupId: job.groupId }),
+  producer: (job) => client(job).producer({ idempotent: true, createPartitioner: Partitioners.DefaultPartitioner }),
+  subscribe: { fromBeginning: true },
+  run: { autoCommit: false },
+});
