@@ -39,6 +39,8 @@ export interface OffsetOwner {
   tell(positions: readonly PositionToCommit[]): Promise<void>;
   /** From now on the last committed position of every owned partition is committed again, at least this often. */
   refreshEvery(intervalMs: number): void;
+  /** Whether the partition is still assigned as it was when the epoch began: an offset of one that is not is inert. */
+  owns(partition: TopicPartition, epoch: number): boolean;
   /** Gathered offsets should be committed at once: partitions are being given up, or a crash would repeat too much. */
   readonly hurried: boolean;
   /** `flush` is called when `hurried` becomes true, until the answer is called. */

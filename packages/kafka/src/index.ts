@@ -66,6 +66,11 @@ export { KafkaConnectorError, type KafkaErrorCode, type KafkaErrorOptions } from
 export { byPartition } from "./graph-check/by-partition.js";
 export { checkGraph, UnsafeGraphError } from "./graph-check/check-graph.js";
 export {
+  groupByPartition,
+  groupByPartitionWithContext,
+  type PartitionGroupsOptions,
+} from "./group-by-partition.js";
+export {
   type GraphHazard,
   type GraphNote,
   type GraphNoteCode,

@@ -40,4 +40,6 @@ export type {
   WiringNode,
   WiringPlace,
 } from "./engine/stage.js";
+export { groupBy, type GroupByOptions } from "./stages/substream/group-by.js";
+export { groupFlow } from "./stages/with-context/group-by.js";
 export { JointClaim } from "./stages/with-context/claim.js";

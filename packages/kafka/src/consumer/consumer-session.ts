@@ -1,5 +1,5 @@
 import type { Clock, Logger } from "@millrace/streams";
-import type { RecordChunk } from "../client/port.js";
+import type { RecordChunk, TopicPartition } from "../client/port.js";
 import type { CommitResult } from "../commit-result.js";
 import type { OffsetOwner, PositionToCommit } from "../committable-offset.js";
 import type { ParsedCommitter } from "../committer-settings.js";
@@ -229,6 +229,10 @@ export class ConsumerSession implements OffsetOwner {
   /** What is committed once the consumer is closed comes late, and is read again as all that was in flight. */
   streamFailed(): void {
     this.#streamFailed = true;
+  }
+
+  owns(partition: TopicPartition, epoch: number): boolean {
+    return this.#parts.assignment.get(partition)?.epoch === epoch;
   }
 
   get hurried(): boolean {

@@ -114,7 +114,7 @@ class OffsetWalk {
         "GROUPS_SPLIT_PARTITIONS",
         node,
         "keeps order within a key only, and a partition has records of many keys, so that its offsets overtake one another",
-        `use byPartition as the key, or ${FOLLOW}`,
+        `use groupByPartition, or byPartition as the key, or ${FOLLOW}`,
       );
     }
     if (traits.elements === "lossy") {

@@ -25,6 +25,11 @@ export class RecordClaim implements Claim {
     this.key = key;
   }
 
+  /** The assignment that its record was read under. */
+  get owner(): ClaimOwner {
+    return this.#owner;
+  }
+
   /** Where its record was seen last. */
   get stage(): string {
     return this.#stage;

@@ -37,7 +37,7 @@ describe("an unsafe graph", () => {
           .mergeSubstreams()
           .to(committerSink()),
         "groupBy keeps order within a key only, and a partition has records of many keys, so that its offsets overtake one " +
-          `another (GROUPS_SPLIT_PARTITIONS). Fix: use byPartition as the key, or ${FOLLOW}`,
+          `another (GROUPS_SPLIT_PARTITIONS). Fix: use groupByPartition, or byPartition as the key, or ${FOLLOW}`,
       ],
       alsoTo: [
         offsets.alsoTo(Sink.ignore).to(committerSink()),

@@ -1,4 +1,10 @@
-import { CommittableOffset, type CommitResult, type OffsetOwner, type PositionToCommit } from "@millrace/kafka";
+import {
+  CommittableOffset,
+  type CommitResult,
+  type OffsetOwner,
+  type PositionToCommit,
+  type TopicPartition,
+} from "@millrace/kafka";
 import { Latch } from "./until.js";
 
 interface OwnerCommit {
@@ -38,6 +44,13 @@ export class FakeOwner implements OffsetOwner {
 
   refreshEvery(intervalMs: number): void {
     this.refreshes.push(intervalMs);
+  }
+
+  /** Partitions that were given up. */
+  readonly gone: Set<number> = new Set();
+
+  owns({ partition }: TopicPartition): boolean {
+    return !this.gone.has(partition);
   }
 
   /** Set it, then call `hurry`. */

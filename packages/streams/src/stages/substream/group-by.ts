@@ -12,6 +12,8 @@ export interface GroupByOptions<in A> {
   readonly key: (element: A) => unknown;
   /** The flow each group runs through. */
   readonly flow: Blueprint;
+  /** No element of this key comes any more. Asked when a new key is seen: the group completes, and makes room. */
+  readonly isOver?: (key: unknown) => boolean;
 }
 
 interface Group<A, B> {
@@ -108,6 +110,7 @@ class GroupBy<A, B> extends AsyncPull<A, B> {
   #group(key: unknown): Group<A, B> {
     const known = this.#groups.get(key);
     if (known) return known;
+    this.#endOver();
     if (this.#groups.size === this.#options.maxSubstreams) {
       throw new StreamError(
         "TOO_MANY_SUBSTREAMS",
@@ -125,6 +128,16 @@ class GroupBy<A, B> extends AsyncPull<A, B> {
     this.#open.add(group);
     this.#awake.add(group);
     return group;
+  }
+
+  #endOver(): void {
+    const { isOver } = this.#options;
+    if (!isOver) return;
+    for (const [key, { channel }] of this.#groups) {
+      if (!isOver(key)) continue;
+      this.#groups.delete(key);
+      channel.complete();
+    }
   }
 
   protected drained(): boolean {

@@ -1,5 +1,5 @@
 import { Flow, Keep, KillSwitches, Sink, Source, StreamError, Supervision } from "@millrace/streams";
-import { NO_MORE_ELEMENTS } from "@millrace/streams/stage";
+import { groupBy, NO_MORE_ELEMENTS } from "@millrace/streams/stage";
 import { settle, sinkProbe, sourceProbe } from "@millrace/streams-testkit";
 import { expect } from "chai";
 import fc from "fast-check";
@@ -34,6 +34,27 @@ describe("groupBy", () => {
       delivered: ["n1", "n2"],
       resumed: ["n1", "n2", "n4"],
     },
+  });
+
+  it("completes the groups of keys that are over when a new key is seen, and makes room", async () => {
+    const over = new Set<unknown>();
+    const stage = groupBy<string, readonly string[]>({
+      maxSubstreams: 1,
+      key: (text) => text[0],
+      flow: Flow.of<string>().grouped(10).blueprint,
+      isOver: (key) => over.has(key),
+    });
+    const done = Source.from(["a1", "a2", "b1", "b2"])
+      .map((text) => {
+        if (text === "b1") over.add("a");
+        return text;
+      })
+      .via(Flow.fromStage(stage))
+      .runWith(Sink.toArray());
+    expect(await done).to.deep.equal([
+      ["a1", "a2"],
+      ["b1", "b2"],
+    ]);
   });
 
   it("refuses a bound that is no positive whole number when the graph is built", () => {
