@@ -8,7 +8,7 @@ import type { ParsedConsumer } from "../settings.js";
 import { isDone } from "./bounds.js";
 import { commitResult } from "./commit-results.js";
 import { type BufferedRun, FetchedChunk } from "./fetched-chunk.js";
-import type { OwnedPartition } from "./owned-partition.js";
+import type { OwnedPartition, Watermark } from "./owned-partition.js";
 import type { ConsumerExplanation, PartitionReport } from "./session-history.js";
 import { type SessionParts, sessionParts } from "./session-parts.js";
 import { StallWatch } from "./stall-watch.js";
@@ -88,7 +88,7 @@ export class ConsumerSession implements OffsetOwner {
         onError: (error) => this.#onError(error),
         onFailure: (error) => this.#fail(error),
         commit: () => this.commitNow(),
-        refresh: () => this.#commit(true),
+        refresh: (stored) => this.#commit(stored),
         hasFinished: () => this.#hasFinished(),
         isStopped: () => this.#stopped,
         isClosing: () => this.#closing,
@@ -196,10 +196,10 @@ export class ConsumerSession implements OffsetOwner {
 
   /** Commits everything that is finished now. */
   commitNow(): Promise<void> {
-    return this.#commit(false);
+    return this.#commit();
   }
 
-  #commit(again: boolean): Promise<void> {
+  #commit(again?: readonly Watermark[]): Promise<void> {
     this.#parts.schedule.committing();
     const committed = this.#parts.committer.commit(again).then(() => this.#release());
     // The loop may be waiting for room, and only a poll serves the answer.

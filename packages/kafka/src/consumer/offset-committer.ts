@@ -23,18 +23,21 @@ const isRetriable = (error: unknown): boolean =>
 const isMetadataRefused = (error: unknown): boolean =>
   error instanceof KafkaConnectorError && error.clientCode === METADATA_TOO_LARGE;
 
-const audited = ({ owned, position }: Watermark): AuditedPosition => ({
+const audited = ({ owned, position, stored }: Watermark): AuditedPosition => ({
   topic: owned.topic,
   partition: owned.partition,
   epoch: owned.epoch,
   position,
+  stored,
 });
 
-const isOwned = ({ owned }: Watermark): boolean => !owned.ledger.fenced;
+/** Where something has been delivered meanwhile, what was stored before concerns nobody any more. */
+const isOwned = ({ owned, stored }: Watermark): boolean =>
+  !owned.ledger.fenced && !(stored && owned.ledger.delivered > 0);
 
 interface Waiter {
-  /** Also what has not changed since it was committed. */
-  readonly again: boolean;
+  /** Also what has not changed since it was committed, and these. */
+  readonly again: readonly Watermark[] | undefined;
   readonly resolve: () => void;
   readonly reject: (error: unknown) => void;
 }
@@ -81,9 +84,9 @@ export class OffsetCommitter {
 
   /**
    * Resolves once what is finished now is acknowledged; with `again`, committed positions above which nothing has finished
-   * are committed once more.
+   * are committed once more, and those it names.
    */
-  commit(again: boolean = false): Promise<void> {
+  commit(again?: readonly Watermark[]): Promise<void> {
     if (this.#closed) return Promise.reject(this.#closedError());
     return new Promise((resolve, reject) => {
       this.#waiters.push({ again, resolve, reject });
@@ -115,7 +118,7 @@ export class OffsetCommitter {
       const waiters = this.#waiters;
       this.#waiters = [];
       try {
-        await this.#commitAll(this.#watermarks(waiters.some(({ again }) => again)));
+        await this.#commitAll(this.#watermarks(waiters));
         for (const waiter of waiters) waiter.resolve();
       } catch (error) {
         this.#failures += 1;
@@ -125,9 +128,11 @@ export class OffsetCommitter {
     this.#running = undefined;
   }
 
-  #watermarks(again: boolean): Watermark[] {
+  #watermarks(waiters: readonly Waiter[]): Watermark[] {
     const now = this.#options.clock.now();
-    return [...this.#options.partitions()].flatMap((owned) => owned.watermark(now, again) ?? []);
+    const again = waiters.find((waiter) => waiter.again)?.again;
+    const own = [...this.#options.partitions()].flatMap((owned) => owned.watermark(now, again !== undefined) ?? []);
+    return again ? [...own, ...again.filter(isOwned)] : own;
   }
 
   async #commitAll(wanted: readonly Watermark[]): Promise<void> {
@@ -160,7 +165,7 @@ export class OffsetCommitter {
   }
 
   #acknowledged(watermarks: readonly Watermark[]): void {
-    for (const watermark of watermarks) watermark.owned.commitAcknowledged(watermark);
+    for (const watermark of watermarks) if (!watermark.stored) watermark.owned.commitAcknowledged(watermark);
     this.#options.auditor.committed(watermarks.map(audited));
     this.#commits += 1;
   }

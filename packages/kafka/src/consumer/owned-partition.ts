@@ -12,6 +12,8 @@ export interface Watermark {
   readonly owned: OwnedPartition;
   readonly position: number;
   readonly metadata: string | undefined;
+  /** The group had it before this assignment, under which nothing has been delivered. */
+  readonly stored: boolean;
   /** The highest position that was asked for and that this one answers; none on the followed surface. */
   readonly asked: number | undefined;
   readonly sequence: number;
@@ -297,6 +299,7 @@ export class OwnedPartition implements TopicPartition {
       owned: this,
       position,
       metadata: this.#metadataBytes > 0 ? this.#tellFinished(position) : this.#metadata,
+      stored: false,
       asked: this.#asked,
       sequence: ledger.watermarkSequence,
       finishedAbove: ledger.behindWatermark,

@@ -9,12 +9,13 @@ import { CommitSchedule } from "./commit-schedule.js";
 import { FlowControl } from "./flow-control.js";
 import { GivingUp } from "./giving-up.js";
 import { OffsetCommitter } from "./offset-committer.js";
-import type { OwnedPartition } from "./owned-partition.js";
+import type { OwnedPartition, Watermark } from "./owned-partition.js";
 import { ReadLoop } from "./read-loop.js";
 import { HandlerCalls } from "./rebalance-handlers.js";
 import { Revocations } from "./revocations.js";
 import { Seeking } from "./seeking.js";
 import { SessionHistory } from "./session-history.js";
+import { storedPositions } from "./stored-positions.js";
 import { Steering } from "./steering.js";
 import { TakingOn } from "./taking-on.js";
 import { UserPauses } from "./user-pauses.js";
@@ -40,8 +41,8 @@ export interface SessionHooks {
   readonly onError: (error: Error) => void;
   readonly onFailure: (error: unknown) => void;
   readonly commit: () => Promise<void>;
-  /** Commits again what is committed. */
-  readonly refresh: () => Promise<void>;
+  /** Commits again what is committed, and these positions. */
+  readonly refresh: (stored: readonly Watermark[]) => Promise<void>;
   readonly hasFinished: () => boolean;
   readonly isStopped: () => boolean;
   readonly isClosing: () => boolean;
@@ -91,7 +92,7 @@ const delivering = (options: PartsOptions, hooks: SessionHooks, listener: Consum
     }),
     schedule: new CommitSchedule({
       ...{ clock, logger, flow, maxReplay, hasFinished, isCommitting, commit, onFailure },
-      refresh: hooks.refresh,
+      refresh: async () => hooks.refresh(await storedPositions(client, partitions(), commitTimeoutMs)),
     }),
   };
 };

@@ -6,6 +6,8 @@ import { partitionKey } from "../partition-key.js";
 export interface AuditedPosition extends TopicPartition {
   readonly epoch: number;
   readonly position: number;
+  /** The group had it before this assignment: committed again, it changes nothing. */
+  readonly stored?: boolean;
 }
 
 /** A commit, or a step that leads to one, which would break a promise of delivery: fails the stream, is never supervised. */
@@ -20,7 +22,7 @@ export class DeliveryViolation extends InvariantViolation {
   readonly lowestUnfinished: number | undefined;
 
   constructor(
-    { topic, partition, epoch }: Omit<AuditedPosition, "position">,
+    { topic, partition, epoch }: Omit<AuditedPosition, "position" | "stored">,
     rule: string,
     at: { readonly position?: number; readonly lowestUnfinished?: number | undefined } = {},
   ) {
@@ -73,7 +75,7 @@ class Page {
  * unfinished offsets, in pages that exist only as long as something on them is unfinished.
  */
 export class AuditTrail {
-  readonly #of: Omit<AuditedPosition, "position">;
+  readonly #of: Omit<AuditedPosition, "position" | "stored">;
   /** None is blank but the newest, which waits for more. They are linked too: looking for a map's first passes all the deleted. */
   readonly #pages = new Map<number, Page>();
   #newest = new Page(-1);
@@ -181,6 +183,15 @@ export class AuditTrail {
     this.#sent = position;
   }
 
+  /** Throws unless a position that the group has may be sent again: as long as nothing has been delivered. */
+  checkStored(position: number): void {
+    if (!this.#fenced && this.#last < 0) return;
+    const why = this.#fenced ? "the partition is no longer owned" : `offset ${this.#last} was delivered since`;
+    throw new DeliveryViolation(this.#of, `stored position ${position} was to be committed again, and ${why}`, {
+      position,
+    });
+  }
+
   /** Throws when the broker has stored what never passed `check`. */
   committed(position: number): void {
     if (this.#fenced || position <= this.#sent) return;
@@ -224,7 +235,8 @@ export class Auditor {
           position: at.position,
         });
       }
-      trail.check(at.position);
+      if (at.stored) trail.checkStored(at.position);
+      else trail.check(at.position);
     }
   }
 
@@ -232,7 +244,7 @@ export class Auditor {
   committed(positions: readonly AuditedPosition[]): void {
     for (const at of positions) {
       const trail = this.#trails.get(partitionKey(at));
-      if (trail?.epoch === at.epoch) trail.committed(at.position);
+      if (trail?.epoch === at.epoch && !at.stored) trail.committed(at.position);
     }
   }
 }

@@ -1,0 +1,28 @@
+import type { ConsumerClient } from "../client/port.js";
+import { partitionKey, placeOf } from "../partition-key.js";
+import type { OwnedPartition, Watermark } from "./owned-partition.js";
+
+/** The same position once more: it stands for nothing of this assignment. */
+const again = (owned: OwnedPartition, position: number, metadata: string | undefined): Watermark => ({
+  ...{ owned, position, metadata, stored: true },
+  ...{ asked: undefined, sequence: 0, finishedAbove: 0, oldestAbove: undefined, takenAt: 0 },
+});
+
+/**
+ * What the group has of partitions of which nothing has been delivered since they were assigned. Asked each time, because
+ * others may change it where there are no members.
+ */
+export const storedPositions = async (
+  client: Pick<ConsumerClient, "committed">,
+  partitions: Iterable<OwnedPartition>,
+  timeoutMs: number,
+): Promise<readonly Watermark[]> => {
+  const idle = new Map<string, OwnedPartition>();
+  for (const owned of partitions) if (owned.ledger.delivered === 0) idle.set(owned.key, owned);
+  if (idle.size === 0) return [];
+  const stored = await client.committed([...idle.values()].map(placeOf), timeoutMs);
+  return stored.flatMap((each) => {
+    const owned = idle.get(partitionKey(each));
+    return owned ? again(owned, each.offset, each.metadata) : [];
+  });
+};
