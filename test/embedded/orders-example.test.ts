@@ -151,7 +151,7 @@ describe("orders example", () => {
       expect(code).to.equal(0);
       expect(output).to.match(/^flowchart/);
       for (const stage of [
-        "committableSource",
+        "committableSource(orders)",
         "mapAsync",
         "mapConcat",
         "producerFlow",

@@ -4,11 +4,13 @@ import { ConsumerSession } from "../consumer/consumer-session.js";
 import type { RecordReader } from "../consumer/record-reader.js";
 import { committerOf, joinRun } from "../consumer/run-sessions.js";
 import { type BorrowedConsumerSettings, parseReading } from "../consumer/shared/borrowing.js";
+import { subscriptionText } from "../consumer/subscription-text.js";
 import { type Control, ConsumerControl } from "../control.js";
 import type { ConsumerSettings, ParsedConsumer } from "../settings.js";
 import { RecordOutlet } from "./record-outlet.js";
 
 export interface ConsumerSourceOptions<out A> {
+  /** The factory's; the stage has the subscription in its name too. */
   readonly name: string;
   readonly settings: ParsedConsumer;
   readonly logger: Logger;
@@ -23,9 +25,13 @@ export const consumerOptions = <A>(
   reader: RecordReader<A>,
 ): ConsumerSourceOptions<A> => ({ name, ...parseReading(settings, name, commits), reader });
 
+/** As the source is drawn and named in errors: `committableSource(orders)`. */
+export const stageName = ({ name, settings }: Pick<ConsumerSourceOptions<never>, "name" | "settings">): string =>
+  `${name}(${subscriptionText(settings.subscription)})`;
+
 /** All records of a consumer in one stream. */
 export const consumerSource = <A>(options: ConsumerSourceOptions<A>): SourceStage<A, Control> => ({
-  name: options.name,
+  name: stageName(options),
   create(run: Run) {
     const { reader, settings, logger } = options;
     const session = new ConsumerSession({

@@ -5,7 +5,7 @@ import type { OwnedPartition } from "../consumer/owned-partition.js";
 import { committerOf, joinRun } from "../consumer/run-sessions.js";
 import { type Control, ConsumerControl } from "../control.js";
 import { KafkaConnectorError } from "../errors.js";
-import type { ConsumerSourceOptions } from "./consumer-source.js";
+import { type ConsumerSourceOptions, stageName } from "./consumer-source.js";
 import { PartitionRestarts } from "./partition-restarts.js";
 import { RecordOutlet } from "./record-outlet.js";
 
@@ -150,7 +150,7 @@ class PartitionOutlets<A> {
 
 /** One stage for every partition that is assigned. */
 export const partitionedSource = <A>(options: ConsumerSourceOptions<A>): SourceStage<PartitionStage<A>, Control> => ({
-  name: options.name,
+  name: stageName(options),
   create(run) {
     const outlets = new PartitionOutlets(options, run);
     const control = new ConsumerControl(outlets.session, run.clock, () => outlets.stop());

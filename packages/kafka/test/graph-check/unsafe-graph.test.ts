@@ -111,7 +111,7 @@ describe("an unsafe graph", () => {
       .map(({ offset }) => offset)
       .mapAsyncUnordered(2, later)
       .to(committerSink());
-    expect(refusal(graph).message).to.include("committableSource: ");
+    expect(refusal(graph).message).to.include("committableSource(t): ");
     expect(kafka.consumers).to.deep.equal([]);
   });
 
