@@ -1,12 +1,12 @@
 import { LocalKafka } from "@millrace/kafka-testkit";
 import type { ClientCell, ClientRequest } from "./clients/cell.js";
 import { type ClientName, clients, whyMissing } from "./clients/clients.js";
-import { forkCell } from "./clients/fork-cell.js";
 import { clientGoals, LOOP } from "./clients/goals.js";
 import { type Bench, benchesOf, benchNames, clientsOf, LATENCY, titleOf } from "./clients/matrix.js";
 import { PacedProducer } from "./clients/paced-producer.js";
 import { BenchTopics } from "./clients/topics.js";
 import { median } from "./engine/measure.js";
+import { forkCell } from "./fork-cell.js";
 import type { Row, Suite, SuiteOptions } from "./suite.js";
 
 /** Of the slowest client's rate when it commits; without one, and at most, so many records a second. */
@@ -21,6 +21,13 @@ const SAME_AS_EXPLICIT: readonly string[] = ["consume", "produce"];
 
 const takesPart = (client: ClientName, { name }: Bench): boolean =>
   client !== "millrace, followed" || !SAME_AS_EXPLICIT.includes(name);
+
+const script = new URL("./clients/cell.js", import.meta.url);
+
+const measured = (request: ClientRequest, onReads?: () => void): Promise<ClientCell> => {
+  const { client, workload, size, partitions } = request;
+  return forkCell(script, `${client}, ${workload}, ${size} B x ${partitions}`, request, onReads);
+};
 
 class ClientsRun {
   readonly #topics: BenchTopics;
@@ -75,7 +82,7 @@ class ClientsRun {
       workload: name,
       latency: false,
     });
-    const cell = await forkCell(request);
+    const cell = await measured(request);
     if (writes) await topics.checkWritten(client, to, bench, records);
     if (name === "commit" || name === "copy")
       await topics.checkCommitted(client, request.groupId, from, bench, records);
@@ -101,10 +108,10 @@ class ClientsRun {
     const producer = new PacedProducer(topics.brokers, from, bench);
     let isRead = false;
     try {
-      const measured = forkCell(request, () => (isRead = true));
+      const measuring = measured(request, () => (isRead = true));
       const [cell] = await Promise.all([
-        measured,
-        Promise.race([producer.run(perSecond, records, () => isRead), measured]),
+        measuring,
+        Promise.race([producer.run(perSecond, records, () => isRead), measuring]),
       ]);
       await topics.checkCommitted(client, request.groupId, from, bench, records);
       return cell;

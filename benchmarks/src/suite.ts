@@ -17,6 +17,10 @@ export interface Row {
   readonly cpuMicrosPerElement?: number;
   /** Longest time, in milliseconds, for which the event loop stood still. */
   readonly longestStallMs?: number;
+  /** The most that the main thread worked in one go. */
+  readonly longestWorkMs?: number;
+  /** Longest pause of the garbage collector. */
+  readonly longestGcMs?: number;
   /** Microseconds to build and run one small stream. */
   readonly microsPerRun?: number;
   /** Memory for each record in flight, on the heap and beside it. */

@@ -1,7 +1,8 @@
 import { getHeapStatistics } from "node:v8";
+import { answerCell } from "../fork-cell.js";
 import { type ClientName, clients } from "./clients.js";
 import type { ClientJob, Workload } from "./job.js";
-import { latencies, type Latencies, LatencyWatch } from "./latency-watch.js";
+import { type Latencies, LatencyWatch, spread } from "./latency-watch.js";
 import { sentMsOf, Tally } from "./records.js";
 
 /** One measurement: a process of its own, asked and answered by messages. */
@@ -26,8 +27,6 @@ export interface ClientCell {
   readonly peakHeapMb: number;
   readonly latencies?: Latencies;
 }
-
-export type CellMessage = "first" | { readonly cell: ClientCell } | { readonly error: string };
 
 const HEAP_LOOK_MS = 20;
 const MB = 2 ** 20;
@@ -80,9 +79,7 @@ class Window {
   }
 }
 
-const send = (message: CellMessage): void => void process.send?.(message);
-
-const measure = async (request: ClientRequest): Promise<ClientCell> => {
+const measure = async (request: ClientRequest, onReads: () => void): Promise<ClientCell> => {
   const { works } = await clients[request.client].load();
   const work = works[request.workload];
   if (!work) throw new Error(`${request.client} has no workload ${request.workload} of its own`);
@@ -109,21 +106,13 @@ const measure = async (request: ClientRequest): Promise<ClientCell> => {
       if (value === null) throw new Error("a record has no value");
       tally.add(value);
       if (watch) watch.add(sentMsOf(value));
-      if (watch && tally.distinct === 1) send("first");
+      if (watch && tally.distinct === 1) onReads();
       if (request.workload === "consume") onDone(tally.distinct);
     },
   });
   if (request.workload !== "produce") tally.close(`${request.client}, ${request.workload}`);
   if (!window.cell) throw new Error("too few records: they were done with all at once");
-  return watch ? { ...window.cell, latencies: latencies(watch) } : window.cell;
+  return watch ? { ...window.cell, latencies: spread(watch.ms) } : window.cell;
 };
 
-process.once("message", (request) => {
-  measure(request as ClientRequest).then(
-    (cell) => process.send?.({ cell } satisfies CellMessage, () => process.exit(0)),
-    (error: unknown) => {
-      const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
-      process.send?.({ error: text } satisfies CellMessage, () => process.exit(1));
-    },
-  );
-});
+answerCell(measure);

@@ -21,7 +21,7 @@ export class LatencyWatch {
   }
 }
 
-export const latencies = ({ ms }: Pick<LatencyWatch, "ms">): Latencies => {
+export const spread = (ms: readonly number[]): Latencies => {
   const sorted = Float64Array.from(ms).sort();
   const at = (part: number): number =>
     sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * part))] ?? Number.NaN;
