@@ -53,6 +53,10 @@ export type KafkaErrorCode =
   | "ADMIN_FAILED"
   /** A metadata or admin client was closed before. */
   | "CLIENT_CLOSED"
+  /** A partition was read from before where it was, under one assignment; nothing of that was delivered. */
+  | "OFFSET_RESET"
+  /** The connection checker got no answer from a broker, too often in a row. */
+  | "KAFKA_CONNECTION_FAILED"
   | "CLIENT_FAILED";
 
 export interface KafkaErrorOptions {

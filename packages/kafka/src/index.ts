@@ -32,11 +32,13 @@ export type { SaslSettings, SecuritySettings, TlsSettings } from "./client/secur
 export type { ClientStatistics, StatisticsSettings } from "./client/statistics.js";
 export { confluentDriver } from "./client/confluent/driver.js";
 export { rdkafkaDriver } from "./client/rdkafka/driver.js";
+export type { CommitOutcome, CommitResult } from "./commit-result.js";
+export { ConnectionFailedError } from "./connection-failed-error.js";
 export { CommittableOffset, type OffsetOwner, type PositionToCommit } from "./committable-offset.js";
 export { type Committable, CommittableOffsetBatch, type CommittedBatch } from "./committable-offset-batch.js";
 export { committerFlow, type CommitterSink, committerSink } from "./committer.js";
+export type { CommitterSettings } from "./committer-settings.js";
 export { atMostOnceSource, type CommittableSettings, committableSource, plainSource } from "./consumer.js";
-export type { CommitOutcome, CommitResult } from "./commit-result.js";
 export type { Until } from "./consumer/bounds.js";
 export type { GroupSettings } from "./consumer/group-settings.js";
 export type { BorrowedConsumerSettings } from "./consumer/shared/borrowing.js";
@@ -47,7 +49,9 @@ export {
   type SharedConsumerSettings,
 } from "./consumer/shared/shared-consumer.js";
 export type { ReadingSettings } from "./consumer/reading-settings.js";
-export type { CommitterSettings } from "./committer-settings.js";
+export type { RecoveryMetrics } from "./consumer/recovery.js";
+export type { RecoverySettings } from "./consumer/recovery-settings.js";
+export type { StuckPartition } from "./consumer/watchdog/watched-partition.js";
 export type { RebalanceHandlers } from "./consumer/rebalance-handlers.js";
 export type { OffsetsOnAssign, StartAt } from "./consumer/start-offsets.js";
 export type { ConsumerMetrics, PartitionLag } from "./consumer/steering.js";

@@ -21,6 +21,7 @@ import {
   withHeartbeat,
 } from "./consumer/group-settings.js";
 import { checkReading, type ReadingSettings, readingShape, timestampShape } from "./consumer/reading-settings.js";
+import { type ParsedRecovery, recoveryOf, type RecoverySettings, recoveryShape } from "./consumer/recovery-settings.js";
 import type { HandlerOptions } from "./consumer/rebalance-handlers.js";
 import type { AssignedPartition, OffsetsOnAssign, StartAt } from "./consumer/start-offsets.js";
 import { KafkaConnectorError } from "./errors.js";
@@ -65,7 +66,7 @@ export interface SubscriptionSettings {
 }
 
 /** Settings every consumer source takes beside its subscription and serdes. */
-export interface ConsumerSettings extends SubscriptionSettings, ReadingSettings, GroupSettings {
+export interface ConsumerSettings extends SubscriptionSettings, ReadingSettings, GroupSettings, RecoverySettings {
   readonly kafka: KafkaSettings;
   /** Overrides `kafka.groupId`. */
   readonly groupId?: string;
@@ -162,6 +163,7 @@ const consumerSchema = z
     ...serdes,
     ...readingShape,
     ...groupShape,
+    ...recoveryShape,
     metadata: z.unknown().optional(),
     groupId: z.string().min(1).optional(),
     properties: properties.optional(),
@@ -253,7 +255,7 @@ export const parseKafka = (
   return { ...reach(kafka, undefined, call), groupId: kafka.groupId, logger: kafka.logger ?? silentLogger };
 };
 
-export interface ParsedConsumer {
+export interface ParsedConsumer extends ParsedRecovery {
   readonly subscription:
     | Exclude<Subscription, { readonly kind: "assignment" }>
     | { readonly kind: "assignment"; readonly partitions: readonly AssignedPartition[] };
@@ -344,6 +346,7 @@ export const parseConsumer = (settings: unknown, call: string, commits: boolean)
     },
     handlerTimeoutMs: parsed.handlerTimeoutMs,
     restartBackoff: parsed.restartBackoff,
+    ...recoveryOf(parsed),
   };
 };
 

@@ -95,6 +95,15 @@ export class LivingConsumer implements ConsumerClient {
     return this.#life.alive(this.inner.seek(positions, timeoutMs));
   }
 
+  reassign(partitions: Parameters<NonNullable<ConsumerClient["reassign"]>>[0]): void {
+    this.#life.requireAlive();
+    this.inner.reassign?.(partitions);
+  }
+
+  fetchedEnd(partition: TopicPartition): number | undefined {
+    return this.inner.fetchedEnd?.(partition);
+  }
+
   async commit(positions: readonly TopicPartitionOffset[]): Promise<void> {
     this.#life.requireAlive();
     const answered = this.inner.commit(positions);

@@ -1,4 +1,6 @@
+import type { TopicPartition } from "@millrace/kafka";
 import type { Group } from "./group.js";
+import type { Cure } from "./read-positions.js";
 import type { Simulation } from "./simulation.js";
 import type { Topics } from "./topics.js";
 import type { TransactionCoordinator } from "./transaction-coordinator.js";
@@ -9,6 +11,8 @@ export interface SimulatedClient {
   kill(): void;
   /** Its group forgets it, while it goes on; absent where a client is in no group. */
   expire?(): void;
+  /** It fetches no more of a partition until `cure`; answers whether it reads it. Absent where a client reads nothing. */
+  hang?(partition: TopicPartition, cure: Cure): boolean;
   onOutage(error: Error): void;
 }
 

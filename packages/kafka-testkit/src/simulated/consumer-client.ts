@@ -18,16 +18,15 @@ import { type ConsumerSettings, consumerSettings } from "./consumer-settings.js"
 import { ConsumerMembership } from "./consumer-membership.js";
 import type { Group, MemberIdentity } from "./group.js";
 import { GroupMembership } from "./group-membership.js";
+import { Lookups } from "./lookups.js";
 import type { Membership, MembershipOptions } from "./membership.js";
-import { ReadPositions } from "./read-positions.js";
+import { type Cure, ReadPositions } from "./read-positions.js";
 import { SimulatedChunk } from "./record-chunk.js";
 import { CODE, type Simulation } from "./simulation.js";
 import { keyOf } from "./topics.js";
 
 /** How long `close` waits for the answer to a commit in flight. */
 const CLOSE_COMMIT_MS = 5000;
-/** How long a client waits before it asks again for what is about to change. */
-const ASK_AGAIN_MS = 100;
 
 /**
  * A consumer of the simulated cluster. As with the real client, rebalances, commit answers and errors wait until a poll
@@ -41,6 +40,7 @@ export class SimulatedConsumer implements ConsumerClient, SimulatedClient {
   readonly #listener: ConsumerListener;
   readonly #group: Group;
   readonly #positions: ReadPositions;
+  readonly #lookups: Lookups;
   readonly #commits: CommitSlot;
   /** For the listener. */
   readonly #errors: Error[] = [];
@@ -75,6 +75,11 @@ export class SimulatedConsumer implements ConsumerClient, SimulatedClient {
       reset,
       isolation,
       onEnd: (end) => this.#listener.onPartitionEnd?.(end),
+    });
+    this.#lookups = new Lookups({
+      ...{ host, group: this.#group, isolation },
+      requireOpen: (call) => this.#requireOpen(call),
+      isDead: () => this.#dead,
     });
     this.#commits = new CommitSlot(host.simulation, this.#group, () => this.#wake());
   }
@@ -176,6 +181,20 @@ export class SimulatedConsumer implements ConsumerClient, SimulatedClient {
     throw this.#simulation.error("CLIENT_FAILED", `${keyOf(unread)} is not assigned.`, CODE.unknownPartition);
   }
 
+  reassign(partitions: Parameters<NonNullable<ConsumerClient["reassign"]>>[0]): void {
+    this.#requireOpen("assign again");
+    if (this.#membership?.busy) {
+      throw this.#simulation.error("REBALANCE_FAILED", "A rebalance is under way. Assign again once it is over.");
+    }
+    if (this.#dead) return;
+    this.#positions.giveUp(partitions);
+    this.#positions.take(partitions);
+  }
+
+  fetchedEnd(partition: TopicPartition): number | undefined {
+    return this.#positions.fetchedEnd(partition);
+  }
+
   async commit(positions: readonly TopicPartitionOffset[]): Promise<void> {
     this.#requireOpen("commit");
     if (this.#failed)
@@ -184,41 +203,19 @@ export class SimulatedConsumer implements ConsumerClient, SimulatedClient {
   }
 
   committed(partitions: readonly TopicPartition[], timeoutMs: number): Promise<readonly TopicPartitionOffset[]> {
-    const { offsets, broker } = this.#group;
-    const stable = (each: TopicPartition): boolean =>
-      this.#settings.isolation === "read_uncommitted" || offsets.isStable(each);
-    return this.#ask("read committed positions", timeoutMs, broker, () =>
-      partitions.every(stable) ? partitions.flatMap((each) => offsets.get(each) ?? []) : undefined,
-    );
+    return this.#lookups.committed(partitions, timeoutMs);
   }
 
   watermarks(partition: TopicPartition, timeoutMs: number): Promise<{ readonly low: number; readonly high: number }> {
-    const { topics } = this.#host;
-    return this.#ask(`read the watermarks of ${keyOf(partition)}`, timeoutMs, topics.leaderOf(partition), () => {
-      const log = topics.log(partition);
-      if (log) return { low: log.low, high: log.end(this.#settings.isolation) };
-      throw this.#simulation.error(
-        "CLIENT_FAILED",
-        `There is no partition ${keyOf(partition)}.`,
-        CODE.unknownPartition,
-      );
-    });
+    return this.#lookups.watermarks(partition, timeoutMs);
   }
 
   offsetsForTimes(times: readonly TopicPartitionTime[], timeoutMs: number): Promise<readonly TopicPartitionOffset[]> {
-    const { topics } = this.#host;
-    const { isolation } = this.#settings;
-    const leader = topics.leaderOf(times[0] ?? { topic: "", partition: 0 });
-    return this.#ask("look offsets up by time", timeoutMs, leader, () =>
-      times.flatMap(({ topic, partition, timestamp }) => {
-        const offset = topics.log({ topic, partition })?.firstSince(timestamp, isolation);
-        return offset === undefined ? [] : { topic, partition, offset };
-      }),
-    );
+    return this.#lookups.offsetsForTimes(times, timeoutMs);
   }
 
   metadata(topic: string | undefined, timeoutMs: number): Promise<ClusterMetadata> {
-    return this.#ask("describe the cluster", timeoutMs, undefined, () => this.#host.topics.describe(topic));
+    return this.#lookups.metadata(topic, timeoutMs);
   }
 
   close(): Promise<void> {
@@ -238,6 +235,10 @@ export class SimulatedConsumer implements ConsumerClient, SimulatedClient {
 
   expire(): void {
     this.#membership?.expire();
+  }
+
+  hang(partition: TopicPartition, cure: Cure): boolean {
+    return this.#positions.hang(partition, cure);
   }
 
   onOutage(error: Error): void {
@@ -321,30 +322,6 @@ export class SimulatedConsumer implements ConsumerClient, SimulatedClient {
   #stopWatches(): void {
     this.#pollWatch?.cancel();
     this.#topicWatch?.cancel();
-  }
-
-  /** Asks the broker, again and again while it has no answer yet. */
-  #ask<T>(what: string, timeoutMs: number, broker: number | undefined, answer: () => T | undefined): Promise<T> {
-    return new Promise((resolve, reject) => {
-      this.#requireOpen(what);
-      let late = false;
-      const timer = this.#simulation.schedule(timeoutMs, () => {
-        late = true;
-        reject(this.#simulation.error("CLIENT_FAILED", `Could not ${what} within ${timeoutMs} ms.`, CODE.timedOut));
-      });
-      const arrive = (): void => {
-        if (this.#dead || late) return;
-        try {
-          const answered = answer();
-          if (answered === undefined) return void this.#simulation.schedule(ASK_AGAIN_MS, arrive);
-          resolve(answered);
-        } catch (error) {
-          reject(error);
-        }
-        timer.cancel();
-      };
-      this.#simulation.request(this.#simulation.faults.latencyMs, arrive, broker);
-    });
   }
 
   #join(options: MembershipOptions): Membership {

@@ -11,6 +11,10 @@ interface Reading {
   readonly partition: number;
   /** Absent while it is not known where to start. */
   position: number | undefined;
+  /** As it was when it was last looked at. */
+  fetchedEnd?: number;
+  /** It is fetched no more, and no error tells of that. */
+  hung?: Cure;
   /** The end that was told last: it is told again only when something was read in between. */
   toldEnd?: number | undefined;
 }
@@ -26,6 +30,9 @@ export interface ReadPositionsOptions {
   readonly onEnd: (end: TopicPartitionOffset) => void;
 }
 
+/** What makes a partition that hangs be fetched again; what does more does so as well. */
+export type Cure = "seek" | "reassign" | "renew";
+
 /** Where a consumer reads: its partitions, the next offset of each, and which are paused. */
 export class ReadPositions {
   readonly #options: ReadPositionsOptions;
@@ -35,6 +42,8 @@ export class ReadPositions {
   readonly #paused = new Set<string>();
   /** Given up since the running poll began: its chunk must hold nothing of them, even if they came back. */
   readonly #givenUp = new Set<string>();
+  /** Hung for as long as the client lives. */
+  readonly #incurable = new Set<string>();
   /** Partitions without any position, of which the consumer is to be told. */
   readonly #adrift: TopicPartition[] = [];
 
@@ -49,11 +58,23 @@ export class ReadPositions {
   take(partitions: readonly (TopicPartition & { readonly offset?: StartOffset })[]): void {
     for (const { topic, partition, offset } of partitions) {
       const reading: Reading = { topic, partition, position: undefined };
+      if (this.#incurable.has(keyOf(reading))) reading.hung = "renew";
       this.#readings.set(keyOf(reading), reading);
       this.#known.add(keyOf(reading));
       const log = this.#log(reading);
       if (log) this.#start(reading, log, offset);
     }
+  }
+
+  /** Answers whether it is read here. */
+  hang(partition: TopicPartition, cure: Cure): boolean {
+    const reading = this.#readings.get(keyOf(partition));
+    if (reading) reading.hung = cure;
+    return reading !== undefined;
+  }
+
+  fetchedEnd(partition: TopicPartition): number | undefined {
+    return this.#readings.get(keyOf(partition))?.fetchedEnd;
   }
 
   /** Another assignment by hand takes the place of this one. */
@@ -63,6 +84,7 @@ export class ReadPositions {
 
   giveUp(partitions: readonly TopicPartition[]): void {
     for (const each of partitions) {
+      if (this.#readings.get(keyOf(each))?.hung === "renew") this.#incurable.add(keyOf(each));
       this.#readings.delete(keyOf(each));
       this.#givenUp.add(keyOf(each));
     }
@@ -75,6 +97,7 @@ export class ReadPositions {
       const log = this.#log(each);
       if (!reading || !log) return true;
       reading.toldEnd = undefined;
+      if (reading.hung === "seek") delete reading.hung;
       this.#start(reading, log, each.offset);
       return false;
     });
@@ -122,11 +145,12 @@ export class ReadPositions {
     const { simulation, topics, isolation } = this.#options;
     const log = this.#log(reading);
     const key = keyOf(reading);
-    if (!log || this.#paused.has(key) || this.#givenUp.has(key)) return false;
+    if (!log || reading.hung || this.#paused.has(key) || this.#givenUp.has(key)) return false;
     if (simulation.outageLeftMs(topics.leaderOf(reading)) > 0) return false;
     if (reading.position === undefined) this.#start(reading, log, undefined);
     else if (reading.position < log.low) this.#reset(reading, log);
     if (reading.position === undefined) return false;
+    reading.fetchedEnd = log.high;
     reading.position = log.next(reading.position, isolation);
     if (reading.position < log.end(isolation)) return true;
     this.#tellEnd(reading, reading.position);

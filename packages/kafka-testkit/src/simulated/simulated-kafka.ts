@@ -14,6 +14,7 @@ import type { SimulatedFaults } from "./faults.js";
 import { Group, type GroupTimings } from "./group.js";
 import type { Isolation, PartitionLog, StoredRecord } from "./partition-log.js";
 import { SimulatedProducer } from "./producer-client.js";
+import type { Cure } from "./read-positions.js";
 import { CODE, Simulation } from "./simulation.js";
 import { keyOf, Topics } from "./topics.js";
 import { TransactionCoordinator } from "./transaction-coordinator.js";
@@ -161,6 +162,16 @@ export class SimulatedKafka {
   /** Its group forgets the consumer, as after a network failure; it learns of it and loses its partitions. */
   expire(clientId: string): void {
     for (const client of this.#clients) if (client.clientId === clientId) client.expire?.();
+  }
+
+  /**
+   * Clients that read the partition now fetch nothing more of it, without an error, until `cure`: a seek, or else another
+   * assignment of it, or else nothing but a new client. Answers how many they are.
+   */
+  hang(topic: string, partition: number, cure: Cure): number {
+    const hung = [...this.#clients].filter((client) => client.hang?.({ topic, partition }, cure));
+    this.#simulation.event(`${topic}-${partition} is fetched no more by ${hung.length} clients until ${cure}`);
+    return hung.length;
   }
 
   /** All brokers are unreachable for so long: requests wait, nothing is fetched, and every client hears an error. */

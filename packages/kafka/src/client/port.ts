@@ -30,7 +30,7 @@ export interface TopicPartitionTime extends TopicPartition {
 /** Header names may repeat; values are bytes, or `null`. */
 export type Headers = readonly (readonly [name: string, value: Buffer | null])[];
 
-/** Neighbouring records of one partition inside a chunk: indices `from` (inclusive) to `to` (exclusive). */
+/** Neighbouring records of one partition inside a chunk, offsets ascending: indices `from` (inclusive) to `to` (exclusive). */
 export interface PartitionRun extends TopicPartition {
   readonly from: number;
   readonly to: number;
@@ -149,14 +149,14 @@ export interface ConsumerClient {
   /**
    * Fetches what is assigned anew, as if it had just been assigned; the group does not hear of it. `partitions` are all that
    * are assigned: one without an offset begins as it did at first. Never while a poll runs. Throws while a rebalance waits
-   * for its handlers.
+   * for its handlers. Absent where the client is shared: others read with it as well.
    */
-  reassign(partitions: readonly (TopicPartition & { readonly offset?: StartPosition["offset"] })[]): void;
+  reassign?(partitions: readonly (TopicPartition & { readonly offset?: StartPosition["offset"] })[]): void;
   /**
    * The end of an assigned partition as the last answer to a fetch told, without asking a broker; `undefined` where nothing
    * of it was fetched. Behind the broker's own end it says that the client has not fetched since.
    */
-  fetchedEnd(partition: TopicPartition): number | undefined;
+  fetchedEnd?(partition: TopicPartition): number | undefined;
   /** Resolves when the broker acknowledged; served inside `poll`. One at a time. */
   commit(positions: readonly TopicPartitionOffset[]): Promise<void>;
   /** Committed positions of this group; partitions without one are left out. */
@@ -248,13 +248,6 @@ export interface ProducerTransactions {
   abort(timeoutMs: number): Promise<void>;
 }
 
-/** What an OAuth server has given out. */
-export interface OauthToken {
-  readonly token: string;
-  /** How long it is valid from now on, not until when: 3 600 000 is an hour. */
-  readonly lifetimeMs: number;
-  /** Whose token it is; appears in the client's own logs only. */
-  readonly principal?: string;
 export interface NewTopic {
   readonly topic: string;
   /** -1 leaves it to the brokers' `num.partitions`. */
@@ -278,6 +271,13 @@ export interface TopicAdmin {
   close(): Promise<void>;
 }
 
+/** What an OAuth server has given out. */
+export interface OauthToken {
+  readonly token: string;
+  /** How long it is valid from now on, not until when: 3 600 000 is an hour. */
+  readonly lifetimeMs: number;
+  /** Whose token it is; appears in the client's own logs only. */
+  readonly principal?: string;
   /** Sent to the broker beside the token. node-rdkafka cannot: refused there with `INVALID_SETTINGS`. */
   readonly extensions?: Readonly<Record<string, string>>;
 }
@@ -292,6 +292,6 @@ export interface KafkaDriver {
   readonly commitsMetadata: boolean;
   consumer(properties: ClientProperties, listener: ConsumerListener, tokens?: TokenProvider): ConsumerClient;
   producer(properties: ClientProperties, listener: ProducerListener, tokens?: TokenProvider): ProducerClient;
-}
   /** Absent where the client cannot change topics. */
   topicAdmin?(properties: ClientProperties, tokens?: TokenProvider): TopicAdmin;
+}

@@ -104,6 +104,7 @@ export class ConsumerSession implements OffsetOwner {
 
   start(): void {
     this.#loop = this.#connectAndRead();
+    this.#parts.recovery.start();
   }
 
   /** What the stream failed with, once the buffers have been taken. */
@@ -247,6 +248,7 @@ export class ConsumerSession implements OffsetOwner {
   stop(): void {
     this.#stopped = true;
     this.#stall.released();
+    this.#parts.recovery.close();
     for (const owned of this.#parts.assignment.partitions) owned.drop();
     this.#parts.reading.wake();
   }
@@ -266,7 +268,9 @@ export class ConsumerSession implements OffsetOwner {
 
   explain(): ConsumerExplanation {
     const state = this.#closing ? "closed" : this.#stopped ? "stopped" : "running";
-    return this.#parts.history.explain(state, this.#clock.now(), this.#parts.assignment.partitions, this.#parts.flow);
+    const { history, assignment, flow, recovery } = this.#parts;
+    const stuckOf = (owned: OwnedPartition) => recovery.stuckOf(owned);
+    return history.explain(state, this.#clock.now(), assignment.partitions, flow, stuckOf);
   }
 
   /** Claims were open when the consumer closed, and nobody had failed or left. */
@@ -325,11 +329,7 @@ export class ConsumerSession implements OffsetOwner {
     try {
       await this.#parts.client.connect();
       if (this.#closing) return;
-      const { subscription } = this.#settings;
-      if (subscription.kind === "assignment") {
-        const partitions = await this.#parts.takingOn.ownAssignment(subscription.partitions);
-        this.#parts.client.subscribe({ kind: "assignment", partitions });
-      } else this.#parts.client.subscribe(subscription);
+      this.#parts.client.subscribe(await this.#parts.takingOn.subscription());
     } catch (error) {
       this.#fail(error);
       return;
@@ -341,7 +341,7 @@ export class ConsumerSession implements OffsetOwner {
     const wanted = chunk.runs().flatMap((run) => {
       const owned = this.#parts.assignment.get(run);
       if (owned?.retired) owned.passOver(chunk.offset(run.from));
-      if (!owned || owned.retired) return [];
+      if (!owned || owned.retired || !this.#parts.recovery.resets.accepts(owned, chunk, run)) return [];
       const within = this.#parts.bounds ? this.#parts.bounds.cut(owned, chunk, run) : run;
       return within ? [{ owned, run: within }] : [];
     });

@@ -122,6 +122,11 @@ export class FlowControl {
     if (this.#paused.delete(before)) this.#paused.add(after);
   }
 
+  /** The client may have forgotten its pauses. */
+  pauseAgain(): void {
+    if (this.#paused.size > 0) this.#client.pause([...this.#paused].map(placeOf));
+  }
+
   /** They are given up. A client may remember a pause until it is assigned them again, so none is left behind. */
   forget(partitions: readonly OwnedPartition[]): void {
     const paused = partitions.filter((owned) => this.#paused.delete(owned));

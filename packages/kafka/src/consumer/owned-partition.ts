@@ -1,4 +1,4 @@
-import type { TopicPartition } from "../client/port.js";
+import type { StartPosition, TopicPartition } from "../client/port.js";
 import type { AuditTrail } from "../ledger/auditor.js";
 import { encodeFinished } from "../ledger/finished-set/encode-finished.js";
 import { type FinishedSet, NOTHING_FINISHED } from "../ledger/finished-set/finished-set.js";
@@ -47,6 +47,10 @@ export class OwnedPartition implements TopicPartition {
   #finishedAbove = 0;
   #runs: BufferedRun[] = [];
   #buffered = 0;
+  /** Where it was made to begin, before anything is read; `undefined` where only the client knows. */
+  #start: StartPosition["offset"] | undefined;
+  /** One after the last offset that was read. */
+  #readTo: number | undefined;
   /** The offset that was read first. */
   #first: number | undefined;
   /** Offsets of the chunk handed over last, and the one after it. */
@@ -102,6 +106,30 @@ export class OwnedPartition implements TopicPartition {
    */
   get resumeAt(): number | undefined {
     return this.ledger.watermark ?? this.#lastTaken?.from ?? this.#first;
+  }
+
+  /** The next offset to come, as far as it is known. */
+  get nextToRead(): number | undefined {
+    const { readsFrom } = this;
+    return typeof readsFrom === "number" ? readsFrom : undefined;
+  }
+
+  /** Where to assign it again so that nothing is missed or repeated; `undefined`: as the client would by itself. */
+  get readsFrom(): StartPosition["offset"] | undefined {
+    return this.#readTo ?? this.#start;
+  }
+
+  get hasRead(): boolean {
+    return this.#readTo !== undefined;
+  }
+
+  beginAt(start: StartPosition["offset"] | undefined): void {
+    this.#start = start;
+  }
+
+  /** Everything up to and including that offset was read. */
+  readThrough(offset: number): void {
+    this.#readTo = offset + 1;
   }
 
   /** For a while nothing of it is delivered. */

@@ -35,6 +35,7 @@ export class ReadLoop {
   #closed = false;
   #wake: () => void = () => undefined;
   #polls = 0;
+  #drains = 0;
   /** What has to be done while no poll runs. */
   readonly #between: { readonly work: () => Promise<void>; readonly reject: (error: Error) => void }[] = [];
 
@@ -49,6 +50,11 @@ export class ReadLoop {
 
   get polls(): number {
     return this.#polls;
+  }
+
+  /** Polls after which the client had nothing more. */
+  get drains(): number {
+    return this.#drains;
   }
 
   /** Does `work` while no poll runs: what the polls after it return was then read after it. */
@@ -134,6 +140,7 @@ export class ReadLoop {
     const chunk = await this.#options.client.poll({ maxRecords, waitMs: this.#waitMs });
     this.#lastPollMs = this.#options.clock.now();
     this.#polls += 1;
+    if ((chunk?.length ?? 0) < maxRecords) this.#drains += 1;
     if (chunk && !this.#options.isStopped()) this.#options.onChunk(chunk);
     this.#options.onPolled();
   }

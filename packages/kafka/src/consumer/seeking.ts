@@ -1,4 +1,4 @@
-import type { ConsumerClient, TopicPartition, TopicPartitionOffset } from "../client/port.js";
+import type { ConsumerClient, StartPosition, TopicPartition, TopicPartitionOffset } from "../client/port.js";
 import { KafkaConnectorError } from "../errors.js";
 import type { Assignment } from "./assignment.js";
 import type { FlowControl } from "./flow-control.js";
@@ -80,7 +80,7 @@ export class Seeking {
       const offset = start ?? owned.resumeAt;
       if (assignment.get(owned) !== owned) return;
       if (offset !== undefined) await this.#options.client.seek([this.#at(owned, offset)], this.#options.timeoutMs);
-      if (assignment.get(owned) === owned) after = this.#replace(owned);
+      if (assignment.get(owned) === owned) after = this.#replace(owned, offset ?? owned.readsFrom);
     });
     return after;
   }
@@ -120,15 +120,16 @@ export class Seeking {
       throw error;
     }
     const left = this.#owned(moves);
-    for (const { owned } of left) onReplaced(owned, this.#replace(owned));
+    for (const { owned, offset } of left) onReplaced(owned, this.#replace(owned, offset));
     this.#requireAll(moves, left);
   }
 
-  #replace(owned: OwnedPartition): OwnedPartition {
+  #replace(owned: OwnedPartition, start: StartPosition["offset"] | undefined): OwnedPartition {
     const { assignment, history, flow } = this.#options;
     history.add([owned]);
     assignment.remove([owned]);
     const [after] = assignment.add([owned]) as [OwnedPartition];
+    after.beginAt(start);
     flow.replace(owned, after);
     return after;
   }

@@ -2,6 +2,7 @@ import type { TopicPartition } from "../client/port.js";
 import { partitionKey } from "../partition-key.js";
 import type { FlowControl } from "./flow-control.js";
 import type { OwnedPartition } from "./owned-partition.js";
+import type { StuckPartition } from "./watchdog/watched-partition.js";
 
 /** What became of the records of one partition, over all its assignments to this consumer. */
 export interface PartitionReport extends TopicPartition {
@@ -41,6 +42,8 @@ export interface PartitionExplanation extends TopicPartition {
   readonly committed: number | undefined;
   /** Absent where every delivered record is finished. */
   readonly blockedBy: BlockingClaim | undefined;
+  /** What the watchdog knows of it, where nothing of it is fetched though the broker has more. */
+  readonly stuck: StuckPartition | undefined;
 }
 
 /** What a consumer is waiting for; `toString` tells it in words. */
@@ -110,7 +113,11 @@ const inWords = (each: PartitionExplanation): string => {
   const reason = blockedBy
     ? `waits for offset ${blockedBy.offset}${blockedBy.key === undefined ? "" : ` (key ${inText(blockedBy.key)})`}, delivered ${Math.round(blockedBy.ageMs)} ms ago${blockedBy.stage === undefined ? "" : `, last seen in ${blockedBy.stage}`}`
     : "everything delivered is finished";
-  return `${each.topic}[${each.partition}] ${each.state}: ${reason}; ${counts}; committed ${each.committed ?? "nothing yet"}`;
+  const { stuck } = each;
+  const fetching = stuck
+    ? `; nothing fetched for ${Math.round(stuck.forMs)} ms though the broker has ${stuck.behind ?? "some"} more, last step: ${stuck.lastStep}`
+    : "";
+  return `${each.topic}[${each.partition}] ${each.state}: ${reason}; ${counts}; committed ${each.committed ?? "nothing yet"}${fetching}`;
 };
 
 /** What a session tells of itself: of partitions it has given up, and of those it has. */
@@ -147,6 +154,7 @@ export class SessionHistory {
     now: number,
     partitions: Iterable<OwnedPartition>,
     flow: FlowControl,
+    stuckOf: (owned: OwnedPartition) => StuckPartition | undefined,
   ): ConsumerExplanation {
     const explained = [...partitions].map(
       (owned): PartitionExplanation => ({
@@ -159,6 +167,7 @@ export class SessionHistory {
         uncommitted: owned.ledger.uncommitted,
         committed: owned.committed,
         blockedBy: blockingClaimOf(owned, now),
+        stuck: stuckOf(owned),
       }),
     );
     return {

@@ -1,5 +1,6 @@
 import type { Clock, Logger } from "@millrace/streams";
-import type { ConsumerClient, ConsumerListener, RecordChunk, TopicPartitionOffset } from "../client/port.js";
+import type { ConsumerListener, RecordChunk, TopicPartitionOffset } from "../client/port.js";
+import { RenewableClient } from "../client/renewable-client.js";
 import { LatestStatistics } from "../client/statistics.js";
 import { Auditor } from "../ledger/auditor.js";
 import type { ParsedConsumer } from "../settings.js";
@@ -11,6 +12,7 @@ import { GivingUp } from "./giving-up.js";
 import { OffsetCommitter } from "./offset-committer.js";
 import type { OwnedPartition, Watermark } from "./owned-partition.js";
 import { ReadLoop } from "./read-loop.js";
+import { Recovery } from "./recovery.js";
 import { HandlerCalls } from "./rebalance-handlers.js";
 import { Revocations } from "./revocations.js";
 import { Seeking } from "./seeking.js";
@@ -50,7 +52,7 @@ export interface SessionHooks {
 }
 
 export interface SessionParts {
-  readonly client: ConsumerClient;
+  readonly client: RenewableClient;
   readonly assignment: Assignment;
   readonly history: SessionHistory;
   readonly flow: FlowControl;
@@ -64,6 +66,7 @@ export interface SessionParts {
   readonly givingUp: GivingUp;
   readonly seeking: Seeking;
   readonly steering: Steering;
+  readonly recovery: Recovery;
 }
 
 type Delivering = Pick<SessionParts, "client" | "assignment" | "history" | "flow" | "revocations" | "reading"> &
@@ -75,7 +78,10 @@ const delivering = (options: PartsOptions, hooks: SessionHooks, listener: Consum
   const claimBound = followed ? Number.POSITIVE_INFINITY : settings.maxInFlight;
   const assignment = new Assignment(auditor, claimBound, hooks.onClaimEnded);
   const partitions = (): Iterable<OwnedPartition> => assignment.partitions;
-  const client = settings.driver.consumer(settings.properties, listener);
+  const client = new RenewableClient({
+    make: (heard) => settings.driver.consumer(settings.properties, heard),
+    ...{ listener, clock, logger },
+  });
   const userPauses = new UserPauses();
   const flow = new FlowControl({ ...settings, followed, partitioned }, client, partitions, userPauses);
   const { commitTimeoutMs, maxReplay, maxPollRecords, maxBufferedRecords } = settings;
@@ -106,25 +112,45 @@ export const sessionParts = (options: PartsOptions, hooks: SessionHooks): Sessio
     rebalances += 1;
     await serving;
   };
+  const statistics = new LatestStatistics();
   const parts = delivering(options, hooks, {
     onAssign: (partitions) => rebalanced(takingOn.assigned(partitions)),
     startOf: (partition) => takingOn.startOf(partition),
     onRevoke: (partitions) => rebalanced(givingUp.revoke(partitions)),
     onLost: (partitions) => rebalanced(givingUp.lose(partitions)),
-  const statistics = new LatestStatistics();
     onError: hooks.onError,
+    onStatistics: (json) => statistics.tell(json),
     ...(settings.until && { onPartitionEnd: (end: TopicPartitionOffset) => bounds?.ended(end) }),
   });
   const { client, assignment, history } = parts;
   const { until, lookupTimeoutMs: timeoutMs, handlerTimeoutMs } = settings;
-  const bounds = until && new Bounds({ client, timeoutMs, until, owned: (each) => assignment.get(each) });
-    onStatistics: (json) => statistics.tell(json),
+  const recovery: Recovery = new Recovery({
+    ...parts,
+    ...{ settings, clock, logger, isClosing, onFailure },
+    takingOn: () => takingOn,
+  });
+  const bounds =
+    until &&
+    new Bounds({
+      ...{ client, timeoutMs, until },
+      // Where a client that was reset meets an end, it has not read what it should.
+      owned: (each) => assignment.owned([each]).find((owned) => !recovery.resets.isAstray(owned)),
+    });
   const handlers = new HandlerCalls({
     handlers: settings.handlers,
     timeoutMs: handlerTimeoutMs,
     ...{ clock, logger, onFailure },
   });
-  const takingOn = new TakingOn({ client, settings, logger, assignment, bounds, handlers, onTaken, onFailure });
+  const takingOn: TakingOn = new TakingOn({
+    client,
+    settings,
+    logger,
+    assignment,
+    bounds,
+    handlers,
+    onTaken,
+    onFailure,
+  });
   const groupId = settings.groupId ?? "";
   const givingUp = new GivingUp({
     ...parts,
@@ -142,10 +168,10 @@ export const sessionParts = (options: PartsOptions, hooks: SessionHooks): Sessio
   });
   const steering = new Steering({
     ...parts,
-    ...{ timeoutMs, seeking, statistics, onAvailable },
+    ...{ timeoutMs, seeking, statistics, recovery, onAvailable },
     rebalances: () => rebalances,
     handedOver: () => history.handedOver(assignment.partitions),
     report: () => history.report(assignment.partitions),
   });
-  return { ...parts, bounds, handlers, takingOn, givingUp, seeking, steering };
+  return { ...parts, bounds, handlers, takingOn, givingUp, seeking, steering, recovery };
 };

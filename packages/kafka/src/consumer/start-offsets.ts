@@ -11,6 +11,7 @@ export type OffsetsOnAssign = (
 ) => Promise<readonly TopicPartitionOffset[]> | readonly TopicPartitionOffset[];
 
 type Lookups = Pick<ConsumerClient, "offsetsForTimes" | "watermarks">;
+type CommittedLookup = Pick<ConsumerClient, "committed">;
 
 /** The first offset at or after a time; where there is none yet, the end: nothing younger that comes later is missed. */
 export const offsetsSince = async (
@@ -65,7 +66,7 @@ export interface AssignedPartition extends TopicPartition {
 type Assigned = TopicPartition & { readonly offset?: StartPosition["offset"] };
 
 export interface StartOffsetsOptions {
-  readonly client: Lookups;
+  readonly client: Lookups & CommittedLookup;
   readonly timeoutMs: number;
   readonly startAt: StartAt;
   readonly offsetsOnAssign: OffsetsOnAssign | undefined;
@@ -75,6 +76,8 @@ export interface StartOffsetsOptions {
 export class StartOffsets {
   readonly #options: StartOffsetsOptions;
   readonly #offsets = new Map<string, StartPosition["offset"]>();
+  /** Where this consumer was when its client was exchanged. */
+  readonly #resumed = new Map<string, number>();
 
   constructor(options: StartOffsetsOptions) {
     this.#options = options;
@@ -88,6 +91,26 @@ export class StartOffsets {
   async learn(partitions: readonly TopicPartition[]): Promise<void> {
     for (const each of partitions) this.#offsets.delete(partitionKey(each));
     for (const { offset, ...each } of await this.#positions(partitions)) this.#offsets.set(partitionKey(each), offset);
+    // Only who keeps positions elsewhere knows what was done with what was delivered.
+    if (!this.#options.offsetsOnAssign) await this.#resume(partitions);
+  }
+
+  /** The next assignment of these partitions begins there, unless others have committed more by then. */
+  resumeAt(positions: readonly TopicPartitionOffset[]): void {
+    for (const each of positions) this.#resumed.set(partitionKey(each), each.offset);
+  }
+
+  async #resume(partitions: readonly TopicPartition[]): Promise<void> {
+    const resumed = partitions.filter((each) => this.#resumed.has(partitionKey(each)));
+    if (resumed.length === 0) return;
+    const { client, timeoutMs } = this.#options;
+    const asked = resumed.map(({ topic, partition }) => ({ topic, partition }));
+    const committed = await client.committed(asked, timeoutMs);
+    const stored = new Map(committed.map((each) => [partitionKey(each), each.offset]));
+    for (const key of resumed.map(partitionKey)) {
+      this.#offsets.set(key, Math.max(this.#resumed.get(key) ?? 0, stored.get(key) ?? 0));
+      this.#resumed.delete(key);
+    }
   }
 
   /** The partitions of a manual assignment with the offsets to begin at. */
@@ -95,6 +118,7 @@ export class StartOffsets {
     const { client, timeoutMs } = this.#options;
     const own = await Promise.all(
       partitions.map(async ({ topic, partition, offset, timestamp }): Promise<Assigned> => {
+        if (this.#resumed.has(partitionKey({ topic, partition }))) return { topic, partition };
         if (offset !== undefined) return { topic, partition, offset };
         if (timestamp === undefined) return { topic, partition };
         const [since] = await offsetsSince(client, [{ topic, partition }], timestamp, timeoutMs);

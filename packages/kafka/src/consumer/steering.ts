@@ -4,6 +4,7 @@ import { placeOf } from "../partition-key.js";
 import type { Assignment } from "./assignment.js";
 import type { OffsetCommitter } from "./offset-committer.js";
 import type { ReadLoop } from "./read-loop.js";
+import type { Recovery, RecoveryMetrics } from "./recovery.js";
 import type { Seeking } from "./seeking.js";
 import type { PartitionReport } from "./session-history.js";
 import type { UserPauses } from "./user-pauses.js";
@@ -19,7 +20,7 @@ export interface PartitionLag extends TopicPartition {
 }
 
 /** Counts since the source was run, over all partitions. */
-export interface ConsumerMetrics {
+export interface ConsumerMetrics extends RecoveryMetrics {
   readonly assignedPartitions: number;
   /** Records handed to the stream. */
   readonly delivered: number;
@@ -52,6 +53,7 @@ export interface SteeringOptions {
   readonly committer: OffsetCommitter;
   readonly seeking: Seeking;
   readonly userPauses: UserPauses;
+  readonly recovery: Recovery;
   readonly rebalances: () => number;
   readonly statistics: LatestStatistics;
   readonly handedOver: () => number;
@@ -110,7 +112,7 @@ export class Steering {
   }
 
   metrics(): ConsumerMetrics {
-    const { assignment, committer, reading, rebalances, statistics, handedOver, report } = this.#options;
+    const { assignment, committer, reading, rebalances, statistics, recovery, handedOver, report } = this.#options;
     const sum = { processed: 0, discarded: 0, parked: 0, abandoned: 0 };
     for (const each of report()) {
       sum.processed += each.processed;
@@ -133,6 +135,7 @@ export class Steering {
       failedCommits: committer.failures,
       polls: reading.polls,
       rebalances: rebalances(),
+      ...recovery.metrics(),
       ...(statistics.value && { client: statistics.value }),
     };
   }

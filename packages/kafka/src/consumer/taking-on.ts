@@ -1,14 +1,18 @@
 import type { Logger } from "@millrace/streams";
-import type { ConsumerClient, StartPosition, TopicPartition } from "../client/port.js";
+import type { ConsumerClient, StartPosition, Subscription, TopicPartition } from "../client/port.js";
 import { decodeFinished } from "../ledger/finished-set/decode-finished.js";
 import { NOTHING_FINISHED } from "../ledger/finished-set/finished-set.js";
-import { placeOf } from "../partition-key.js";
+import { partitionKey, placeOf } from "../partition-key.js";
 import type { ParsedConsumer } from "../settings.js";
 import type { Assignment } from "./assignment.js";
 import type { Bounds } from "./bounds.js";
 import type { OwnedPartition } from "./owned-partition.js";
 import type { HandlerCalls } from "./rebalance-handlers.js";
 import { type AssignedPartition, StartOffsets } from "./start-offsets.js";
+
+type Assigned = TopicPartition & { readonly offset?: StartPosition["offset"] };
+
+const NONE: ReadonlyMap<string, number> = new Map();
 
 export interface TakingOnOptions {
   readonly client: Pick<ConsumerClient, "committed" | "offsetsForTimes" | "watermarks">;
@@ -40,16 +44,18 @@ export class TakingOn {
   /** The group has assigned them. */
   async assigned(partitions: readonly TopicPartition[]): Promise<void> {
     const { bounds, handlers, logger, settings, onFailure } = this.#options;
+    let committed = NONE;
     try {
       await this.#startOffsets.learn(partitions);
       await bounds?.learn(partitions);
+      if (settings.offsetResetProtection) committed = await this.#committed(partitions);
     } catch (error) {
       // They are not taken, so that nothing of them is delivered from a wrong place.
       onFailure(error);
       return;
     }
     await handlers.call("onAssign", partitions);
-    await this.#take(partitions);
+    await this.#take(partitions, committed);
     logger.info("kafka consumer: partitions assigned", { groupId: settings.groupId ?? "", partitions });
   }
 
@@ -61,13 +67,28 @@ export class TakingOn {
     return typeof offset === "number" ? offset : undefined;
   }
 
-  /** The user has assigned them; answers where each begins. */
-  async ownAssignment(
-    partitions: readonly AssignedPartition[],
-  ): Promise<readonly (TopicPartition & { readonly offset?: StartPosition["offset"] })[]> {
+  /** What to subscribe to: of an assignment by the user, with where each partition begins. */
+  async subscription(): Promise<Subscription> {
+    const { subscription } = this.#options.settings;
+    if (subscription.kind !== "assignment") return subscription;
+    return { kind: "assignment", partitions: await this.#ownAssignment(subscription.partitions) };
+  }
+
+  /** When they are assigned next, they begin where they are now, unless more of them is committed then. */
+  resume(partitions: readonly OwnedPartition[]): void {
+    this.#startOffsets.resumeAt(
+      partitions.flatMap((owned) => {
+        const offset = owned.resumeAt ?? owned.nextToRead;
+        return offset === undefined ? [] : { ...placeOf(owned), offset };
+      }),
+    );
+  }
+
+  async #ownAssignment(partitions: readonly AssignedPartition[]): Promise<readonly Assigned[]> {
     const started = await this.#startOffsets.ofAssignment(partitions);
-    await this.#options.bounds?.learn(started);
-    await this.#take(started);
+    const { bounds, settings } = this.#options;
+    await bounds?.learn(started);
+    await this.#take(started, settings.offsetResetProtection ? await this.#committed(started) : NONE);
     return started;
   }
 
@@ -77,9 +98,21 @@ export class TakingOn {
     if (rememberFinished) owned.rememberFinished(rememberFinished.maxBytes, NOTHING_FINISHED);
   }
 
-  async #take(partitions: readonly TopicPartition[]): Promise<void> {
+  /** Where a reset is to be told from the beginning, also the first record of a partition may come of one. */
+  async #committed(partitions: readonly Assigned[]): Promise<ReadonlyMap<string, number>> {
+    const { client, settings } = this.#options;
+    const unknown = partitions.filter((each) => each.offset === undefined && this.startOf(each) === undefined);
+    if (unknown.length === 0) return NONE;
+    const committed = await client.committed(unknown.map(placeOf), settings.lookupTimeoutMs);
+    return new Map(committed.map((each) => [partitionKey(each), each.offset]));
+  }
+
+  async #take(partitions: readonly Assigned[], committed: ReadonlyMap<string, number>): Promise<void> {
     const { client, settings, logger, assignment, onTaken } = this.#options;
     const taken = assignment.add(partitions);
+    taken.forEach((owned, index) => {
+      owned.beginAt(partitions[index]?.offset ?? this.startOf(owned) ?? committed.get(owned.key));
+    });
     onTaken(taken);
     const { rememberFinished, commitTimeoutMs } = settings;
     if (!rememberFinished || taken.length === 0) return;

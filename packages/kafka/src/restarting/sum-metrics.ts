@@ -13,6 +13,12 @@ const NONE: ConsumerMetrics = {
   commits: 0,
   polls: 0,
   rebalances: 0,
+  failedCommits: 0,
+  offsetResets: 0,
+  watchdogProbes: 0,
+  watchdogSeeks: 0,
+  watchdogReassignments: 0,
+  watchdogRenewals: 0,
 };
 
 /** What is counted adds up; what is measured is that of `now`. */
@@ -26,4 +32,10 @@ export const sumMetrics = (before: ConsumerMetrics = NONE, now: ConsumerMetrics 
   commits: before.commits + now.commits,
   polls: before.polls + now.polls,
   rebalances: before.rebalances + now.rebalances,
+  failedCommits: before.failedCommits + now.failedCommits,
+  offsetResets: before.offsetResets + now.offsetResets,
+  watchdogProbes: before.watchdogProbes + now.watchdogProbes,
+  watchdogSeeks: before.watchdogSeeks + now.watchdogSeeks,
+  watchdogReassignments: before.watchdogReassignments + now.watchdogReassignments,
+  watchdogRenewals: before.watchdogRenewals + now.watchdogRenewals,
 });

@@ -59,7 +59,7 @@ export class FakeChunk implements RecordChunk {
     const runs: PartitionRun[] = [];
     this.#records.forEach(({ topic, partition, offset }, index) => {
       const last = runs.at(-1);
-      const extends_ = last?.topic === topic && last.partition === partition;
+      const extends_ = last?.topic === topic && last.partition === partition && offset > last.lastOffset;
       if (extends_) runs.pop();
       runs.push({ topic, partition, from: extends_ ? last.from : index, to: index + 1, lastOffset: offset });
     });

@@ -30,6 +30,7 @@ export type Call =
   | { readonly call: "close"; readonly commitInFlight: boolean }
   | { readonly call: "subscribe"; readonly subscription: Subscription }
   | { readonly call: "pause" | "resume" | "revoked"; readonly partitions: readonly TopicPartition[] }
+  | { readonly call: "reassign"; readonly partitions: readonly TopicPartition[] }
   | { readonly call: "assigned"; readonly partitions: readonly TopicPartition[] }
   | { readonly call: "addPartitions" | "removePartitions"; readonly partitions: readonly TopicPartition[] }
   | { readonly call: "seek"; readonly positions: readonly TopicPartitionOffset[] }
@@ -52,6 +53,10 @@ export class FakeConsumer implements ConsumerClient {
   onClose: () => void = () => undefined;
   /** Called when `seek` is; may reject. What was given of the partition and not fetched is gone then. */
   onSeek: (positions: readonly TopicPartitionOffset[]) => Promise<void> | void = () => undefined;
+  /** Called when `reassign` is; may throw. What was given of the partitions and not fetched is gone then. */
+  onReassign: (partitions: readonly TopicPartition[]) => void = () => undefined;
+  /** What `fetchedEnd` answers. */
+  onFetchedEnd: (partition: TopicPartition) => number | undefined = () => undefined;
   /** What `offsetsForTimes` answers. */
   onTimes: (times: readonly TopicPartitionTime[]) => readonly TopicPartitionOffset[] = () => [];
   /** What `watermarks` answers. */
@@ -246,6 +251,17 @@ export class FakeConsumer implements ConsumerClient {
     this.calls.push({ call: "seek", positions });
     await this.onSeek(positions);
     this.#forget(new Set(positions.map(keyOf)));
+  }
+
+  reassign(partitions: readonly TopicPartition[]): void {
+    if (this.#polling) this.violations.push("reassign during a poll");
+    this.calls.push({ call: "reassign", partitions });
+    this.onReassign(partitions);
+    this.#forget(new Set(partitions.map(keyOf)));
+  }
+
+  fetchedEnd(partition: TopicPartition): number | undefined {
+    return this.onFetchedEnd(partition);
   }
 
   async offsetsForTimes(times: readonly TopicPartitionTime[]): Promise<readonly TopicPartitionOffset[]> {

@@ -183,7 +183,7 @@ export class RdkafkaConsumer implements ConsumerClient {
     return seekAll(this.#native, this.#call, positions, timeoutMs);
   }
 
-  reassign(partitions: Parameters<ConsumerClient["reassign"]>[0]): void {
+  reassign(partitions: Parameters<NonNullable<ConsumerClient["reassign"]>>[0]): void {
     this.#requireOpen("assign again");
     this.#rebalancer.reassign(partitions);
   }

@@ -1,4 +1,4 @@
-import type { TopicPartitionOffset, TopicPartitionTime } from "../port.js";
+import type { TopicPartition, TopicPartitionOffset, TopicPartitionTime } from "../port.js";
 import { CODE } from "./error-codes.js";
 import type { KafkaConnectorError } from "../../errors.js";
 import type { NativeCommitted, NativeConsumer, NativeError } from "./native.js";
@@ -25,6 +25,16 @@ export async function seekAll(
       ),
     ),
   );
+}
+
+/** The client knows partitions that it has fetched of, and negative offsets stand for none. */
+export function endFetchedOf(native: NativeConsumer, { topic, partition }: TopicPartition): number | undefined {
+  try {
+    const { highOffset } = native.getWatermarkOffsets(topic, partition);
+    return highOffset < 0 ? undefined : highOffset;
+  } catch {
+    return undefined;
+  }
 }
 
 const MISSING: readonly (number | undefined)[] = [CODE.unknownPartition, CODE.unknownTopic, 3];

@@ -1,4 +1,5 @@
 import type { ConsumerListener, TopicPartition } from "../port.js";
+import { KafkaConnectorError } from "../../errors.js";
 import { CODE, codeOf, connectorError } from "./error-codes.js";
 import type { NativeConsumer, NativeTopicPartition, RebalanceCallback } from "./native.js";
 
@@ -61,6 +62,24 @@ export class Rebalancer {
     void this.#serve(rebalance);
     if (this.#abandoned) this.#answer(rebalance);
   };
+
+  /** Everything that is assigned begins anew. Refused during a rebalance, which such a call would answer. */
+  reassign(partitions: readonly NativeTopicPartition[]): void {
+    if (this.#unanswered.size > 0) {
+      throw new KafkaConnectorError("REBALANCE_FAILED", "A rebalance is under way. Assign again once it is over.", {
+        retriable: true,
+      });
+    }
+    const native = this.#native();
+    try {
+      if (this.#cooperative) {
+        native.incrementalUnassign(partitions);
+        native.incrementalAssign(partitions);
+      } else native.assign(partitions);
+    } catch (error) {
+      throw connectorError("CLIENT_FAILED", "The client refused to assign its partitions again", error);
+    }
+  }
 
   /** Resolves when a rebalance is answered next; for one waiter. */
   answered(): Promise<void> {

@@ -66,7 +66,10 @@ function findRuns(messages: readonly NativeMessage[]): PartitionRun[] {
   let from = 0;
   for (let index = 1; index < messages.length; index++) {
     const message = messages[index] as NativeMessage;
-    if (message.partition !== first.partition || message.topic !== first.topic) {
+    // A client that was reset goes back within what one read returns.
+    const goesOn =
+      message.partition === first.partition && message.topic === first.topic && message.offset > last.offset;
+    if (!goesOn) {
       runs.push({ topic: first.topic, partition: first.partition, from, to: index, lastOffset: last.offset });
       from = index;
       first = message;

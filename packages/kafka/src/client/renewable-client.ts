@@ -1,0 +1,180 @@
+import type { Clock, Logger } from "@millrace/streams";
+import type {
+  ClusterMetadata,
+  ConsumerClient,
+  ConsumerListener,
+  PollOptions,
+  RecordChunk,
+  StartPosition,
+  Subscription,
+  TopicPartition,
+  TopicPartitionOffset,
+  TopicPartitionTime,
+} from "./port.js";
+
+/** How long a new client waits for the old one to leave; what takes longer goes on beside it. */
+const CLOSE_MS = 10_000;
+
+export interface RenewableOptions {
+  readonly make: (listener: ConsumerListener) => ConsumerClient;
+  readonly listener: ConsumerListener;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+/**
+ * A consumer client that can be exchanged for a new one while its owner keeps it.
+ *
+ * `renew`: 1. everything is lost to the listener, so that nothing of it can be committed; 2. the listener hears no more of
+ * the old client; 3. that one leaves its group and closes, and is awaited for a while; 4. a new one connects and subscribes.
+ */
+export class RenewableClient implements ConsumerClient {
+  readonly #options: RenewableOptions;
+  #client: ConsumerClient;
+  #generation = 0;
+  #closing: Promise<void> | undefined;
+  /** Old clients that have not closed yet. */
+  readonly #leaving = new Set<Promise<unknown>>();
+
+  constructor(options: RenewableOptions) {
+    this.#options = options;
+    this.#client = options.make(this.#listenerOf(0));
+  }
+
+  /** What of a client its owner hears as long as it is the current one. */
+  #listenerOf(generation: number): ConsumerListener {
+    const { listener } = this.#options;
+    const isCurrent = (): boolean => generation === this.#generation;
+    return {
+      onAssign: (partitions) => (isCurrent() ? listener.onAssign(partitions) : undefined),
+      startOf: (partition) => listener.startOf?.(partition),
+      onRevoke: (partitions) => (isCurrent() ? listener.onRevoke(partitions) : undefined),
+      onError: (error) => {
+        if (isCurrent()) listener.onError(error);
+      },
+      ...(listener.onLost && {
+        onLost: (partitions: readonly TopicPartition[]) => (isCurrent() ? listener.onLost?.(partitions) : undefined),
+      }),
+      ...(listener.onPartitionEnd && {
+        onPartitionEnd: (end: TopicPartitionOffset) => {
+          if (isCurrent()) listener.onPartitionEnd?.(end);
+        },
+      }),
+      ...(listener.onStatistics && {
+        onStatistics: (json: string) => {
+          if (isCurrent()) listener.onStatistics?.(json);
+        },
+      }),
+    };
+  }
+
+  /**
+   * Never while a poll runs. Rejects where the new client cannot connect; then there is none. `subscription` is asked once
+   * it has.
+   */
+  async renew(assigned: readonly TopicPartition[], subscription: () => Promise<Subscription>): Promise<void> {
+    const { listener, make } = this.#options;
+    await listener.onLost?.(assigned);
+    if (this.#closing) return;
+    this.#generation += 1;
+    await this.#leave(this.#client);
+    if (this.#closing) return;
+    this.#client = make(this.#listenerOf(this.#generation));
+    await this.connect();
+    const wanted = await subscription();
+    if (!this.#closing) this.subscribe(wanted);
+  }
+
+  async #leave(client: ConsumerClient): Promise<void> {
+    const { clock, logger } = this.#options;
+    const left = client
+      .close()
+      .catch((error: unknown) => logger.warn("kafka consumer: the old client did not close in peace", { error }));
+    this.#leaving.add(left);
+    void left.then(() => this.#leaving.delete(left));
+    await new Promise<void>((resolve) => {
+      const timer = clock.schedule(CLOSE_MS, resolve);
+      void left.then(() => {
+        timer.cancel();
+        resolve();
+      });
+    });
+  }
+
+  connect(): Promise<void> {
+    return this.#client.connect();
+  }
+
+  subscribe(subscription: Subscription): void {
+    this.#client.subscribe(subscription);
+  }
+
+  poll(options: PollOptions): Promise<RecordChunk | undefined> {
+    return this.#client.poll(options);
+  }
+
+  pause(partitions: readonly TopicPartition[]): void {
+    this.#client.pause(partitions);
+  }
+
+  resume(partitions: readonly TopicPartition[]): void {
+    this.#client.resume(partitions);
+  }
+
+  seek(positions: readonly TopicPartitionOffset[], timeoutMs: number): Promise<void> {
+    return this.#client.seek(positions, timeoutMs);
+  }
+
+  /** Whether it is this owner's alone, so that it may assign again, and be exchanged. */
+  get isOwn(): boolean {
+    return this.#client.reassign !== undefined;
+  }
+
+  reassign(partitions: readonly (TopicPartition & { readonly offset?: StartPosition["offset"] })[]): void {
+    this.#client.reassign?.(partitions);
+  }
+
+  fetchedEnd(partition: TopicPartition): number | undefined {
+    return this.#client.fetchedEnd?.(partition);
+  }
+
+  commit(positions: readonly TopicPartitionOffset[]): Promise<void> {
+    return this.#client.commit(positions);
+  }
+
+  committed(partitions: readonly TopicPartition[], timeoutMs: number): Promise<readonly TopicPartitionOffset[]> {
+    return this.#client.committed(partitions, timeoutMs);
+  }
+
+  watermarks(partition: TopicPartition, timeoutMs: number): Promise<{ readonly low: number; readonly high: number }> {
+    return this.#client.watermarks(partition, timeoutMs);
+  }
+
+  offsetsForTimes(times: readonly TopicPartitionTime[], timeoutMs: number): Promise<readonly TopicPartitionOffset[]> {
+    return this.#client.offsetsForTimes(times, timeoutMs);
+  }
+
+  metadata(topic: string | undefined, timeoutMs: number): Promise<ClusterMetadata> {
+    return this.#client.metadata(topic, timeoutMs);
+  }
+
+  addPartitions(partitions: Extract<Subscription, { readonly kind: "assignment" }>["partitions"]): void {
+    this.#client.addPartitions(partitions);
+  }
+
+  removePartitions(partitions: readonly TopicPartition[]): void {
+    this.#client.removePartitions(partitions);
+  }
+
+  /** Closes the current client, and waits for old ones that are still leaving. */
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
+    const closed = this.#client.close();
+    await Promise.allSettled([closed, ...this.#leaving]);
+    await closed;
+  }
+}

@@ -1,0 +1,94 @@
+import type { Clock, Logger } from "@millrace/streams";
+import type { RenewableClient } from "../client/renewable-client.js";
+import type { ParsedConsumer } from "../settings.js";
+import type { Assignment } from "./assignment.js";
+import { ConnectionChecker } from "./connection-checker.js";
+import type { FlowControl } from "./flow-control.js";
+import { OffsetResets } from "./offset-resets.js";
+import type { OwnedPartition } from "./owned-partition.js";
+import type { ReadLoop } from "./read-loop.js";
+import type { TakingOn } from "./taking-on.js";
+import { Remedies } from "./watchdog/remedies.js";
+import type { StuckPartition } from "./watchdog/watched-partition.js";
+import { Watchdog } from "./watchdog/watchdog.js";
+
+/** What was done where a client, or the cluster, did not behave as it should. */
+export interface RecoveryMetrics {
+  /** Reads from before where a partition was, which `offsetResetProtection` did not deliver. */
+  readonly offsetResets: number;
+  /** How often the watchdog asked for the end of a partition that gave nothing. */
+  readonly watchdogProbes: number;
+  /** How often it had stuck partitions read anew by a seek, by assigning everything again, by a new client. */
+  readonly watchdogSeeks: number;
+  readonly watchdogReassignments: number;
+  readonly watchdogRenewals: number;
+}
+
+export interface RecoveryOptions {
+  readonly settings: ParsedConsumer;
+  readonly client: RenewableClient;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly assignment: Assignment;
+  readonly flow: FlowControl;
+  readonly reading: ReadLoop;
+  readonly takingOn: () => TakingOn;
+  readonly isClosing: () => boolean;
+  readonly onFailure: (error: unknown) => void;
+}
+
+/** Looks after the client of a session: where it reads, whether it reads, and whether it reaches its brokers. */
+export class Recovery {
+  readonly resets: OffsetResets;
+  readonly #watchdog: Watchdog | undefined;
+  readonly #checker: ConnectionChecker | undefined;
+
+  constructor(options: RecoveryOptions) {
+    const { settings, client, clock, logger, onFailure, takingOn } = options;
+    const { offsetResetProtection: protection, connectionChecker, watchdog, lookupTimeoutMs: timeoutMs } = settings;
+    this.resets = new OffsetResets({ ...options, protection, timeoutMs });
+    const remedies = new Remedies({
+      ...options,
+      timeoutMs,
+      resume: (partitions) => takingOn().resume(partitions),
+      subscription: () => takingOn().subscription(),
+    });
+    this.#watchdog =
+      watchdog === false
+        ? undefined
+        : new Watchdog({
+            ...options,
+            ...{ settings: watchdog, groupId: settings.groupId ?? "", timeoutMs, remedies },
+            isAstray: (owned) => this.resets.isAstray(owned),
+          });
+    this.#checker =
+      connectionChecker &&
+      new ConnectionChecker({ settings: connectionChecker, client, clock, logger, timeoutMs, onFailed: onFailure });
+  }
+
+  start(): void {
+    this.#checker?.start();
+    this.#watchdog?.start();
+  }
+
+  close(): void {
+    this.resets.close();
+    this.#checker?.close();
+    this.#watchdog?.close();
+  }
+
+  stuckOf(owned: OwnedPartition): StuckPartition | undefined {
+    return this.#watchdog?.stuckOf(owned);
+  }
+
+  metrics(): RecoveryMetrics {
+    const { probe = 0, seek = 0, reassign = 0, renew = 0 } = this.#watchdog?.steps ?? {};
+    return {
+      offsetResets: this.resets.count,
+      watchdogProbes: probe,
+      watchdogSeeks: seek,
+      watchdogReassignments: reassign,
+      watchdogRenewals: renew,
+    };
+  }
+}

@@ -1,0 +1,95 @@
+import type { Subscription } from "../../client/port.js";
+import type { RenewableClient } from "../../client/renewable-client.js";
+import { placeOf } from "../../partition-key.js";
+import type { Assignment } from "../assignment.js";
+import type { FlowControl } from "../flow-control.js";
+import type { OwnedPartition } from "../owned-partition.js";
+import type { ReadLoop } from "../read-loop.js";
+
+export interface RemediesOptions {
+  readonly client: RenewableClient;
+  readonly timeoutMs: number;
+  readonly assignment: Assignment;
+  readonly flow: FlowControl;
+  readonly reading: ReadLoop;
+  /** The next assignment of these partitions begins where they are now, unless more of them is committed then. */
+  readonly resume: (partitions: readonly OwnedPartition[]) => void;
+  readonly subscription: () => Promise<Subscription>;
+  readonly isClosing: () => boolean;
+  readonly onFailure: (error: unknown) => void;
+}
+
+/** What helps a partition that is stuck. Each is done between two polls, and answers whether it was done. */
+export class Remedies {
+  readonly #options: RemediesOptions;
+
+  constructor(options: RemediesOptions) {
+    this.#options = options;
+  }
+
+  /** There are remedies beyond a seek: the client is this source's alone. */
+  get areAll(): boolean {
+    return this.#options.client.isOwn;
+  }
+
+  /** To where they are read: what is in flight stays as it is, for the epoch does not change. */
+  seek(partitions: readonly OwnedPartition[]): Promise<boolean> {
+    const { client, timeoutMs } = this.#options;
+    return this.#between(async () => {
+      const positions = partitions
+        .filter((owned) => this.#isOwned(owned))
+        .flatMap((owned) => (owned.nextToRead === undefined ? [] : { ...placeOf(owned), offset: owned.nextToRead }));
+      if (positions.length === 0) return false;
+      await client.seek(positions, timeoutMs);
+      return true;
+    });
+  }
+
+  /** Everything that is assigned, for some clients assign no less. */
+  reassign(): Promise<boolean> {
+    const { client, assignment, flow } = this.#options;
+    return this.#between(async () => {
+      const partitions = [...assignment.partitions];
+      // What is being given up must not be taken again.
+      if (partitions.length === 0 || partitions.some(({ retired }) => retired)) return false;
+      client.reassign(
+        partitions.map((owned) => {
+          const offset = owned.readsFrom;
+          return offset === undefined ? placeOf(owned) : { ...placeOf(owned), offset };
+        }),
+      );
+      flow.pauseAgain();
+      return true;
+    });
+  }
+
+  /** I5: to this consumer everything is lost, and what it had not finished is read again. */
+  renew(): Promise<boolean> {
+    const { client, assignment, resume, subscription, isClosing, onFailure } = this.#options;
+    return this.#between(async () => {
+      const partitions = [...assignment.partitions];
+      if (partitions.length === 0 || partitions.some(({ retired }) => retired)) return false;
+      resume(partitions);
+      try {
+        await client.renew(partitions.map(placeOf), subscription);
+      } catch (error) {
+        // There is no client any more.
+        if (!isClosing()) onFailure(error);
+        throw error;
+      }
+      return true;
+    });
+  }
+
+  #isOwned(owned: OwnedPartition): boolean {
+    return this.#options.assignment.get(owned) === owned && !owned.retired;
+  }
+
+  async #between(work: () => Promise<boolean>): Promise<boolean> {
+    let done = false;
+    await this.#options.reading.between(async () => {
+      done = await work();
+    });
+    return done;
+  }
+}
