@@ -6,6 +6,9 @@ export type { DeliveryInput, DeliveryWorld } from "./check-delivery/delivery-wor
 export type { CheckDeliveryOptions, DeliveryPipeline } from "./check-delivery/options.js";
 export { EmbeddedKafka, type EmbeddedKafkaOptions } from "./embedded/embedded-kafka.js";
 export { KafkaTestkitError, type KafkaTestkitErrorCode } from "./errors.js";
+export { TestConsumer, type TestRecord } from "./factories/test-consumer.js";
+export { attachControl } from "./factories/test-control.js";
+export { producerResult, producerResults } from "./factories/test-results.js";
 export type { LocalBroker, LocalKafkaKind, LocalKafkaOptions } from "./local/backend.js";
 export { LocalKafka, type CreateTopicOptions, type LocalKafkaSearch } from "./local/local-kafka.js";
 export type { DelayRange, SimulatedFaults } from "./simulated/faults.js";
