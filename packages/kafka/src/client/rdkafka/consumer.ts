@@ -31,6 +31,7 @@ import { RdkafkaChunk } from "./record-chunk.js";
 import { Rebalancer } from "./rebalancer.js";
 import { splitProperties } from "./split-properties.js";
 import { namedTopics, toTopicPattern } from "./topic-pattern.js";
+import { waitingThreads } from "./waiting-threads.js";
 
 /** One waiting `consume` owns one of libuv's few threads, so it never waits longer than this at a stretch. */
 const WAIT_SLICE_MS = 100;
@@ -285,7 +286,7 @@ export class RdkafkaConsumer implements ConsumerClient {
     const deadline = performance.now() + waitMs;
     for (let left = waitMs; ; left = Math.ceil(deadline - performance.now())) {
       if (left <= 0 || this.#closing !== undefined) return [];
-      const messages = await this.#consume(1, Math.min(left, WAIT_SLICE_MS));
+      const messages = await waitingThreads.wait(Math.min(left, WAIT_SLICE_MS), (ms) => this.#consume(1, ms));
       if (messages.length > 0) return messages;
     }
   }
