@@ -1,4 +1,5 @@
 import {
+  atMostOnceSource,
   committableSink,
   committableSource,
   type CommittableOffset,
@@ -8,7 +9,7 @@ import {
   type ProducerEnvelope,
   string,
 } from "@millrace/kafka";
-import { Keep } from "@millrace/streams";
+import { Keep, Sink } from "@millrace/streams";
 import { assertAllClosed, settle, sourceProbe } from "@millrace/streams-testkit";
 import { expect } from "chai";
 import { records } from "../support/fake-chunk.js";
@@ -39,6 +40,29 @@ describe("weak points of Alpakka Kafka", () => {
       await rig.openAsTheyBegin(5);
       await rig.committed(5);
       await control.drainAndShutdown();
+    }));
+
+  it("Alpakka 7.3-2: a commit of a partition that is gone says so, and at-most-once delivers none of its records", () =>
+    assertAllClosed(async () => {
+      const seen: number[] = [];
+      const [control, done] = atMostOnceSource({ kafka: rig.kafka.settings, topics: ["t"] })
+        .toMat(
+          Sink.forEach(({ offset }) => void seen.push(offset)),
+          Keep.both,
+        )
+        .run();
+      rig.kafka.client.onCommit = (commit) => {
+        rig.kafka.client.lose(p0);
+        commit.fail(passing());
+      };
+      await rig.kafka.client.assign(p0);
+      rig.kafka.client.give(records("t", 0, 0, 2));
+      await until(() => rig.positions().length === 1, "the commit");
+      await rig.polls(5);
+      await control.shutdown();
+      await done;
+      expect(seen).to.deep.equal([]);
+      expect(control.report()[0]).to.include({ committed: undefined });
     }));
 
   describe("Alpakka 7.3-3: positions never go back", () => {
@@ -122,6 +146,35 @@ describe("weak points of Alpakka Kafka", () => {
       expect(await rejectionOf(control.streamCompletion)).to.include({ code: "COMMIT_FAILED" });
       await control.isShutdown.catch(() => undefined);
       expect(rig.positions().length).to.be.greaterThan(1);
+    }));
+
+  it("Alpakka 7.3-11: a commit that timed out and was stored later counts as stored from then on", () =>
+    assertAllClosed(async () => {
+      const offsets: CommittableOffset[] = [];
+      const control = committableSource({ kafka: rig.kafka.settings, topics: ["t"], commitTimeoutMs: 30 })
+        .mapAsync(1, async ({ record, offset }) => {
+          offsets.push(offset);
+          await rig.gate.pass(`0@${record.offset}`);
+          return offset;
+        })
+        .toMat(committerSink(), DrainingControl.from)
+        .run();
+      rig.kafka.client.onCommit = () => undefined;
+      await rig.kafka.client.assign(p0);
+      rig.kafka.client.give(records("t", 0, 0, 1));
+      await rig.started("0@0");
+      const [offset] = offsets as [CommittableOffset];
+      const error = await rejectionOf(offset.commit());
+      expect(error).to.include({ code: "COMMIT_TIMEOUT" });
+      expect((error as Error).message).to.match(/may still succeed/);
+      expect(control.report()[0]).to.include({ committed: undefined, expectedReplays: 1 });
+      rig.kafka.client.commits[0]!.acknowledge();
+      await until(() => control.report()[0]?.committed === 1, "the late answer to be heard");
+      expect(control.report()[0]).to.include({ expectedReplays: 0 });
+      expect(await offset.commit()).to.include({ outcome: "committed", committed: 1 });
+      rig.gate.open("0@0");
+      await control.drainAndShutdown();
+      expect(rig.positions()).to.deep.equal([1]);
     }));
 
   it("Alpakka 7.3-12: a stream that fails leaves its group at once, whatever is in flight", () =>
