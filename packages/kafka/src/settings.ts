@@ -225,15 +225,16 @@ export const parse = <S extends z.ZodType>(schema: S, settings: unknown, call: s
 const isOn = (value: string | number | boolean | undefined): boolean =>
   value !== undefined && !["false", "f", "0"].includes(String(value).toLowerCase());
 
+interface Reached {
+  readonly properties: ClientProperties;
+  readonly driver: KafkaDriver;
+}
+
 /**
  * The client properties of one consumer or producer, shared ones first, then its own; and the driver to give them to, which
  * knows the secrets that are redacted in them.
  */
-const reach = (
-  kafka: z.output<typeof kafkaSchema>,
-  own: ClientProperties | undefined,
-  call: string,
-): { readonly properties: ClientProperties; readonly driver: KafkaDriver } => {
+const reach = (kafka: z.output<typeof kafkaSchema>, own: ClientProperties | undefined, call: string): Reached => {
   const raw = { "client.id": kafka.clientId ?? "millrace", ...kafka.properties, ...own };
   checkProperties(raw, call);
   const properties = {
@@ -250,7 +251,7 @@ const reach = (
 export const parseKafka = (
   settings: unknown,
   call: string,
-): ReturnType<typeof reach> & { readonly groupId: string | undefined; readonly logger: Logger } => {
+): Reached & { readonly groupId: string | undefined; readonly logger: Logger } => {
   const kafka = parse(kafkaSchema, settings, call);
   return { ...reach(kafka, undefined, call), groupId: kafka.groupId, logger: kafka.logger ?? silentLogger };
 };

@@ -34,7 +34,9 @@ describe("MetadataClient", () => {
     for (const wrong of [{ timeoutMs: 0 }, { groupId: "" }, { group: "g" }, { kafka: {} }])
       expect(await rejectionOf(open(wrong))).to.include({ code: "INVALID_SETTINGS" });
     const failure = new KafkaConnectorError("CONNECT_FAILED", "no broker");
-    kafka.onConsumer = (client) => (client.connecting = Promise.reject(failure));
+    kafka.onConsumer = (client) => {
+      client.connecting = Promise.reject(failure);
+    };
     expect(await rejectionOf(open())).to.equal(failure);
   });
 

@@ -18,15 +18,15 @@ describe("RdkafkaTopicAdmin", () => {
   const native: NativeAdmin = {
     createTopic: ({ topic, num_partitions, replication_factor }, ms, done) => {
       steps.push(`create ${topic} ${num_partitions} ${replication_factor} ${ms}`);
-      answer(done as Done);
+      answer(done);
     },
     deleteTopic: (topic, _ms, done) => {
       steps.push(`delete ${topic}`);
-      answer(done as Done);
+      answer(done);
     },
     createPartitions: (topic, total, _ms, done) => {
       steps.push(`grow ${topic} ${total}`);
-      answer(done as Done);
+      answer(done);
     },
     disconnect: () => void steps.push("disconnect"),
   };
