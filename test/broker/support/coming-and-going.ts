@@ -53,6 +53,8 @@ export class Crowd {
   readonly failures: string[] = [];
   #lives = 0;
   rebalances = 0;
+  /** Records whose work takes longer than a revocation waits. */
+  slow = 0;
 
   constructor(options: CrowdOptions) {
     this.#options = options;
@@ -92,6 +94,7 @@ export class Crowd {
       takenAway: (partitions) => book.takenAway(name, partitions),
       givenUp: (partitions, how, afterMs) => book.givenUp(name, partitions, how, afterMs, member.abruptly),
       committed: (positions) => book.committed(name, positions),
+      refused: (partitions, error) => book.refused(name, partitions, error),
     });
     const deliver = (record: Delivered): (() => void) => {
       if (member.failing) throw new Error("told to fail");
@@ -156,7 +159,9 @@ export class Crowd {
     const { random, revokeTimeoutMs } = this.#options;
     const drawn = random();
     if (drawn > 0.05) return;
-    await sleep(drawn < 0.00005 ? revokeTimeoutMs + 500 + random() * 1000 : random() * 20);
+    if (drawn >= 0.00005) return sleep(random() * 20);
+    this.slow += 1;
+    await sleep(revokeTimeoutMs + 500 + random() * 1000);
   }
 
   async #leave(member: Member, leaving: Leaving): Promise<void> {

@@ -1,5 +1,5 @@
 /** Why records of a partition could come again after a member had it. */
-export type Ending = "finished" | "out of time" | "commit out of time" | "lost" | "left abruptly" | "unexplained";
+export type Ending = "finished" | "out of time" | "lost" | "left abruptly" | "unexplained";
 
 /** One assignment of one partition to one member. */
 interface Stint {
@@ -14,13 +14,15 @@ interface Stint {
   inWork: number;
   takenAway: boolean;
   ending: Ending | undefined;
+  /** What is known of it, where its ending is not explained. */
+  refusal: string;
+  state: string;
 }
 
 export interface BookOptions {
   readonly partitions: number;
-  /** How long a revocation waits for records in work, and then for its commit. */
+  /** How long a revocation waits for records in work. */
   readonly revokeTimeoutMs: number;
-  readonly commitTimeoutMs: number;
   /** A member must deliver something of each of its partitions within this time, and so must a group. */
   readonly patienceMs: number;
   readonly now?: () => number;
@@ -46,6 +48,8 @@ export class DeliveryBook {
   readonly objections: string[] = [];
   /** Records delivered again, by why. */
   readonly repeated = new Map<Ending, number>();
+  /** Revocations that waited for their whole time, and had still not committed everything. */
+  timedOut = 0;
   delivered = 0;
   handOvers = 0;
   slowestHandOverMs = 0;
@@ -73,6 +77,8 @@ export class DeliveryBook {
         inWork: 0,
         takenAway: false,
         ending: undefined,
+        refusal: "no commit was refused",
+        state: "it still has it",
       });
     }
   }
@@ -89,10 +95,12 @@ export class DeliveryBook {
     afterMs: number,
     abruptly: boolean,
   ): void {
-    for (const stint of this.#of(member, partitions)) {
+    const stints = this.#of(member, partitions);
+    for (const stint of stints) {
       stint.takenAway = true;
       stint.ending ??= how === "lost" ? "lost" : this.#endingOf(stint, afterMs, abruptly);
     }
+    if (stints.some(({ ending }) => ending === "out of time")) this.timedOut += 1;
   }
 
   /** The member's client is closed. */
@@ -104,13 +112,19 @@ export class DeliveryBook {
     }
   }
 
-  #endingOf({ next, committed, inWork }: Stint, afterMs: number, abruptly: boolean): Ending {
-    const { revokeTimeoutMs, commitTimeoutMs } = this.#options;
+  /** The broker refused to commit. */
+  refused(member: string, partitions: readonly number[], error: unknown): void {
+    for (const stint of this.#of(member, partitions)) stint.refusal = `refused: ${String(error)}`;
+  }
+
+  #endingOf(stint: Stint, afterMs: number, abruptly: boolean): Ending {
+    const { revokeTimeoutMs } = this.#options;
+    const { next, committed, inWork, refusal } = stint;
+    stint.state = `${inWork} in work, ${committed} of ${next} committed, given up after ${Math.round(afterMs)} ms; ${refusal}`;
     if (next === undefined || committed >= next) return "finished";
     if (abruptly) return "left abruptly";
-    if (inWork > 0 && afterMs >= revokeTimeoutMs - SLACK_MS) return "out of time";
-    if (inWork === 0 && afterMs >= commitTimeoutMs - SLACK_MS) return "commit out of time";
-    return "unexplained";
+    // Whether its own work has ended or not: carried offsets wait for those in front of them, of other partitions.
+    return afterMs >= revokeTimeoutMs - SLACK_MS ? "out of time" : "unexplained";
   }
 
   /** A record has come to the member's handler; answers what to call when the work on it has ended. */
@@ -148,11 +162,11 @@ export class DeliveryBook {
     this.slowestHandOverMs = Math.max(this.slowestHandOverMs, tookMs);
   }
 
-  #repeat({ ending, member }: Stint, place: string): void {
+  #repeat({ ending, member, state }: Stint, place: string): void {
     const why = ending ?? "unexplained";
     this.repeated.set(why, (this.repeated.get(why) ?? 0) + 1);
     if (why === "finished") this.#object(`${place}, which ${member} had finished and committed`);
-    if (why === "unexplained") this.#object(`${place} again, and nothing explains why ${member} had not committed it`);
+    if (why === "unexplained") this.#object(`${place}, which ${member} had not committed (${state})`);
   }
 
   #worked(stint: Stint): void {

@@ -10,6 +10,8 @@ export interface ClientEvents {
   givenUp(partitions: readonly number[], how: "revoked" | "lost", afterMs: number): void;
   /** The broker has acknowledged it. */
   committed(positions: readonly (readonly [partition: number, position: number])[]): void;
+  /** The commit of these partitions was refused, or not answered. */
+  refused(partitions: readonly number[], error: unknown): void;
 }
 
 const numbersOf = (partitions: readonly TopicPartition[]): readonly number[] =>
@@ -55,7 +57,12 @@ export class WatchedDriver {
 
   #watched(client: ConsumerClient): ConsumerClient {
     const commit: ConsumerClient["commit"] = async (positions) => {
-      await client.commit(positions);
+      try {
+        await client.commit(positions);
+      } catch (error) {
+        this.#events.refused(numbersOf(positions), error);
+        throw error;
+      }
       this.#events.committed(positions.map(({ partition, offset }) => [partition, offset] as const));
     };
     // A proxy, because the client's own methods reach for its private fields.
