@@ -13,13 +13,13 @@ import { commitCollector } from "./stages/commit-collector.js";
  * upstream fails, what was gathered is committed first. A commit that fails fails the stream; adheres to supervision. With
  * `delivery: "sendAndForget"` it emits each batch as it is sent, without results, and does neither.
  */
-export const committerFlow: {
-  (settings: CommitterSettings & { readonly delivery: "sendAndForget" }): Flow<Committable, CommittableOffsetBatch>;
-  (settings?: CommitterSettings & { readonly delivery?: "waitForAck" }): Flow<Committable, CommittedBatch>;
-  (settings: CommitterSettings): Flow<Committable, CommittableOffsetBatch>;
-} = (settings: CommitterSettings = {}) =>
-  // Batches without results are emitted only where the overload says so.
-  Flow.fromStage(commitCollector(parseCommitter(settings, "committerFlow"))) as Flow<Committable, CommittedBatch>;
+export function committerFlow(
+  settings?: CommitterSettings & { readonly delivery?: "waitForAck" },
+): Flow<Committable, CommittedBatch>;
+export function committerFlow(settings: CommitterSettings): Flow<Committable, CommittableOffsetBatch>;
+export function committerFlow(settings: CommitterSettings = {}): Flow<Committable, CommittableOffsetBatch> {
+  return Flow.fromStage(commitCollector(parseCommitter(settings, "committerFlow")));
+}
 
 /** Ends a stream of offsets, or one whose records are followed by their claims. */
 export class CommitterSink extends Sink<Committable, Promise<void>> implements ClosesContext<unknown, Promise<void>> {
