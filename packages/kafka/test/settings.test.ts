@@ -29,8 +29,15 @@ describe("settings", () => {
       "INVALID_SETTINGS",
       /exactly one of/,
     ],
-    ["no topic", { kafka, topics: [] }, "INVALID_SETTINGS", /topics/],
-    ["a bad topic name", { kafka, topics: ["a b"] }, "INVALID_SETTINGS", /letters, digits/],
+    ["Q-16 no topic", { kafka, topics: [] }, "INVALID_SETTINGS", /topics/],
+    ["Q-15 a bad topic name", { kafka, topics: ["a b"] }, "INVALID_SETTINGS", /letters, digits/],
+    ["Q-17 a topic that is null", { kafka, topics: [null] }, "INVALID_SETTINGS", /topics/],
+    [
+      "Q-18 a bad topic name in an assignment",
+      { kafka, assignment: [{ topic: "a b", partition: 0 }] },
+      "INVALID_SETTINGS",
+      /letters, digits/,
+    ],
     ["a topic name that is too long", { kafka, topics: ["a".repeat(250)] }, "INVALID_SETTINGS", /topics/],
     ["a pattern as text", { kafka, topicPattern: "t" }, "INVALID_SETTINGS", /topicPattern/],
     ["a negative partition", { kafka, assignment: [{ topic: "t", partition: -1 }] }, "INVALID_SETTINGS", /partition/],
@@ -55,7 +62,7 @@ describe("settings", () => {
     ],
   ];
   for (const [what, settings, code, message] of refused) {
-    it(`refuses ${what} when the graph is built, and says so`, () => {
+    it(`${what}: refused when the graph is built, and told`, () => {
       const error = refusal(() => committableSource(given(settings)));
       expect(error.code).to.equal(code);
       expect(error.message)

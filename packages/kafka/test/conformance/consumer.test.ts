@@ -48,7 +48,7 @@ describe("a consumer source", () => {
       }));
 
     // Differs: the client also closes by itself once the run has ended, so the run is kept alive here.
-    it("S-08 completes the outlet on stop() and keeps the client open until shutdown()", () =>
+    it("S-08 S-37 completes the outlet on stop() and keeps the client open until shutdown()", () =>
       assertAllClosed(async () => {
         const busy = new Latch();
         const [control, done] = source(kafka)

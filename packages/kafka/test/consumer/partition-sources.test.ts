@@ -59,7 +59,7 @@ describe("a source of partitions", () => {
       .filter((each) => each.partition === partition)
       .at(-1)?.offset;
 
-  it("reads a partition that failed again from its last unfinished record, while the others go on", () =>
+  it("P-37 reads a partition that failed again from its last unfinished record, while the others go on", () =>
     assertAllClosed(async () => {
       let failures = 2;
       const control = committing((name) => {
@@ -257,7 +257,7 @@ describe("a source of partitions", () => {
         expect(seen).to.deep.equal([]);
       }));
 
-    it("P-07 P-08 P-09 P-11 asks for what is assigned, and begins there before anything is read", () =>
+    it("P-07 P-08 P-09 P-11 P-30 asks for what is assigned, and begins there before anything is read", () =>
       assertAllClosed(async () => {
         const asked: (readonly object[])[] = [];
         const answer = new Latch();
