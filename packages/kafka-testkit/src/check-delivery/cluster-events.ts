@@ -8,7 +8,13 @@ export interface StoredPosition {
 
 export type ClusterEvent =
   /** A process may die here. */
-  | { readonly kind: "step"; readonly life: string; readonly text: string; readonly givenUp: readonly number[] }
+  | {
+      readonly kind: "step";
+      readonly life: string;
+      readonly text: string;
+      readonly givenUp: readonly number[];
+      readonly taken: readonly number[];
+    }
   | { readonly kind: "commit"; readonly life: string; readonly positions: readonly StoredPosition[] }
   | { readonly kind: "note"; readonly text: string };
 
@@ -31,8 +37,10 @@ export const clusterEvent = (line: string): ClusterEvent | undefined => {
   }
   const step = STEP.exec(text);
   if (step) {
-    const givenUp = /^on(Revoke|Lost)/.test(step[2] as string) ? [...text.matchAll(PARTITION)] : [];
-    return { kind: "step", life: step[1] as string, text, givenUp: givenUp.map(([, partition]) => Number(partition)) };
+    const partitions = [...text.matchAll(PARTITION)].map(([, partition]) => Number(partition));
+    const givenUp = /^on(Revoke|Lost)/.test(step[2] as string) ? partitions : [];
+    const taken = (step[2] as string).startsWith("onAssign") ? partitions : [];
+    return { kind: "step", life: step[1] as string, text, givenUp, taken };
   }
   return NOTE.test(text) ? { kind: "note", text } : undefined;
 };

@@ -17,10 +17,18 @@ export interface CommitViolation {
   readonly passed: Passed | undefined;
 }
 
+/** A partition that is read again: which of its records have to have their effects once more. */
+interface Rewound {
+  readonly offset: number;
+  /** How often each effect had happened before. */
+  readonly times: ReadonlyMap<string, number>;
+}
+
 /** Judges every position at the moment the broker stores it (I1, I7). */
 export class CommitWatch {
   readonly #effects: Effects;
   readonly #positions = new Map<number, number>();
+  readonly #rewound = new Map<number, Rewound>();
   readonly violations: CommitViolation[] = [];
 
   constructor(effects: Effects) {
@@ -37,17 +45,47 @@ export class CommitWatch {
     return found;
   }
 
+  /** A user wants it read from there, so that positions may be lower than before. */
+  mayGoBack(partition: number, offset: number): void {
+    this.#positions.set(partition, Math.min(offset, this.#positions.get(partition) ?? 0));
+    this.#rewound.delete(partition);
+  }
+
+  /** It is read from there now, under a new epoch: whatever was finished before finishes nothing any more. */
+  moved(partition: number, offset: number): void {
+    this.mayGoBack(partition, offset);
+    const again = this.#effects.inputs.filter((input) => input.partition === partition && input.offset >= offset);
+    const ids = again.flatMap((input) => this.#effects.expectedOf(input));
+    this.#rewound.set(partition, { offset, times: new Map(ids.map((id) => [id, this.#effects.timesOf(id)])) });
+  }
+
+  /** Whoever reads it next begins at what is committed, and a jump is not. */
+  changesHands(partitions: readonly number[]): void {
+    for (const partition of partitions) this.#rewound.delete(partition);
+  }
+
+  #undone(input: DeliveryInput): string | undefined {
+    const rewound = this.#rewound.get(input.partition);
+    const isLeft = (id: string): boolean =>
+      rewound !== undefined &&
+      input.offset >= rewound.offset &&
+      this.#effects.timesOf(id) <= (rewound.times.get(id) ?? -1);
+    return this.#effects.undone(input)[0] ?? this.#effects.expectedOf(input).find(isLeft);
+  }
+
   #judge(partition: number, position: number, step: number): CommitViolation | undefined {
     const inputs = this.#effects.inputs.filter((input) => input.partition === partition);
-    if (position > inputs.length) {
-      const text = `position ${position} of partition ${partition} was committed, though it has ${inputs.length} records`;
+    const end = this.#effects.endOf(partition);
+    if (position > end) {
+      const text = `position ${position} of partition ${partition} was committed, though it ends at ${end}`;
       return { code: "UNSAFE_COMMIT", step, text, passed: undefined };
     }
     for (const input of inputs) {
       if (input.offset >= position) break;
-      const [effect] = this.#effects.undone(input);
+      const effect = this.#undone(input);
       if (effect === undefined) continue;
-      const state = this.#effects.stateOf(effect);
+      const known = this.#effects.stateOf(effect);
+      const state = known === "done" ? "not begun again" : known;
       const others = this.#effects.expectedOf(input).filter((id) => this.#effects.stateOf(id) === "done");
       const text =
         `position ${position} of partition ${partition} was committed, which is above offset ${input.offset}, ` +

@@ -3,8 +3,11 @@ import type { SimulatedFaults } from "../simulated/faults.js";
 /** Something that happens to the process which takes that step, other than its death. */
 export interface Disturbance {
   readonly atStep: number;
-  /** Its group forgets it; it drains and leaves; or no broker is reachable for a while. */
-  readonly what: "expire" | "leave" | "outage";
+  /**
+   * Its group forgets it; it drains and leaves; no broker is reachable for a while; another member of its group comes and
+   * goes; or its user pauses and resumes, moves a partition, or replays one from a time.
+   */
+  readonly what: "expire" | "leave" | "outage" | "visit" | "pause" | "seek" | "replay";
 }
 
 /** Everything that decides the course of one run: the same plan runs the same way. */

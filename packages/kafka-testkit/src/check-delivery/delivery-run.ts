@@ -5,7 +5,7 @@ import { Random } from "../simulated/random.js";
 import { SimulatedKafka } from "../simulated/simulated-kafka.js";
 import { type ClusterEvent, clusterEvent } from "./cluster-events.js";
 import { type CommitViolation, CommitWatch } from "./commit-watch.js";
-import type { DeliveryPlan } from "./delivery-plan.js";
+import type { DeliveryPlan, Disturbance } from "./delivery-plan.js";
 import type { DeliveryInput } from "./delivery-world.js";
 import { Effects } from "./effects.js";
 import { History } from "./history.js";
@@ -14,7 +14,9 @@ import { type Steering, steeringOf } from "./materialised.js";
 import type { DeliveryPipeline, Settings } from "./options.js";
 import type { Outcome } from "./outcome.js";
 import { Supervisor } from "./supervisor.js";
+import { UserSteps } from "./user-steps.js";
 import { verdict } from "./verdict.js";
+import { visit } from "./visitor.js";
 import { GROUP, INPUT, OUTPUT, worldOf } from "./world-of.js";
 
 /** How far time goes between two looks at the processes. */
@@ -25,6 +27,8 @@ const GRACE_MS = 3000;
 const GIVE_UP_MS = 10_000;
 /** How long a drain may take before it counts as one that never ends. */
 const DRAIN_MS = 120_000;
+/** How long the remains of dead processes take to end: longer than a revocation waits for streams of partitions. */
+const LAST_MS = 10_000;
 /** Streams that end by themselves more often than this do so for ever. */
 const MAX_RESTARTS = 25;
 /** Delays wide enough for everything to overtake everything. */
@@ -42,6 +46,7 @@ export class DeliveryRun {
   readonly #effects: Effects;
   readonly #watch: CommitWatch;
   readonly #supervisor: Supervisor;
+  readonly #user: UserSteps;
   #graph: RunnableGraph<unknown> | undefined;
   #kills = 0;
   #maxReplay = 0;
@@ -89,6 +94,15 @@ export class DeliveryRun {
       note: (text) => this.#history.note(text),
       drawAwayMs: () => this.#random.int(10, 500),
     });
+    this.#user = new UserSteps({
+      kafka: this.#kafka,
+      clock: this.#clock,
+      random: this.#random,
+      effects: this.#effects,
+      watch: this.#watch,
+      note: (text) => this.#history.note(text),
+      onDisturbed: () => this.#disturbed(),
+    });
   }
 
   async run(): Promise<Outcome> {
@@ -97,7 +111,7 @@ export class DeliveryRun {
       await this.#live();
     } finally {
       this.#supervisor.endAll();
-      await this.#clock.advance(STEP_MS);
+      await this.#clock.advance(LAST_MS);
     }
     return this.#outcome();
   }
@@ -170,11 +184,14 @@ export class DeliveryRun {
   #appendInputs(): void {
     const { records, partitions } = this.#plan;
     const together = this.#random.happens(0.5);
+    const skipped = new Array<number>(partitions).fill(0);
     for (let number = 0, atMs = 0; number < records; number++) {
       const partition = number % partitions;
-      const offset = Math.floor(number / partitions);
+      const hole = this.#settings.holes ? this.#random.int(0, 2) : 0;
+      const offset = Math.floor(number / partitions) + (skipped[partition] = (skipped[partition] ?? 0) + hole);
       const input = { id: `${partition}:${offset}`, key: `key${offset % 2}`, partition, offset };
       const append = (): void => {
+        if (hole > 0) this.#kafka.skipOffsets(INPUT, partition, hole);
         this.#effects.add(input);
         this.#kafka.append(INPUT, partition, { key: input.key, value: input.id });
       };
@@ -220,11 +237,25 @@ export class DeliveryRun {
     this.#supervisor.killed(life);
   }
 
-  #disturb(life: Life, what: "expire" | "leave" | "outage"): void {
-    this.#lastDisturbedAt = this.#clock.now();
+  #disturb(life: Life, what: Disturbance["what"]): void {
+    this.#disturbed();
     if (what === "expire") this.#kafka.expire(life.name);
     else if (what === "outage") this.#kafka.outage(this.#random.int(10, 2000));
-    else this.#supervisor.leave(life);
+    else if (what === "leave") this.#supervisor.leave(life);
+    else if (what === "visit") this.#visit();
+    else {
+      const control = this.#supervisor.controlOf(life);
+      if (control) this.#user[what](control);
+    }
+  }
+
+  #disturbed(): void {
+    this.#lastDisturbedAt = this.#clock.now();
+  }
+
+  #visit(): void {
+    const visited = visit(this.#kafka, this.#clock, this.#plan.assignor, this.#random.int(10, 2000));
+    void visited.then(() => this.#disturbed());
   }
 
   #onCluster(event: ClusterEvent | undefined): void {
@@ -233,7 +264,10 @@ export class DeliveryRun {
     const life = this.#supervisor.life(event.life);
     const text = event.kind === "step" ? event.text : this.#judge(event);
     if (!life) return this.#history.note(text);
-    if (event.kind === "step") this.#forget(life, event.givenUp);
+    if (event.kind === "step") {
+      this.#watch.changesHands([...event.givenUp, ...event.taken]);
+      this.#forget(life, event.givenUp);
+    }
     this.#onStep(life, text);
   }
 

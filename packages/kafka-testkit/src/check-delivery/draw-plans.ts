@@ -23,6 +23,9 @@ const SLOW = {
   partialAcceptRate: 0.5,
 } as const satisfies Partial<SimulatedFaults>;
 
+/** Of a user, mostly. */
+const STEPS: readonly Disturbance["what"][] = ["pause", "seek", "seek", "seek", "replay", "replay", "visit"];
+
 /** Nothing goes wrong. */
 export const calmPlan = (settings: Settings, seed: number): DeliveryPlan => ({
   seed,
@@ -42,11 +45,12 @@ export const roughPlan = (settings: Settings, seed: number, steps: number): Deli
   const random = new Random(seed);
   const draw = (): number => random.int(1, Math.max(1, Math.ceil(steps * 1.3)));
   const several = (most: number): number[] => Array.from({ length: random.int(0, most) }, draw).sort((a, b) => a - b);
-  const kinds: readonly Disturbance["what"][] =
+  const common: readonly Disturbance["what"][] =
     settings.processes > 1 ? ["expire", "leave", "leave", "outage"] : ["expire", "outage"];
-  const kills = several(3);
-  const disturbances = random.happens(0.5)
-    ? several(settings.processes + 1).map((atStep) => ({
+  const kinds = settings.steered ? [...common, ...STEPS] : common;
+  const kills = several(settings.steered ? 1 : 3);
+  const disturbances = random.happens(settings.steered ? 0.9 : 0.5)
+    ? several(settings.processes + (settings.steered ? 4 : 1)).map((atStep) => ({
         atStep,
         what: kinds[random.int(0, kinds.length - 1)] as Disturbance["what"],
       }))

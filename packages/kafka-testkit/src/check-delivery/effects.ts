@@ -3,7 +3,13 @@ import type { StoredRecord } from "../simulated/partition-log.js";
 import type { DeliveryInput } from "./delivery-world.js";
 
 /** How far one effect has come; an output record that was refused or lost may be sent again. */
-export type EffectState = "not begun" | "under way" | "failed" | "sent, and not acknowledged" | "done";
+export type EffectState =
+  | "not begun"
+  | "under way"
+  | "failed"
+  | "sent, and not acknowledged"
+  | "done"
+  | "not begun again";
 
 interface Options {
   readonly expected: (input: DeliveryInput) => readonly string[];
@@ -23,6 +29,9 @@ export class Effects {
   readonly #sent = new Set<string>();
   readonly #acknowledged = new Set<string>();
   readonly #taken = new Map<string, number>();
+  readonly #times = new Map<string, number>();
+  /** Passed over on purpose. */
+  readonly #skipped = new Set<DeliveryInput>();
 
   constructor(options: Options) {
     this.#options = options;
@@ -40,7 +49,31 @@ export class Effects {
   }
 
   expectedOf(input: DeliveryInput): readonly string[] {
-    return this.#expected.get(input) ?? [];
+    return this.#skipped.has(input) ? [] : (this.#expected.get(input) ?? []);
+  }
+
+  /** The offset after the last record of the partition. */
+  endOf(partition: number): number {
+    const last = this.#inputs.findLast((input) => input.partition === partition);
+    return last ? last.offset + 1 : 0;
+  }
+
+  /** What is not done below the offset need not be done any more; answers what that is. */
+  skip(partition: number, below: number): readonly DeliveryInput[] {
+    const skipped = this.#inputs.filter(
+      (input) => input.partition === partition && input.offset < below && this.undone(input).length > 0,
+    );
+    for (const input of skipped) this.#skipped.add(input);
+    return skipped;
+  }
+
+  unskip(inputs: readonly DeliveryInput[]): void {
+    for (const input of inputs) this.#skipped.delete(input);
+  }
+
+  /** How often it has happened, as the process can know it. */
+  timesOf(id: string): number {
+    return this.#times.get(id) ?? 0;
   }
 
   /** The record an effect is expected for. */
@@ -67,6 +100,7 @@ export class Effects {
 
   take(id: string): void {
     this.#taken.set(id, (this.#taken.get(id) ?? 0) + 1);
+    this.#times.set(id, this.timesOf(id) + 1);
   }
 
   send(id: string): void {
@@ -75,6 +109,7 @@ export class Effects {
 
   acknowledge(id: string): void {
     this.#acknowledged.add(id);
+    this.#times.set(id, this.timesOf(id) + 1);
   }
 
   /** As the process can know it: an output record counts once it is acknowledged. */

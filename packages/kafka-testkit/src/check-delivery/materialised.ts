@@ -1,10 +1,15 @@
-import type { Control, DrainingControl } from "@millrace/kafka";
+import type { Control, DrainingControl, RestartingControl } from "@millrace/kafka";
+import type { Steered } from "./user-steps.js";
 
 /** What can be done with a running graph, as far as its materialised value offers it. */
 export interface Steering {
   /** Drains, leaves and closes. */
   readonly drain: (() => Promise<unknown>) | undefined;
   readonly explain: () => string | undefined;
+  /** What a user may steer it by. */
+  readonly control: Steered | undefined;
+  /** Of what restarts by itself: it lasts longer than its clients. */
+  readonly restarting: { readonly ended: Promise<void>; readonly stop: () => Promise<void> } | undefined;
 }
 
 const has = (value: unknown, ...methods: readonly string[]): boolean =>
@@ -23,6 +28,7 @@ export const steeringOf = (mat: unknown, onFailure: (error: unknown) => void): S
   const control = parts.find((part) => has(part, "drainAndShutdown", "explain")) as
     | Control
     | DrainingControl<unknown>
+    | RestartingControl<unknown>
     | undefined;
   const promises = parts.filter(isPromise);
   const completion = control && "streamCompletion" in control ? control.streamCompletion : promises[0];
@@ -31,5 +37,7 @@ export const steeringOf = (mat: unknown, onFailure: (error: unknown) => void): S
     control && "streamCompletion" in control
       ? () => control.drainAndShutdown()
       : control && completion && (() => control.drainAndShutdown(completion));
-  return { drain, explain: () => control?.explain().toString() };
+  const restarting =
+    control && "restarts" in control ? { ended: control.isShutdown, stop: () => control.stop() } : undefined;
+  return { drain, explain: () => control?.explain().toString(), control, restarting };
 };

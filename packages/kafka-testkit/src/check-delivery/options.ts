@@ -26,6 +26,14 @@ export interface CheckDeliveryOptions {
   readonly seed?: number;
   /** Kill at every single step of the first seed before drawing any; default true where there are 10 records or fewer. */
   readonly exhaustive?: boolean;
+  /**
+   * Whether somebody steers, in runs drawn at random, as far as what the graph materialises can be steered: pauses and
+   * resumes, seeks forward and back, replays from a time; and whether other members of the group come and go. What is
+   * skipped on purpose needs no effect, and what is read again needs it again. Default false.
+   */
+  readonly steered?: boolean;
+  /** Whether offsets between the input records hold none, as after compaction and behind transactions; default false. */
+  readonly holes?: boolean;
   /** The effects each record has to have; default its id alone. None: the record may be left out. */
   readonly expected?: (input: DeliveryInput) => readonly string[];
   /** Which effect a record of the output topic is, if any; default its value as text. */
@@ -62,6 +70,8 @@ export const settingsOf = (options: CheckDeliveryOptions): Settings => {
     processes: options.processes ?? 1,
     runs: positive(options.runs ?? 200, "runs"),
     seed: options.seed ?? 1,
+    steered: options.steered ?? false,
+    holes: options.holes ?? false,
     exhaustive: options.exhaustive ?? records <= 10,
     expected: options.expected ?? (({ id }) => [id]),
     effectOf: options.effectOf ?? (({ value }) => value?.toString()),

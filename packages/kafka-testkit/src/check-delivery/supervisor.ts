@@ -1,6 +1,7 @@
 import { errorText } from "./error-text.js";
 import { Life, type LifeListener } from "./life.js";
 import type { Steering } from "./materialised.js";
+import type { Steered } from "./user-steps.js";
 
 /** A life and what steers its graph. */
 export interface Process {
@@ -55,6 +56,11 @@ export class Supervisor {
       lives: 0,
       startAt: 0,
     }));
+  }
+
+  /** What a user may steer the life by. */
+  controlOf(life: Life): Steered | undefined {
+    return this.#slotOf(life)?.process?.steering.control;
   }
 
   life(name: string): Life | undefined {
@@ -120,6 +126,13 @@ export class Supervisor {
     this.#lives.set(life.name, life);
     const steering = this.#options.start(life, (error) => this.#onFailure(life, error));
     slot.process = { life, steering };
+    const { restarting } = steering;
+    if (!restarting) return;
+    life.opened();
+    const ended = (): void => life.closed();
+    restarting.ended.then(ended, ended);
+    // A dead process begins nothing again.
+    life.onKilled(() => void restarting.stop());
   }
 
   #drain(life: Life, drain: () => Promise<unknown>): void {

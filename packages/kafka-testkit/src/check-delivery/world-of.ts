@@ -12,7 +12,7 @@ export const OUTPUT = "output";
 export const GROUP = "check-delivery";
 
 /** Short, so that what a dead process had is soon free for the next. */
-const SESSION_TIMEOUT_MS = 400;
+export const SESSION_TIMEOUT_MS = 400;
 
 export interface WorldOptions {
   readonly life: Life;
