@@ -17,7 +17,8 @@ const RATE = 3000;
 const SECONDS = Number(process.env["MILLRACE_REBALANCE_SECONDS"] ?? 120);
 const STRATEGIES = ["range", "cooperative-sticky"];
 const REVOKE_MS = 1500;
-const PATIENCE_MS = 20_000;
+/** After each member that comes or goes, librdkafka may rest for a second, and several do so in a row. */
+const PATIENCE_MS = 30_000;
 const REST_MS = 60_000;
 /** The broker of this file forgets what was committed a minute ago to a group without members. */
 const RETENTION_MS = 60_000;

@@ -18,7 +18,7 @@ type Leaving = "drains" | "fails" | "shuts down" | "loses its client";
 
 /** Half of them leave as they should. */
 const LEAVINGS: readonly Leaving[] = ["drains", "drains", "drains", "fails", "shuts down", "loses its client"];
-const STAY_MS = [6000, 20_000] as const;
+const STAY_MS = [8000, 28_000] as const;
 const AWAY_MS = [0, 4000] as const;
 /** A failing member fails when it is given a record, and one without partitions is given none. */
 const FAIL_WITHIN_MS = 2000;

@@ -1,5 +1,5 @@
 /** Why records of a partition could come again after a member had it. */
-export type Ending = "finished" | "out of time" | "lost" | "left abruptly" | "unexplained";
+type Ending = "finished" | "out of time" | "lost" | "left abruptly" | "unexplained";
 
 /** One assignment of one partition to one member. */
 interface Stint {
