@@ -93,7 +93,7 @@ describe("a graph that restarts, on a real broker", function () {
     let begun = 0;
     const control = restarting(settings, () => {
       begun += 1;
-      return committableSource({ ...source(`${topic}-committable`), autoOffsetReset: "earliest" })
+      return committableSource({ ...source(`${topic}-committable`), autoOffsetReset: "earliest" as const })
         .map(({ record, offset }) => {
           handle();
           seen.push(record.value);

@@ -107,7 +107,7 @@ const HOLES: readonly Row[] = [
 
 describe("checkDelivery", function () {
   this.timeout(60_000);
-  const base = { guarantee: "at-least-once", exhaustive: false, runs: 30, records: 8 } as const;
+  const base = { guarantee: "at-least-once", exhaustive: false, runs: 20, records: 8 } as const;
 
   it("finds a pipeline that does not do again what is replayed", async () => {
     const error = await caught(onceOnly, { ...base, steered: true, runs: 200 });
