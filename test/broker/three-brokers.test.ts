@@ -66,7 +66,7 @@ describe("three brokers, of which one after the other goes", function () {
       from,
       to,
       properties: {
-        "session.timeout.ms": 6000,
+        "session.timeout.ms": 15_000,
         "heartbeat.interval.ms": 500,
         "topic.metadata.refresh.interval.ms": 1000,
       },
