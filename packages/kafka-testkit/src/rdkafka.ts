@@ -26,15 +26,6 @@ export interface MockCluster {
   close(): Promise<void>;
 }
 
-export interface TopicRequest {
-  readonly topic: string;
-  /** -1 leaves it to the brokers' `num.partitions`. */
-  readonly partitions: number;
-  /** -1 leaves it to the brokers' `default.replication.factor`. */
-  readonly replicationFactor: number;
-  readonly configs: Readonly<Record<string, string>>;
-}
-
 // Level 0: librdkafka prints to stderr otherwise, and a broker that is down is nothing unusual in here.
 const QUIET = { log_level: 0 } as const;
 
@@ -65,41 +56,6 @@ export async function describeCluster(bootstrap: string, timeoutMs: number): Pro
   }
 }
 
-/** Creates a topic; done when the controller has accepted it, which may be before every broker knows it. */
-export async function createTopic(bootstrap: string, request: TopicRequest, timeoutMs: number): Promise<void> {
-  const topic = {
-    topic: request.topic,
-    num_partitions: request.partitions,
-    replication_factor: request.replicationFactor,
-    config: { ...request.configs },
-  };
-  await administer(bootstrap, (admin, done) => admin.createTopic(topic, timeoutMs, done));
-}
-
-/** Makes a topic grow to so many partitions; done when the controller has accepted it. */
-export async function addPartitions(bootstrap: string, topic: string, total: number, timeoutMs: number): Promise<void> {
-  await administer(bootstrap, (admin, done) => admin.createPartitions(topic, total, timeoutMs, done));
-}
-
-/** Deletes a topic; done when the controller has accepted it. */
-export async function deleteTopic(bootstrap: string, topic: string, timeoutMs: number): Promise<void> {
-  await administer(bootstrap, (admin, done) => admin.deleteTopic(topic, timeoutMs, done));
-}
-
-async function administer(
-  bootstrap: string,
-  action: (admin: rdkafka.IAdminClient, done: (error: unknown) => void) => void,
-): Promise<void> {
-  const admin = rdkafka.AdminClient.create({ ...QUIET, "bootstrap.servers": bootstrap });
-  try {
-    await new Promise<void>((resolve, reject) =>
-      action(admin, (error) => (isError(error) ? reject(requestFailed(error)) : resolve())),
-    );
-  } finally {
-    admin.disconnect();
-  }
-}
-
 function connect(client: rdkafka.Producer, timeoutMs: number): Promise<rdkafka.Metadata> {
   return new Promise((resolve, reject) => {
     // A connection refused is reported here as well; without a listener it would be thrown.
@@ -120,7 +76,7 @@ function isError(error: unknown): boolean {
   return error !== null && error !== undefined;
 }
 
-function requestFailed(cause: unknown): KafkaTestkitError {
+export function requestFailed(cause: unknown): KafkaTestkitError {
   const text = cause instanceof Error ? cause.message : String(cause);
   return new KafkaTestkitError("REQUEST_FAILED", `The Kafka cluster refused the request: ${text}`, cause);
 }

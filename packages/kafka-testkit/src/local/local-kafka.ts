@@ -1,6 +1,7 @@
 import { setTimeout as delay } from "node:timers/promises";
+import { AdminClient } from "@millrace/kafka";
 import { KafkaTestkitError } from "../errors.js";
-import { addPartitions, createTopic, deleteTopic, type ClusterLayout } from "../rdkafka.js";
+import { type ClusterLayout, requestFailed } from "../rdkafka.js";
 import type { LocalBroker, LocalCluster, LocalKafkaKind, LocalKafkaOptions } from "./backend.js";
 import { findKafka, type KafkaRequest } from "./find-kafka.js";
 import { awaitCluster } from "./readiness.js";
@@ -76,8 +77,8 @@ export class LocalKafka implements AsyncDisposable {
 
   /** Creates a topic; done when every partition has a leader. `REQUEST_FAILED` when it exists or was refused. */
   async createTopic(name: string, options: CreateTopicOptions = {}): Promise<void> {
-    const { partitions = -1, replicationFactor = -1, configs = {} } = options;
-    await createTopic(this.brokers, { topic: name, partitions, replicationFactor, configs }, TOPIC_TIMEOUT_MS);
+    const { configs, ...layout } = options;
+    await this.#administer((admin) => admin.createTopic(name, { ...layout, ...(configs && { config: configs }) }));
     await this.#awaitTopic(`Topic ${name} has leaders`, (layout) => {
       const leaders = leadersOf(layout, name);
       return leaders.length > 0 && leaders.every((leader) => leader >= 0);
@@ -86,7 +87,7 @@ export class LocalKafka implements AsyncDisposable {
 
   /** Makes a topic grow to `total` partitions; done when every one has a leader. `REQUEST_FAILED` when it was refused. */
   async addPartitions(name: string, total: number): Promise<void> {
-    await addPartitions(this.brokers, name, total, TOPIC_TIMEOUT_MS);
+    await this.#administer((admin) => admin.growTopic(name, total));
     await this.#awaitTopic(`Topic ${name} has ${total} partitions`, (layout) => {
       const leaders = leadersOf(layout, name);
       return leaders.length === total && leaders.every((leader) => leader >= 0);
@@ -95,7 +96,7 @@ export class LocalKafka implements AsyncDisposable {
 
   /** Deletes a topic; done when it is no longer listed. A client that goes on using it may bring it back. */
   async deleteTopic(name: string): Promise<void> {
-    await deleteTopic(this.brokers, name, TOPIC_TIMEOUT_MS);
+    await this.#administer((admin) => admin.deleteTopic(name));
     await this.#awaitTopic(`Topic ${name} is gone`, (layout) => leadersOf(layout, name).length === 0);
   }
 
@@ -151,6 +152,15 @@ export class LocalKafka implements AsyncDisposable {
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.stop();
+  }
+
+  async #administer(action: (admin: AdminClient) => Promise<void>): Promise<void> {
+    await using admin = AdminClient.create({ kafka: { brokers: this.brokers }, timeoutMs: TOPIC_TIMEOUT_MS });
+    try {
+      await action(admin);
+    } catch (error) {
+      throw requestFailed(error);
+    }
   }
 
   async #awaitTopic(what: string, accepts: (layout: ClusterLayout) => boolean): Promise<void> {
