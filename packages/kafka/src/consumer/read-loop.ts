@@ -24,6 +24,8 @@ export interface ReadLoopOptions {
   readonly onChunk: (chunk: RecordChunk) => void;
   /** After each poll, and what came of it. */
   readonly onPolled: () => void;
+  /** A poll failed, and another follows. */
+  readonly onRetry: (error: unknown) => void;
   /** Polling is of no more use. */
   readonly onFailure: (error: unknown) => void;
 }
@@ -95,6 +97,7 @@ export class ReadLoop {
     if (!(error instanceof KafkaConnectorError && error.retriable)) this.#options.onFailure(error);
     else this.#options.logger.warn("kafka consumer: poll failed, trying again", { error });
     await this.#untilWoken(RETRY_POLL_MS);
+    this.#options.onRetry(error);
   }
 
   /**

@@ -2,6 +2,7 @@ import type { Clock, Logger } from "@millrace/streams";
 import type { RenewableClient } from "../client/renewable-client.js";
 import type { ParsedConsumer } from "../settings.js";
 import type { Assignment } from "./assignment.js";
+import { KafkaConnectorError } from "../errors.js";
 import { ConnectionChecker } from "./connection-checker.js";
 import type { FlowControl } from "./flow-control.js";
 import { OffsetResets } from "./offset-resets.js";
@@ -37,22 +38,30 @@ export interface RecoveryOptions {
   readonly onFailure: (error: unknown) => void;
 }
 
+/** The broker that was asked for the group's positions does not keep them, or not yet. */
+const COORDINATOR_CODES: readonly (number | undefined)[] = [14, 15, 16];
+
 /** Looks after the client of a session: where it reads, whether it reads, and whether it reaches its brokers. */
 export class Recovery {
   readonly resets: OffsetResets;
   readonly #watchdog: Watchdog | undefined;
   readonly #checker: ConnectionChecker | undefined;
+  readonly #remedies: Remedies;
+  readonly #options: RecoveryOptions;
+  #beginning = false;
 
   constructor(options: RecoveryOptions) {
     const { settings, client, clock, logger, onFailure, takingOn } = options;
     const { offsetResetProtection: protection, connectionChecker, watchdog, lookupTimeoutMs: timeoutMs } = settings;
     this.resets = new OffsetResets({ ...options, protection, timeoutMs });
+    this.#options = options;
     const remedies = new Remedies({
       ...options,
       timeoutMs,
       resume: (partitions) => takingOn().resume(partitions),
       subscription: () => takingOn().subscription(),
     });
+    this.#remedies = remedies;
     this.#watchdog =
       watchdog === false
         ? undefined
@@ -75,6 +84,28 @@ export class Recovery {
     this.resets.close();
     this.#checker?.close();
     this.#watchdog?.close();
+  }
+
+  /**
+   * Polling failed, and goes on. librdkafka asks only once where the group was; a partition without an answer is never read
+   * unless it is assigned again, which makes it ask again.
+   */
+  pollFailed(error: unknown): void {
+    const { assignment, logger, settings, isClosing } = this.#options;
+    if (!(error instanceof KafkaConnectorError && COORDINATOR_CODES.includes(error.clientCode))) return;
+    const unknown = [...assignment.partitions].filter((owned) => owned.readsFrom === undefined);
+    if (this.#beginning || unknown.length === 0 || !this.#remedies.areAll) return;
+    this.#beginning = true;
+    this.#remedies
+      .reassign()
+      .catch((failure: unknown) => {
+        if (isClosing()) return;
+        const groupId = settings.groupId ?? "";
+        logger.warn("kafka consumer: partitions could not be assigned again", { groupId, error: failure });
+      })
+      .finally(() => {
+        this.#beginning = false;
+      });
   }
 
   stuckOf(owned: OwnedPartition): StuckPartition | undefined {

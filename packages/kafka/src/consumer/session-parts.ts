@@ -72,7 +72,12 @@ export interface SessionParts {
 type Delivering = Pick<SessionParts, "client" | "assignment" | "history" | "flow" | "revocations" | "reading"> &
   Pick<SessionParts, "committer" | "schedule"> & { readonly userPauses: UserPauses };
 
-const delivering = (options: PartsOptions, hooks: SessionHooks, listener: ConsumerListener): Delivering => {
+const delivering = (
+  options: PartsOptions,
+  hooks: SessionHooks,
+  listener: ConsumerListener,
+  onRetry: (error: unknown) => void,
+): Delivering => {
   const { settings, logger, clock, followed, partitioned } = options;
   const auditor = new Auditor();
   const claimBound = followed ? Number.POSITIVE_INFINITY : settings.maxInFlight;
@@ -94,7 +99,7 @@ const delivering = (options: PartsOptions, hooks: SessionHooks, listener: Consum
     revocations: new Revocations(clock, settings.revokeTimeoutMs),
     reading: new ReadLoop({
       ...{ client, clock, logger, flow, maxPollRecords, maxBufferedRecords },
-      ...{ isStopped, isCommitting, onChunk, onPolled, onFailure },
+      ...{ isStopped, isCommitting, onChunk, onPolled, onRetry, onFailure },
     }),
     schedule: new CommitSchedule({
       ...{ clock, logger, flow, maxReplay, hasFinished, isCommitting, commit, onFailure },
@@ -103,17 +108,47 @@ const delivering = (options: PartsOptions, hooks: SessionHooks, listener: Consum
   };
 };
 
+type Steered = Pick<SessionParts, "takingOn" | "recovery"> & { readonly statistics: LatestStatistics } & {
+  readonly rebalances: () => number;
+};
+
+const steering = (
+  { settings }: PartsOptions,
+  { commit, isClosing, isDead, onReplaced, onAvailable, onFailure }: SessionHooks,
+  parts: Delivering & Steered,
+): Pick<SessionParts, "seeking" | "steering"> => {
+  const { assignment, history, schedule, takingOn } = parts;
+  const { lookupTimeoutMs: timeoutMs } = settings;
+  const seeking = new Seeking({
+    ...parts,
+    ...{ timeoutMs, commit, onFailure },
+    isOver: () => isDead() || isClosing(),
+    hurry: () => schedule.hurry(),
+    onReplaced: (before, after) => {
+      takingOn.begin(after);
+      onReplaced(before, after);
+    },
+  });
+  const steering = new Steering({
+    ...parts,
+    ...{ timeoutMs, seeking, onAvailable },
+    handedOver: () => history.handedOver(assignment.partitions),
+    report: () => history.report(assignment.partitions),
+  });
+  return { seeking, steering };
+};
+
 /** Everything that a session consists of, wired. */
 export const sessionParts = (options: PartsOptions, hooks: SessionHooks): SessionParts => {
   const { settings, logger, clock } = options;
-  const { onFailure, commit, isClosing, isDead, onGivenUp, onTaken, onReplaced, onAvailable } = hooks;
+  const { onFailure, commit, isClosing, isDead, onGivenUp, onTaken } = hooks;
   let rebalances = 0;
   const rebalanced = async (serving: Promise<void>): Promise<void> => {
     rebalances += 1;
     await serving;
   };
   const statistics = new LatestStatistics();
-  const parts = delivering(options, hooks, {
+  const listener: ConsumerListener = {
     onAssign: (partitions) => rebalanced(takingOn.assigned(partitions)),
     startOf: (partition) => takingOn.startOf(partition),
     onRevoke: (partitions) => rebalanced(givingUp.revoke(partitions)),
@@ -121,8 +156,9 @@ export const sessionParts = (options: PartsOptions, hooks: SessionHooks): Sessio
     onError: hooks.onError,
     onStatistics: (json) => statistics.tell(json),
     ...(settings.until && { onPartitionEnd: (end: TopicPartitionOffset) => bounds?.ended(end) }),
-  });
-  const { client, assignment, history } = parts;
+  };
+  const parts = delivering(options, hooks, listener, (error) => recovery.pollFailed(error));
+  const { client, assignment } = parts;
   const { until, lookupTimeoutMs: timeoutMs, handlerTimeoutMs } = settings;
   const recovery: Recovery = new Recovery({
     ...parts,
@@ -156,22 +192,6 @@ export const sessionParts = (options: PartsOptions, hooks: SessionHooks): Sessio
     ...parts,
     ...{ groupId, logger, handlers, isClosing, isDead, commit, onGivenUp, onFailure },
   });
-  const seeking = new Seeking({
-    ...parts,
-    ...{ timeoutMs, commit, onFailure },
-    isOver: () => isDead() || isClosing(),
-    hurry: () => parts.schedule.hurry(),
-    onReplaced: (before, after) => {
-      takingOn.begin(after);
-      onReplaced(before, after);
-    },
-  });
-  const steering = new Steering({
-    ...parts,
-    ...{ timeoutMs, seeking, statistics, recovery, onAvailable },
-    rebalances: () => rebalances,
-    handedOver: () => history.handedOver(assignment.partitions),
-    report: () => history.report(assignment.partitions),
-  });
-  return { ...parts, bounds, handlers, takingOn, givingUp, seeking, steering, recovery };
+  const steered = steering(options, hooks, { ...parts, statistics, recovery, takingOn, rebalances: () => rebalances });
+  return { ...parts, bounds, handlers, takingOn, givingUp, recovery, ...steered };
 };

@@ -1,3 +1,4 @@
+import { KafkaConnectorError } from "@millrace/kafka";
 import { assertAllClosed } from "@millrace/streams-testkit";
 import { expect } from "chai";
 import { records } from "../support/fake-chunk.js";
@@ -58,5 +59,25 @@ describe("what librdkafka leaves to its users", () => {
       await rig.polls();
       await rig.close(control);
       expect(rig.positions()).to.deep.equal([]);
+    }));
+
+  it("a partition whose committed position could not be asked for is assigned again, or it is never read", () =>
+    assertAllClosed(async () => {
+      const control = rig.run();
+      const { client } = rig.kafka;
+      await client.assign(p0, p1);
+      client.give(records("t", 1, 4, 1));
+      await rig.started("1@4");
+      client.failPoll(new KafkaConnectorError("POLL_FAILED", "Not coordinator", { clientCode: 16, retriable: true }));
+      await until(() => client.of("reassign").length === 1, "another assignment");
+      expect(client.of("reassign")[0]?.partitions).to.deep.equal([p0, { ...p1, offset: 5 }]);
+      client.give(records("t", 0, 0, 1));
+      await rig.started("1@4", "0@0");
+      // Now it is known where both are read.
+      client.failPoll(new KafkaConnectorError("POLL_FAILED", "Not coordinator", { clientCode: 16, retriable: true }));
+      await rig.polls();
+      rig.gate.open("0@0", "1@4");
+      await control.drainAndShutdown();
+      expect(client.of("reassign")).to.have.length(1);
     }));
 });
