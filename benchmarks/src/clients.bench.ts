@@ -48,20 +48,27 @@ class ClientsRun {
     const all = clientsOf(this.#options).filter((client) => takesPart(client, bench));
     const present = all.filter((client) => whyMissing(client) === undefined);
     const cells = new Map<ClientName, ClientCell[]>(present.map((client) => [client, []]));
+    const failures = new Map<ClientName, string>();
     for (let round = 0; round < bench.rounds; round++) {
       for (const client of round % 2 === 0 ? present : [...present].reverse()) {
         this.#options.progress(`${titleOf(bench)}: ${client} ${round + 1}/${bench.rounds}`);
-        cells
-          .get(client)
-          ?.push(await (bench.name === LATENCY ? this.#latency(bench, client) : this.#rate(bench, client)));
+        if (failures.has(client)) continue;
+        try {
+          const cell = await (bench.name === LATENCY ? this.#latency(bench, client) : this.#rate(bench, client));
+          cells.get(client)?.push(cell);
+        } catch (error) {
+          // The others are still worth measuring; the run fails in the end.
+          failures.set(client, String(error).split("\n")[0] ?? "");
+        }
       }
     }
-    for (const client of all) {
-      const own = cells.get(client);
-      const missing = whyMissing(client);
-      if (missing !== undefined || !own)
-        this.#rows.push({ bench: titleOf(bench), subject: client, note: missing ?? "" });
-      else this.#rows.push(toRow(bench, client, own, cells.get(LOOP)));
+    for (const subject of all) {
+      const missing = whyMissing(subject);
+      const failure = failures.get(subject);
+      const row = { bench: titleOf(bench), subject };
+      if (missing !== undefined) this.#rows.push({ ...row, note: missing });
+      else if (failure !== undefined) this.#rows.push({ ...row, note: `FAILED: ${failure}`, failed: true });
+      else this.#rows.push(toRow(bench, subject, cells.get(subject) ?? [], cells.get(LOOP)));
     }
   }
 

@@ -67,3 +67,4 @@ if (values.json) {
   }
   console.log(goalTable(suite.goals(rows)));
 }
+if (rows.some(({ failed }) => failed)) process.exitCode = 1;

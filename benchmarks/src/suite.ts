@@ -35,6 +35,8 @@ export interface Row {
   readonly peakHeapMb?: number;
   /** What a reader of the row has to know: how it is safe, why it has no figures. */
   readonly note?: string;
+  /** It did not do what it was to do: the whole run counts as failed. */
+  readonly failed?: boolean;
 }
 
 /** A promise about the rows; `measured` is absent when the rows it needs were not asked for. */

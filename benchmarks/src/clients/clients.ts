@@ -46,7 +46,7 @@ const entries = {
   kafkajs: {
     load: () => import("./kafkajs.js"),
     package: "kafkajs",
-    safe: "by hand: commits after eachBatch or send; idempotent",
+    safe: "by hand: commits after eachBatch or send; idempotent, one send at a time",
   },
   platformatic: {
     load: () => import("./platformatic.js"),
@@ -69,6 +69,6 @@ export const whyMissing = (name: ClientName): string | undefined => {
     require.resolve(clients[name].package);
     return undefined;
   } catch {
-    return `not measured: ${clients[name].package} is not installed (an optional dependency; see CONTRIBUTING.md)`;
+    return `not measured: ${clients[name].package} is not installed (an optional dependency: the README says what its build needs)`;
   }
 };

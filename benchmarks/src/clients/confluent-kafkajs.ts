@@ -1,5 +1,6 @@
 import { createRequire } from "node:module";
 import type { Consumer, Producer } from "kafkajs";
+import { SENDS_IN_FLIGHT } from "./job.js";
 import { kafkaJsLoops } from "./kafkajs-loop.js";
 
 type Settings = Readonly<Record<string, unknown>>;
@@ -30,6 +31,7 @@ export const works = kafkaJsLoops({
       "js.consumer.max.cache.size.per.worker.ms": 50,
     }),
   producer: ({ brokers }) => client(brokers).producer({ kafkaJS: { idempotent: true }, "linger.ms": 5 }),
+  sendsInFlight: SENDS_IN_FLIGHT,
   subscribe: {},
   run: {},
 });

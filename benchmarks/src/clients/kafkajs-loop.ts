@@ -11,6 +11,8 @@ const CONCURRENT_PARTITIONS = 8;
 export interface KafkaJs {
   readonly consumer: (job: ClientJob) => Consumer;
   readonly producer: (job: ClientJob) => Producer;
+  /** Sends that may be under way without harm. */
+  readonly sendsInFlight: number;
   /** Of `subscribe` and of `run`. */
   readonly subscribe: { readonly fromBeginning?: boolean };
   readonly run: { readonly autoCommit?: boolean };
@@ -66,7 +68,7 @@ const producing =
   async (job) => {
     const producer = client.producer(job);
     await producer.connect();
-    const sends = new Sends(job.onFailure);
+    const sends = new Sends(job.onFailure, client.sendsInFlight);
     const perSend = recordsPerSend(job.size);
     let acknowledged = 0;
     for (let from = 0; from < job.records; from += perSend) {
@@ -74,7 +76,10 @@ const producing =
         const index = from + offset;
         return { partition: index % job.partitions, key: keyOf(index), value: valueOf(index, job.size) };
       });
-      await sends.add(producer.send({ topic: job.to, messages }), () => job.onDone((acknowledged += messages.length)));
+      await sends.add(
+        () => producer.send({ topic: job.to, messages }),
+        () => job.onDone((acknowledged += messages.length)),
+      );
     }
     await job.finished;
     await producer.disconnect();
@@ -85,7 +90,7 @@ const copying =
   async (job) => {
     const producer = client.producer(job);
     await producer.connect();
-    const sends = new Sends(job.onFailure);
+    const sends = new Sends(job.onFailure, client.sendsInFlight);
     const perSend = recordsPerSend(job.size);
     let reader: Consumer | undefined;
     const finished = commitsOf(job, () => reader as Consumer);
@@ -98,10 +103,13 @@ const copying =
           job.process(value);
           return { partition, key, value };
         });
-        await sends.add(producer.send({ topic: job.to, messages: copies }), () => {
-          finished.done(partition, next, slice.length);
-          finished.flush();
-        });
+        await sends.add(
+          () => producer.send({ topic: job.to, messages: copies }),
+          () => {
+            finished.done(partition, next, slice.length);
+            finished.flush();
+          },
+        );
       }
     });
     await job.finished;

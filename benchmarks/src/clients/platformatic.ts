@@ -130,7 +130,10 @@ const producing: Work = async (job) => {
         value: valueOf(index, job.size),
       };
     });
-    await sends.add(producer.send({ messages }), () => job.onDone((acknowledged += messages.length)));
+    await sends.add(
+      () => producer.send({ messages }),
+      () => job.onDone((acknowledged += messages.length)),
+    );
   }
   await job.finished;
   await producer.close();
@@ -148,7 +151,10 @@ const copying: Work = async (job) => {
         job.process(value);
         return { topic: job.to, partition, key, value };
       });
-      await sends.add(producer.send({ messages }), () => finish(reader, positionsOf(slice), slice.length));
+      await sends.add(
+        () => producer.send({ messages }),
+        () => finish(reader, positionsOf(slice), slice.length),
+      );
     }
   });
   await job.finished;

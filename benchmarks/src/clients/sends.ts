@@ -13,15 +13,15 @@ export class Sends {
     this.#limit = limit;
   }
 
-  /** Calls `then` once this send and all before it are acknowledged. Resolves when one more may be begun. */
-  async add(sent: Promise<unknown>, then: () => void): Promise<void> {
+  /** Sends as soon as one more may be under way; calls `then` once that and all before it are acknowledged. */
+  async add(send: () => Promise<unknown>, then: () => void): Promise<void> {
+    while (this.#inFlight >= this.#limit) await new Promise<void>((resolve) => this.#waiting.push(resolve));
     this.#inFlight += 1;
-    this.#tail = Promise.all([this.#tail, sent]).then(() => {
+    this.#tail = Promise.all([this.#tail, send()]).then(() => {
       this.#inFlight -= 1;
       then();
       for (const resume of this.#waiting.splice(0)) resume();
     });
     this.#tail.catch(this.#onFailure);
-    while (this.#inFlight >= this.#limit) await new Promise<void>((resolve) => this.#waiting.push(resolve));
   }
 }
