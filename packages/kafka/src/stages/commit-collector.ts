@@ -110,7 +110,9 @@ class CommitCollector extends AsyncPull<Committable, CommittableOffsetBatch> {
     try {
       commit.emits = new CommittedBatch(batch, await batch.commit());
     } catch (error) {
-      if (!this.stopped && this.#run.decide(error) === "stop") this.fail(error);
+      // What failed first is why the stream ends: where brokers are gone, so are the answers to its last commits.
+      const { error: cause } = this.#upstreamError ?? { error };
+      if (!this.stopped && this.#run.decide(error) === "stop") this.fail(cause);
     }
     commit.state = "answered";
     this.pokeSoon();

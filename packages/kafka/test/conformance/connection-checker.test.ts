@@ -1,7 +1,8 @@
-import { ConnectionFailedError, committableSource, DrainingControl } from "@millrace/kafka";
+import { ConnectionFailedError, committableSource, committerSink, DrainingControl } from "@millrace/kafka";
 import { Sink } from "@millrace/streams";
 import { assertAllClosed, type VirtualClock, virtualClock } from "@millrace/streams-testkit";
 import { expect } from "chai";
+import { records } from "../support/fake-chunk.js";
 import { FakeKafka } from "../support/fake-kafka.js";
 import { Latch, rejectionOf, until } from "../support/until.js";
 
@@ -93,6 +94,27 @@ describe("the connection checker", () => {
         expect(await rejectionOf(waiting)).to.include({ code: "KAFKA_CONNECTION_FAILED", attempts: 1 });
       }
       expect(kafka.client.of("close")).to.have.length(1);
+    }));
+
+  it("B-14 is what the stream fails with, also where its last commits get no answer either", () =>
+    assertAllClosed(async () => {
+      const control = committableSource({
+        kafka: kafka.settings,
+        topics: ["t"],
+        connectionChecker: { maxRetries: 0, checkIntervalMs: 100 },
+      })
+        .map(({ offset }) => offset)
+        .toMat(committerSink({ maxBatch: 1 }), DrainingControl.from)
+        .run({ clock });
+      await until(() => kafka.client.of("subscribe").length === 1, "a subscription");
+      kafka.client.onCommit = () => undefined;
+      await kafka.client.assign({ topic: "t", partition: 0 });
+      kafka.client.give(records("t", 0, 0, 1));
+      await until(() => kafka.client.commits.length === 1, "a commit");
+      answer = failing;
+      await clock.advance(100);
+      await clock.advance(15_000);
+      expect(await rejectionOf(control.streamCompletion)).to.include({ code: "KAFKA_CONNECTION_FAILED" });
     }));
 
   it("Alpakka 7.3-7: goes on after a failure of any kind, not of a time-out alone", () =>
