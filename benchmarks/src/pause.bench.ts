@@ -67,7 +67,7 @@ const read = async (brokers: string, topic: string, records: number, pauseEvery:
 };
 
 const run = async (options: SuiteOptions): Promise<readonly Row[]> => {
-  const records = options.quick ? 50_000 : 200_000;
+  const records = options.quick ? 10_000 : 50_000;
   await using kafka = await LocalKafka.start();
   const topic = `bench-pause-${process.pid}-${Date.now()}`;
   await kafka.createTopic(topic, { partitions: PARTITIONS });
