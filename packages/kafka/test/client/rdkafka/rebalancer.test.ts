@@ -45,6 +45,19 @@ describe("Rebalancer", () => {
     });
   }
 
+  it("refuses to assign again while a rebalance is unanswered, which that would answer", async () => {
+    let end = (): void => undefined;
+    const { native, rebalancer } = setUp({ onRevoke: () => new Promise<void>((resolve) => (end = resolve)) });
+    rebalancer.onRebalance(ASSIGN, PARTITIONS);
+    await turn();
+    rebalancer.reassign(PARTITIONS);
+    rebalancer.onRebalance(REVOKE, PARTITIONS);
+    expect(() => rebalancer.reassign(PARTITIONS)).to.throw("A rebalance is under way");
+    end();
+    await turn();
+    expect(native.named).to.deep.equal(["assign", "assign", "unassign"]);
+  });
+
   it("tells a loss that only the binding knows of, and a revocation after it as such", async () => {
     const told: string[] = [];
     const { native, rebalancer } = setUp({

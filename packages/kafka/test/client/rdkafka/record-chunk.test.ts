@@ -36,6 +36,15 @@ describe("RdkafkaChunk", () => {
     expect(chunk.runs()).to.equal(chunk.runs());
   });
 
+  it("begins another run where the client goes back, so that offsets ascend within each", () => {
+    const chunk = new RdkafkaChunk([8, 9, 0, 1, 1].map((offset) => message("t", 0, offset)));
+    expect(chunk.runs().map(({ from, to, lastOffset }) => [from, to, lastOffset])).to.deep.equal([
+      [0, 2, 9],
+      [2, 4, 1],
+      [4, 5, 1],
+    ]);
+  });
+
   it("has runs that cover every record once, in order, and never join or split neighbours wrongly", () => {
     const record = fc.record({ topic: fc.constantFrom("a", "b"), partition: fc.nat(2) });
     fc.assert(
