@@ -21,14 +21,6 @@ type Kept =
   | "revokeTimeoutMs"
   | "maxReplay";
 
-/** A source of fixed partitions that uses a client of `sharedConsumer`, and leaves it open. */
-export interface BorrowedConsumerSettings extends Pick<ConsumerSettings, Kept> {
-  readonly consumer: SharedConsumer;
-  /** As that of a source with a client of its own. No two sources of a client at a time may have the same partition. */
-  readonly assignment: NonNullable<SubscriptionSettings["assignment"]>;
-  readonly kafka?: never;
-}
-
 /** They say what the client is, which is not this source's to say. */
 const OF_CLIENT = [
   "kafka",
@@ -42,6 +34,15 @@ const OF_CLIENT = [
   "autoOffsetReset",
   "isolationLevel",
 ] as const;
+
+type OfClient = Readonly<Partial<Record<(typeof OF_CLIENT)[number], never>>>;
+
+/** A source of fixed partitions that uses a client of `sharedConsumer`, and leaves it open. */
+export interface BorrowedConsumerSettings extends Pick<ConsumerSettings, Kept>, OfClient {
+  readonly consumer: SharedConsumer;
+  /** As that of a source with a client of its own. No two sources of a client at a time may have the same partition. */
+  readonly assignment: NonNullable<SubscriptionSettings["assignment"]>;
+}
 
 /** What a source reads with: its parsed settings, and where it logs. */
 export interface Reading {

@@ -10,7 +10,6 @@ import type {
   TopicPartitionTime,
 } from "../../client/port.js";
 import { KafkaConnectorError } from "../../errors.js";
-import type { SharedReader } from "./shared-reader.js";
 import { ViewBuffer } from "./view-buffer.js";
 
 const closedError = (call: string): KafkaConnectorError =>
@@ -18,17 +17,37 @@ const closedError = (call: string): KafkaConnectorError =>
 
 type Assigned = Parameters<ConsumerClient["addPartitions"]>[0];
 
+/** What the views of a client have in common. */
+export interface ViewHost {
+  readonly client: ConsumerClient;
+  connect(): Promise<void>;
+  take(view: ConsumerView, partitions: Assigned): void;
+  giveUp(view: ConsumerView, partitions: readonly TopicPartition[]): Promise<void>;
+  /** The view is closed. */
+  leave(view: ConsumerView): Promise<void>;
+  /** Reads for all views, once; resolves when that is over, whoever the records are for. */
+  read(waitMs: number): Promise<void>;
+  /** Sees that commits are answered also while every view has enough records waiting. */
+  serve(): void;
+  /** Pauses and resumes what the view wants. */
+  steer(view: ConsumerView): void;
+  seek(view: ConsumerView, positions: readonly TopicPartitionOffset[], timeoutMs: number): Promise<void>;
+  /** Fetches partitions of the view anew; the others go on. */
+  reassign(view: ConsumerView, partitions: Assigned): void;
+  commit(view: ConsumerView, positions: readonly TopicPartitionOffset[]): Promise<void>;
+}
+
 /** What one source has of a shared client; closing it gives its partitions up, and leaves the client open. */
 export class ConsumerView implements ConsumerClient {
   readonly buffer: ViewBuffer;
-  readonly #shared: SharedReader;
+  readonly #shared: ViewHost;
   readonly #listener: ConsumerListener;
   /** What the next poll rejects with. */
   #failure: { readonly error: unknown } | undefined;
   #polling: Promise<unknown> | undefined;
   #closing: Promise<void> | undefined;
 
-  constructor(shared: SharedReader, listener: ConsumerListener, maxBufferedRecords: number) {
+  constructor(shared: ViewHost, listener: ConsumerListener, maxBufferedRecords: number) {
     this.#shared = shared;
     this.#listener = listener;
     this.buffer = new ViewBuffer(maxBufferedRecords);

@@ -9,7 +9,7 @@ import type {
 import { isFatal, KafkaConnectorError } from "../../errors.js";
 import { partitionKey, placeOf } from "../../partition-key.js";
 import { FetchedChunk } from "../fetched-chunk.js";
-import { ConsumerView } from "./consumer-view.js";
+import { ConsumerView, type ViewHost } from "./consumer-view.js";
 
 /** What is counted over all clients of a shared consumer. */
 export interface SharedCounts {
@@ -43,7 +43,7 @@ const names = (partitions: readonly TopicPartition[]): string =>
  * Reads, seeks and changes of the assignment come one after the other, because the port allows none of them while another
  * runs; so do commits, of which it allows one at a time.
  */
-export class SharedReader {
+export class SharedReader implements ViewHost {
   readonly client: ConsumerClient;
   readonly #options: SharedReaderOptions;
   readonly #views = new Set<ConsumerView>();
@@ -147,7 +147,6 @@ export class SharedReader {
     }
   }
 
-  /** The view is closed. */
   async leave(view: ConsumerView): Promise<void> {
     try {
       const { partitions } = view.buffer;
@@ -157,14 +156,12 @@ export class SharedReader {
     }
   }
 
-  /** Reads for all views, once; resolves when that is over, whoever the records are for. */
   read(waitMs: number): Promise<void> {
     this.#wanted = true;
     this.#waitMs = Math.min(this.#waitMs, waitMs);
     return this.#reading();
   }
 
-  /** Sees that commits are answered also while every view has enough records waiting. */
   serve(): void {
     if (this.#committing > 0 && !this.#end) this.#reading().catch(() => undefined);
   }
@@ -210,7 +207,6 @@ export class SharedReader {
     for (const view of new Set(wanted.map(({ view: owner }) => owner))) this.steer(view);
   }
 
-  /** Pauses and resumes what the view wants. */
   steer(view: ConsumerView): void {
     const { pause, resume } = view.buffer.steps();
     if (this.#end) return;
@@ -227,7 +223,6 @@ export class SharedReader {
     });
   }
 
-  /** Fetches partitions of the view anew; the others go on. */
   reassign(view: ConsumerView, partitions: readonly Assigned[]): void {
     const places = partitions.map(placeOf);
     // What the running read brings of them is old.
