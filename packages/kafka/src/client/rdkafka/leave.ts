@@ -50,6 +50,7 @@ async function serveAnswers(consumer: LeavingConsumer, deadline: number): Promis
   for (;;) {
     // 1. A poll takes a rebalance and ends; 2. the listener is called by another handle, in the same turn; 3. so look after it.
     await new Promise((resolve) => setImmediate(resolve));
+    rebalancer.leave();
     const now = performance.now();
     const rebalancing = rebalancer.unanswered > 0 && now < deadline;
     if (!rebalancing && (!consumer.isCommitting() || now >= committed)) return;

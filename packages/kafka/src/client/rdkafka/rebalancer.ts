@@ -1,5 +1,6 @@
 import type { ConsumerListener, TopicPartition } from "../port.js";
 import { KafkaConnectorError } from "../../errors.js";
+import { partitionKey } from "../../partition-key.js";
 import { CODE, codeOf, connectorError } from "./error-codes.js";
 import type { NativeConsumer, NativeTopicPartition, RebalanceCallback } from "./native.js";
 
@@ -23,6 +24,11 @@ export class Rebalancer {
   #lost = false;
   #holds = false;
   #abandoned = false;
+  #leaving = false;
+  /** Assigned to a client that was leaving already, of which the listener knows nothing. */
+  readonly #untold = new Set<string>();
+  /** It knows of the last assignment. */
+  #told = true;
   #onAnswered: () => void = () => undefined;
 
   constructor(native: () => NativeConsumer, listener: ConsumerListener) {
@@ -59,9 +65,29 @@ export class Rebalancer {
     const rebalance: Rebalance = { answer, partitions };
     this.#unanswered.add(rebalance);
     this.#lost = answer === "unassign" && (this.#lost || this.#native().assignmentLost?.() === true);
-    void this.#serve(rebalance);
-    if (this.#abandoned) this.#answer(rebalance);
+    const told = this.#toTell(rebalance);
+    if (told) void this.#serve(rebalance, told);
+    if (this.#abandoned || !told) this.#answer(rebalance);
   };
+
+  /**
+   * 1. Closing waits for a listener; 2. the group goes on as soon as its rebalance is answered; 3. a poll that was there to
+   * serve that one takes the next, and what it assigns is given up at once.
+   */
+  leave(): void {
+    this.#leaving = true;
+  }
+
+  #toTell({ answer, partitions }: Rebalance): readonly NativeTopicPartition[] | undefined {
+    if (answer === "assign") {
+      if (!this.#leaving) return partitions;
+      for (const each of partitions) this.#untold.add(partitionKey(each));
+      this.#told = false;
+      return undefined;
+    }
+    const told = partitions.filter((each) => !this.#untold.has(partitionKey(each)));
+    return told.length > 0 || this.#told ? told : undefined;
+  }
 
   /** Everything that is assigned begins anew. Refused during a rebalance, which such a call would answer. */
   reassign(partitions: readonly NativeTopicPartition[]): void {
@@ -92,12 +118,9 @@ export class Rebalancer {
     for (const rebalance of this.#unanswered) this.#answer(rebalance);
   }
 
-  async #serve(rebalance: Rebalance): Promise<void> {
+  async #serve(rebalance: Rebalance, told: readonly NativeTopicPartition[]): Promise<void> {
     const { answer } = rebalance;
-    const partitions: readonly TopicPartition[] = rebalance.partitions.map(({ topic, partition }) => ({
-      topic,
-      partition,
-    }));
+    const partitions: readonly TopicPartition[] = told.map(({ topic, partition }) => ({ topic, partition }));
     const name = this.#handlerOf(answer);
     try {
       await this.#listener[name]?.(partitions);

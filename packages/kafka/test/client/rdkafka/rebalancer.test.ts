@@ -58,6 +58,39 @@ describe("Rebalancer", () => {
     expect(native.named).to.deep.equal(["assign", "assign", "unassign"]);
   });
 
+  for (const partitions of [[], [{ topic: "t", partition: 2 }]]) {
+    it(`tells nothing of ${partitions.length} partitions that are assigned while the client leaves`, async () => {
+      const told: string[] = [];
+      const tell = (what: string) => (given: readonly { readonly partition: number }[]) =>
+        void told.push([what, ...given.map(({ partition }) => partition)].join(" "));
+      const { native, rebalancer } = setUp({ onAssign: tell("assign"), onRevoke: tell("revoke") });
+      rebalancer.onRebalance(ASSIGN, PARTITIONS);
+      await turn();
+      rebalancer.leave();
+      rebalancer.onRebalance(REVOKE, PARTITIONS);
+      await turn();
+      rebalancer.onRebalance(ASSIGN, partitions);
+      rebalancer.onRebalance(REVOKE, partitions);
+      await turn();
+      expect(native.named).to.deep.equal(["assign", "unassign", "assign", "unassign"]);
+      expect(told).to.deep.equal(["assign 1", "revoke 1"]);
+    });
+  }
+
+  it("revokes what it has told of beside what came while the client left", async () => {
+    const revoked: number[] = [];
+    const { rebalancer } = setUp({
+      onRevoke: (given) => void revoked.push(...given.map(({ partition }) => partition)),
+    });
+    rebalancer.onRebalance(ASSIGN, PARTITIONS);
+    await turn();
+    rebalancer.leave();
+    rebalancer.onRebalance(ASSIGN, [{ topic: "t", partition: 2 }]);
+    rebalancer.onRebalance(REVOKE, [...PARTITIONS, { topic: "t", partition: 2 }]);
+    await turn();
+    expect(revoked).to.deep.equal([1]);
+  });
+
   it("tells a loss that only the binding knows of, and a revocation after it as such", async () => {
     const told: string[] = [];
     const { native, rebalancer } = setUp({
