@@ -1,7 +1,7 @@
 // Runs every test this machine can run, ring by ring, and says at the end what was skipped and why.
 //   pnpm test              all rings
 //   pnpm test unit broker  only these
-import { spawnSync } from "node:child_process";
+import { spawn } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
@@ -10,6 +10,9 @@ import { join } from "node:path";
 const require = createRequire(import.meta.url);
 const tsc = require.resolve("typescript/bin/tsc");
 const mocha = require.resolve("mocha/bin/mocha.js");
+
+/** They start clusters of their own. */
+const OF_LOAD = ["test/broker/three-brokers.test.ts", "test/broker/rebalance-load.test.ts"];
 
 const rings = {
   build: { what: "building the packages", command: [tsc, "-b"] },
@@ -20,8 +23,15 @@ const rings = {
     files: ["test/architecture/**/*.test.ts", "test/docs/**/*.test.ts"],
   },
   embedded: { what: "tests on the embedded Kafka", files: ["test/embedded/**/*.test.ts"] },
-  broker: { what: "tests on a real Kafka", files: ["test/broker/**/*.test.ts"] },
+  load: { what: "clusters and groups under load", files: OF_LOAD },
+  broker: { what: "tests on a real Kafka", files: ["test/broker/**/*.test.ts"], ignored: OF_LOAD },
 };
+
+/** Rings that run one after the other, beside the others: those on a broker mostly wait. */
+const lanes = [
+  ["types", "unit", "docs", "load"],
+  ["embedded", "broker"],
+];
 
 const wanted = process.argv.slice(2);
 const unknown = wanted.filter((ring) => !(ring in rings));
@@ -31,9 +41,7 @@ if (unknown.length > 0) {
 }
 
 const folder = mkdtempSync(join(tmpdir(), "millrace-test-"));
-const counts = join(folder, "counts");
 const skips = join(folder, "skips");
-writeFileSync(counts, "");
 writeFileSync(skips, "");
 
 const total = { passed: 0, failed: 0, skipped: 0 };
@@ -41,39 +49,81 @@ const total = { passed: 0, failed: 0, skipped: 0 };
 // A test that fails and leaves a client open would keep mocha from ever ending.
 const RING_LIMIT_MS = 20 * 60_000;
 
-const runMocha = ({ files }) => {
-  writeFileSync(counts, "");
-  const { status } = spawnSync(process.execPath, [mocha, "--reporter", "scripts/mocha-reporter.cjs", ...files], {
-    stdio: "inherit",
-    timeout: RING_LIMIT_MS,
-    killSignal: "SIGKILL",
-    env: {
-      ...process.env,
-      MILLRACE_COUNTS: counts,
-      MILLRACE_SKIP_LOG: skips,
-      MILLRACE_REPORTER: wanted.length > 0 ? "spec" : "dot",
-    },
+/** What a lane prints: at once for the first, and for the second when the first has ended. */
+class Screen {
+  #waiting = [];
+  #open;
+
+  constructor(open) {
+    this.#open = open;
+  }
+
+  write(text) {
+    if (this.#open) process.stdout.write(text);
+    else this.#waiting.push(text);
+  }
+
+  open() {
+    this.#open = true;
+    for (const text of this.#waiting.splice(0)) process.stdout.write(text);
+  }
+}
+
+const run = (args, env, screen) =>
+  new Promise((resolve) => {
+    const child = spawn(process.execPath, args, {
+      stdio: ["ignore", "pipe", "pipe"],
+      timeout: RING_LIMIT_MS,
+      killSignal: "SIGKILL",
+      env: { ...process.env, ...env },
+    });
+    for (const stream of [child.stdout, child.stderr]) stream.on("data", (data) => screen.write(data));
+    child.on("close", resolve);
   });
+
+const runMocha = async (name, { files, ignored = [] }, screen) => {
+  const counts = join(folder, `counts-${name}`);
+  writeFileSync(counts, "");
+  const args = [mocha, "--reporter", "scripts/mocha-reporter.cjs", ...ignored.flatMap((each) => ["--ignore", each])];
+  const reporter = wanted.length > 0 ? "spec" : "dot";
+  const env = { MILLRACE_COUNTS: counts, MILLRACE_SKIP_LOG: skips, MILLRACE_REPORTER: reporter };
+  const status = await run([...args, ...files], env, screen);
   const lines = readFileSync(counts, "utf8").trim().split("\n").filter(Boolean);
+  let failures = 0;
   for (const line of lines) {
     const [passed, failed, skipped] = line.split(" ").map(Number);
     total.passed += passed;
-    total.failed += failed;
+    failures += failed;
     total.skipped += skipped;
   }
   // mocha died before it could count, or failed outside a test.
-  if (lines.length === 0 || (status !== 0 && total.failed === 0)) total.failed += 1;
+  if (lines.length === 0 || (status !== 0 && failures === 0)) failures += 1;
+  total.failed += failures;
 };
 
-for (const [name, ring] of Object.entries(rings)) {
-  if (wanted.length > 0 && !wanted.includes(name) && name !== "build") continue;
-  console.log(`\n== ${name}: ${ring.what}`);
-  if (ring.files) runMocha(ring);
-  else if (spawnSync(process.execPath, ring.command, { stdio: "inherit" }).status === 0) total.passed += 1;
-  else {
-    total.failed += 1;
-    if (name === "build") break;
-  }
+const runRing = async (name, screen) => {
+  if (wanted.length > 0 && !wanted.includes(name) && name !== "build") return;
+  const ring = rings[name];
+  const start = Date.now();
+  screen.write(`\n== ${name}: ${ring.what}\n`);
+  const failedBefore = total.failed;
+  if (ring.files) await runMocha(name, ring, screen);
+  else if ((await run(ring.command, {}, screen)) === 0) total.passed += 1;
+  else total.failed += 1;
+  screen.write(`== ${name} took ${Math.round((Date.now() - start) / 1000)} s\n`);
+  return total.failed === failedBefore;
+};
+
+const runLane = async (names, screen) => {
+  for (const name of names) await runRing(name, screen);
+};
+
+if (await runRing("build", new Screen(true))) {
+  const screens = lanes.map((_, index) => new Screen(index === 0));
+  const [first, ...others] = lanes.map((names, index) => runLane(names, screens[index]));
+  await first;
+  for (const screen of screens) screen.open();
+  await Promise.all(others);
 }
 
 const reasons = readFileSync(skips, "utf8")
