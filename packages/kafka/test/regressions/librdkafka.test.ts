@@ -80,4 +80,21 @@ describe("what librdkafka leaves to its users", () => {
       await control.drainAndShutdown();
       expect(client.of("reassign")).to.have.length(1);
     }));
+
+  it("a position that could not be asked for is asked for again once a rebalance that forbids it is over", () =>
+    assertAllClosed(async () => {
+      const control = rig.run();
+      const { client } = rig.kafka;
+      await client.assign(p0);
+      let refusals = 0;
+      client.onReassign = () => {
+        if (refusals++ === 0) throw new KafkaConnectorError("REBALANCE_FAILED", "under way", { retriable: true });
+      };
+      client.failPoll(new KafkaConnectorError("POLL_FAILED", "Not coordinator", { clientCode: 16, retriable: true }));
+      await until(() => client.of("reassign").length === 2, "another attempt");
+      client.give(records("t", 0, 0, 1));
+      await rig.openAsTheyBegin(1);
+      await control.drainAndShutdown();
+      expect(client.of("reassign").map(({ partitions }) => partitions)).to.deep.equal([[p0], [p0]]);
+    }));
 });
