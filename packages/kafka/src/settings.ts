@@ -72,10 +72,10 @@ export interface ConsumerSettings extends SubscriptionSettings, ReadingSettings,
   readonly groupId?: string;
   /** librdkafka properties of this consumer, over those of `kafka`. */
   readonly properties?: ClientProperties;
-  /** Records of one read, at most; default 250: larger reads live long enough to cost the garbage collector more than they save. */
+  /** Records of one read, at most; default 500: smaller ones cost more to ask for, larger ones live long enough to cost the garbage collector. */
   readonly maxPollRecords?: number;
   /**
-   * Records read ahead of the stream before reading stops; default 500. While a stream stalls as much again may come in,
+   * Records read ahead of the stream before reading stops; default 1000. While a stream stalls as much again may come in,
    * one record a poll. The client's own prefetch comes on top.
    */
   readonly maxBufferedRecords?: number;
@@ -167,8 +167,8 @@ const consumerSchema = z
     metadata: z.unknown().optional(),
     groupId: z.string().min(1).optional(),
     properties: properties.optional(),
-    maxPollRecords: positive.default(250),
-    maxBufferedRecords: positive.default(500),
+    maxPollRecords: positive.default(500),
+    maxBufferedRecords: positive.default(1000),
     commitTimeoutMs: positive.default(15_000),
     maxInFlight: positive.default(10_000),
     maxInFlightTotal: positive.default(50_000),

@@ -1,6 +1,5 @@
 import type { ConsumerListener, TopicPartition } from "../port.js";
 import { KafkaConnectorError } from "../../errors.js";
-import { partitionKey } from "../../partition-key.js";
 import { CODE, codeOf, connectorError } from "./error-codes.js";
 import type { NativeConsumer, NativeTopicPartition, RebalanceCallback } from "./native.js";
 
@@ -10,6 +9,8 @@ interface Rebalance {
   readonly answer: Answer;
   readonly partitions: readonly NativeTopicPartition[];
 }
+
+const keyOf = ({ topic, partition }: NativeTopicPartition): string => `${topic}[${partition}]`;
 
 /**
  * Answers librdkafka's rebalances. It waits for an answer to each, and closing waits with it, so every one is answered:
@@ -81,11 +82,11 @@ export class Rebalancer {
   #toTell({ answer, partitions }: Rebalance): readonly NativeTopicPartition[] | undefined {
     if (answer === "assign") {
       if (!this.#leaving) return partitions;
-      for (const each of partitions) this.#untold.add(partitionKey(each));
+      for (const each of partitions) this.#untold.add(keyOf(each));
       this.#told = false;
       return undefined;
     }
-    const told = partitions.filter((each) => !this.#untold.has(partitionKey(each)));
+    const told = partitions.filter((each) => !this.#untold.has(keyOf(each)));
     return told.length > 0 || this.#told ? told : undefined;
   }
 

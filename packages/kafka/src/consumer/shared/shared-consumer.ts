@@ -19,7 +19,7 @@ export interface SharedConsumerSettings extends Pick<GroupSettings, "autoOffsetR
   readonly groupId?: string;
   /** librdkafka properties of this consumer, over those of `kafka`. */
   readonly properties?: ClientProperties;
-  /** Records of one read for all sources, at most; default 250. */
+  /** Records of one read for all sources, at most; default 500. */
   readonly maxPollRecords?: number;
   /** Records of one partition that wait for its source before the partition is paused; default 500. One read may exceed it. */
   readonly maxBufferedRecords?: number;
@@ -58,7 +58,7 @@ const schema = z.strictObject({
   properties: z.unknown().optional(),
   autoOffsetReset: z.unknown().optional(),
   isolationLevel: z.unknown().optional(),
-  maxPollRecords: z.number().int().positive().default(250),
+  maxPollRecords: z.number().int().positive().default(500),
   maxBufferedRecords: z.number().int().positive().default(500),
 });
 
