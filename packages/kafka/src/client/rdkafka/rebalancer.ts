@@ -143,9 +143,11 @@ export class Rebalancer {
       if (rebalance.answer === "assign") this.#assign(rebalance.partitions);
       else this.#unassign(rebalance.partitions);
     } catch (error) {
-      this.#listener.onError(
-        connectorError("REBALANCE_FAILED", `The client refused to ${rebalance.answer} partitions`, error),
-      );
+      // Nobody knows of what a leaving client is assigned, nor misses what it refuses.
+      if (!(this.#leaving && rebalance.answer === "assign")) {
+        const failure = `The client refused to ${rebalance.answer} partitions`;
+        this.#listener.onError(connectorError("REBALANCE_FAILED", failure, error));
+      }
     }
     this.#onAnswered();
   }

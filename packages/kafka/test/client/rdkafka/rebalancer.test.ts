@@ -77,6 +77,19 @@ describe("Rebalancer", () => {
     });
   }
 
+  it("reports nothing when a client that leaves refuses to assign, and gives up", async () => {
+    const { native, errors, rebalancer } = setUp();
+    rebalancer.leave();
+    native.assign = () => {
+      throw Object.assign(new Error("Local: Erroneous state"), { code: -172 });
+    };
+    rebalancer.onRebalance(ASSIGN, PARTITIONS);
+    await turn();
+    expect(errors).to.deep.equal([]);
+    expect(native.named).to.deep.equal(["unassign"]);
+    expect(rebalancer.unanswered).to.equal(0);
+  });
+
   it("revokes what it has told of beside what came while the client left", async () => {
     const revoked: number[] = [];
     const { rebalancer } = setUp({
