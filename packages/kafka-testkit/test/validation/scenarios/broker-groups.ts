@@ -147,6 +147,7 @@ export const brokerGroups: readonly Scenario[] = [
       await b.owns("t-0 t-1");
       a.poll();
       await a.fails();
+      await a.hears(told + 2);
       await lab.until(() => a.owned.size === 1 && b.owned.size === 1, "one each");
       return { errors: a.errors, told: sizes(a.told.slice(told)) };
     },
