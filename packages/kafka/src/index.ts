@@ -19,6 +19,7 @@ export type {
   ProducerListener,
   ProducerTransactions,
   RecordChunk,
+  StartingPartition,
   StartPosition,
   Subscription,
   TokenProvider,

@@ -7,6 +7,7 @@ import type {
   PollOptions,
   RecordChunk,
   Subscription,
+  StartingPartition,
   TopicPartition,
   TopicPartitionOffset,
   TopicPartitionTime,
@@ -63,7 +64,7 @@ export class LivingConsumer implements ConsumerClient {
     this.inner.subscribe(subscription);
   }
 
-  addPartitions(partitions: Parameters<ConsumerClient["addPartitions"]>[0]): void {
+  addPartitions(partitions: readonly StartingPartition[]): void {
     this.#life.requireAlive();
     this.inner.addPartitions(partitions);
   }
@@ -95,7 +96,7 @@ export class LivingConsumer implements ConsumerClient {
     return this.#life.alive(this.inner.seek(positions, timeoutMs));
   }
 
-  reassign(partitions: Parameters<NonNullable<ConsumerClient["reassign"]>>[0]): void {
+  reassign(partitions: readonly StartingPartition[]): void {
     this.#life.requireAlive();
     this.inner.reassign?.(partitions);
   }

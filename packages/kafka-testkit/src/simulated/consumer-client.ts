@@ -7,6 +7,7 @@ import type {
   PollOptions,
   RecordChunk,
   Subscription,
+  StartingPartition,
   TopicPartition,
   TopicPartitionOffset,
   TopicPartitionTime,
@@ -129,7 +130,7 @@ export class SimulatedConsumer implements ConsumerClient, SimulatedClient {
     this.#watchTopics();
   }
 
-  addPartitions(partitions: Parameters<ConsumerClient["addPartitions"]>[0]): void {
+  addPartitions(partitions: readonly StartingPartition[]): void {
     this.#requireBetweenPolls("read more partitions");
     if (!this.#dead) this.#positions.take(partitions);
   }
@@ -181,7 +182,7 @@ export class SimulatedConsumer implements ConsumerClient, SimulatedClient {
     throw this.#simulation.error("CLIENT_FAILED", `${keyOf(unread)} is not assigned.`, CODE.unknownPartition);
   }
 
-  reassign(partitions: Parameters<NonNullable<ConsumerClient["reassign"]>>[0]): void {
+  reassign(partitions: readonly StartingPartition[]): void {
     this.#requireOpen("assign again");
     if (this.#membership?.busy) {
       throw this.#simulation.error("REBALANCE_FAILED", "A rebalance is under way. Assign again once it is over.");

@@ -22,6 +22,11 @@ export interface StartPosition extends TopicPartition {
   readonly offset: number | "beginning" | "end";
 }
 
+/** Where to begin with an assigned partition; without an offset where the client would by itself. */
+export interface StartingPartition extends TopicPartition {
+  readonly offset?: StartPosition["offset"];
+}
+
 /** Milliseconds since the epoch, to look an offset up by. */
 export interface TopicPartitionTime extends TopicPartition {
   readonly timestamp: number;
@@ -64,7 +69,7 @@ export type Subscription =
    */
   | {
       readonly kind: "assignment";
-      readonly partitions: readonly (TopicPartition & { readonly offset?: StartPosition["offset"] })[];
+      readonly partitions: readonly StartingPartition[];
     };
 
 /** Flat librdkafka properties; the driver sends each to the level (client or topic) at which librdkafka reads it. */
@@ -149,9 +154,9 @@ export interface ConsumerClient {
   /**
    * Fetches what is assigned anew, as if it had just been assigned; the group does not hear of it. `partitions` are all that
    * are assigned: one without an offset begins as it did at first. Never while a poll runs. Throws while a rebalance waits
-   * for its handlers. Absent where the client is shared: others read with it as well.
+   * for its handlers. Absent where the client cannot; then the watchdog only seeks.
    */
-  reassign?(partitions: readonly (TopicPartition & { readonly offset?: StartPosition["offset"] })[]): void;
+  reassign?(partitions: readonly StartingPartition[]): void;
   /**
    * The end of an assigned partition as the last answer to a fetch told, without asking a broker; `undefined` where nothing
    * of it was fetched. Behind the broker's own end it says that the client has not fetched since.
@@ -174,7 +179,7 @@ export interface ConsumerClient {
    * Reads these partitions beside those of a manual assignment, which go on where they are; none of them may be assigned.
    * Without `subscribe` it begins one. Never while a poll runs.
    */
-  addPartitions(partitions: Extract<Subscription, { readonly kind: "assignment" }>["partitions"]): void;
+  addPartitions(partitions: readonly StartingPartition[]): void;
   /** Gives partitions of a manual assignment up; the others go on. Never while a poll runs. */
   removePartitions(partitions: readonly TopicPartition[]): void;
   /** Leaves the group and closes; waits for a running poll; idempotent. */

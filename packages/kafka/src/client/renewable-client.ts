@@ -5,7 +5,7 @@ import type {
   ConsumerListener,
   PollOptions,
   RecordChunk,
-  StartPosition,
+  StartingPartition,
   Subscription,
   TopicPartition,
   TopicPartitionOffset,
@@ -125,12 +125,12 @@ export class RenewableClient implements ConsumerClient {
     return this.#client.seek(positions, timeoutMs);
   }
 
-  /** Whether it is this owner's alone, so that it may assign again, and be exchanged. */
-  get isOwn(): boolean {
+  /** Not every driver can. */
+  get canReassign(): boolean {
     return this.#client.reassign !== undefined;
   }
 
-  reassign(partitions: readonly (TopicPartition & { readonly offset?: StartPosition["offset"] })[]): void {
+  reassign(partitions: readonly StartingPartition[]): void {
     this.#client.reassign?.(partitions);
   }
 
@@ -158,7 +158,7 @@ export class RenewableClient implements ConsumerClient {
     return this.#client.metadata(topic, timeoutMs);
   }
 
-  addPartitions(partitions: Extract<Subscription, { readonly kind: "assignment" }>["partitions"]): void {
+  addPartitions(partitions: readonly StartingPartition[]): void {
     this.#client.addPartitions(partitions);
   }
 

@@ -1,4 +1,10 @@
-import type { ConsumerClient, StartPosition, TopicPartition, TopicPartitionOffset } from "../client/port.js";
+import type {
+  ConsumerClient,
+  StartingPartition,
+  StartPosition,
+  TopicPartition,
+  TopicPartitionOffset,
+} from "../client/port.js";
 import { KafkaConnectorError } from "../errors.js";
 import { partitionKey } from "../partition-key.js";
 
@@ -58,12 +64,9 @@ const endOf = async (
 };
 
 /** A partition of a manual assignment: its own offset or timestamp goes before `startAt`. */
-export interface AssignedPartition extends TopicPartition {
-  readonly offset?: StartPosition["offset"];
+export interface AssignedPartition extends StartingPartition {
   readonly timestamp?: number | undefined;
 }
-
-type Assigned = TopicPartition & { readonly offset?: StartPosition["offset"] };
 
 export interface StartOffsetsOptions {
   readonly client: Lookups & CommittedLookup;
@@ -114,10 +117,10 @@ export class StartOffsets {
   }
 
   /** The partitions of a manual assignment with the offsets to begin at. */
-  async ofAssignment(partitions: readonly AssignedPartition[]): Promise<readonly Assigned[]> {
+  async ofAssignment(partitions: readonly AssignedPartition[]): Promise<readonly StartingPartition[]> {
     const { client, timeoutMs } = this.#options;
     const own = await Promise.all(
-      partitions.map(async ({ topic, partition, offset, timestamp }): Promise<Assigned> => {
+      partitions.map(async ({ topic, partition, offset, timestamp }): Promise<StartingPartition> => {
         if (this.#resumed.has(partitionKey({ topic, partition }))) return { topic, partition };
         if (offset !== undefined) return { topic, partition, offset };
         if (timestamp === undefined) return { topic, partition };

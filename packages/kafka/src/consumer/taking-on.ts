@@ -1,5 +1,5 @@
 import type { Logger } from "@millrace/streams";
-import type { ConsumerClient, StartPosition, Subscription, TopicPartition } from "../client/port.js";
+import type { ConsumerClient, StartingPartition, StartPosition, Subscription, TopicPartition } from "../client/port.js";
 import { decodeFinished } from "../ledger/finished-set/decode-finished.js";
 import { NOTHING_FINISHED } from "../ledger/finished-set/finished-set.js";
 import { partitionKey, placeOf } from "../partition-key.js";
@@ -9,8 +9,6 @@ import type { Bounds } from "./bounds.js";
 import type { OwnedPartition } from "./owned-partition.js";
 import type { HandlerCalls } from "./rebalance-handlers.js";
 import { type AssignedPartition, StartOffsets } from "./start-offsets.js";
-
-type Assigned = TopicPartition & { readonly offset?: StartPosition["offset"] };
 
 const NONE: ReadonlyMap<string, number> = new Map();
 
@@ -84,7 +82,7 @@ export class TakingOn {
     );
   }
 
-  async #ownAssignment(partitions: readonly AssignedPartition[]): Promise<readonly Assigned[]> {
+  async #ownAssignment(partitions: readonly AssignedPartition[]): Promise<readonly StartingPartition[]> {
     const started = await this.#startOffsets.ofAssignment(partitions);
     const { bounds, settings } = this.#options;
     await bounds?.learn(started);
@@ -99,7 +97,7 @@ export class TakingOn {
   }
 
   /** Where a reset is to be told from the beginning, also the first record of a partition may come of one. */
-  async #committed(partitions: readonly Assigned[]): Promise<ReadonlyMap<string, number>> {
+  async #committed(partitions: readonly StartingPartition[]): Promise<ReadonlyMap<string, number>> {
     const { client, settings } = this.#options;
     const unknown = partitions.filter((each) => each.offset === undefined && this.startOf(each) === undefined);
     if (unknown.length === 0) return NONE;
@@ -107,7 +105,7 @@ export class TakingOn {
     return new Map(committed.map((each) => [partitionKey(each), each.offset]));
   }
 
-  async #take(partitions: readonly Assigned[], committed: ReadonlyMap<string, number>): Promise<void> {
+  async #take(partitions: readonly StartingPartition[], committed: ReadonlyMap<string, number>): Promise<void> {
     const { client, settings, logger, assignment, onTaken } = this.#options;
     const taken = assignment.add(partitions);
     taken.forEach((owned, index) => {

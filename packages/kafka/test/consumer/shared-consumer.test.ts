@@ -369,4 +369,22 @@ describe("a shared consumer", () => {
       await Promise.all(controls.map((control) => control.drainAndShutdown()));
       expect(shared.metrics()).to.include({ users: 0, assignedPartitions: 0, buffered: 0 });
     }));
+
+  it("has a partition assigned again whose position could not be asked for, and no other", () =>
+    assertAllClosed(async () => {
+      const controls = [plain([p0]), plain([p1])];
+      await until(() => kafka.client.of("addPartitions").length === 2, "both to be read");
+      kafka.client.give(records("t", 1, 0, 1));
+      await sees("1@0");
+      kafka.client.failPoll(
+        new KafkaConnectorError("POLL_FAILED", "Not coordinator", { clientCode: 16, retriable: true }),
+      );
+      await until(() => kafka.client.of("addPartitions").length === 3, "another assignment");
+      expect(kafka.client.of("removePartitions").map(({ partitions }) => partitions)).to.deep.equal([[p0]]);
+      expect(kafka.client.of("addPartitions")[2]?.partitions).to.deep.equal([p0]);
+      kafka.client.give([...records("t", 0, 0, 1), ...records("t", 1, 1, 1)]);
+      await sees("0@0", "1@1");
+      await Promise.all(controls.map((control) => control.drainAndShutdown()));
+      expect(kafka.consumers).to.have.length(1);
+    }));
 });

@@ -32,7 +32,8 @@ export type Call =
   | { readonly call: "pause" | "resume" | "revoked"; readonly partitions: readonly TopicPartition[] }
   | { readonly call: "reassign"; readonly partitions: readonly TopicPartition[] }
   | { readonly call: "assigned"; readonly partitions: readonly TopicPartition[] }
-  | { readonly call: "addPartitions" | "removePartitions"; readonly partitions: readonly TopicPartition[] }
+  | { readonly call: "addPartitions"; readonly partitions: readonly TopicPartition[] }
+  | { readonly call: "removePartitions"; readonly partitions: readonly TopicPartition[] }
   | { readonly call: "seek"; readonly positions: readonly TopicPartitionOffset[] }
   | { readonly call: "commit"; readonly positions: readonly TopicPartitionOffset[] };
 

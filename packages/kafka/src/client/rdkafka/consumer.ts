@@ -6,6 +6,7 @@ import type {
   ConsumerListener,
   PollOptions,
   RecordChunk,
+  StartingPartition,
   Subscription,
   TopicPartition,
   TopicPartitionOffset,
@@ -143,7 +144,7 @@ export class RdkafkaConsumer implements ConsumerClient {
     }
   }
 
-  addPartitions(partitions: Parameters<ConsumerClient["addPartitions"]>[0]): void {
+  addPartitions(partitions: readonly StartingPartition[]): void {
     this.#requireOpen("read more partitions");
     changeAssignment(this.#native, "incrementalAssign", partitions);
   }
@@ -184,7 +185,7 @@ export class RdkafkaConsumer implements ConsumerClient {
     return seekAll(this.#native, this.#call, positions, timeoutMs);
   }
 
-  reassign(partitions: Parameters<NonNullable<ConsumerClient["reassign"]>>[0]): void {
+  reassign(partitions: readonly StartingPartition[]): void {
     this.#requireOpen("assign again");
     this.#rebalancer.reassign(partitions);
   }

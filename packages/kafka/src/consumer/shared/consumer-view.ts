@@ -4,6 +4,7 @@ import type {
   ConsumerListener,
   PollOptions,
   RecordChunk,
+  StartingPartition,
   Subscription,
   TopicPartition,
   TopicPartitionOffset,
@@ -15,13 +16,11 @@ import { ViewBuffer } from "./view-buffer.js";
 const closedError = (call: string): KafkaConnectorError =>
   new KafkaConnectorError("CONSUMER_CLOSED", `Cannot ${call}: this source's part of the shared consumer is closed.`);
 
-type Assigned = Parameters<ConsumerClient["addPartitions"]>[0];
-
 /** What the views of a client have in common. */
 export interface ViewHost {
   readonly client: ConsumerClient;
   connect(): Promise<void>;
-  take(view: ConsumerView, partitions: Assigned): void;
+  take(view: ConsumerView, partitions: readonly StartingPartition[]): void;
   giveUp(view: ConsumerView, partitions: readonly TopicPartition[]): Promise<void>;
   /** The view is closed. */
   leave(view: ConsumerView): Promise<void>;
@@ -33,7 +32,7 @@ export interface ViewHost {
   steer(view: ConsumerView): void;
   seek(view: ConsumerView, positions: readonly TopicPartitionOffset[], timeoutMs: number): Promise<void>;
   /** Fetches partitions of the view anew; the others go on. */
-  reassign(view: ConsumerView, partitions: Assigned): void;
+  reassign(view: ConsumerView, partitions: readonly StartingPartition[]): void;
   commit(view: ConsumerView, positions: readonly TopicPartitionOffset[]): Promise<void>;
 }
 
@@ -71,7 +70,7 @@ export class ConsumerView implements ConsumerClient {
     this.addPartitions(subscription.partitions);
   }
 
-  addPartitions(partitions: Assigned): void {
+  addPartitions(partitions: readonly StartingPartition[]): void {
     this.#requireOpen("read partitions");
     this.#shared.take(this, partitions);
   }
@@ -130,7 +129,7 @@ export class ConsumerView implements ConsumerClient {
     return this.#shared.seek(this, positions, timeoutMs);
   }
 
-  reassign(partitions: Assigned): void {
+  reassign(partitions: readonly StartingPartition[]): void {
     this.#requireOpen("fetch anew");
     this.#shared.reassign(this, partitions);
   }

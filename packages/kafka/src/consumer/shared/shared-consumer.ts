@@ -7,7 +7,7 @@ import type {
   TopicPartition,
 } from "../../client/port.js";
 import { KafkaConnectorError } from "../../errors.js";
-import { type KafkaSettings, type ParsedConsumer, parseConsumer } from "../../settings.js";
+import { type KafkaSettings, parse, type ParsedConsumer, parseConsumer } from "../../settings.js";
 import { silentLogger } from "../../silent-logger.js";
 import type { GroupSettings } from "../group-settings.js";
 import { type SharedCounts, SharedReader } from "./shared-reader.js";
@@ -65,12 +65,6 @@ const schema = z.strictObject({
 /** For the test that compares it with the page of settings. */
 export const sharedConsumerSchema: z.ZodType = schema;
 
-const parseShared = (settings: SharedConsumerSettings): z.output<typeof schema> => {
-  const { success, data, error } = schema.safeParse(settings);
-  if (success) return data;
-  throw new KafkaConnectorError("INVALID_SETTINGS", `sharedConsumer: ${z.prettifyError(error)}`, { cause: error });
-};
-
 /** What of the settings concerns the client. */
 type Client = Omit<SharedConsumerSettings, "maxPollRecords" | "maxBufferedRecords">;
 
@@ -98,7 +92,7 @@ export class SharedConsumers implements SharedConsumer {
   #closing: Promise<void> | undefined;
 
   constructor(settings: SharedConsumerSettings) {
-    const { maxPollRecords, maxBufferedRecords } = parseShared(settings);
+    const { maxPollRecords, maxBufferedRecords } = parse(schema, settings, "sharedConsumer");
     const { maxPollRecords: _, maxBufferedRecords: __, ...client } = settings;
     this.client = client;
     this.#parsed = parseClient(client);

@@ -2,7 +2,7 @@ import type {
   ConsumerClient,
   ConsumerListener,
   RecordChunk,
-  StartPosition,
+  StartingPartition,
   TopicPartition,
   TopicPartitionOffset,
 } from "../../client/port.js";
@@ -29,8 +29,6 @@ export interface SharedReaderOptions {
   /** It is of no further use; what follows needs another client. */
   readonly onEnd: (client: ConsumerClient) => void;
 }
-
-type Assigned = TopicPartition & { readonly offset?: StartPosition["offset"] };
 
 const names = (partitions: readonly TopicPartition[]): string =>
   partitions.map(({ topic, partition }) => `${topic}[${partition}]`).join(", ");
@@ -113,7 +111,7 @@ export class SharedReader implements ViewHost {
   }
 
   /** Begins to read partitions for this view; throws `ALREADY_ASSIGNED` where another one reads some of them. */
-  take(view: ConsumerView, partitions: readonly Assigned[]): void {
+  take(view: ConsumerView, partitions: readonly StartingPartition[]): void {
     const taken = partitions.filter((each) => this.#owners.has(partitionKey(each)));
     if (taken.length > 0) {
       throw new KafkaConnectorError(
@@ -223,7 +221,7 @@ export class SharedReader implements ViewHost {
     });
   }
 
-  reassign(view: ConsumerView, partitions: readonly Assigned[]): void {
+  reassign(view: ConsumerView, partitions: readonly StartingPartition[]): void {
     const places = partitions.map(placeOf);
     // What the running read brings of them is old.
     view.buffer.renew(places);

@@ -27,9 +27,9 @@ export class Remedies {
     this.#options = options;
   }
 
-  /** There are remedies beyond a seek: the client is this source's alone. */
+  /** There are remedies beyond a seek: the client can assign again. */
   get areAll(): boolean {
-    return this.#options.client.isOwn;
+    return this.#options.client.canReassign;
   }
 
   /** To where they are read: what is in flight stays as it is, for the epoch does not change. */
