@@ -65,7 +65,10 @@ export abstract class OperatorsWithContext<K extends Kind, out Out, out Mat> {
     return this.stage(collect(f));
   }
 
-  /** Changes each element into zero or more; its claim ends once all of them have, and nothing more can come. */
+  /**
+   * Changes each element into zero or more; its claim ends once all of them have, and nothing more can come: as processed
+   * when there were none.
+   */
   mapConcat<B>(f: (element: Out) => Iterable<B>): Apply<K, B, Mat> {
     return this.stage(plain<Out, B>("mapConcat", (cells, guard) => cells.mapConcat(answering(f, guard))));
   }

@@ -86,6 +86,22 @@ describe("a source with offset context", () => {
       expect(await control.drainAndShutdown()).to.include({ delivered: 3, discarded: 3 });
     }));
 
+  it("reports records as processed that were handled and then given no output, and a filtered one as discarded", () =>
+    assertAllClosed(async () => {
+      const control = rig
+        .source()
+        .filter(({ offset }) => offset !== 1)
+        .mapAsync(2, async ({ offset }) => (offset === 2 ? [] : new Set<number>()))
+        .mapConcat((outputs) => outputs)
+        .toMat(committerSink({ maxIntervalMs: 1 }), DrainingControl.from)
+        .run();
+      await rig.kafka.client.assign(p0);
+      rig.kafka.client.give(records("t", 0, 0, 4));
+      await until(() => rig.last()?.[0]?.[1] === 4, "a commit of all");
+      const report = await control.drainAndShutdown();
+      expect(report).to.include({ delivered: 4, processed: 3, discarded: 1, expectedReplays: 0 });
+    }));
+
   it("fails when a commit is refused", () =>
     assertAllClosed(async () => {
       const control = rig.unordered();

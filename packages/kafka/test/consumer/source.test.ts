@@ -34,6 +34,19 @@ describe("a consumer source", () => {
     await until(() => kafka.client.of("poll").length > before + count, "polling to go on");
   };
 
+  it("reports a record without output as processed once a later offset of its partition is committed", () =>
+    assertAllClosed(async () => {
+      const control = source(kafka)
+        .mapConcat(({ record, offset }) => (record.offset === 2 ? [offset] : []))
+        .toMat(committerSink({ maxIntervalMs: 1 }), DrainingControl.from)
+        .run();
+      await kafka.client.assign(p0);
+      kafka.client.give(records("t", 0, 0, 3));
+      await until(() => kafka.client.of("commit").length > 0, "a commit");
+      const report = await control.drainAndShutdown();
+      expect(report).to.include({ delivered: 3, processed: 3, discarded: 0, expectedReplays: 0 });
+    }));
+
   describe("failing", () => {
     it("fails with the client's error when it cannot connect, and closes it", () =>
       assertAllClosed(async () => {

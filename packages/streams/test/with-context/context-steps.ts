@@ -38,8 +38,8 @@ export interface ContextStep {
   readonly flow: () => ElementFlow;
   /** Whether it may complete before upstream, and leaves open what it has not taken. */
   readonly leavesOpen?: true;
-  /** Whether it has a branch beside the stream, at whose end elements count as processed. */
-  readonly endsBeside?: true;
+  /** Whether records may end as processed in it: in a branch beside the stream, or for want of an output. */
+  readonly mayFinish?: true;
 }
 
 /** Every operator, in at least one use. */
@@ -49,8 +49,8 @@ export const STEPS: Readonly<Record<string, readonly ContextStep[]>> = {
   filterNot: [{ flow: () => elements().filterNot(({ n }) => n % 3 === 0) }],
   collect: [{ flow: () => elements().collect((each) => (each.n % 4 === 0 ? undefined : next(each))) }],
   mapConcat: [
-    { flow: () => elements().mapConcat((each) => Array.from({ length: each.n % 4 }, () => each)) },
-    { flow: () => elements().mapConcat(several) },
+    { flow: () => elements().mapConcat((each) => Array.from({ length: each.n % 4 }, () => each)), mayFinish: true },
+    { flow: () => elements().mapConcat(several), mayFinish: true },
     { flow: () => elements().mapConcat((each) => new Set([each])) },
     { flow: () => elements().mapConcat((each) => (each.n % 50 === 1 ? Array<Element>(600).fill(each) : [each])) },
   ],
@@ -154,12 +154,12 @@ export const STEPS: Readonly<Record<string, readonly ContextStep[]>> = {
     },
     { flow: () => elements().partition([elements().take(1), elements()], ({ n }) => n % 2, Join.merge()) },
   ],
-  divertTo: [{ flow: () => elements().divertTo(elements().map(next), ({ n }) => n % 3 === 0), endsBeside: true }],
+  divertTo: [{ flow: () => elements().divertTo(elements().map(next), ({ n }) => n % 3 === 0), mayFinish: true }],
   divertToMat: [
-    { flow: () => elements().divertToMat(elements().take(1), ({ n }) => n % 3 === 0, Keep.right), endsBeside: true },
+    { flow: () => elements().divertToMat(elements().take(1), ({ n }) => n % 3 === 0, Keep.right), mayFinish: true },
   ],
-  alsoTo: [{ flow: () => elements().alsoTo(elements().mapAsync(2, later)), endsBeside: true }],
-  alsoToMat: [{ flow: () => elements().alsoToMat(elements().take(2), Keep.right), endsBeside: true }],
+  alsoTo: [{ flow: () => elements().alsoTo(elements().mapAsync(2, later)), mayFinish: true }],
+  alsoToMat: [{ flow: () => elements().alsoToMat(elements().take(2), Keep.right), mayFinish: true }],
   via: [{ flow: () => elements().via(elements().map(next)) }],
   viaMat: [{ flow: () => elements().viaMat(elements().map(next), Keep.right) }],
   log: [{ flow: () => elements().log("law", { logger: silent }) }],

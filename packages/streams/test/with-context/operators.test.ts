@@ -76,18 +76,6 @@ describe("what is dropped, is discarded with the reason", () => {
       expect(reasonsOf(claims)).to.deep.equal(["left out by drop", "left out by drop", undefined]);
     }));
 
-  it("mapConcat that gives nothing, at once or step by step", async () => {
-    for (const nothing of [[], new Set<number>()]) {
-      await each(
-        1,
-        numbers().mapConcat(() => nothing),
-        (claims) => {
-          expect(claims.get(0).ends).to.deep.equal([{ outcome: "discarded", reason: "mapConcat gave nothing" }]);
-        },
-      );
-    }
-  });
-
   for (const [strategy, dropped] of [
     ["dropHead", [1, 2]],
     ["dropTail", [2, 3]],
@@ -128,6 +116,29 @@ describe("mapConcat", () => {
     expect(claims.get(0).ended).to.equal(false);
     expect(claims.violations).to.deep.equal([]);
   });
+
+  for (const [how, nothing] of [
+    ["at once", []],
+    ["step by step", new Set<number>()],
+  ] as const) {
+    it(`has dealt with an element for which it gives nothing ${how}`, () =>
+      each(
+        1,
+        numbers().mapConcat(() => nothing),
+        (claims) => expect(claims.get(0).ends).to.deep.equal([{ outcome: "processed", reason: undefined }]),
+      ));
+
+    it(`has dealt with all elements of a group for which it gives nothing ${how}`, () =>
+      each(
+        2,
+        numbers()
+          .grouped(2)
+          .mapConcat(() => nothing),
+        (claims) => {
+          for (const id of [0, 1]) expect(claims.endOf(id)?.outcome).to.equal("processed");
+        },
+      ));
+  }
 
   it("lets its outputs decide the outcome", async () => {
     const claims = recordingClaims();

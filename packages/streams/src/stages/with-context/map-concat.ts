@@ -9,11 +9,11 @@ const isShort = <B>(answer: Iterable<B>): answer is readonly B[] =>
   answer.length <= AT_ONCE_ELEMENTS &&
   answer[Symbol.iterator] === Array.prototype[Symbol.iterator];
 
-/** Every output gets a share; the input's own share goes to the last. */
-const allAtOnce = <A, B>(cell: WithClaim<A>, values: readonly B[], nothing: string): readonly WithClaim<B>[] => {
+/** Every output gets a share; the input's own share goes to the last. One without outputs has been dealt with by `f`. */
+const allAtOnce = <A, B>(cell: WithClaim<A>, values: readonly B[]): readonly WithClaim<B>[] => {
   const { claim } = cell;
   if (values.length === 0) {
-    claim.end("discarded", nothing);
+    claim.end("processed");
     return [];
   }
   if (values.length > 1) claim.share(values.length - 1);
@@ -25,14 +25,12 @@ class Answer<B> implements IterableIterator<WithClaim<B>> {
   readonly #values: Iterator<B>;
   readonly #claim: Claim;
   readonly #guard: Guard;
-  readonly #nothing: string;
   #gave = false;
 
-  constructor(values: Iterator<B>, claim: Claim, guard: Guard, nothing: string) {
+  constructor(values: Iterator<B>, claim: Claim, guard: Guard) {
     this.#values = values;
     this.#claim = claim;
     this.#guard = guard;
-    this.#nothing = nothing;
   }
 
   next(): IteratorResult<WithClaim<B>> {
@@ -47,9 +45,8 @@ class Answer<B> implements IterableIterator<WithClaim<B>> {
       this.#claim.share(1);
       return { done: false, value: { value: step.value, claim: this.#claim } };
     }
-    // The weakest outcome: what becomes of the claim is for the outputs to say.
-    if (this.#gave) this.#claim.end("discarded");
-    else this.#claim.end("discarded", this.#nothing);
+    // Behind outputs the weakest outcome: what becomes of the claim is for them to say.
+    this.#claim.end(this.#gave ? "discarded" : "processed");
     return { done: true, value: undefined };
   }
 
@@ -69,12 +66,11 @@ export const answering = <A, B>(
   f: (value: A) => Iterable<B>,
   guard: Guard,
 ): ((cell: WithClaim<A>) => Iterable<WithClaim<B>>) => {
-  const nothing = `${guard.name} gave nothing`;
   return (cell) => {
     try {
       const answer = f(cell.value);
-      if (isShort(answer)) return allAtOnce(cell, answer, nothing);
-      return new Answer(answer[Symbol.iterator](), cell.claim, guard, nothing);
+      if (isShort(answer)) return allAtOnce(cell, answer);
+      return new Answer(answer[Symbol.iterator](), cell.claim, guard);
     } catch (error) {
       throw guard.decided(error, cell.claim);
     }
