@@ -20,22 +20,18 @@ export interface Descent extends TopicPartition {
   readonly then: number;
 }
 
-/** What came of one partition in its latest epoch. */
+/** What came of one partition in its latest epoch; offsets of an epoch before it prove nothing, for they are inert. */
 interface Span {
   highest: PositionToCommit;
   /** An offset, not a position. */
   lowest: number;
+  /** The first one met. */
+  readonly descent: Pick<Descent, "first" | "then"> | undefined;
 }
 
 /** The lowest and the highest offset of each consumer and partition, and whether one came after a higher one. */
 export class OffsetSpans {
   readonly #byOwner = new Map<OffsetOwner, Map<string, Span>>();
-  /** The first one met; offsets of an epoch before the latest prove nothing, for they are inert. */
-  #descent: Descent | undefined;
-
-  get descent(): Descent | undefined {
-    return this.#descent;
-  }
 
   /** Adds a run of rising offsets, from `lowest` to `offset`, that came before all that is here. */
   prepend(offset: CommittableOffset, lowest: number): void {
@@ -46,32 +42,36 @@ export class OffsetSpans {
       later.lowest = lowest;
       return;
     }
-    const earlier = { highest: positionOf(offset), lowest };
-    own.set(key, later ? this.#join(earlier, later, offset.owner) : earlier);
+    const earlier = { highest: positionOf(offset), lowest, descent: undefined };
+    own.set(key, later ? this.#join(earlier, later) : earlier);
   }
 
   /** Adds what came before all that is here. */
   prependAll(earlier: OffsetSpans): void {
-    this.#descent ??= earlier.#descent;
     for (const [owner, spans] of earlier.#byOwner) {
       const own = this.#own(owner);
       for (const [key, span] of spans) {
         const later = own.get(key);
-        own.set(key, later ? this.#join(span, later, owner) : { ...span });
+        own.set(key, later ? this.#join(span, later) : { ...span });
       }
     }
   }
 
-  /** Adds what came after all that is here. */
-  append(later: OffsetSpans): void {
-    this.#descent ??= later.#descent;
+  /** Adds what came after all that is here; answers a descent in an assignment that its consumer still owns. */
+  append(later: OffsetSpans): Descent | undefined {
+    let found: Descent | undefined;
     for (const [owner, spans] of later.#byOwner) {
       const own = this.#own(owner);
       for (const [key, span] of spans) {
         const earlier = own.get(key);
-        own.set(key, earlier ? this.#join(earlier, span, owner) : { ...span });
+        const { highest, lowest, descent } = earlier ? this.#join(earlier, span) : span;
+        own.set(key, { highest, lowest, descent });
+        if (!descent || !owner.owns(highest, highest.epoch)) continue;
+        const { topic, partition } = highest;
+        found ??= { groupId: owner.groupId, topic, partition, ...descent };
       }
     }
+    return found;
   }
 
   positions(): Positions {
@@ -90,14 +90,15 @@ export class OffsetSpans {
     return own;
   }
 
-  #join(earlier: Span, later: Span, { groupId }: OffsetOwner): Span {
+  #join(earlier: Span, later: Span): Span {
     const highest = laterPosition(earlier.highest, later.highest);
-    const { topic, partition, epoch } = highest;
     if (earlier.highest.epoch !== later.highest.epoch) {
-      return { highest, lowest: epoch === later.highest.epoch ? later.lowest : earlier.lowest };
+      const { lowest, descent } = highest === later.highest ? later : earlier;
+      return { highest, lowest, descent };
     }
     const first = earlier.highest.position - 1;
-    if (first > later.lowest) this.#descent ??= { groupId, topic, partition, first, then: later.lowest };
-    return { highest, lowest: Math.min(earlier.lowest, later.lowest) };
+    const met = first > later.lowest ? { first, then: later.lowest } : undefined;
+    const descent = earlier.descent ?? later.descent ?? met;
+    return { highest, lowest: Math.min(earlier.lowest, later.lowest), descent };
   }
 }

@@ -5,15 +5,15 @@ import { OffsetSpans } from "./offset-spans.js";
 /**
  * Watches what a committer is given. An offset that comes after a higher one of its partition and epoch proves that the
  * higher one was handed in while the lower was still being worked on. It is found when its batch is about to be committed,
- * so that watching costs nothing per offset.
+ * so that watching costs nothing per offset. Of an assignment that is over it proves nothing that could be lost: its
+ * offsets are inert, and what was in flight of it may come in any order.
  */
 export class OrderGuard {
   readonly #seen = new OffsetSpans();
 
   /** The error to fail with, instead of committing `batch`. */
   refuses(batch: CommittableOffsetBatch, cause: unknown): KafkaConnectorError | undefined {
-    this.#seen.append(batch.spans());
-    const { descent } = this.#seen;
+    const descent = this.#seen.append(batch.spans());
     if (!descent) return undefined;
     const { groupId, topic, partition, first, then } = descent;
     return new KafkaConnectorError(

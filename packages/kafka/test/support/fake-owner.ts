@@ -46,11 +46,12 @@ export class FakeOwner implements OffsetOwner {
     this.refreshes.push(intervalMs);
   }
 
-  /** Partitions that were given up. */
+  /** Partitions that were given up, and the epochs of those that came back: without one any epoch will do. */
   readonly gone: Set<number> = new Set();
+  readonly epochs: Map<number, number> = new Map();
 
-  owns({ partition }: TopicPartition): boolean {
-    return !this.gone.has(partition);
+  owns({ partition }: TopicPartition, epoch: number): boolean {
+    return !this.gone.has(partition) && (this.epochs.get(partition) ?? epoch) === epoch;
   }
 
   /** Set it, then call `hurry`. */
