@@ -1,21 +1,21 @@
-import type { Clock } from "@millrace/streams";
 import type { TopicPartition, TopicPartitionOffset } from "./client/port.js";
-import type { ConsumerSession } from "./consumer/consumer-session.js";
 import type { ConsumerExplanation, PartitionReport } from "./consumer/session-history.js";
 import type { ConsumerMetrics, PartitionLag } from "./consumer/steering.js";
-import { drain, type DrainOptions } from "./drain.js";
+import type { DrainOptions } from "./drain.js";
 import type { DrainReport } from "./drain-report.js";
 
 /** Steers a running Kafka source; its materialised value. */
 export interface Control {
+  /** All Kafka sources of this one's run; `DrainingControl` steers those. Absent: this one is all there is. */
+  readonly ofRun?: ControlOfRun;
   /** Completes the source's outlet and delivers nothing more; the client stays, so that commits go on. Idempotent. */
   stop(): Promise<void>;
   /** Stops, commits what is finished, leaves the group and closes the client. Idempotent. */
   shutdown(): Promise<void>;
   /**
-   * `stop()`, wait for `streamCompletion`, `shutdown()`; resolves with what became of every record (I8). Rejects with the
-   * stream's failure, after closing all the same, and with `DRAIN_INCOMPLETE`, which carries the report, when records
-   * were not finished in time or could not be committed.
+   * Stops all Kafka sources of the run, waits for `streamCompletion` and for every other sink of the run, shuts down all;
+   * resolves with what became of every record (I8). Rejects with the first failure of any sink, after closing all the same,
+   * and with `DRAIN_INCOMPLETE`, which carries the report, when records were not finished in time or could not be committed.
    */
   drainAndShutdown<T>(streamCompletion: Promise<T>, options?: DrainOptions): Promise<DrainReport<T>>;
   /** Resolves when the client is closed, rejects when closing failed. */
@@ -50,87 +50,29 @@ export interface Control {
   metrics(): ConsumerMetrics;
 }
 
-export class ConsumerControl implements Control {
-  readonly #session: ConsumerSession;
-  readonly #clock: Clock;
-  readonly #complete: () => void;
-  #closed: (closing: Promise<void>) => void = () => undefined;
-  readonly isShutdown: Promise<void>;
-
-  constructor(session: ConsumerSession, clock: Clock, complete: () => void) {
-    this.#session = session;
-    this.#clock = clock;
-    this.#complete = complete;
-    this.isShutdown = new Promise((resolve) => {
-      this.#closed = resolve;
-    });
-    this.isShutdown.catch(() => undefined);
-  }
-
-  stop(): Promise<void> {
-    this.#complete();
-    return Promise.resolve();
-  }
-
-  async shutdown(): Promise<void> {
-    await this.stop();
-    const closing = this.#session.shutdown();
-    this.#closed(closing);
-    await closing;
-  }
-
-  explain(): ConsumerExplanation {
-    return this.#session.explain();
-  }
-
-  report(): readonly PartitionReport[] {
-    return this.#session.report();
-  }
-
-  pause(partitions?: readonly TopicPartition[]): void {
-    this.#session.steering.setPaused(true, partitions);
-  }
-
-  resume(partitions?: readonly TopicPartition[]): void {
-    this.#session.steering.setPaused(false, partitions);
-  }
-
-  seek(positions: readonly TopicPartitionOffset[]): Promise<void> {
-    return this.#session.steering.seek(positions);
-  }
-
-  replayFrom(timestamp: number, partitions?: readonly TopicPartition[]): Promise<readonly TopicPartitionOffset[]> {
-    return this.#session.steering.replayFrom(timestamp, partitions);
-  }
-
-  assignment(): readonly TopicPartition[] {
-    return this.#session.steering.assignment();
-  }
-
-  lag(): Promise<readonly PartitionLag[]> {
-    return this.#session.steering.lag();
-  }
-
-  metrics(): ConsumerMetrics {
-    return this.#session.steering.metrics();
-  }
-
-  drainAndShutdown<T>(streamCompletion: Promise<T>, options?: DrainOptions): Promise<DrainReport<T>> {
-    return drain(this, this.#session, this.#clock, streamCompletion, options);
-  }
+/** All Kafka sources of one run, steered as one: also those whose own controls were dropped on the way. */
+export interface ControlOfRun extends Control {
+  /**
+   * Settles with `completion` once every sink of the run has ended, those of side branches included; rejects with the
+   * first failure of any of them.
+   */
+  untilEnded<T>(completion: Promise<T>): Promise<T>;
 }
 
-/** A `Control` joined with the end of its stream: `toMat(committerSink(), DrainingControl.from)`. */
+/**
+ * A `Control` joined with the end of its stream: `toMat(committerSink(), DrainingControl.from)`. It steers all Kafka sources
+ * of the run, as those of `a.merge(b)`; to steer one of them keep its own control.
+ */
 export class DrainingControl<T> {
   readonly #control: Control;
-  /** Settles with the stream. */
+  /** Settles once every sink of the run has ended, side branches included; rejects with the first failure of any. */
   readonly streamCompletion: Promise<T>;
 
   private constructor(control: Control, streamCompletion: Promise<T>) {
-    this.#control = control;
-    this.streamCompletion = streamCompletion;
+    this.#control = control.ofRun ?? control;
+    this.streamCompletion = control.ofRun?.untilEnded(streamCompletion) ?? streamCompletion;
     // Whoever holds the control learns of a failure by streamCompletion, isShutdown or drainAndShutdown.
-    streamCompletion.catch(() => undefined);
+    this.streamCompletion.catch(() => undefined);
   }
 
   static from<T>(this: void, control: Control, streamCompletion: Promise<T>): DrainingControl<T> {

@@ -63,7 +63,7 @@ export type {
   PartitionExplanation,
   PartitionReport,
 } from "./consumer/session-history.js";
-export { type Control, DrainingControl } from "./control.js";
+export { type Control, type ControlOfRun, DrainingControl } from "./control.js";
 export type { DrainOptions } from "./drain.js";
 export { DrainError } from "./drain-error.js";
 export type { DrainReport } from "./drain-report.js";

@@ -1,5 +1,13 @@
 import { Sink } from "@millrace/streams";
-import { DONE, NO_MORE_ELEMENTS, type Pull, type Pulled, type Run, WAIT } from "@millrace/streams/stage";
+import {
+  DONE,
+  type EndOfTerminal,
+  NO_MORE_ELEMENTS,
+  type Pull,
+  type Pulled,
+  type Run,
+  WAIT,
+} from "@millrace/streams/stage";
 import { bounded, ExpectationError, same, show, WITHIN_MS } from "./expectation.js";
 import { settle } from "./settle.js";
 
@@ -32,7 +40,7 @@ type End = { readonly state: "completed" | "cancelled" } | { readonly state: "fa
 
 class Probe<A> implements SinkProbe<A> {
   readonly #upstream: Pull<A>;
-  readonly #endRun: () => void;
+  readonly #endRun: EndOfTerminal;
   readonly received: A[] = [];
   #held: A[] = [];
   #end: End | undefined;
@@ -91,7 +99,7 @@ class Probe<A> implements SinkProbe<A> {
   #finish(end: End): void {
     if (this.#end) return;
     this.#end = end;
-    this.#endRun();
+    this.#endRun(end.state === "failed" ? end : undefined);
     this.#tell();
   }
 

@@ -22,7 +22,7 @@ export {
   WAIT,
   type Wake,
 } from "./engine/pull.js";
-export { type Finaliser, liveRuns, Run } from "./engine/run.js";
+export { type EndOfTerminal, type Finaliser, liveRuns, Run } from "./engine/run.js";
 export type {
   Fork,
   ForkTraits,

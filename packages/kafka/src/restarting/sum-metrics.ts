@@ -1,6 +1,6 @@
 import type { ConsumerMetrics } from "../consumer/steering.js";
 
-const NONE: ConsumerMetrics = {
+const NONE: Omit<ConsumerMetrics, "client"> = {
   assignedPartitions: 0,
   delivered: 0,
   processed: 0,
@@ -39,3 +39,12 @@ export const sumMetrics = (before: ConsumerMetrics = NONE, now: ConsumerMetrics 
   watchdogReassignments: before.watchdogReassignments + now.watchdogReassignments,
   watchdogRenewals: before.watchdogRenewals + now.watchdogRenewals,
 });
+
+/** Of consumers side by side; what their clients tell of themselves is for each to ask. */
+export const addMetrics = (all: readonly ConsumerMetrics[]): ConsumerMetrics => {
+  const [only] = all;
+  if (only && all.length === 1) return only;
+  const counts = Object.keys(NONE) as (keyof typeof NONE)[];
+  const sums = counts.map((count) => [count, all.reduce((sum, each) => sum + each[count], 0)]);
+  return Object.fromEntries(sums) as ConsumerMetrics;
+};

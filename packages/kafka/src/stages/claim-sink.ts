@@ -2,26 +2,34 @@ import type { WithClaim } from "@millrace/streams";
 import { DONE, drainLoop, type SinkStage } from "@millrace/streams/stage";
 import { commitSessions } from "../consumer/run-sessions.js";
 
-/** Ends the claim of every element that arrives; settles once everything finished is committed. */
+/**
+ * Ends the claim of every element that arrives. Settles once every terminal of the run has ended, side branches included,
+ * and everything finished is committed; rejects as soon as one of them fails.
+ */
 export const claimSink: SinkStage<WithClaim<unknown>, Promise<void>> = {
   name: "committer",
   traits: { finishes: true },
   create: (upstream, run) =>
     new Promise<void>((resolve, reject) => {
       const end = run.terminal(() => loop.resume());
-      const settle = (ended: Promise<void>): void => void ended.then(resolve, reject).finally(end);
       const loop = drainLoop(upstream, {
         onChunk(chunk) {
           try {
             for (const { claim } of chunk) claim.end("processed");
           } catch (error) {
             upstream.cancel(error);
-            settle(Promise.reject(error));
+            end({ error });
             return DONE;
           }
         },
-        onComplete: () => settle(commitSessions(run)),
-        onFailure: (error) => settle(Promise.reject(error)),
+        onComplete: () => end(),
+        onFailure: (error) => end({ error }),
+      });
+      run.drained.catch(reject);
+      // Finalisers run in reverse order, so that the consumers, which were built before, are still open.
+      run.onEnd(async () => {
+        await run.drained;
+        await commitSessions(run).then(resolve, reject);
       });
     }),
 };

@@ -5,7 +5,8 @@ import type { RecordReader } from "../consumer/record-reader.js";
 import { committerOf, joinRun } from "../consumer/run-sessions.js";
 import { type BorrowedConsumerSettings, parseReading } from "../consumer/shared/borrowing.js";
 import { subscriptionText } from "../consumer/subscription-text.js";
-import { type Control, ConsumerControl } from "../control.js";
+import type { Control } from "../control.js";
+import { ConsumerControl } from "../consumer-control.js";
 import type { ConsumerSettings, ParsedConsumer } from "../settings.js";
 import { RecordOutlet } from "./record-outlet.js";
 
@@ -61,7 +62,7 @@ export const consumerSource = <A>(options: ConsumerSourceOptions<A>): SourceStag
       },
     });
     joinRun(run, session, committerOf(run));
-    const control: Control = new ConsumerControl(session, run.clock, () => {
+    const control: Control = new ConsumerControl(session, run, () => {
       session.stop();
       outlet.complete();
     });

@@ -3,7 +3,8 @@ import type { TopicPartition } from "../client/port.js";
 import { ConsumerSession } from "../consumer/consumer-session.js";
 import type { OwnedPartition } from "../consumer/owned-partition.js";
 import { committerOf, joinRun } from "../consumer/run-sessions.js";
-import { type Control, ConsumerControl } from "../control.js";
+import type { Control } from "../control.js";
+import { ConsumerControl } from "../consumer-control.js";
 import { KafkaConnectorError } from "../errors.js";
 import { type ConsumerSourceOptions, stageName } from "./consumer-source.js";
 import { PartitionRestarts } from "./partition-restarts.js";
@@ -153,7 +154,7 @@ export const partitionedSource = <A>(options: ConsumerSourceOptions<A>): SourceS
   name: stageName(options),
   create(run) {
     const outlets = new PartitionOutlets(options, run);
-    const control = new ConsumerControl(outlets.session, run.clock, () => outlets.stop());
+    const control = new ConsumerControl(outlets.session, run, () => outlets.stop());
     outlets.session.start();
     run.onEnd(() => control.shutdown());
     return { outlet: outlets.outlet, mat: control };

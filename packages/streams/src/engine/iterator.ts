@@ -3,7 +3,7 @@ import { budgetSpent } from "./budget.js";
 import { nextTurn } from "./host.js";
 import { materializeOutlet } from "./materialize.js";
 import { type Chunk, DONE, NO_MORE_ELEMENTS, type Pull, type Pulled, WAIT } from "./pull.js";
-import { Run, type RunOptions } from "./run.js";
+import { type EndOfTerminal, Run, type RunOptions } from "./run.js";
 
 interface Waiter<A> {
   readonly resolve: (result: IteratorResult<A>) => void;
@@ -15,7 +15,7 @@ const END: IteratorReturnResult<undefined> = { done: true, value: undefined };
 /** `for await` over a source: answers from the chunk at hand, so that an element costs one settled promise. */
 class OutletIterator<A> implements AsyncIterableIterator<A> {
   readonly #outlet: Pull<A>;
-  readonly #end: () => void;
+  readonly #end: EndOfTerminal;
   #chunk: Chunk<A> = [];
   #next = 0;
   #waiters: Waiter<A>[] = [];
@@ -27,7 +27,7 @@ class OutletIterator<A> implements AsyncIterableIterator<A> {
     try {
       this.#outlet = materializeOutlet<A>(blueprint, run);
     } catch (error) {
-      run.abandon();
+      run.abandon(error);
       throw error;
     }
     this.#end = run.terminal(() => undefined);
@@ -100,7 +100,7 @@ class OutletIterator<A> implements AsyncIterableIterator<A> {
       pulled = this.#outlet.pull(this.#onWake);
     } catch (error) {
       this.#ended = true;
-      this.#end();
+      this.#end({ error });
       this.#waiters.shift()?.reject(error);
       return true;
     }

@@ -94,7 +94,7 @@ export const materialize = (plan: Blueprint, options?: RunOptions): unknown => {
     run.start();
     return mat;
   } catch (error) {
-    run.abandon();
+    run.abandon(error);
     throw error;
   }
 };

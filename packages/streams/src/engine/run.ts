@@ -21,12 +21,30 @@ export interface RunOptions {
 
 export type Finaliser = () => void | Promise<void>;
 
+/** What a terminal calls, once, when it has ended; with what it failed with, if it did. */
+export type EndOfTerminal = (failure?: { readonly error: unknown }) => void;
+
+interface Signal {
+  readonly promise: Promise<void>;
+  readonly resolve: () => void;
+  readonly reject: (error: unknown) => void;
+}
+
+const signal = (): Signal => {
+  let resolve!: () => void;
+  let reject!: (error: unknown) => void;
+  const promise = new Promise<void>((...settlers) => {
+    [resolve, reject] = settlers;
+  });
+  return { promise, resolve, reject };
+};
+
 interface RunState {
   readonly options: RunOptions;
   readonly starts: (() => void)[];
   readonly finalisers: Finaliser[];
-  readonly finished: Promise<void>;
-  readonly finish: () => void;
+  readonly drained: Signal;
+  readonly finished: Signal;
   terminals: number;
   started: boolean;
   ended: boolean;
@@ -51,20 +69,18 @@ export class Run {
   }
 
   static create(options: RunOptions = {}): Run {
-    let finish = (): void => undefined;
-    const finished = new Promise<void>((resolve) => {
-      finish = resolve;
-    });
     const state: RunState = {
       options,
       starts: [],
       finalisers: [],
-      finished,
-      finish,
+      drained: signal(),
+      finished: signal(),
       terminals: 0,
       started: false,
       ended: false,
     };
+    // Whoever does not ask learns of a failure by the terminal's own promise.
+    state.drained.promise.catch(() => undefined);
     live.add(state);
     return new Run(state, options.attributes ?? {});
   }
@@ -82,9 +98,17 @@ export class Run {
     return this.#state.options.clock ?? systemClock;
   }
 
+  /**
+   * Resolves once every terminal has ended, those of side branches included, and before the finalisers; rejects as soon as
+   * one fails, with its failure.
+   */
+  get drained(): Promise<void> {
+    return this.#state.drained.promise;
+  }
+
   /** Settles, without a value, once the run has ended and every finaliser has run. */
   get finished(): Promise<void> {
-    return this.#state.finished;
+    return this.#state.finished.promise;
   }
 
   decide(error: unknown): Directive {
@@ -102,16 +126,17 @@ export class Run {
   }
 
   /** Announces a terminal; it starts once the whole graph stands, and calls the returned function when it has ended. */
-  terminal(start: () => void): () => void {
+  terminal(start: () => void): EndOfTerminal {
     const state = this.#state;
     state.terminals += 1;
     if (state.started) soon(start);
     else state.starts.push(start);
     let open = true;
-    return () => {
+    return (failure) => {
       if (!open) return;
       open = false;
       state.terminals -= 1;
+      if (failure) state.drained.reject(failure.error);
       if (state.terminals === 0) this.#end();
     };
   }
@@ -126,7 +151,8 @@ export class Run {
   }
 
   /** Materialising failed half-way: whatever registered itself is closed. */
-  abandon(): void {
+  abandon(error: unknown): void {
+    this.#state.drained.reject(error);
     this.#end();
   }
 
@@ -134,6 +160,7 @@ export class Run {
     const state = this.#state;
     if (state.ended) return;
     state.ended = true;
+    state.drained.resolve();
     void this.#finalise();
   }
 
@@ -147,6 +174,6 @@ export class Run {
       }
     }
     live.delete(state);
-    state.finish();
+    state.finished.resolve();
   }
 }

@@ -18,6 +18,19 @@ const finalised = (name: string, log: string[], fail = false): Flow<number, numb
     },
   });
 
+/** A flow that notes in `log` how the run has drained. */
+const drainedTo = (log: string[]): Flow<number, number> =>
+  Flow.fromStage<number, number>({
+    name: "drainedTo",
+    create(upstream, run) {
+      run.drained.then(
+        () => log.push("drained"),
+        (error: unknown) => log.push((error as Error).message),
+      );
+      return upstream;
+    },
+  });
+
 const REVERSE = ["b begins", "b ends", "a begins", "a ends"];
 
 describe("Run", () => {
@@ -136,6 +149,48 @@ describe("Run", () => {
     });
     await assertAllClosed(async () => Source.single(1).via(finalised("a", log)).runWith(twice));
     expect(log).to.deep.equal(["a begins", "a ends"]);
+  });
+
+  it("has drained once the last terminal has ended, and not before, and only then closes", async () => {
+    const log: string[] = [];
+    const [[source, side], main] = sourceProbe<number>()
+      .via(finalised("a", log))
+      .via(drainedTo(log))
+      .alsoToMat(sinkProbe<number>(), Keep.both)
+      .toMat(sinkProbe<number>(), Keep.both)
+      .run();
+    source.complete();
+    await main.expectComplete();
+    await settle();
+    expect(log).to.deep.equal([]);
+    await side.expectComplete();
+    await settle();
+    expect(log).to.deep.equal(["a begins", "drained", "a ends"]);
+  });
+
+  it("tells the first failure of a terminal at once, also one that no other terminal hears of", async () => {
+    const log: string[] = [];
+    const inSide = new Error("side");
+    let fail: (error: Error) => void = () => undefined;
+    const call = new Promise<never>((_, reject) => (fail = reject));
+    const [[source, side], main] = sourceProbe<number>()
+      .via(drainedTo(log))
+      .alsoToMat(
+        Flow.of<number>()
+          .mapAsync(1, () => call)
+          .toMat(Sink.ignore, Keep.right),
+        Keep.both,
+      )
+      .toMat(sinkProbe<number>(), Keep.both)
+      .run();
+    source.send(1);
+    source.complete();
+    await main.expectNext(1);
+    await main.expectComplete();
+    fail(inSide);
+    expect(await side.catch((error: unknown) => error)).to.equal(inSide);
+    await settle();
+    expect(log).to.deep.equal(["side"]);
   });
 
   it("settles finished only after the finalisers", async () => {

@@ -21,15 +21,18 @@ export const drainSink = <A, Result>(
     new Promise<Result>((resolve, reject) => {
       const logic = create();
       const settle = (): void => {
-        end();
+        let result: Result;
         try {
-          resolve(logic.result());
+          result = logic.result();
         } catch (error) {
-          reject(error);
+          fail(error);
+          return;
         }
+        end();
+        resolve(result);
       };
       const fail = (error: unknown): void => {
-        end();
+        end({ error });
         reject(error);
       };
       /** A stage whose `cancel` throws is broken; that must show, and must not leave the promise open as well. */
