@@ -96,6 +96,23 @@ describe("producerFlow with failures as elements", () => {
       expect(await downstream.expectError()).to.equal(fatal);
     }));
 
+  it("gives what was acknowledged before a fatal error, and nothing that is acknowledged after it", () =>
+    onBench(async ({ upstream, downstream, sender }) => {
+      downstream.request();
+      upstream.sendChunk([one(1), one(2), one(3)]);
+      await settle();
+      sender.acknowledge(0);
+      await settle();
+      // Downstream is busy with the first.
+      sender.acknowledge(1);
+      const fatal = new KafkaConnectorError("CLIENT_FAILED", "fatal", { fatal: true });
+      sender.listener.onError(fatal);
+      sender.acknowledge(2);
+      expect(told(await downstream.nextChunk())).to.deep.equal([1]);
+      expect(told(await downstream.nextChunk())).to.deep.equal([2]);
+      expect(await downstream.expectError()).to.equal(fatal);
+    }));
+
   it("fails the stream when it cannot connect", () => {
     const broken = new KafkaConnectorError("CONNECT_FAILED", "no broker");
     return onBench(

@@ -38,7 +38,7 @@ class CommitCollector extends AsyncPull<Committable, CommittableOffsetBatch> {
   }
 
   protected advance(): void {
-    this.#collect();
+    this.collect();
     if (this.#due) this.#commit();
     while (!this.stopped && this.#hasRoom()) {
       if (this.#next === this.#input.length) {
@@ -125,7 +125,7 @@ class CommitCollector extends AsyncPull<Committable, CommittableOffsetBatch> {
     this.pokeSoon();
   }
 
-  #collect(): void {
+  protected override collect(): void {
     for (let commit = this.#commits[0]; commit?.state === "answered"; commit = this.#commits[0]) {
       this.#commits.shift();
       if (commit.emits) this.ready.push(commit.emits);

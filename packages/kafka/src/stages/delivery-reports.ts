@@ -61,7 +61,7 @@ class DeliveryReportsPull<K, V, P> extends AsyncPull<ProducerEnvelope<K, V, P>, 
   }
 
   protected advance(): void {
-    this.#inFlight.collect(this.ready);
+    this.collect();
     if (!this.#connected) return;
     while (!this.stopped && this.#send() && this.ready.length < this.#options.parallelism) {
       if (this.#next === this.#input.length) {
@@ -71,9 +71,13 @@ class DeliveryReportsPull<K, V, P> extends AsyncPull<ProducerEnvelope<K, V, P>, 
         this.#next = 0;
       }
       if (!this.#prepare()) break;
-      this.#inFlight.collect(this.ready);
+      this.collect();
     }
     if (this.upstreamDone && this.#isEmpty()) this.#finish();
+  }
+
+  protected override collect(): void {
+    this.#inFlight.collect(this.ready);
   }
 
   /** Encodes as much of the input as may be in flight; answers whether there was room for any. */
@@ -144,8 +148,6 @@ class DeliveryReportsPull<K, V, P> extends AsyncPull<ProducerEnvelope<K, V, P>, 
       this.#inFlight.acknowledge(id, partition, offset);
       return;
     }
-    // Results before the failed one leave; none after it does.
-    this.#inFlight.collect(this.ready);
     // A client that ended sends nothing more, so going on would fail or drop every record to come.
     if (isFatal(error)) this.fail(error);
     else if (this.#options.failures === "element") this.#inFlight.fail(id, asError(error));

@@ -29,7 +29,10 @@ export abstract class AsyncPull<In, Out> implements Pull<Out> {
     this.#upstream = upstream;
   }
 
-  /** Does what can be done now: asks `take` for input, puts results into `ready`. Runs on demand and on every poke. */
+  /**
+   * Does what can be done now: asks `take` for input, puts results into `ready`. Runs on demand and on every poke, and never
+   * again once the stage has failed: what is in `ready` by then leaves, and nothing that comes later (P5).
+   */
   protected abstract advance(): void;
 
   /** Whether nothing will come after `ready`; asked only once upstream is done. */
@@ -42,6 +45,9 @@ export abstract class AsyncPull<In, Out> implements Pull<Out> {
   protected hasPending(): boolean {
     return false;
   }
+
+  /** Moves results that may leave into `ready`; also the last time, when the stage fails. */
+  protected collect(): void {}
 
   /** Upstream failed, and gives nothing more. A stage that first finishes what it began calls `fail` later. */
   protected upstreamFailed(error: unknown): void {
@@ -104,7 +110,7 @@ export abstract class AsyncPull<In, Out> implements Pull<Out> {
   /** Advances, and wakes downstream when there is an answer. For wakes, timers and settled promises. */
   protected poke(): void {
     if (this.#closed) return;
-    this.advance();
+    if (this.#failure === undefined) this.advance();
     if (this.#wake !== undefined && this.#answered()) {
       const wake = this.#wake;
       this.#wake = undefined;
@@ -121,7 +127,7 @@ export abstract class AsyncPull<In, Out> implements Pull<Out> {
 
   pull(wake: Wake): Pulled<Out> {
     if (this.#closed) return DONE;
-    this.advance();
+    if (this.#failure === undefined) this.advance();
     this.emitPending();
     if (this.ready.length > 0) {
       const chunk = this.ready;
@@ -154,6 +160,7 @@ export abstract class AsyncPull<In, Out> implements Pull<Out> {
   }
 
   #fail(error: unknown): void {
+    this.collect();
     this.#failure = { error };
     this.onClose(error);
     this.pokeSoon();

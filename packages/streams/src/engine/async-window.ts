@@ -32,13 +32,11 @@ abstract class AsyncWindow<In, Out> extends AsyncPull<In, Out> {
   protected abstract addPromise(promise: PromiseLike<Out>): void;
   /** A result that came without a promise. */
   protected abstract addValue(value: Out): void;
-  /** Moves what may leave into `ready`. */
-  protected abstract collect(): void;
 
-  /** Tells whether the failed element is to be dropped; otherwise the stage has failed. */
+  /** Tells whether to go on without the failed element; otherwise the stage has failed, now or before. */
   protected supervise(error: unknown): boolean {
-    if (this.stopped || this.#run.decide(error) !== "stop") return true;
-    this.collect();
+    if (this.stopped) return false;
+    if (this.#run.decide(error) !== "stop") return true;
     this.fail(error);
     return false;
   }
@@ -121,7 +119,7 @@ export class OrderedWindow<In, Out> extends AsyncWindow<In, Out> {
   }
 
   /** Frees the slots it collects from: a free slot is `PENDING` already when it is taken. */
-  protected collect(): void {
+  protected override collect(): void {
     for (; this.#head < this.#tail; this.#head++) {
       const slot = this.#head & this.#mask;
       const result = this.#slots[slot] as Out | typeof PENDING | typeof DROPPED;
@@ -137,6 +135,7 @@ export class UnorderedWindow<In, Out> extends AsyncWindow<In, Out> {
   #open = 0;
   readonly #onResolved = (value: Out): void => {
     this.#open -= 1;
+    if (this.stopped) return;
     this.ready.push(value);
     this.pokeSoon();
   };
@@ -157,6 +156,4 @@ export class UnorderedWindow<In, Out> extends AsyncWindow<In, Out> {
   protected addValue(value: Out): void {
     this.ready.push(value);
   }
-
-  protected collect(): void {}
 }

@@ -210,11 +210,13 @@ abstract class KeyedWindow<In, Key, Out> extends AsyncPull<In, Out> {
       first: undefined,
       last: undefined,
       onResolved: (value) => {
+        if (this.stopped) return;
         this.put(lane.place, value);
         this.#settle(lane);
       },
       onRejected: (error) => {
-        if (this.#supervise(error)) this.drop(lane.place);
+        if (!this.#supervise(error)) return;
+        this.drop(lane.place);
         this.#settle(lane);
       },
     };
@@ -226,9 +228,10 @@ abstract class KeyedWindow<In, Key, Out> extends AsyncPull<In, Out> {
     this.pokeSoon();
   }
 
-  /** Tells whether the failed element is to be dropped; otherwise the stage has failed. */
+  /** Tells whether to go on without the failed element; otherwise the stage has failed, now or before. */
   #supervise(error: unknown): boolean {
-    if (this.stopped || this.#run.decide(error) !== "stop") return true;
+    if (this.stopped) return false;
+    if (this.#run.decide(error) !== "stop") return true;
     this.fail(error);
     return false;
   }

@@ -21,8 +21,10 @@ export type Wake = () => void;
  * - **P2** Chunks are non-empty and are not changed by the producer once handed over.
  * - **P3** `DONE` is final.
  * - **P4** A throw means failed, and is final: a pull after it answers `DONE` or throws the same again.
- * - **P5** In a synchronous stage the elements before a failing one are delivered first; an asynchronous stage delivers
- *   what is ready and fails, and does not wait for what is in flight.
+ * - **P5** In a synchronous stage the elements before a failing one are delivered first. An asynchronous stage fails as soon
+ *   as it learns of a failure, its own or upstream's: results that could have left by then still leave, however late
+ *   downstream asks, and nothing that settles afterwards does. So what leaves a stage that keeps the order is a prefix of
+ *   its input.
  * - **P6** `cancel` is idempotent, reaches upstream once, and ends the consumer's interest: no wake follows it.
  * - **P7** Answer now when you can.
  * - **P8** Every buffer has a bound counted in elements.

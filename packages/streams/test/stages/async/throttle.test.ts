@@ -45,6 +45,21 @@ describe("throttle", () => {
   );
 
   it(
+    "enforcing, passes nothing more once it has failed, however late downstream asks",
+    asItIs(async (options, clock) => {
+      const [source, sink] = sourceProbe<number>()
+        .throttle({ elements: 2, perMs: 100, mode: "enforcing" })
+        .toMat(sinkProbe<number>(), Keep.both)
+        .run(options);
+      source.sendChunk([1, 2, 3, 4]);
+      await sink.expectNext(1, 2);
+      await clock.advance(1000);
+      await sink.expectError();
+      expect(sink.received).to.deep.equal([1, 2]);
+    }),
+  );
+
+  it(
     "enforcing, passes what keeps to the rate",
     eachSeed(async (options, clock) => {
       const [source, sink] = sourceProbe<number>()
