@@ -194,8 +194,7 @@ describe("conflate", () => {
       source.send(0);
       await sink.expectNext(0);
       for (let n = 1; n <= 2000; n++) source.send(1);
-      await settle();
-      expect(source.demand).to.equal(true);
+      await source.expectPull();
       await sink.expectNext(2000);
       sink.cancel();
     }),
