@@ -61,7 +61,7 @@ export interface ControlOfRun extends Control {
 
 /**
  * A `Control` joined with the end of its stream: `toMat(committerSink(), DrainingControl.from)`. It steers all Kafka sources
- * of the run, as those of `a.merge(b)`; to steer one of them keep its own control.
+ * of the run, as those of `a.merge(b)`; to steer one of them keep its own control, as by `mergeMat`.
  */
 export class DrainingControl<T> {
   readonly #control: Control;

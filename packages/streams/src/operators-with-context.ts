@@ -209,17 +209,41 @@ export abstract class OperatorsWithContext<K extends Kind, out Out, out Mat> {
 
   /** Takes elements from both as they come, in turn when both have some. */
   merge<B>(other: SourceWithContextShape<B, unknown>): Apply<K, Out | B, Mat> {
-    return this.apply(fanIn(this.blueprint, merge, other.blueprint));
+    return this.mergeMat(other, Keep.left);
+  }
+
+  /** `merge` that combines the materialised values. */
+  mergeMat<B, M2, M3>(
+    other: SourceWithContextShape<B, M2>,
+    combine: (left: Mat, right: M2) => M3,
+  ): Apply<K, Out | B, M3> {
+    return this.apply(fanIn(this.blueprint, merge, other.blueprint, combine));
   }
 
   /** Continues with `other` once this has completed. */
   concat<B>(other: SourceWithContextShape<B, unknown>): Apply<K, Out | B, Mat> {
-    return this.apply(fanIn(this.blueprint, concat, other.blueprint));
+    return this.concatMat(other, Keep.left);
+  }
+
+  /** `concat` that combines the materialised values. */
+  concatMat<B, M2, M3>(
+    other: SourceWithContextShape<B, M2>,
+    combine: (left: Mat, right: M2) => M3,
+  ): Apply<K, Out | B, M3> {
+    return this.apply(fanIn(this.blueprint, concat, other.blueprint, combine));
   }
 
   /** Pairs elements of both, with the claims of both; what has no partner when either completes stays open. */
   zip<B>(other: SourceWithContextShape<B, unknown>): Apply<K, readonly [Out, B], Mat> {
-    return this.apply(fanIn(this.blueprint, zipped, other.blueprint));
+    return this.zipMat(other, Keep.left);
+  }
+
+  /** `zip` that combines the materialised values. */
+  zipMat<B, M2, M3>(
+    other: SourceWithContextShape<B, M2>,
+    combine: (left: Mat, right: M2) => M3,
+  ): Apply<K, readonly [Out, B], M3> {
+    return this.apply(fanIn(this.blueprint, zipped, other.blueprint, combine));
   }
 
   /** Sends every element through every flow and joins what they emit; the first flow that completes ends the stream. */

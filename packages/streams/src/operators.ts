@@ -101,10 +101,12 @@ export abstract class Operators<K extends Kind, out Out, out Mat> {
     return this.apply(node("stage", { upstream: this.blueprint, stage }));
   }
 
-  protected fanIn<B>(junction: Junction<never, B>, others: readonly SourceShape<unknown, unknown>[]): Apply<K, B, Mat> {
-    return this.apply(
-      node("fanIn", { upstreams: [this.blueprint, ...others.map((other) => other.blueprint)], junction }),
-    );
+  protected fanIn<B, M2, M3>(
+    junction: Junction<never, unknown>,
+    other: SourceShape<unknown, M2>,
+    combine: (left: Mat, right: M2) => M3,
+  ): Apply<K, B, M3> {
+    return this.apply(node("fanIn", { upstreams: [this.blueprint, other.blueprint], junction, combine }));
   }
 
   /**
@@ -342,7 +344,12 @@ export abstract class Operators<K extends Kind, out Out, out Mat> {
    * Completes when both have completed; fails when either fails.
    */
   merge<B>(other: SourceShape<B, unknown>): Apply<K, Out | B, Mat> {
-    return this.fanIn(merge as Junction<Out | B, Out | B>, [other]);
+    return this.mergeMat(other, Keep.left);
+  }
+
+  /** `merge` that combines the materialised values. */
+  mergeMat<B, M2, M3>(other: SourceShape<B, M2>, combine: (left: Mat, right: M2) => M3): Apply<K, Out | B, M3> {
+    return this.fanIn<Out | B, M2, M3>(merge, other, combine);
   }
 
   /**
@@ -350,7 +357,12 @@ export abstract class Operators<K extends Kind, out Out, out Mat> {
    * Completes when `other` completes.
    */
   concat<B>(other: SourceShape<B, unknown>): Apply<K, Out | B, Mat> {
-    return this.fanIn(concat as Junction<Out | B, Out | B>, [other]);
+    return this.concatMat(other, Keep.left);
+  }
+
+  /** `concat` that combines the materialised values. */
+  concatMat<B, M2, M3>(other: SourceShape<B, M2>, combine: (left: Mat, right: M2) => M3): Apply<K, Out | B, M3> {
+    return this.fanIn<Out | B, M2, M3>(concat, other, combine);
   }
 
   /**
@@ -358,7 +370,12 @@ export abstract class Operators<K extends Kind, out Out, out Mat> {
    * Emits when both have one. Completes when either completes; the other is then cancelled.
    */
   zip<B>(other: SourceShape<B, unknown>): Apply<K, readonly [Out, B], Mat> {
-    return this.fanIn(zip as unknown as Junction<Out | B, readonly [Out, B]>, [other]);
+    return this.zipMat(other, Keep.left);
+  }
+
+  /** `zip` that combines the materialised values. */
+  zipMat<B, M2, M3>(other: SourceShape<B, M2>, combine: (left: Mat, right: M2) => M3): Apply<K, readonly [Out, B], M3> {
+    return this.fanIn<readonly [Out, B], M2, M3>(zip, other, combine);
   }
 
   /**

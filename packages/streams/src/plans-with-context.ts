@@ -44,8 +44,8 @@ export const zipped: AnyJunction = jointly(zip);
 /** A fork that gives every outlet each element; it ends with the first of them, so that none holds claims for ever. */
 export const shared: AnyFork = sharing(alsoTo);
 
-export const fanIn = (upstream: Blueprint, junction: AnyJunction, other: Blueprint): Blueprint =>
-  node("fanIn", { upstreams: [upstream, asWhole(other)], junction });
+export const fanIn = (upstream: Blueprint, junction: AnyJunction, other: Blueprint, combine: Combine): Blueprint =>
+  node("fanIn", { upstreams: [upstream, asWhole(other)], junction, combine });
 
 /** The branches rejoined by `join`, of which the claims ask that it is one of ours. */
 export const forked = (

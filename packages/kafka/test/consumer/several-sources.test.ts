@@ -171,17 +171,16 @@ describe("a run with several Kafka sources", () => {
     });
   });
 
-  it("each keep their own control, which stops its source alone", () =>
+  it("each keep their own control by mergeMat, which stops its source alone until a drain", () =>
     assertAllClosed(async () => {
-      const [[ofA], done] = source(a, "a")
-        .merge(source(b, "b"))
-        .mapMaterializedValue((control) => [control] as const)
+      const [[ofA, ofB], done] = source(a, "a")
+        .mergeMat(source(b, "b"), Keep.both)
         .toMat(committerSink(), Keep.both)
         .run();
       await ofA.stop();
       await settle(20);
       expect([a.client.closed, b.client.closed]).to.deep.equal([false, false]);
-      expect(ofA.explain().state).to.equal("stopped");
+      expect([ofA.explain().state, ofB.explain().state]).to.deep.equal(["stopped", "running"]);
       await ofA.drainAndShutdown(done);
       expect([a.client.closed, b.client.closed]).to.deep.equal([true, true]);
     }));

@@ -1,4 +1,4 @@
-import { Flow, Join, type RunnableGraph, Sink, Source, Supervision } from "@millrace/streams";
+import { Flow, Join, Keep, type RunnableGraph, Sink, Source, Supervision } from "@millrace/streams";
 import type { Junction, SinkStage, Stage } from "@millrace/streams/stage";
 import {
   byPartition,
@@ -334,6 +334,7 @@ describe("checkGraph on the explicit surface", () => {
         tag: "fanIn",
         upstreams: [offsets.blueprint, joined.upstream],
         junction,
+        combine: Keep.left,
       });
       allowed(both.to(committerSink()), ...note("mystery", "UNKNOWN_STAGE"));
     });

@@ -38,8 +38,9 @@ export type Blueprint =
   | { readonly tag: "graft"; readonly upstream: Blueprint; readonly graft: Blueprint; readonly combine: Combine }
   | {
       readonly tag: "fanIn";
-      readonly upstreams: readonly Blueprint[];
+      readonly upstreams: readonly [Blueprint, Blueprint];
       readonly junction: Junction<never, unknown>;
+      readonly combine: Combine;
     }
   /** Branches are flows or sinks; the outlets of those that have one are joined again. */
   | {

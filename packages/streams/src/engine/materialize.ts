@@ -48,9 +48,9 @@ const build = (plan: Blueprint, run: Run, inlet: Built): Built => {
       return built(graft.outlet, plan.combine(upstream.mat, graft.mat));
     }
     case "fanIn": {
-      const parts = plan.upstreams.map((upstream) => build(upstream, run, inlet));
-      const outlet = plan.junction.create(parts.map(outletOf), run);
-      return built(run.wrap(outlet, plan.junction.name), parts[0]?.mat);
+      const [left, right] = plan.upstreams.map((upstream) => build(upstream, run, inlet)) as [Built, Built];
+      const outlet = plan.junction.create([outletOf(left), outletOf(right)], run);
+      return built(run.wrap(outlet, plan.junction.name), plan.combine(left.mat, right.mat));
     }
     case "fanOut": {
       const upstream = build(plan.upstream, run, inlet);

@@ -77,7 +77,8 @@ const operators: Readonly<
 
 const without = new Set([
   ...["constructor", "apply", "stage", "fanIn"],
-  ...["via", "viaMat", "alsoToMat", "divertToMat", "mapMaterializedValue", "withAttributes"],
+  ...["via", "viaMat", "alsoToMat", "divertToMat", "mergeMat", "concatMat", "zipMat"],
+  ...["mapMaterializedValue", "withAttributes"],
 ]);
 
 const traitsOf = (node: WiringNode): object | undefined => ("traits" in node.stage ? node.stage.traits : undefined);

@@ -126,7 +126,7 @@ const SUPERVISED: Readonly<Record<string, Supervised>> = {
 const LEFT_OUT: Readonly<Record<string, string>> = {
   "handles the failure itself": "recover",
   "its function combines materialised values, while the stream is built":
-    "alsoToMat viaMat watchTermination mapMaterializedValue",
+    "alsoToMat mergeMat concatMat zipMat viaMat watchTermination mapMaterializedValue",
   "takes no function":
     "take drop grouped groupedWithin buffer throttle merge concat zip broadcast alsoTo via withAttributes",
   "is the way operators are added": "constructor apply stage fanIn derive",

@@ -131,7 +131,10 @@ export const STEPS: Readonly<Record<string, readonly ContextStep[]>> = {
     },
   ],
   merge: [{ flow: () => elements().merge(others(5).take(3)) }],
+  mergeMat: [{ flow: () => elements().mergeMat(others(5).take(3), Keep.right) }],
   concat: [{ flow: () => elements().concat(others(5)) }],
+  concatMat: [{ flow: () => elements().concatMat(others(5), Keep.right) }],
+  zipMat: [{ flow: () => elements().zipMat(others(30), Keep.right).map(joined), leavesOpen: true }],
   zip: [{ flow: () => elements().zip(others(30)).map(joined), leavesOpen: true }],
   broadcast: [
     { flow: () => elements().broadcast([elements().map(next), elements().filter(({ n }) => n > 20)], Join.merge()) },

@@ -312,6 +312,25 @@ describe("forks", () => {
   });
 });
 
+describe("sources that are joined with context", () => {
+  for (const operator of ["mergeMat", "concatMat", "zipMat"] as const) {
+    it(`${operator} materialises what combine makes of both`, async () => {
+      const claims = recordingClaims();
+      const [mats, done] = claims
+        .source([1])
+        .mapMaterializedValue(() => "left")
+        [operator](
+          claims.source([2]).mapMaterializedValue(() => "right"),
+          Keep.both,
+        )
+        .toMat(claims.sink<unknown>(), Keep.both)
+        .run();
+      await done;
+      expect(mats).to.deep.equal(["left", "right"]);
+    });
+  }
+});
+
 describe("stages that hold elements", () => {
   it("say so to the claims", async () => {
     const claims = recordingClaims();

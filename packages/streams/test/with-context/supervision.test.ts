@@ -125,7 +125,7 @@ const SUPERVISED: Readonly<Record<string, (check: Check) => Numbers>> = {
 };
 
 const WITHOUT_FUNCTION =
-  "take drop grouped groupedWithin buffer throttle merge concat zip alsoTo alsoToMat via viaMat watchTermination mapMaterializedValue withAttributes";
+  "take drop grouped groupedWithin buffer throttle merge mergeMat concat concatMat zip zipMat alsoTo alsoToMat via viaMat watchTermination mapMaterializedValue withAttributes";
 
 const boom = new Error("boom");
 

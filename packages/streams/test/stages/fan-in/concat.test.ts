@@ -49,6 +49,18 @@ describe("concat", () => {
     }),
   );
 
+  it("materialises what combine makes of both, by default the left value", async () => {
+    const combined = first.source
+      .concatMat(second.source, (...mats) => mats)
+      .to(Sink.ignore)
+      .run();
+    expect(combined).to.deep.equal([first.probe, second.probe]);
+    const kept = first.source.concat(second.source).to(Sink.ignore).run();
+    expect(kept).to.equal(first.probe);
+    for (const probe of [...combined, first.probe, second.probe]) probe.complete();
+    await settle();
+  });
+
   it(
     "cancels both while the first still runs",
     eachSeed(async (options) => {

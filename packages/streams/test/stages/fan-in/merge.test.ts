@@ -52,6 +52,18 @@ describe("merge", () => {
     );
   }
 
+  it("materialises what combine makes of both, by default the left value", async () => {
+    const combined = left.source
+      .mergeMat(right.source, (...mats) => mats)
+      .to(Sink.ignore)
+      .run();
+    expect(combined).to.deep.equal([left.probe, right.probe]);
+    const kept = left.source.merge(right.source).to(Sink.ignore).run();
+    expect(kept).to.equal(left.probe);
+    for (const probe of [...combined, left.probe, right.probe]) probe.complete();
+    await settle();
+  });
+
   it(
     "cancels both when downstream cancels",
     eachSeed(async (options) => {

@@ -107,6 +107,18 @@ describe("zip", () => {
     }),
   );
 
+  it("materialises what combine makes of both, by default the left value", async () => {
+    const combined = left.source
+      .zipMat(right.source, (...mats) => mats)
+      .to(Sink.ignore)
+      .run();
+    expect(combined).to.deep.equal([left.probe, right.probe]);
+    const kept = left.source.zip(right.source).to(Sink.ignore).run();
+    expect(kept).to.equal(left.probe);
+    for (const probe of [...combined, left.probe, right.probe]) probe.complete();
+    await settle();
+  });
+
   it("pairs by position, however the sides are chunked", async () => {
     const chunks = fc.array(fc.integer(), { maxLength: 40 });
     await fc.assert(
