@@ -50,7 +50,7 @@ const optionsOf = <K, V>(
 /**
  * Records whose offsets follow by themselves: at-least-once through any stage, also unordered, forked and filtering ones.
  * A record is finished once everything derived from it is, and only what is finished without a gap is committed. Ends in
- * `committerSink`, or gives the offsets up with `discardContext`.
+ * `committerSink`, or gives the offsets up with `discardContext`: then nothing is committed.
  * Emits when the client has records, per partition in order. Completes on `control.stop()`. Fails when the client fails
  * fatally, or a record cannot be decoded (adheres to supervision: resume ends the record as discarded).
  */

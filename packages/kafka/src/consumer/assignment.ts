@@ -10,6 +10,7 @@ export class Assignment {
   readonly #onEnded: (partition: OwnedPartition) => void;
   readonly #epochs = new Map<string, number>();
   readonly #owned = new Map<string, OwnedPartition>();
+  #isCommitted = false;
 
   constructor(auditor: Auditor, claimBound: number, onEnded: (partition: OwnedPartition) => void) {
     this.#auditor = auditor;
@@ -28,12 +29,20 @@ export class Assignment {
       const epoch = (this.#epochs.get(key) ?? 0) + 1;
       const trail = this.#auditor.assigned(each.topic, each.partition, epoch);
       const owned = new OwnedPartition(each, epoch, trail, this.#onEnded, this.#claimBound);
+      if (this.#isCommitted) owned.commits();
       this.#epochs.set(key, epoch);
       // An assignment that no revocation preceded: what the last one still holds is inert.
       this.#owned.get(key)?.fence();
       this.#owned.set(key, owned);
       return owned;
     });
+  }
+
+  /** Somebody commits what is finished, of all that is and will be assigned. */
+  commits(): void {
+    if (this.#isCommitted) return;
+    this.#isCommitted = true;
+    for (const owned of this.#owned.values()) owned.commits();
   }
 
   /** How many partitions are owned. */

@@ -87,7 +87,7 @@ export class ConsumerSession implements OffsetOwner {
         onAvailable: () => listener.onAvailable(),
         onError: (error) => this.#onError(error),
         onFailure: (error) => this.#fail(error),
-        commit: () => this.commitNow(),
+        commit: () => this.#commit(),
         refresh: (stored) => this.#commit(stored),
         hasFinished: () => this.#hasFinished(),
         isStopped: () => this.#stopped,
@@ -183,20 +183,22 @@ export class ConsumerSession implements OffsetOwner {
     return this.#stopped;
   }
 
-  /** Finished work is committed by the session itself, by number and by time. */
-  commitFinished(settings: ParsedCommitter): void {
+  /** Finished work is committed by the session itself, by number and by time: of `only`, or of everything. */
+  commitFinished(settings: ParsedCommitter, only?: OwnedPartition): void {
+    (only ?? this.#parts.assignment).commits();
     this.#parts.schedule.begin(settings);
   }
 
   /** Commits everything that is finished at the end of a stream; closing does that as well. */
   async commitLast(): Promise<void> {
-    if (!this.#shutdown) return this.#parts.schedule.settled(this.commitNow());
+    if (!this.#shutdown) return this.#parts.schedule.settled(this.#commit());
     await this.#shutdown;
     if (this.#leaks) await this.#parts.committer.commit();
   }
 
-  /** Commits everything that is finished now. */
+  /** Somebody asks for it: commits everything that is finished now, and from now on. */
   commitNow(): Promise<void> {
+    this.#parts.assignment.commits();
     return this.#commit();
   }
 
@@ -290,7 +292,7 @@ export class ConsumerSession implements OffsetOwner {
     let failure: unknown;
     try {
       const { schedule } = this.#parts;
-      if (schedule.owesCommit && !this.#failure && this.#hasFinished()) await schedule.settled(this.commitNow());
+      if (schedule.owesCommit && !this.#failure && this.#hasFinished()) await schedule.settled(this.#commit());
     } catch (error) {
       failure = error;
     }

@@ -58,6 +58,7 @@ export class OwnedPartition implements TopicPartition {
   #handedOver = 0;
   #holds = 0;
   #complete = false;
+  #isCommitted = false;
   #retired = false;
   #abandoned = false;
   #committed: number | undefined;
@@ -156,6 +157,15 @@ export class OwnedPartition implements TopicPartition {
 
   get retired(): boolean {
     return this.#retired;
+  }
+
+  /** Somebody commits what is finished of it. Before, nothing of it is committed, whatever ends. */
+  commits(): void {
+    this.#isCommitted = true;
+  }
+
+  get isCommitted(): boolean {
+    return this.#isCommitted;
   }
 
   /** Claims between the watermark and the last delivered record: what the ledger has to remember. */
@@ -312,6 +322,7 @@ export class OwnedPartition implements TopicPartition {
 
   /** A commit would tell something: a higher position, or what is finished above it. */
   get hasNews(): boolean {
+    if (!this.#isCommitted) return false;
     const { uncommitted, behindWatermark, endedInPart } = this.ledger;
     if (endedInPart !== undefined && endedInPart > (this.#committed ?? 0)) return true;
     return uncommitted > 0 || (this.#metadataBytes > 0 && behindWatermark !== this.#finishedAbove);

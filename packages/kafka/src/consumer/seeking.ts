@@ -130,6 +130,7 @@ export class Seeking {
     assignment.remove([owned]);
     const [after] = assignment.add([owned]) as [OwnedPartition];
     after.beginAt(start);
+    if (owned.isCommitted) after.commits();
     flow.replace(owned, after);
     return after;
   }

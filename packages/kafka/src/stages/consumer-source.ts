@@ -2,7 +2,7 @@ import type { Logger } from "@millrace/streams";
 import { isFailure, type Run, type SourceStage } from "@millrace/streams/stage";
 import { ConsumerSession } from "../consumer/consumer-session.js";
 import type { RecordReader } from "../consumer/record-reader.js";
-import { committerOf, joinRun } from "../consumer/run-sessions.js";
+import { joinRun } from "../consumer/run-sessions.js";
 import { type BorrowedConsumerSettings, parseReading } from "../consumer/shared/borrowing.js";
 import { subscriptionText } from "../consumer/subscription-text.js";
 import type { Control } from "../control.js";
@@ -61,7 +61,7 @@ export const consumerSource = <A>(options: ConsumerSourceOptions<A>): SourceStag
         session.abandon();
       },
     });
-    joinRun(run, session, committerOf(run));
+    joinRun(run, session);
     const control: Control = new ConsumerControl(session, run, () => {
       session.stop();
       outlet.complete();

@@ -2,7 +2,7 @@ import { Channel, type Run, type SourceStage } from "@millrace/streams/stage";
 import type { TopicPartition } from "../client/port.js";
 import { ConsumerSession } from "../consumer/consumer-session.js";
 import type { OwnedPartition } from "../consumer/owned-partition.js";
-import { committerOf, joinRun } from "../consumer/run-sessions.js";
+import { joinRun } from "../consumer/run-sessions.js";
 import type { Control } from "../control.js";
 import { ConsumerControl } from "../consumer-control.js";
 import { KafkaConnectorError } from "../errors.js";
@@ -123,7 +123,7 @@ class PartitionOutlets<A> {
       onCancel: leave,
     });
     lane.outlet = outlet;
-    joinRun(run, session, committerOf(run));
+    joinRun(run, session, lane.owned);
     run.onEnd(() => this.#onEnd(lane));
     if (lane.owned.retired || session.isStopped) outlet.complete();
     return outlet;

@@ -21,6 +21,7 @@ const delivered = (partition: number, epoch = 1): OwnedPartition => {
     new AuditTrail("t", partition, epoch),
     () => undefined,
   );
+  owned.commits();
   for (let offset = 0; offset < 200; offset++) owned.open(offset, 0);
   return owned;
 };
@@ -177,6 +178,7 @@ describe("OffsetCommitter", () => {
 
   it("commits the offset of the next delivered record where offsets are missing between", async () => {
     const owned = new OwnedPartition({ topic: "t", partition: 0 }, 1, new AuditTrail("t", 0, 1), () => undefined);
+    owned.commits();
     for (const offset of [3, 4, 9]) owned.open(offset, 0);
     partitions = [owned];
     const asked = commit(5);

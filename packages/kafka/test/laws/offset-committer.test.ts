@@ -38,6 +38,7 @@ const delivered = (partition: number, epoch: number): OwnedPartition => {
     new AuditTrail("t", partition, epoch),
     () => undefined,
   );
+  owned.commits();
   for (let offset = 0; offset < 40; offset++) owned.open(offset, 0);
   return owned;
 };
