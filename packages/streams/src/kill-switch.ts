@@ -81,7 +81,7 @@ class SwitchPull<A> implements Pull<A>, KillSwitch {
 
 const single = <A>(): MatStage<A, A, KillSwitch> => ({
   name: "killSwitch",
-  traits: { order: "kept", elements: "kept" },
+  traits: { order: "kept", elements: "kept", ends: true },
   createWithMat(upstream) {
     const outlet = new SwitchPull(upstream);
     return { outlet, mat: outlet };

@@ -1,8 +1,9 @@
 import type { Logger, RunnableGraph } from "@millrace/streams";
 import { type SourceStage, wire, type WiringNode } from "@millrace/streams/stage";
 import { KafkaConnectorError } from "../errors.js";
-import { type GraphHazard, GraphReport, hazardLines } from "./report.js";
-import { type OffsetSurface, walkOffsets } from "./walk.js";
+import { bridgedOffsets } from "./bridges.js";
+import { type GraphHazard, GraphReport, hazardLines, noteLine } from "./report.js";
+import { finishes, type OffsetSurface, walkOffsets } from "./walk.js";
 
 /** A graph was refused, because it can commit an offset whose record is not done. */
 export class UnsafeGraphError extends KafkaConnectorError {
@@ -46,7 +47,9 @@ export const checkingOffsets = <Out, Mat>(
         hazards,
       });
     }
-    for (const { code, stage, text } of notes) logger.info(`${node.label}: ${stage} ${text}`, { code, stage });
+    for (const note of notes) {
+      logger.info(`${node.label}: ${noteLine(note)}`, { code: note.code, stage: note.stage });
+    }
   },
 });
 
@@ -60,8 +63,9 @@ export const checkGraph = (graph: RunnableGraph<unknown>): GraphReport => {
     const surface = surfaceOf(node);
     return surface ? [walkOffsets(wired, node, surface)] : [];
   });
+  const bridged = bridgedOffsets(wired, (node) => surfaceOf(node) !== undefined, finishes);
   return new GraphReport(
     reports.flatMap(({ hazards }) => hazards),
-    reports.flatMap(({ notes }) => notes),
+    [...reports.flatMap(({ notes }) => notes), ...bridged],
   );
 };

@@ -21,8 +21,16 @@ export type GraphNoteCode =
   | "SKIPS_FAILURES"
   /** A stage has no traits: it is the order guard that watches it. */
   | "UNKNOWN_STAGE"
-  /** No committer can be reached. */
-  | "NO_COMMITTER";
+  /** No committer can be reached: what is committed is committed by hand. */
+  | "NO_COMMITTER"
+  /** A stage may emit an element of its own in place of a failure. */
+  | "RECOVERS_FAILURES"
+  /** A stage may end the group of a partition, whose later records go nowhere. */
+  | "ENDS_GROUP"
+  /** A committer is given offsets whose source is in another graph. */
+  | "BRIDGED_OFFSETS"
+  /** The graphs of a source's partitions are not known before they run. */
+  | "UNCHECKED_PARTITIONS";
 
 export interface GraphNote {
   readonly code: GraphNoteCode;
@@ -30,8 +38,10 @@ export interface GraphNote {
   readonly source: string;
   /** As `describe()` shows it. */
   readonly stage: string;
-  /** One clause, of which the stage is the subject. */
+  /** What may go on here that the check does not see: one clause, of which the stage is the subject. */
   readonly text: string;
+  /** What to see to. */
+  readonly fix: string;
 }
 
 export interface GraphHazard {
@@ -49,6 +59,10 @@ export interface GraphHazard {
 const hazardLine = ({ code, stage, problem, fix }: GraphHazard): string =>
   `${stage} ${problem} (${code}). Fix: ${fix}.`;
 
+/** As it is logged. */
+export const noteLine = ({ stage, text, code, fix }: GraphNote): string =>
+  `${stage} ${text} (${code}). See to it: ${fix}.`;
+
 /** What became of a walk from each source of offsets to its committer. */
 export class GraphReport {
   readonly hazards: readonly GraphHazard[];
@@ -62,7 +76,7 @@ export class GraphReport {
   /** A line for each hazard, then one for each note. */
   toString(): string {
     const hazards = this.hazards.map((hazard) => `${hazard.source}: ${hazardLine(hazard)}`);
-    const notes = this.notes.map(({ source, stage, text, code }) => `${source}: ${stage} ${text} (${code}).`);
+    const notes = this.notes.map((note) => `${note.source}: ${noteLine(note)}`);
     return [...hazards, ...notes].join("\n");
   }
 }

@@ -9,7 +9,7 @@ export type OffsetSurface = "explicit" | "followed";
 
 const FOLLOW = "use sourceWithOffsetContext, where any order is safe";
 
-const finishes = (node: WiringNode): boolean =>
+export const finishes = (node: WiringNode): boolean =>
   (node.kind === "stage" || node.kind === "sink") && node.stage.traits?.finishes === true;
 
 const isUnknown = (node: WiringNode): boolean => node.kind !== "source" && node.stage.traits === undefined;
@@ -17,6 +17,17 @@ const isUnknown = (node: WiringNode): boolean => node.kind !== "source" && node.
 /** A decider that may answer something else than stop. */
 const isSupervised = ({ attributes: { supervision } }: WiringNode): boolean =>
   supervision !== undefined && supervision !== Supervision.stoppingDecider;
+
+/** What stands between a stage that splits the stream into groups and the place where they come together again. */
+const insideGroups = (graph: Wiring): ReadonlySet<WiringNode> => {
+  const inside = new Set<WiringNode>();
+  for (const [end, { kind, stage }] of graph.entries()) {
+    if (kind !== "substreamsEnd") continue;
+    const begin = graph.findLastIndex((node, at) => at < end && node.kind === "stage" && node.stage === stage);
+    for (const node of graph.slice(begin + 1, end)) inside.add(node);
+  }
+  return inside;
+};
 
 /** What can be reached from `source`, up to nodes beyond which `ends` says there is nothing to see. */
 const reachable = (graph: Wiring, source: WiringNode, ends: (node: WiringNode) => boolean): ReadonlySet<WiringNode> => {
@@ -27,7 +38,7 @@ const reachable = (graph: Wiring, source: WiringNode, ends: (node: WiringNode) =
   return reached;
 };
 
-/** Walks the ways from one source of offsets to its committers. */
+/** Walks the ways from one source of offsets to its committers, or, without one, to wherever they may be committed by hand. */
 class OffsetWalk {
   readonly #source: WiringNode;
   readonly #hazards: GraphHazard[] = [];
@@ -35,16 +46,22 @@ class OffsetWalk {
   readonly #branches: BranchPaths;
   /** Nodes through which offsets come to a committer, committers included. */
   readonly #way = new Set<WiringNode>();
-  readonly #carried: ReadonlySet<WiringNode>;
+  /** Those of `#way` that something of it comes behind. */
+  readonly #feeding = new Set<WiringNode>();
+  readonly #hasCommitter: boolean;
+  /** Those inside the groups of a stage that splits by partition. */
+  readonly #inGroups: ReadonlySet<WiringNode>;
 
   constructor(graph: Wiring, source: WiringNode) {
     this.#source = source;
-    this.#carried = reachable(graph, source, finishes);
-    const feeds = new Set<WiringNode>();
+    const carried = reachable(graph, source, finishes);
+    this.#inGroups = insideGroups(graph);
+    this.#hasCommitter = [...carried].some(finishes);
     for (const node of graph.toReversed()) {
-      if (!this.#carried.has(node) || !(finishes(node) || feeds.has(node))) continue;
+      if (!carried.has(node)) continue;
+      if (this.#hasCommitter && !finishes(node) && !this.#feeding.has(node)) continue;
       this.#way.add(node);
-      for (const input of node.inputs) feeds.add(input.node);
+      for (const input of node.inputs) this.#feeding.add(input.node);
     }
     this.#branches = new BranchPaths(graph, (node, problem, fix) =>
       this.#refuse("SPLIT_NOT_REJOINED", node, problem, fix),
@@ -71,11 +88,16 @@ class OffsetWalk {
         "SKIPS_FAILURES",
         supervised,
         "has a decider, which may drop an element that failed: its offset is committed with the next one of its partition",
+        "retry inside the function, or send what failed elsewhere and wait for that, before the decider drops it",
       );
     }
-    if (this.#way.size > 0) return;
-    for (const node of this.#carried) if (isUnknown(node)) this.#noteUnknown(node);
-    this.#note("NO_COMMITTER", this.#source, "has no committer: after a restart its records are read again");
+    if (this.#hasCommitter) return;
+    this.#note(
+      "NO_COMMITTER",
+      this.#source,
+      "has no committer: what is committed by hand, in a function or behind for await, is seen neither by the check nor by the order guard",
+      "end the stream in committerSink; or commit in a mapAsync(1), or behind the last stage that works on several records at a time",
+    );
   }
 
   report(): GraphReport {
@@ -84,20 +106,23 @@ class OffsetWalk {
 
   #visit(node: WiringNode): void {
     if (isUnknown(node)) this.#noteUnknown(node);
+    if (this.#inGroups.has(node) && this.#endsEarly(node)) this.#noteEnd(node);
     const paths = node.inputs
       .filter((input) => this.#way.has(input.node) && !finishes(input.node))
       .map((input) => this.#branches.into(input));
     const path = paths[0] ?? [];
-    if (finishes(node)) this.#branches.end(path);
+    if (finishes(node) || node.kind === "sink") this.#branches.end(path);
     else if (node.kind === "junction") this.#branches.join(node, paths);
     else if (node.kind === "stage") this.#branches.leave(node, this.#stage(node, node.stage.traits, path));
     else this.#branches.leave(node, path);
+    // The end of what is read by for await, where no sink stands.
+    if (!this.#feeding.has(node)) this.#branches.end(this.#branches.into({ node, outlet: 0 }));
   }
 
   /** The path behind a stage. */
   #stage(node: WiringNode, traits: StageTraits | undefined, path: Path): Path {
     if (traits) this.#judge(node, traits);
-    const oneToOne = traits?.order === "kept" && traits.elements === "kept" && !isSupervised(node);
+    const oneToOne = traits?.order === "kept" && traits.elements === "kept" && !traits.recovers && !isSupervised(node);
     return oneToOne ? path : this.#branches.spoil(path, node);
   }
 
@@ -126,22 +151,61 @@ class OffsetWalk {
           "sourceWithOffsetContext, where a dropped record is accounted for",
       );
     } else if (traits.elements === "mayDrop") {
-      this.#note("SKIPS_OFFSETS", node, "may drop elements: their offsets are committed with the next one that passes");
+      this.#note(
+        "SKIPS_OFFSETS",
+        node,
+        "may drop elements: their offsets are committed with the next one that passes",
+        "drop only what needs no work, or pass its offset on (passThrough)",
+      );
     } else if (traits.elements === "mayAdd") {
-      this.#note("ADDS_ELEMENTS", node, "may emit several elements for one: give the offset to the last of them only");
+      this.#note(
+        "ADDS_ELEMENTS",
+        node,
+        "may emit several elements for one, and which of them has the offset is not seen",
+        "give the offset to the last of them only",
+      );
+    }
+    if (traits.recovers) {
+      this.#note(
+        "RECOVERS_FAILURES",
+        node,
+        "may emit an element of its own in place of a failure, and an offset in it commits the record that failed",
+        "emit nothing that has an offset (CommittableOffsetBatch.empty), or let the stream fail",
+      );
     }
   }
 
+  /** It may complete before upstream has: also a pair, with what comes from elsewhere. */
+  #endsEarly(node: WiringNode): boolean {
+    if (node.kind === "stage") return node.stage.traits?.ends === true;
+    const joinsOthers = node.kind === "junction" && node.inputs.some((input) => !this.#way.has(input.node));
+    return joinsOthers && node.stage.traits?.joins === "pairs";
+  }
+
   #noteUnknown(node: WiringNode): void {
-    this.#note("UNKNOWN_STAGE", node, "has no traits, so the check knows nothing of it: the order guard watches it");
+    this.#note(
+      "UNKNOWN_STAGE",
+      node,
+      "has no traits, so the check knows nothing of it: the order guard watches it",
+      "give it traits, and let checkDelivery try it",
+    );
+  }
+
+  #noteEnd(node: WiringNode): void {
+    this.#note(
+      "ENDS_GROUP",
+      node,
+      "may end a group: later records of its partition go nowhere, and their offsets are not committed until it is assigned anew",
+      "end the stream as a whole, in front of the groups or behind them, or leave out single records by filter",
+    );
   }
 
   #refuse(code: GraphHazard["code"], { label }: WiringNode, problem: string, fix: string): void {
     this.#hazards.push({ code, source: this.#source.label, stage: label, problem, fix });
   }
 
-  #note(code: GraphNoteCode, { label }: WiringNode, text: string): void {
-    this.#notes.push({ code, source: this.#source.label, stage: label, text });
+  #note(code: GraphNoteCode, { label }: WiringNode, text: string, fix: string): void {
+    this.#notes.push({ code, source: this.#source.label, stage: label, text, fix });
   }
 }
 

@@ -336,7 +336,7 @@ describe("checkGraph on the explicit surface", () => {
         junction,
         combine: Keep.left,
       });
-      allowed(both.to(committerSink()), ...note("mystery", "UNKNOWN_STAGE"));
+      allowed(both.to(committerSink()), "UNKNOWN_STAGE at mystery", "BRIDGED_OFFSETS at committer");
     });
 
     it("a decider, with one note", () => {
@@ -345,17 +345,6 @@ describe("checkGraph on the explicit surface", () => {
         ...note("committableSource", "SKIPS_FAILURES"),
       );
       allowed(offsets.withAttributes({ supervision: Supervision.stoppingDecider }).to(committerSink()));
-    });
-
-    it("a source without committer, whatever happens to its offsets, with a note", () => {
-      allowed(
-        offsets
-          .mapAsyncUnordered(3, later)
-          .alsoTo(Sink.ignore)
-          .conflate((_, offset) => offset)
-          .to(Sink.ignore),
-        ...note("committableSource", "NO_COMMITTER"),
-      );
     });
 
     it("a sink without traits, which may commit by itself, with a note", () => {

@@ -154,7 +154,8 @@ describe("a safe graph", () => {
       const line = {
         level: "info",
         message:
-          "committableSource: filter may drop elements: their offsets are committed with the next one that passes",
+          "committableSource: filter may drop elements: their offsets are committed with the next one that passes " +
+          "(SKIPS_OFFSETS). See to it: drop only what needs no work, or pass its offset on (passThrough).",
         fields: { code: "SKIPS_OFFSETS", stage: "filter" },
       };
       expect(given.logged).to.deep.equal([line, line]);
@@ -172,7 +173,8 @@ describe("the report of checkGraph", () => {
       "committableSource: mapAsyncUnordered emits results as they are ready, so that an offset may be committed while an " +
         "earlier record is worked on (ORDER_LOST). Fix: use a stage that keeps the order (mapAsync in place of " +
         `mapAsyncUnordered), or ${FOLLOW}`,
-      "committableSource: filter may drop elements: their offsets are committed with the next one that passes (SKIPS_OFFSETS).",
+      "committableSource: filter may drop elements: their offsets are committed with the next one that passes " +
+        "(SKIPS_OFFSETS). See to it: drop only what needs no work, or pass its offset on (passThrough).",
     ]);
   });
 

@@ -18,6 +18,10 @@ export interface StageTraits {
   readonly key?: (element: never) => unknown;
   /** Elements end here, as offsets do in a committer: what leaves is a result, and no element on its way. */
   readonly finishes?: true;
+  /** It may complete the stream although upstream has more. */
+  readonly ends?: true;
+  /** It may emit an element of its own in place of a failure. */
+  readonly recovers?: true;
 }
 
 /** What a sink does to its elements. */

@@ -3,7 +3,7 @@ import type { Stage } from "../../engine/stage.js";
 
 export const recover = <A, B>(f: (error: unknown) => B | undefined): Stage<A, A | B> => ({
   name: "recover",
-  traits: { order: "kept", elements: "kept" },
+  traits: { order: "kept", elements: "kept", ends: true, recovers: true },
   create(upstream): Pull<A | B> {
     let ended = false;
     return {

@@ -3,7 +3,7 @@ import { DONE } from "../../engine/pull.js";
 import type { Stage } from "../../engine/stage.js";
 
 export const takeWhile = <A>(holds: (element: A) => boolean, inclusive: boolean): Stage<A, A> => ({
-  traits: { order: "kept", elements: "kept" },
+  traits: { order: "kept", elements: "kept", ends: true },
   ...elementStage("takeWhile", () => ({
     onElement(element, out) {
       const keep = holds(element);

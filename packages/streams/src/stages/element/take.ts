@@ -5,7 +5,7 @@ import type { Stage } from "../../engine/stage.js";
 /** Completes without an element ever asked for. */
 const takeNone = <A>(): Stage<A, A> => ({
   name: "take",
-  traits: { order: "kept", elements: "kept" },
+  traits: { order: "kept", elements: "kept", ends: true },
   create(upstream) {
     let cancelled = false;
     const cancel = (cause: unknown): void => {
@@ -24,7 +24,7 @@ const takeNone = <A>(): Stage<A, A> => ({
 });
 
 const takeSome = <A>(count: number): Stage<A, A> => ({
-  traits: { order: "kept", elements: "kept" },
+  traits: { order: "kept", elements: "kept", ends: true },
   ...inPlaceStage<A, A>("take", () => {
     let left = count;
     return {
