@@ -95,6 +95,7 @@ export {
   type ProducerResult,
   type RecordMetadata,
 } from "./messages.js";
+export type { PartitionGraph } from "./partition-graphs.js";
 export {
   committablePartitionedManualOffsetSource,
   committablePartitionedSource,

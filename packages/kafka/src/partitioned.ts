@@ -1,15 +1,14 @@
 import { Source } from "@millrace/streams";
+import type { SourceStage } from "@millrace/streams/stage";
 import type { TopicPartition } from "./client/port.js";
 import { type ConsumerSerdes, committableReader, plainReader } from "./consumer/record-reader.js";
 import type { OffsetsOnAssign } from "./consumer/start-offsets.js";
 import { type CommittableSettings, requireMetadata } from "./consumer.js";
 import type { Control } from "./control.js";
-import { KafkaConnectorError } from "./errors.js";
-import { checkingOffsets } from "./graph-check/check-graph.js";
 import type { CommittableMessage, ConsumerRecord } from "./messages.js";
+import { emittedPartitions, type PartitionGraph, runningPartitions } from "./partition-graphs.js";
 import type { ConsumerSettings } from "./settings.js";
 import { consumerOptions, type ConsumerSourceOptions } from "./stages/consumer-source.js";
-import { partitionedSource } from "./stages/partitioned-source.js";
 
 /** One assigned partition and its elements. */
 export interface PartitionSource<out A> extends TopicPartition {
@@ -27,68 +26,128 @@ export interface ManualOffsets {
   readonly getOffsetsOnAssign: OffsetsOnAssign;
 }
 
-const partitions = <A>(options: ConsumerSourceOptions<A>, commits: boolean): Source<PartitionSource<A>, Control> => {
-  const { name } = options;
-  if (options.settings.subscription.kind === "assignment") {
-    throw new KafkaConnectorError(
-      "INVALID_SETTINGS",
-      `${name}: partitions come and go with a group. Subscribe to topics or a topicPattern, or run a source for each assigned partition.`,
-    );
-  }
-  return Source.fromStage(partitionedSource(options)).map((each) => ({
-    topic: each.topic,
-    partition: each.partition,
-    source: Source.fromStage(commits ? checkingOffsets(each.stage, "explicit", options.logger) : each.stage),
-  }));
+/** Of a name: the source of each partition emitted, or, with a graph, run. */
+const partitioned = <A, T>(
+  options: ConsumerSourceOptions<A>,
+  commits: boolean,
+  graph: PartitionGraph<Source<A>, T> | undefined,
+): Source<PartitionSource<A> | T, Control> => {
+  const surface = commits ? "explicit" : undefined;
+  const open = (stage: SourceStage<A, void>): Source<A> => Source.fromStage(stage);
+  const all = { options, surface, open } as const;
+  return graph ? runningPartitions(all, graph) : emittedPartitions(all);
 };
 
-const plain = <K, V>(
+const plain = <K, V, T>(
   name: string,
   settings: ConsumerSettings & ConsumerSerdes<K, V>,
-): Source<PartitionSource<ConsumerRecord<K, V>>, Control> =>
-  partitions(consumerOptions(name, settings, false, plainReader(settings)), false);
+  graph: PartitionGraph<Source<ConsumerRecord<K, V>>, T> | undefined,
+): Source<PartitionSource<ConsumerRecord<K, V>> | T, Control> =>
+  partitioned(consumerOptions(name, settings, false, plainReader(settings)), false, graph);
 
-const committable = <K, V>(
+const committable = <K, V, T>(
   name: string,
   settings: CommittableSettings<K, V>,
-): Source<PartitionSource<CommittableMessage<K, V>>, Control> => {
+  graph: PartitionGraph<Source<CommittableMessage<K, V>>, T> | undefined,
+): Source<PartitionSource<CommittableMessage<K, V>> | T, Control> => {
   const options = consumerOptions(name, settings, true, committableReader(settings, settings.metadata));
   requireMetadata(settings, options);
-  return partitions(options, true);
+  return partitioned(options, true, graph);
 };
 
 /**
  * `plainSource` with a stream of its own for each assigned partition: a slow one holds back no other. One that fails or is
  * cancelled is emitted again, after `restartBackoff`; it begins with the chunk that the last one was given last.
- * Emits when a partition is assigned. Completes on `control.stop()`, as every partition's source does.
+ * Emits when a partition is assigned. Completes on `control.stop()`, as every partition's source does. With the `graph` of a
+ * partition it runs each by itself, as `committablePartitionedSource` does.
  */
-export const plainPartitionedSource = <K = string, V = Buffer | null>(
+export function plainPartitionedSource<K = string, V = Buffer | null>(
   settings: ConsumerSettings & ConsumerSerdes<K, V>,
-): Source<PartitionSource<ConsumerRecord<K, V>>, Control> => plain("plainPartitionedSource", settings);
+): Source<PartitionSource<ConsumerRecord<K, V>>, Control>;
+export function plainPartitionedSource<K = string, V = Buffer | null, T = unknown>(
+  settings: ConsumerSettings & ConsumerSerdes<K, V>,
+  graph: PartitionGraph<Source<ConsumerRecord<K, V>>, T>,
+): Source<T, Control>;
+export function plainPartitionedSource<K, V, T>(
+  settings: ConsumerSettings & ConsumerSerdes<K, V>,
+  graph?: PartitionGraph<Source<ConsumerRecord<K, V>>, T>,
+): Source<PartitionSource<ConsumerRecord<K, V>> | T, Control> {
+  return plain("plainPartitionedSource", settings, graph);
+}
 
 /**
  * `committableSource` with a stream of its own for each assigned partition: a slow one holds back no other. One that fails
  * or is cancelled is emitted again, after `restartBackoff`; it begins with the first record that was not committed.
  * Emits when a partition is assigned. Completes on `control.stop()`, as every partition's source does.
+ *
+ * Given the `graph` of a partition, it runs each by itself, as soon as the partition is assigned; the graph is checked
+ * before anything runs.
+ * Emits what the stream of a partition resolves with, when it has ended. Completes on `control.stop()`, when all have. Fails
+ * when one fails; adheres to supervision: where the decider goes on, the partition is run again after `restartBackoff`.
+ *
+ * @example
+ * ```ts
+ * const control = committablePartitionedSource({ kafka, topics: ["orders"] }, (source) =>
+ *   source
+ *     .mapAsync(8, async ({ record, offset }) => {
+ *       await store(record.value);
+ *       return offset;
+ *     })
+ *     .toMat(committerSink(), Keep.right),
+ * )
+ *   .toMat(Sink.ignore, DrainingControl.from)
+ *   .run();
+ * ```
  */
-export const committablePartitionedSource = <K = string, V = Buffer | null>(
+export function committablePartitionedSource<K = string, V = Buffer | null>(
   settings: CommittableSettings<K, V>,
-): Source<PartitionSource<CommittableMessage<K, V>>, Control> => committable("committablePartitionedSource", settings);
+): Source<PartitionSource<CommittableMessage<K, V>>, Control>;
+export function committablePartitionedSource<K = string, V = Buffer | null, T = unknown>(
+  settings: CommittableSettings<K, V>,
+  graph: PartitionGraph<Source<CommittableMessage<K, V>>, T>,
+): Source<T, Control>;
+export function committablePartitionedSource<K, V, T>(
+  settings: CommittableSettings<K, V>,
+  graph?: PartitionGraph<Source<CommittableMessage<K, V>>, T>,
+): Source<PartitionSource<CommittableMessage<K, V>> | T, Control> {
+  return committable("committablePartitionedSource", settings, graph);
+}
 
 /**
  * `plainPartitionedSource` that begins where `getOffsetsOnAssign` says: for positions that are stored with the results.
  * Emits when a partition is assigned and its offset is known. Completes on `control.stop()`. Fails when the look-up fails.
+ * With the `graph` of a partition it runs each by itself, as `committablePartitionedSource` does.
  */
-export const plainPartitionedManualOffsetSource = <K = string, V = Buffer | null>(
+export function plainPartitionedManualOffsetSource<K = string, V = Buffer | null>(
   settings: ConsumerSettings & ConsumerSerdes<K, V> & ManualOffsets,
-): Source<PartitionSource<ConsumerRecord<K, V>>, Control> => plain("plainPartitionedManualOffsetSource", settings);
+): Source<PartitionSource<ConsumerRecord<K, V>>, Control>;
+export function plainPartitionedManualOffsetSource<K = string, V = Buffer | null, T = unknown>(
+  settings: ConsumerSettings & ConsumerSerdes<K, V> & ManualOffsets,
+  graph: PartitionGraph<Source<ConsumerRecord<K, V>>, T>,
+): Source<T, Control>;
+export function plainPartitionedManualOffsetSource<K, V, T>(
+  settings: ConsumerSettings & ConsumerSerdes<K, V> & ManualOffsets,
+  graph?: PartitionGraph<Source<ConsumerRecord<K, V>>, T>,
+): Source<PartitionSource<ConsumerRecord<K, V>> | T, Control> {
+  return plain("plainPartitionedManualOffsetSource", settings, graph);
+}
 
 /**
  * `committablePartitionedSource` that begins where `getOffsetsOnAssign` says, and commits all the same, for tools that
  * show the group's lag.
  * Emits when a partition is assigned and its offset is known. Completes on `control.stop()`. Fails when the look-up fails.
+ * With the `graph` of a partition it runs each by itself, as `committablePartitionedSource` does.
  */
-export const committablePartitionedManualOffsetSource = <K = string, V = Buffer | null>(
+export function committablePartitionedManualOffsetSource<K = string, V = Buffer | null>(
   settings: CommittableSettings<K, V> & ManualOffsets,
-): Source<PartitionSource<CommittableMessage<K, V>>, Control> =>
-  committable("committablePartitionedManualOffsetSource", settings);
+): Source<PartitionSource<CommittableMessage<K, V>>, Control>;
+export function committablePartitionedManualOffsetSource<K = string, V = Buffer | null, T = unknown>(
+  settings: CommittableSettings<K, V> & ManualOffsets,
+  graph: PartitionGraph<Source<CommittableMessage<K, V>>, T>,
+): Source<T, Control>;
+export function committablePartitionedManualOffsetSource<K, V, T>(
+  settings: CommittableSettings<K, V> & ManualOffsets,
+  graph?: PartitionGraph<Source<CommittableMessage<K, V>>, T>,
+): Source<PartitionSource<CommittableMessage<K, V>> | T, Control> {
+  return committable("committablePartitionedManualOffsetSource", settings, graph);
+}

@@ -1,6 +1,7 @@
 import { type RunnableGraph, Sink, Source } from "@millrace/streams";
 import { Channel, type SourceStage } from "@millrace/streams/stage";
 import type { DrainingControl } from "./control.js";
+import { runningGraphs } from "./graph-check/check-graph.js";
 import { parseRestarts, type ParsedRestarts, type RestartSettings } from "./restarting/restart-settings.js";
 import { RestartingControl } from "./restarting/restarting-control.js";
 
@@ -46,6 +47,6 @@ export const restarting = <T>(
   settings: RestartSettings,
   graph: () => RunnableGraph<DrainingControl<T>>,
 ): RunnableGraph<RestartingControl<T>> => {
-  const stage = incarnations(parseRestarts(settings), graph);
+  const stage = runningGraphs(incarnations(parseRestarts(settings), graph), graph);
   return Source.fromStage(stage).to(Sink.ignore);
 };

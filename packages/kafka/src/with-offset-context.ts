@@ -1,4 +1,5 @@
 import { Source, SourceWithContext, type WithClaim } from "@millrace/streams";
+import type { SourceStage } from "@millrace/streams/stage";
 import type { TopicPartition } from "./client/port.js";
 import { claimedReader, type ConsumerSerdes } from "./consumer/record-reader.js";
 import type { BorrowedConsumerSettings } from "./consumer/shared/borrowing.js";
@@ -6,9 +7,9 @@ import type { Control } from "./control.js";
 import { KafkaConnectorError } from "./errors.js";
 import { checkingOffsets } from "./graph-check/check-graph.js";
 import type { ConsumerRecord } from "./messages.js";
+import { emittedPartitions, type PartitionGraph, runningPartitions } from "./partition-graphs.js";
 import type { ConsumerSettings } from "./settings.js";
 import { consumerOptions, type ConsumerSourceOptions, consumerSource } from "./stages/consumer-source.js";
-import { partitionedSource } from "./stages/partitioned-source.js";
 
 /** How the followed sources read records, and what they commit. */
 interface FollowingSettings<K, V> extends ConsumerSerdes<K, V> {
@@ -66,14 +67,25 @@ export const sourceWithOffsetContext = <K = string, V = Buffer | null>(
  * `sourceWithOffsetContext` with a stream of its own for each assigned partition, so that a slow partition holds back no
  * other: `maxBufferedRecords` holds for each. Run each partition's source into a `committerSink`.
  * Emits when a partition is assigned. Completes on `control.stop()`, as every partition's source does.
+ *
+ * Given the `graph` of a partition, it runs each by itself, as soon as the partition is assigned.
+ * Emits what the stream of a partition resolves with, when it has ended. Completes on `control.stop()`, when all have. Fails
+ * when one fails; adheres to supervision: where the decider goes on, the partition is run again after `restartBackoff`.
  */
-export const partitionedSourceWithOffsetContext = <K = string, V = Buffer | null>(
+export function partitionedSourceWithOffsetContext<K = string, V = Buffer | null>(
   settings: FollowedSettings<K, V>,
-): Source<PartitionWithOffsetContext<K, V>, Control> =>
-  Source.fromStage(partitionedSource(optionsOf("partitionedSourceWithOffsetContext", settings))).map(
-    ({ topic, partition, stage }) => ({
-      topic,
-      partition,
-      source: SourceWithContext.fromSource(Source.fromStage(stage)),
-    }),
-  );
+): Source<PartitionWithOffsetContext<K, V>, Control>;
+export function partitionedSourceWithOffsetContext<K = string, V = Buffer | null, T = unknown>(
+  settings: FollowedSettings<K, V>,
+  graph: PartitionGraph<SourceWithContext<ConsumerRecord<K, V>>, T>,
+): Source<T, Control>;
+export function partitionedSourceWithOffsetContext<K, V, T>(
+  settings: FollowedSettings<K, V>,
+  graph?: PartitionGraph<SourceWithContext<ConsumerRecord<K, V>>, T>,
+): Source<PartitionWithOffsetContext<K, V> | T, Control> {
+  const options = optionsOf("partitionedSourceWithOffsetContext", settings);
+  const open = (stage: SourceStage<WithClaim<ConsumerRecord<K, V>>, void>): SourceWithContext<ConsumerRecord<K, V>> =>
+    SourceWithContext.fromSource(Source.fromStage(stage));
+  const all = { options, surface: "followed", open } as const;
+  return graph ? runningPartitions(all, graph) : emittedPartitions(all);
+}

@@ -20,6 +20,8 @@ export interface SessionListener {
   /** Given where each partition has a stream of its own. */
   onAssigned?(partitions: readonly OwnedPartition[]): void;
   onGivenUp?(partitions: readonly OwnedPartition[]): void;
+  /** Whether nobody has run the stream of the partition yet. */
+  isWaiting?(owned: OwnedPartition): boolean;
   /** The partition is read on from elsewhere, in the same stream. */
   onReplaced?(before: OwnedPartition, after: OwnedPartition): void;
   /** A bounded source has delivered all there is to deliver of these or, with `all`, of everything. */
@@ -271,8 +273,12 @@ export class ConsumerSession implements OffsetOwner {
   explain(): ConsumerExplanation {
     const state = this.#closing ? "closed" : this.#stopped ? "stopped" : "running";
     const { history, assignment, flow, recovery } = this.#parts;
-    const stuckOf = (owned: OwnedPartition) => recovery.stuckOf(owned);
-    return history.explain(state, this.#clock.now(), assignment.partitions, flow, stuckOf);
+    return history.explain(state, this.#clock.now(), assignment.partitions, {
+      isPausedByUser: (owned) => flow.isPausedByUser(owned),
+      isPaused: (owned) => flow.isPaused(owned),
+      isWaiting: (owned) => this.#listener.isWaiting?.(owned) === true,
+      stuckOf: (owned) => recovery.stuckOf(owned),
+    });
   }
 
   /** Claims were open when the consumer closed, and nobody had failed or left. */

@@ -1,6 +1,5 @@
 import type { TopicPartition } from "../client/port.js";
 import { partitionKey } from "../partition-key.js";
-import type { FlowControl } from "./flow-control.js";
 import type { OwnedPartition } from "./owned-partition.js";
 import type { StuckPartition } from "./watchdog/watched-partition.js";
 
@@ -30,8 +29,11 @@ export interface BlockingClaim {
 
 /** One assigned partition as it is now. */
 export interface PartitionExplanation extends TopicPartition {
-  /** `paused` holds back what the stream cannot take yet; `pausedByUser` is `control.pause`. */
-  readonly state: "delivering" | "paused" | "pausedByUser" | "revoking";
+  /**
+   * `paused` holds back what the stream cannot take yet; `pausedByUser` is `control.pause`; `notRun`: the partition has a
+   * stream of its own, which nobody has run yet.
+   */
+  readonly state: "delivering" | "paused" | "pausedByUser" | "notRun" | "revoking";
   /** Records read and not delivered yet. */
   readonly buffered: number;
   readonly inFlight: number;
@@ -53,9 +55,19 @@ export interface ConsumerExplanation {
   toString(): string;
 }
 
-const stateOf = (owned: OwnedPartition, flow: FlowControl): PartitionExplanation["state"] => {
+/** What else is known of a partition. */
+interface PartitionFacts {
+  isPausedByUser(owned: OwnedPartition): boolean;
+  isPaused(owned: OwnedPartition): boolean;
+  /** For its stream to be run. */
+  isWaiting(owned: OwnedPartition): boolean;
+  stuckOf(owned: OwnedPartition): StuckPartition | undefined;
+}
+
+const stateOf = (owned: OwnedPartition, flow: PartitionFacts): PartitionExplanation["state"] => {
   if (owned.retired) return "revoking";
   if (flow.isPausedByUser(owned)) return "pausedByUser";
+  if (flow.isWaiting(owned)) return "notRun";
   return flow.isPaused(owned) ? "paused" : "delivering";
 };
 
@@ -110,9 +122,10 @@ const inText = (key: unknown): string => (typeof key === "string" ? key : (JSON.
 const inWords = (each: PartitionExplanation): string => {
   const { blockedBy } = each;
   const counts = `${each.inFlight} in flight, ${each.behindWatermark} finished behind them, ${each.uncommitted} to commit, ${each.buffered} buffered`;
+  const idle = each.state === "notRun" ? "waits for its stream to be run" : "everything delivered is finished";
   const reason = blockedBy
     ? `waits for offset ${blockedBy.offset}${blockedBy.key === undefined ? "" : ` (key ${inText(blockedBy.key)})`}, delivered ${Math.round(blockedBy.ageMs)} ms ago${blockedBy.stage === undefined ? "" : `, last seen in ${blockedBy.stage}`}`
-    : "everything delivered is finished";
+    : idle;
   const { stuck } = each;
   const fetching = stuck
     ? `; nothing fetched for ${Math.round(stuck.forMs)} ms though the broker has ${stuck.behind ?? "some"} more, last step: ${stuck.lastStep}`
@@ -153,21 +166,20 @@ export class SessionHistory {
     state: ConsumerExplanation["state"],
     now: number,
     partitions: Iterable<OwnedPartition>,
-    flow: FlowControl,
-    stuckOf: (owned: OwnedPartition) => StuckPartition | undefined,
+    facts: PartitionFacts,
   ): ConsumerExplanation {
     const explained = [...partitions].map(
       (owned): PartitionExplanation => ({
         topic: owned.topic,
         partition: owned.partition,
-        state: stateOf(owned, flow),
+        state: stateOf(owned, facts),
         buffered: owned.buffered,
         inFlight: owned.ledger.inFlight,
         behindWatermark: owned.ledger.behindWatermark,
         uncommitted: owned.ledger.uncommitted,
         committed: owned.committed,
         blockedBy: blockingClaimOf(owned, now),
-        stuck: stuckOf(owned),
+        stuck: facts.stuckOf(owned),
       }),
     );
     return {

@@ -8,6 +8,7 @@ import { ConsumerControl } from "../consumer-control.js";
 import { KafkaConnectorError } from "../errors.js";
 import { type ConsumerSourceOptions, stageName } from "./consumer-source.js";
 import { PartitionRestarts } from "./partition-restarts.js";
+import { PartitionWaits } from "./partition-waits.js";
 import { RecordOutlet } from "./record-outlet.js";
 
 /** An assigned partition, and the stage its records come from. */
@@ -32,12 +33,14 @@ class PartitionOutlets<A> {
   readonly #lanes = new Map<OwnedPartition, Lane<A>>();
   readonly #channel: Channel<PartitionStage<A>>;
   readonly #restarts: PartitionRestarts;
+  readonly #waits: PartitionWaits;
   readonly session: ConsumerSession;
 
   constructor(options: ConsumerSourceOptions<A>, run: Run) {
     const { settings, logger } = options;
     this.#options = options;
     this.#restarts = new PartitionRestarts(run.clock, settings.restartBackoff);
+    this.#waits = new PartitionWaits(run.clock, logger);
     this.#channel = new Channel<PartitionStage<A>>({ onCancel: () => this.stop() });
     this.session = new ConsumerSession({
       settings,
@@ -52,6 +55,7 @@ class PartitionOutlets<A> {
         onGivenUp: (partitions) => {
           for (const owned of partitions) this.#complete(owned);
         },
+        isWaiting: (owned) => this.#waits.has(owned),
         onReplaced: (before, after) => this.#onReplaced(before, after),
         onDone: (partitions, all) => {
           if (all) this.stop();
@@ -68,12 +72,14 @@ class PartitionOutlets<A> {
   /** Completes every stream; what is in flight may still end. */
   stop(): void {
     this.#restarts.close();
+    this.#waits.close();
     this.session.stop();
     this.#channel.complete();
     for (const { outlet } of this.#lanes.values()) outlet?.complete();
   }
 
   #complete(owned: OwnedPartition): void {
+    this.#waits.end(owned);
     this.#lanes.get(owned)?.outlet?.complete();
   }
 
@@ -87,6 +93,8 @@ class PartitionOutlets<A> {
     if (!lane) return;
     this.#lanes.delete(before);
     lane.owned = after;
+    if (this.#waits.has(before)) this.#waits.begin(after);
+    this.#waits.end(before);
     this.#lanes.set(after, lane);
   }
 
@@ -95,6 +103,7 @@ class PartitionOutlets<A> {
     const name = `${this.#options.name} ${topic}[${partition}]`;
     const lane: Lane<A> = { owned, outlet: undefined, left: false };
     this.#lanes.set(owned, lane);
+    this.#waits.begin(owned);
     return {
       topic,
       partition,
@@ -109,6 +118,7 @@ class PartitionOutlets<A> {
         `${name} was run already: the records of an assignment are delivered once. Run each partition's source once, and fan out behind it.`,
       );
     }
+    this.#waits.end(lane.owned);
     const { session } = this;
     const leave = (): void => {
       lane.left = true;
