@@ -14,6 +14,7 @@ export type { FlowShape, SinkShape, SourceShape } from "./shapes.js";
 export type { FlowsWithContext, FlowWithContextShape, SourceWithContextShape } from "./shapes-with-context.js";
 export { Sink } from "./sink.js";
 export { Source } from "./source.js";
+export type { BoundaryOptions } from "./stages/async/aggregate-with-boundary.js";
 export type { OverflowStrategy } from "./stages/async/buffer.js";
 export type { PartitionedOptions } from "./stages/async/map-async-partitioned.js";
 export type { ThrottleOptions } from "./stages/async/throttle.js";

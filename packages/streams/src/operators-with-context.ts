@@ -7,6 +7,7 @@ import { Keep } from "./keep.js";
 import type { Apply, Join, Kind } from "./operators.js";
 import { beside, fanIn, forked, holding, plain, shared, zipped } from "./plans-with-context.js";
 import type { FlowsWithContext, FlowWithContextShape, SourceWithContextShape } from "./shapes-with-context.js";
+import { aggregateWithBoundary, type BoundaryOptions } from "./stages/async/aggregate-with-boundary.js";
 import { buffer, type OverflowStrategy } from "./stages/async/buffer.js";
 import type { PartitionedOptions } from "./stages/async/map-async-partitioned.js";
 import type { ThrottleOptions } from "./stages/async/throttle.js";
@@ -16,6 +17,7 @@ import { concat } from "./stages/fan-in/concat.js";
 import { merge } from "./stages/fan-in/merge.js";
 import { divertTo } from "./stages/fan-out/divert-to.js";
 import { routing } from "./stages/fan-out/partition.js";
+import { aggregatingCells } from "./stages/with-context/aggregate.js";
 import { aggregating } from "./stages/with-context/batch.js";
 import { joint, type WithClaim } from "./stages/with-context/claim.js";
 import { collect, drop, filter, map } from "./stages/with-context/element.js";
@@ -145,10 +147,14 @@ export abstract class OperatorsWithContext<K extends Kind, out Out, out Mat> {
 
   /**
    * Changes each element with a state: `f` answers the next state and the element to emit. There is no `onComplete` here:
-   * what it emits would have no claim.
+   * what it emits would have no claim. The claim goes on with what `f` emits: an element that stays in the state beyond that
+   * is committed all the same, so keep elements with `aggregateWithBoundary`.
    */
   statefulMap<S, B>(create: () => S, f: (state: S, element: Out) => readonly [next: S, out: B]): Apply<K, B, Mat> {
-    return this.stage(plain<Out, B>("statefulMap", (cells, guard) => cells.statefulMap(create, guard.mapping(f))));
+    return this.stage({
+      ...plain<Out, B>("statefulMap", (cells, guard) => cells.statefulMap(create, guard.mapping(f))),
+      traits: { order: "kept", elements: "kept", keepsState: true },
+    });
   }
 
   /** Gathers elements into arrays of `size`, each with the claims of all its elements. */
@@ -160,6 +166,27 @@ export abstract class OperatorsWithContext<K extends Kind, out Out, out Mat> {
   groupedWithin(size: number, intervalMs: number): Apply<K, readonly Out[], Mat> {
     return this.stage(
       holding<Out, readonly Out[]>("groupedWithin", (cells) => cells.groupedWithin(size, intervalMs).map(joint)),
+    );
+  }
+
+  /**
+   * Gathers elements into an aggregate that is emitted at a boundary, with the claims of all that it was made of: the
+   * operator for a state that keeps elements. It holds as many claims as it keeps elements.
+   */
+  aggregateWithBoundary<S, B>(
+    allocate: () => S,
+    aggregate: (aggregate: S, element: Out) => readonly [next: S, complete: boolean],
+    harvest: (aggregate: S) => B,
+    { startsNew, emitOnTimer }: BoundaryOptions<S, Out> = {},
+  ): Apply<K, B, Mat> {
+    return this.stage(
+      holding<Out, B>("aggregateWithBoundary", (_, guard) => {
+        const cells = aggregatingCells({ allocate, aggregate, harvest, startsNew, when: emitOnTimer?.when }, guard);
+        const { when, ...logic } = cells;
+        return Flow.fromStage(
+          aggregateWithBoundary({ ...logic, ...(emitOnTimer && { emitOnTimer: { ...emitOnTimer, when } }) }),
+        );
+      }),
     );
   }
 

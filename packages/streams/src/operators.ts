@@ -5,6 +5,7 @@ import { requireArgument, requirePositive } from "./errors.js";
 import { Keep, keepLeftOfBranch } from "./keep.js";
 import { consoleLogger } from "./logger.js";
 import type { FlowShape, SinkShape, SourceShape } from "./shapes.js";
+import { aggregateWithBoundary, type BoundaryOptions } from "./stages/async/aggregate-with-boundary.js";
 import { batch, conflate } from "./stages/async/batch.js";
 import { buffer, type OverflowStrategy } from "./stages/async/buffer.js";
 import { groupedWithin } from "./stages/async/grouped-within.js";
@@ -287,6 +288,23 @@ export abstract class Operators<K extends Kind, out Out, out Mat> {
     requirePositive(size, "groupedWithin", "size");
     requireArgument(intervalMs > 0, "groupedWithin", `intervalMs must be > 0, got ${intervalMs}`);
     return this.stage(groupedWithin(size, intervalMs));
+  }
+
+  /**
+   * Gathers elements into an aggregate, and emits what `harvest` makes of it at a boundary: `aggregate` answers the next
+   * aggregate, and whether it is complete; `startsNew`, whether the element belongs to the next one.
+   * Emits when an aggregate is complete, an element starts a new one, the timer says so, or upstream completes with some
+   * left. Adheres to supervision: of `aggregate` and `startsNew` resume drops the element and keeps the aggregate, restart
+   * drops both; of `harvest` and `when` both drop the aggregate.
+   */
+  aggregateWithBoundary<S, B>(
+    allocate: () => S,
+    aggregate: (aggregate: S, element: Out) => readonly [next: S, complete: boolean],
+    harvest: (aggregate: S) => B,
+    options: BoundaryOptions<S, Out> = {},
+  ): Apply<K, B, Mat> {
+    const begin = (element: Out): readonly [S, boolean] => aggregate(allocate(), element);
+    return this.stage(aggregateWithBoundary<Out, S, B>({ ...options, begin, aggregate, harvest }));
   }
 
   /**

@@ -15,6 +15,11 @@ const isEven = ({ offset }: { readonly offset: number }): boolean => offset % 2 
 const evenOnly = ({ id, offset }: DeliveryInput): readonly string[] => (offset % 2 === 0 ? [id] : []);
 const halves = ({ id }: DeliveryInput): readonly string[] => [`${id}a`, `${id}b`];
 
+const none = (): readonly FollowedRecord[] => [];
+const all = (kept: readonly FollowedRecord[]): readonly FollowedRecord[] => kept;
+/** A quiet partition gives its last record away as well. */
+const emitOnTimer = { intervalMs: 50 };
+
 interface Row {
   readonly pipeline: DeliveryPipeline;
   readonly options?: Partial<CheckDeliveryOptions>;
@@ -57,6 +62,23 @@ const SAFE: Readonly<Record<string, Row>> = {
         .mapConcat((records) => records)
         .mapAsync(1, effecting(world))
         .toMat(committerSink({ maxBatch: 1 }), DrainingControl.from),
+  },
+  "a state that keeps records until a batch is full": {
+    pipeline: (world) =>
+      followed(world)
+        .aggregateWithBoundary(none, (kept, record) => [[...kept, record], kept.length === 1], all, { emitOnTimer })
+        .mapAsync(1, async (records) => {
+          for (const { value } of records) await world.effect(value);
+        })
+        .toMat(committerSink({ maxBatch: 1 }), DrainingControl.from),
+  },
+  "a state that keeps each record until the next has come": {
+    pipeline: (world) =>
+      followed(world)
+        .aggregateWithBoundary(none, (_, record) => [[record], false], all, { startsNew: () => true, emitOnTimer })
+        .mapAsyncUnordered(2, async ([record]) => world.effect((record as FollowedRecord).value))
+        .toMat(committerSink({ maxBatch: 1 }), DrainingControl.from),
+    options: { effectErrorRate: 0.1 },
   },
   "alsoTo, whose side branch has the effect": {
     pipeline: (world) =>
@@ -162,6 +184,38 @@ describe("checkDelivery on the followed surface", function () {
           .map((record) => void world.effect(record.value).catch(() => undefined))
           .toMat(committerSink(), DrainingControl.from),
       );
+      expect(error.code).to.equal("LOST");
+    });
+
+    it("a record that stays in a state while its claim goes on without it", async () => {
+      const error = await caught((world) =>
+        followed(world)
+          .statefulMap<FollowedRecord | undefined, FollowedRecord | undefined>(
+            () => undefined,
+            (previous, record) => [record, previous],
+          )
+          .mapAsync(1, async (previous) => previous && world.effect(previous.value))
+          .toMat(committerSink({ maxIntervalMs: 50 }), DrainingControl.from),
+      );
+      expect(error.code).to.equal("LOST");
+    });
+
+    it("records that stay in a closure, of which mapConcat gives nothing", async () => {
+      const error = await caught((world) => {
+        let kept: FollowedRecord[] = [];
+        return followed(world)
+          .mapConcat((record) => {
+            kept.push(record);
+            if (kept.length < 2) return [];
+            const full = kept;
+            kept = [];
+            return [full];
+          })
+          .mapAsync(1, async (records) => {
+            for (const { value } of records) await world.effect(value);
+          })
+          .toMat(committerSink({ maxIntervalMs: 50 }), DrainingControl.from);
+      });
       expect(error.code).to.equal("LOST");
     });
 

@@ -17,6 +17,8 @@ export type GraphNoteCode =
   | "SKIPS_OFFSETS"
   /** A stage may emit several elements for one. */
   | "ADDS_ELEMENTS"
+  /** A function keeps a state between elements: what stays in it has no claim any more. */
+  | "KEEPS_STATE"
   /** A decider may drop elements that failed. */
   | "SKIPS_FAILURES"
   /** A stage has no traits: it is the order guard that watches it. */

@@ -100,6 +100,19 @@ class OffsetWalk {
     );
   }
 
+  /** Where the claim of an element may end while the element itself is kept. */
+  kept(graph: Wiring): void {
+    for (const node of reachable(graph, this.#source, finishes)) {
+      if (node.kind !== "stage" || !node.stage.traits?.keepsState) continue;
+      this.#note(
+        "KEEPS_STATE",
+        node,
+        "keeps a state: a record that stays in it is committed with its own output",
+        "keep records in aggregateWithBoundary, whose claims stay with the state",
+      );
+    }
+  }
+
   report(): GraphReport {
     return new GraphReport(this.#hazards, this.#notes);
   }
@@ -213,6 +226,7 @@ class OffsetWalk {
 export const walkOffsets = (graph: Wiring, source: WiringNode, surface: OffsetSurface): GraphReport => {
   const walk = new OffsetWalk(graph, source);
   if (surface === "explicit") walk.offsets(graph);
+  else walk.kept(graph);
   walk.committers(graph);
   return walk.report();
 };

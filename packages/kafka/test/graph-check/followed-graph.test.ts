@@ -1,4 +1,4 @@
-import { Flow, Join, Sink } from "@millrace/streams";
+import { Flow, FlowWithContext, Join, Sink } from "@millrace/streams";
 import {
   checkGraph,
   type CommittableOffset,
@@ -33,6 +33,38 @@ describe("checkGraph on the followed surface", () => {
       .broadcast([branch, branch], Join.merge<CommittableOffset>())
       .to(committerSink());
     expect(String(checkGraph(graph))).to.equal("");
+  });
+
+  const records = () => sourceWithOffsetContext<string, Buffer>({ kafka: new FakeKafka().settings, topics: ["t"] });
+  const oneBehind = (previous: object, next: object): readonly [object, object] => [next, previous];
+
+  it("notes a state in which records may stay, also in a branch and in a group", () => {
+    const graphs = [
+      records().statefulMap(() => ({}), oneBehind),
+      records().alsoTo(FlowWithContext.of<object>().statefulMap(() => ({}), oneBehind)),
+      records()
+        .groupBy(8, ({ key }) => key)
+        .statefulMap(() => ({}), oneBehind)
+        .mergeSubstreams(),
+    ];
+    for (const graph of graphs) {
+      const { hazards, notes } = checkGraph(graph.to(committerSink()));
+      expect(hazards).to.deep.equal([]);
+      expect(notes.map(({ code, stage }) => [code, stage])).to.deep.equal([["KEEPS_STATE", "statefulMap"]]);
+    }
+  });
+
+  it("has nothing to say of a state that keeps claims as well, nor of one behind discardContext", () => {
+    const kept = records().aggregateWithBoundary(
+      () => 0,
+      (count) => [count + 1, count === 9],
+      (count) => count,
+    );
+    expect(String(checkGraph(kept.to(committerSink())))).to.equal("");
+    const given = records()
+      .discardContext()
+      .statefulMap(() => ({}), oneBehind);
+    expect(String(checkGraph(given.to(Sink.ignore)))).to.equal("");
   });
 
   it("is what sourceWithOffsetContext is on", () => {

@@ -14,6 +14,8 @@ export interface StageTraits {
    * it may be dropped for want of room or time, or because something failed.
    */
   readonly elements: "kept" | "mayDrop" | "mayAdd" | "gathered" | "lossy";
+  /** A function of the author keeps a state between elements, in which an element may stay after its output has left. */
+  readonly keepsState?: true;
   /** Of a stage that splits by a key. */
   readonly key?: (element: never) => unknown;
   /** Elements end here, as offsets do in a committer: what leaves is a result, and no element on its way. */

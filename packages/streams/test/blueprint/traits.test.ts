@@ -48,6 +48,16 @@ const operators: Readonly<
   reduce: [[numbers.reduce(add), "kept gathered"]],
   grouped: [[numbers.grouped(2), "kept gathered"]],
   groupedWithin: [[numbers.groupedWithin(2, 1), "kept gathered"]],
+  aggregateWithBoundary: [
+    [
+      numbers.aggregateWithBoundary(
+        () => 0,
+        (sum, n) => [sum + n, true],
+        same,
+      ),
+      "kept gathered",
+    ],
+  ],
   batch: [[numbers.batch(2, same, add), "kept gathered"]],
   conflate: [[numbers.conflate(add), "kept lossy"]],
   buffer: [

@@ -70,6 +70,17 @@ const SUPERVISED: Readonly<Record<string, Supervised>> = {
         .reduce((sum, n) => checkedFirst(check, () => sum + n)(n)),
     expected: (input) => sumsOf(input).slice(-1),
   },
+  aggregateWithBoundary: {
+    flow: (check) =>
+      numbers()
+        .aggregateWithBoundary(
+          (): readonly number[] => [],
+          (kept, n) =>
+            checkedFirst(check, (): readonly [readonly number[], boolean] => [[...kept, n], kept.length === 2])(n),
+          (kept) => kept,
+        )
+        .mapConcat((kept) => kept),
+  },
   batch: {
     flow: (check) =>
       numbers()

@@ -11,6 +11,8 @@ const joined = (group: readonly Element[]): Element => ({
   from: group.flatMap((each) => each.from),
 });
 
+const none = (): readonly Element[] => [];
+
 const next = ({ n, from }: Element): Element => ({ n: n + 1, from });
 
 const later = async (element: Element): Promise<Element> => {
@@ -84,6 +86,21 @@ export const STEPS: Readonly<Record<string, readonly ContextStep[]>> = {
   ],
   grouped: [{ flow: () => elements().grouped(3).map(joined) }, { flow: () => elements().grouped(1).map(joined) }],
   groupedWithin: [{ flow: () => elements().groupedWithin(3, 1_000).map(joined) }],
+  aggregateWithBoundary: [
+    {
+      flow: () =>
+        elements()
+          .aggregateWithBoundary(none, (kept, each) => [[...kept, each], kept.length === 2], joined)
+          .mapAsyncUnordered(2, later),
+    },
+    {
+      flow: () =>
+        elements().aggregateWithBoundary(none, (kept, each) => [[...kept, each], each.n % 5 === 0], joined, {
+          startsNew: (kept, each) => each.n % 2 === 0 || kept.length > 3,
+          emitOnTimer: { intervalMs: 1 },
+        }),
+    },
+  ],
   batch: [
     {
       flow: () =>

@@ -77,6 +77,28 @@ const SUPERVISED: Readonly<Record<string, (check: Check) => Numbers>> = {
       () => 0,
       (sum, n) => checkedFirst(check, () => [sum + n, n] as const)(n),
     ),
+  aggregateWithBoundary: (check) =>
+    numbers()
+      .aggregateWithBoundary(
+        (): readonly number[] => [],
+        (kept, n) =>
+          checkedFirst(check, (): readonly [readonly number[], boolean] => [[...kept, n], kept.length === 2])(n),
+        (kept) => kept,
+      )
+      .mapConcat((kept) => kept),
+  "aggregateWithBoundary, startsNew": (check) =>
+    numbers()
+      .aggregateWithBoundary(
+        (): readonly number[] => [],
+        // What begins an aggregate is not asked whether it starts a new one.
+        (kept, n) =>
+          kept.length === 0
+            ? checkedFirst(check, (): readonly [readonly number[], boolean] => [[n], false])(n)
+            : [[...kept, n], false],
+        (kept) => kept,
+        { startsNew: (_, n) => checkedFirst(check, () => n % 2 === 0)(n) },
+      )
+      .mapConcat((kept) => kept),
   batch: (check) =>
     numbers()
       .batch(
@@ -210,7 +232,7 @@ describe("a user function that throws, on a stream with context", () => {
         expect(failure).to.equal(undefined);
         const good = input.flatMap((n, id) => (bad(n) ? [] : [id]));
         const dropped = good.filter((id) => claims.get(id).ended);
-        const dropsState = title === "batch" || title === "conflate";
+        const dropsState = ["batch", "conflate", "aggregateWithBoundary"].includes(name(title));
         if (!dropsState) expect(dropped).to.deep.equal([]);
         for (const id of dropped) expect(claims.endOf(id)?.reason).to.contain("(restart)");
         // A batch is joint: its members are open together.
