@@ -22,6 +22,8 @@ export class RunControl implements ControlOfRun {
   readonly #clock: Clock;
   readonly #drained: Promise<void>;
   readonly #sources: SourceControl[] = [];
+  /** Ends of the runs under way that read a partition of one of the sources. */
+  readonly #inner = new Set<Promise<void>>();
   /** What one that joins late, with a group of a `groupBy`, has missed. */
   #missed: ((source: SourceControl) => Promise<void>) | undefined;
 
@@ -37,8 +39,16 @@ export class RunControl implements ControlOfRun {
     if (missed) soon(() => void missed(source).catch(() => undefined));
   }
 
+  /** The stream of a partition is run by itself; it may fail and be run again, until no other follows. */
+  addInner({ drained }: Run): void {
+    this.#inner.add(drained);
+    const over = (): void => void this.#inner.delete(drained);
+    drained.then(over, over);
+  }
+
   async untilEnded<T>(completion: Promise<T>): Promise<T> {
     const [result] = await Promise.all([completion, this.#drained]);
+    while (this.#inner.size > 0) await Promise.all(this.#inner);
     return result;
   }
 

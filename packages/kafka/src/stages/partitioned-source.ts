@@ -6,6 +6,7 @@ import { joinRun } from "../consumer/run-sessions.js";
 import type { Control } from "../control.js";
 import { ConsumerControl } from "../consumer-control.js";
 import { KafkaConnectorError } from "../errors.js";
+import { type RunControl, runControlOf } from "../run-control.js";
 import { type ConsumerSourceOptions, stageName } from "./consumer-source.js";
 import { PartitionRestarts } from "./partition-restarts.js";
 import { PartitionWaits } from "./partition-waits.js";
@@ -34,12 +35,14 @@ class PartitionOutlets<A> {
   readonly #channel: Channel<PartitionStage<A>>;
   readonly #restarts: PartitionRestarts;
   readonly #waits: PartitionWaits;
+  readonly #control: RunControl;
   readonly session: ConsumerSession;
 
   constructor(options: ConsumerSourceOptions<A>, run: Run) {
     const { settings, logger } = options;
     this.#options = options;
     this.#restarts = new PartitionRestarts(run.clock, settings.restartBackoff);
+    this.#control = runControlOf(run);
     this.#waits = new PartitionWaits(run.clock, logger);
     this.#channel = new Channel<PartitionStage<A>>({ onCancel: () => this.stop() });
     this.session = new ConsumerSession({
@@ -134,6 +137,7 @@ class PartitionOutlets<A> {
     });
     lane.outlet = outlet;
     joinRun(run, session, lane.owned);
+    this.#control.addInner(run);
     run.onEnd(() => this.#onEnd(lane));
     if (lane.owned.retired || session.isStopped) outlet.complete();
     return outlet;

@@ -5,8 +5,8 @@ import {
   partitionedSourceWithOffsetContext,
   string,
 } from "@millrace/kafka";
-import { Sink } from "@millrace/streams";
-import { assertAllClosed } from "@millrace/streams-testkit";
+import { Flow, Sink } from "@millrace/streams";
+import { assertAllClosed, settle } from "@millrace/streams-testkit";
 import { expect } from "chai";
 import { records } from "../support/fake-chunk.js";
 import { FakeKafka } from "../support/fake-kafka.js";
@@ -75,6 +75,36 @@ describe("a partitioned source with offset context", () => {
       await until(() => errors.length === 1, "an error");
       expect(errors[0]).to.include({ code: "SOURCE_REUSED" });
       await control.drainAndShutdown();
+    }));
+
+  it("is drained only when the streams of its partitions have ended, side branches too, and fails with one that fails late", () =>
+    assertAllClosed(async () => {
+      for (const fails of [false, true]) {
+        gate = new Gate();
+        const control = source()
+          .map((each) => {
+            const side = Flow.of<unknown>()
+              .mapAsync(1, () => gate.pass("side"))
+              .to(Sink.ignore);
+            void each.source.discardContext().alsoTo(side).runWith(Sink.ignore);
+          })
+          .toMat(Sink.ignore, DrainingControl.from)
+          .run();
+        await kafka.client.assign(p0);
+        kafka.client.give(records("t", 0, 0, 1));
+        await started(1);
+        let settled = false;
+        const drained = control.drainAndShutdown();
+        const failure = new Error("side");
+        const end = fails ? rejectionOf(drained) : drained;
+        void end.then(() => (settled = true));
+        await settle(20);
+        expect(settled).to.equal(false);
+        if (fails) gate.fail("side", failure);
+        else gate.open("side");
+        if (fails) expect(await end).to.equal(failure);
+        else expect(await end).to.include({ delivered: 1 });
+      }
     }));
 
   it("delivers a partition while another one is stuck", () =>

@@ -1,4 +1,4 @@
-import { Flow, Keep, Sink, Source, StreamError } from "@millrace/streams";
+import { type BoundaryOptions, Flow, Keep, Sink, Source, StreamError } from "@millrace/streams";
 import { settle, sinkProbe, sourceProbe } from "@millrace/streams-testkit";
 import { expect } from "chai";
 import fc from "fast-check";
@@ -14,7 +14,7 @@ const upTo =
 const itself = (kept: Numbers): Numbers => kept;
 
 const numbers = (): Flow<number, number> => Flow.of<number>();
-const graph = (options: Parameters<typeof Flow.prototype.aggregateWithBoundary<Numbers, Numbers>>[3] = {}) =>
+const graph = (options: BoundaryOptions<Numbers, number> = {}) =>
   sourceProbe<number>().aggregateWithBoundary(none, upTo(3), itself, options).toMat(sinkProbe<Numbers>(), Keep.both);
 
 describe("aggregateWithBoundary", () => {
