@@ -1,4 +1,4 @@
-import { type ClosesContext, Flow, Keep, Sink } from "@millrace/streams";
+import { type ClosesContext, type Finished, Flow, Keep, Sink } from "@millrace/streams";
 import type { Committable, CommittableOffsetBatch, CommittedBatch } from "./committable-offset-batch.js";
 import type { CommitterSettings, ParsedCommitter } from "./committer-settings.js";
 import { committerAttributes } from "./consumer/run-sessions.js";
@@ -22,8 +22,8 @@ export function committerFlow(settings: CommitterSettings = {}): Flow<Committabl
 }
 
 /** Ends a stream of offsets, or one whose records are followed by their claims. */
-export class CommitterSink extends Sink<Committable, Promise<void>> implements ClosesContext<unknown, Promise<void>> {
-  readonly withContext: ClosesContext<unknown, Promise<void>>["withContext"];
+export class CommitterSink extends Sink<Committable, Promise<void>> implements ClosesContext<Finished, Promise<void>> {
+  readonly withContext: ClosesContext<Finished, Promise<void>>["withContext"];
 
   constructor(settings: ParsedCommitter) {
     super(Flow.fromStage(commitCollector(settings)).toMat(Sink.ignore, Keep.right).blueprint);
@@ -33,7 +33,8 @@ export class CommitterSink extends Sink<Committable, Promise<void>> implements C
 
 /**
  * `committerFlow` that ends the stream; the promise settles once everything is committed. On the followed surface it ends
- * the claim of every element, and the source commits what is finished by the same settings.
+ * the claim of every element, and the source commits what is finished by the same settings. A `ProducerFailure` that nobody
+ * has dealt with does not compile in front of it, and fails the stream with `UNHANDLED_FAILURE`.
  */
 export const committerSink = (settings: CommitterSettings = {}): CommitterSink =>
   new CommitterSink(parseCommitter(settings, "committerSink"));

@@ -16,6 +16,10 @@ export type KafkaErrorCode =
   | "UNSAFE_GRAPH"
   /** A committer was given an offset after a higher one of the same partition; it does not commit it. */
   | "OFFSET_REORDERED"
+  /** A committer was given something that is no offset. */
+  | "NOT_COMMITTABLE"
+  /** A record that was not sent reached an end that would have committed its offset. */
+  | "UNHANDLED_FAILURE"
   | "CONSUMER_CLOSED"
   /** A drain left records unfinished or uncommitted; the error carries the report. */
   | "DRAIN_INCOMPLETE"

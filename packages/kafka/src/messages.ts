@@ -64,7 +64,12 @@ export interface ProducerFailure<out K, out V, out PassThrough = undefined> {
   readonly record: ProducerRecord<K, V>;
   /** All records of the envelope that failed or, where one could not be encoded, were not sent. */
   readonly failed: readonly ProducerRecord<K, V>[];
-  readonly passThrough: PassThrough;
+  /**
+   * What the envelope would have passed through, such as the offset of its record, which is not finished: hand it on with
+   * what you send in its place. A failure has no `passThrough`, and reading it throws `UNHANDLED_FAILURE`.
+   */
+  readonly unfinished: PassThrough;
+  readonly "~unfinished"?: () => Error;
 }
 
 /** Tells a failure from any other element that a producer flow with `failures: "element"` emits. */

@@ -11,6 +11,7 @@ import {
   type ProducerResult,
   type RecordMetadata,
 } from "./messages.js";
+import { FailedEnvelope } from "./producer/failed-envelope.js";
 import { loggerOf, openerOf, type ProducerSettings } from "./producer/producer-settings.js";
 import { recordEncoder } from "./producer/record-encoder.js";
 import { parseProducer } from "./settings.js";
@@ -108,8 +109,12 @@ type Sent = WithClaim<unknown>;
 
 /** The cell an envelope came in, with what became of its records in place of them. */
 const answered = <K, V>(delivery: Delivery<K, V, Sent>): Sent => {
-  const cell = delivery.passThrough;
-  cell.value = isProducerFailure(delivery) ? { ...delivery, passThrough: undefined } : delivery.metadata;
+  if (!isProducerFailure(delivery)) {
+    delivery.passThrough.value = delivery.metadata;
+    return delivery.passThrough;
+  }
+  const { error, failed, record, unfinished: cell } = delivery;
+  cell.value = new FailedEnvelope(error, failed, record, undefined);
   return cell;
 };
 
@@ -117,7 +122,7 @@ const answered = <K, V>(delivery: Delivery<K, V, Sent>): Sent => {
  * `producerFlow` on the followed surface: sends the records of each element, none where it is an empty array, and passes
  * on where the broker put them. The claim of an element goes on once all its records were acknowledged. Otherwise as
  * `producerFlow`; what supervision drops ends as discarded. With `failures: "element"` the claim of an element that failed
- * goes on with the `ProducerFailure`, so that it can be parked.
+ * goes on with the `ProducerFailure`, so that it can be parked: one that nobody has dealt with compiles in front of no sink.
  */
 export const producerFlowWithContext: {
   <K = string, V = Buffer | null>(

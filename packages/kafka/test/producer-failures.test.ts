@@ -1,4 +1,6 @@
 import {
+  type CommittableOffset,
+  committerSink,
   isProducerFailure,
   KafkaConnectorError,
   type OwnProducerSettings,
@@ -14,7 +16,7 @@ import {
   produceMulti,
   string,
 } from "@millrace/kafka";
-import { Keep, Sink, Source, SourceWithContext } from "@millrace/streams";
+import { FlowWithContext, Keep, Sink, Source, SourceWithContext } from "@millrace/streams";
 import {
   assertAllClosed,
   checked,
@@ -27,7 +29,8 @@ import {
 import { expect } from "chai";
 import { FakeKafka } from "./support/fake-kafka.js";
 import type { FakeProducer } from "./support/fake-producer.js";
-import { errorOf } from "./support/until.js";
+import { FakeOwner } from "./support/fake-owner.js";
+import { errorOf, rejectionOf } from "./support/until.js";
 
 type Out = ProducerResult<number> | ProducerFailure<string, string, number>;
 type Envelope = ProducerEnvelope<string, string, number>;
@@ -44,7 +47,7 @@ const refused = new KafkaConnectorError("PRODUCE_FAILED", "refused");
 
 /** Pass-throughs in order, those of failures negated. */
 const told = (all: readonly Out[]): readonly number[] =>
-  all.map((each) => (isProducerFailure(each) ? -each.passThrough : each.passThrough));
+  all.map((each) => (isProducerFailure(each) ? -each.unfinished : each.passThrough));
 
 describe("producerFlow with failures as elements", () => {
   interface Options {
@@ -134,8 +137,8 @@ describe("producerFlow with failures as elements", () => {
       await downstream.expectNothing();
       sender.acknowledge(0);
       const [first, failure, third] = await downstream.nextChunk();
-      expect([first, failure, third].map((each) => each?.passThrough)).to.deep.equal([1, 2, 3]);
-      expect(failure).to.deep.equal({ error: refused, record: out("v2"), failed: [out("v2")], passThrough: 2 });
+      expect(told([first, failure, third] as Out[])).to.deep.equal([1, -2, 3]);
+      expect(failure).to.deep.equal({ error: refused, record: out("v2"), failed: [out("v2")], unfinished: 2 });
       upstream.send(one(4));
       downstream.request();
       await settle();
@@ -158,7 +161,7 @@ describe("producerFlow with failures as elements", () => {
         error: refused,
         record: out("a"),
         failed: [out("a"), out("c")],
-        passThrough: 7,
+        unfinished: 7,
       });
     }));
 
@@ -261,9 +264,95 @@ describe("producerFlowWithContext with failures as elements", () => {
         .runWith(Sink.ignore);
       expect(emitted).to.deep.equal([
         [{ topic: "out", partition: 0, offset: 0 }],
-        { error: refused, record: out("bad"), failed: [out("bad")], passThrough: undefined },
+        { error: refused, record: out("bad"), failed: [out("bad")], unfinished: undefined },
         [{ topic: "out", partition: 0, offset: 2 }],
       ]);
       expect(ended).to.deep.equal(["a discarded", "bad discarded", "c discarded"]);
     }));
+});
+
+describe("a failure that nobody has dealt with", () => {
+  const failing = (): FakeKafka => {
+    const kafka = new FakeKafka();
+    kafka.onProducer = (producer) => {
+      producer.onSent = (sent) =>
+        setImmediate(() => {
+          for (const { id, record } of sent) {
+            if (String(record.value) === "bad") producer.fail(id, refused);
+            else producer.acknowledge(id);
+          }
+        });
+    };
+    return kafka;
+  };
+  const settings = (kafka: FakeKafka) => ({ kafka: kafka.settings, value: string(), failures: "element" }) as const;
+  const values = ["a", "bad", "c"];
+
+  /** As one who does not see the types would write it. */
+  type Seen = ProducerResult<CommittableOffset>;
+  const takesResults: Readonly<Record<string, (source: Source<Seen>) => Source<unknown>>> = {
+    map: (source) => source.map((each) => each.passThrough),
+    collect: (source) => source.collect((each) => each.passThrough),
+    mapConcat: (source) => source.mapConcat((each) => [each.passThrough]),
+    mapAsync: (source) => source.mapAsync(1, async (each) => each.passThrough),
+    "collect of those that have one": (source) => source.collect((each) => each.passThrough ?? undefined),
+    "no operator at all": (source) => source.filter((each) => isProducerFailure(each)),
+    batches: (source) => source.grouped(3),
+  };
+  for (const [how, take] of Object.entries(takesResults)) {
+    it(`fails the explicit stream in front of its committer, by ${how}, and its offset is not committed`, () =>
+      assertAllClosed(async () => {
+        const kafka = failing();
+        const owner = new FakeOwner();
+        const sent = Source.from(values.map((value, offset) => produce(out(value), owner.offset(offset)))).via(
+          producerFlow<string, string, CommittableOffset>(settings(kafka)),
+        );
+        const error = await rejectionOf(
+          (take(sent as Source<Seen>) as Source<CommittableOffset>).runWith(committerSink({ maxBatch: 1 })),
+        );
+        expect(error).to.include({ code: "UNHANDLED_FAILURE", cause: refused });
+        expect((error as Error).message).to.include("isProducerFailure");
+        expect(owner.positions.flat().every((position) => position < 2)).to.equal(true);
+      }));
+  }
+
+  for (const [what, element] of Object.entries({ undefined: undefined, object: { metadata: [] }, string: "7" })) {
+    it(`is no worse than what is no offset at all: a committer fails by ${what}`, async () => {
+      const error = await rejectionOf(Source.single(element as never).runWith(committerSink()));
+      expect(error).to.include({ code: "NOT_COMMITTABLE" });
+      expect((error as Error).message).to.include(`not ${what}`);
+    });
+  }
+
+  const ends: Readonly<Record<string, (sent: SourceWithContext<unknown>) => Promise<unknown>>> = {
+    committerSink: (sent) => sent.toMat(committerSink(), Keep.right).run(),
+    "committerSink, behind grouped": (sent) => sent.grouped(3).toMat(committerSink(), Keep.right).run(),
+    alsoTo: (sent) =>
+      sent
+        .alsoTo(FlowWithContext.of<unknown>())
+        .filter(() => false)
+        .toMat(committerSink(), Keep.right)
+        .run(),
+    divertTo: (sent) =>
+      sent
+        .divertTo(FlowWithContext.of<unknown>(), () => true)
+        .toMat(committerSink(), Keep.right)
+        .run(),
+  };
+  for (const [end, close] of Object.entries(ends)) {
+    it(`fails the followed stream at ${end}, and its claim stays open`, () =>
+      assertAllClosed(async () => {
+        const kafka = failing();
+        const ended: string[] = [];
+        const cells = values.map((value) => ({
+          value: out(value),
+          claim: { share: () => undefined, end: () => void ended.push(value), at: () => undefined },
+        }));
+        const sent = SourceWithContext.fromSource(Source.from(cells)).via(
+          producerFlowWithContext<string, string>(settings(kafka)),
+        );
+        expect(await rejectionOf(close(sent))).to.include({ code: "UNHANDLED_FAILURE", cause: refused });
+        if (end !== "alsoTo") expect(ended).to.not.include("bad");
+      }));
+  }
 });

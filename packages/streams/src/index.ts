@@ -22,4 +22,5 @@ export type { LogOptions } from "./stages/element/log.js";
 export type { BoundedSourceQueue, QueueOfferResult } from "./stages/source/queue.js";
 export type { TickOptions } from "./stages/source/tick.js";
 export type { Claim, ClaimOutcome, WithClaim } from "./stages/with-context/claim.js";
+export type { Finished } from "./stages/with-context/unfinished.js";
 export { type ClosesContext, FlowWithContext, SourceWithContext } from "./with-context.js";

@@ -43,3 +43,4 @@ export type {
 export { groupBy, type GroupByOptions } from "./stages/substream/group-by.js";
 export { groupFlow } from "./stages/with-context/group-by.js";
 export { JointClaim } from "./stages/with-context/claim.js";
+export { requireFinished, type Unfinished } from "./stages/with-context/unfinished.js";

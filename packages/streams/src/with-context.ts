@@ -20,6 +20,9 @@ export interface ClosesContext<in In, out Mat> {
   };
 }
 
+/** What a sink has to take: of elements that may be anything it is seen at run time. */
+type Ending<Out> = unknown extends Out ? never : Out;
+
 interface SourceWithContextKind extends Kind {
   readonly Type: SourceWithContext<this["Out"], this["Mat"]>;
 }
@@ -54,12 +57,16 @@ export class SourceWithContext<out Out, out Mat = void>
   }
 
   /** Closes the stream, keeping the source's materialised value. */
-  to(sink: ClosesContext<Out, unknown>): RunnableGraph<Mat> {
+  to<A>(this: SourceWithContext<A, Mat>, sink: ClosesContext<Ending<A>, unknown>): RunnableGraph<Mat> {
     return this.toMat(sink, Keep.left);
   }
 
   /** Closes the stream and combines the materialised values. */
-  toMat<M2, M3>(sink: ClosesContext<Out, M2>, combine: (left: Mat, right: M2) => M3): RunnableGraph<M3> {
+  toMat<A, M2, M3>(
+    this: SourceWithContext<A, Mat>,
+    sink: ClosesContext<Ending<A>, M2>,
+    combine: (left: Mat, right: M2) => M3,
+  ): RunnableGraph<M3> {
     const { sink: end, attributes } = sink.withContext;
     const graph = node("graft", { upstream: this.blueprint, graft: end.blueprint, combine });
     return new RunnableGraph(node("attributes", { upstream: graph, attributes }));

@@ -38,15 +38,15 @@ const again: DeliveryPipeline = (world) =>
   envelopes(world)
     .via(producerFlow<string, string, CommittableOffset>({ kafka: world.kafka, value: string(), failures: "element" }))
     .map((each) =>
-      isProducerFailure(each) ? produceMulti(each.failed, each.passThrough) : passThrough(each.passThrough),
+      isProducerFailure(each) ? produceMulti(each.failed, each.unfinished) : passThrough(each.passThrough),
     )
     .toMat(committableSink<string, string>({ kafka: world.kafka, value: string() }), DrainingControl.from);
 
-/** The failure is seen and forgotten. */
+/** The failure is seen and taken for a result. */
 const forgotten: DeliveryPipeline = (world) =>
   envelopes(world)
     .via(producerFlow<string, string, CommittableOffset>({ kafka: world.kafka, value: string(), failures: "element" }))
-    .map((each) => each.passThrough)
+    .map((each) => (isProducerFailure(each) ? each.unfinished : each.passThrough))
     .toMat(committerSink({ maxBatch: 1 }), DrainingControl.from);
 
 describe("checkDelivery on producers", function () {

@@ -1,5 +1,5 @@
 import type { WithClaim } from "@millrace/streams";
-import { DONE, drainLoop, type SinkStage } from "@millrace/streams/stage";
+import { DONE, drainLoop, requireFinished, type SinkStage } from "@millrace/streams/stage";
 import { commitSessions } from "../consumer/run-sessions.js";
 
 /**
@@ -15,7 +15,10 @@ export const claimSink: SinkStage<WithClaim<unknown>, Promise<void>> = {
       const loop = drainLoop(upstream, {
         onChunk(chunk) {
           try {
-            for (const { claim } of chunk) claim.end("processed");
+            for (const { value, claim } of chunk) {
+              requireFinished(value);
+              claim.end("processed");
+            }
           } catch (error) {
             upstream.cancel(error);
             end({ error });

@@ -1,8 +1,9 @@
 import type { Cancellable } from "@millrace/streams";
-import { AsyncPull, type Chunk, type Pull, type Run, type Stage } from "@millrace/streams/stage";
+import { AsyncPull, type Chunk, type Pull, requireFinished, type Run, type Stage } from "@millrace/streams/stage";
 import { type Committable, CommittableOffsetBatch, CommittedBatch } from "../committable-offset-batch.js";
 import { CommittableOffset, type OffsetOwner } from "../committable-offset.js";
 import type { ParsedCommitter } from "../committer-settings.js";
+import { KafkaConnectorError } from "../errors.js";
 import { OrderGuard } from "../order-guard.js";
 
 /** A commit on its way; results leave in the order in which commits began. */
@@ -11,6 +12,20 @@ interface Commit {
   /** What goes on once it is answered: nothing where it failed, or went on before. */
   emits: CommittedBatch | undefined;
 }
+
+/** Types see to it that only offsets come; where nobody looked at them, the stream is to fail with what to do. */
+const refusalOf = (element: unknown): unknown => {
+  if (element instanceof CommittableOffset || element instanceof CommittableOffsetBatch) return undefined;
+  try {
+    requireFinished(element);
+  } catch (unhandled) {
+    return unhandled;
+  }
+  return new KafkaConnectorError(
+    "NOT_COMMITTABLE",
+    `A committer takes a CommittableOffset or a CommittableOffsetBatch, not ${element === null ? "null" : typeof element}. Map each element to its offset in front of it, such as by .map((message) => message.offset).`,
+  );
+};
 
 /** Gathers offsets and commits them by size, by time and at the end, also at an end by failure. */
 class CommitCollector extends AsyncPull<Committable, CommittableOffsetBatch> {
@@ -75,6 +90,11 @@ class CommitCollector extends AsyncPull<Committable, CommittableOffsetBatch> {
   }
 
   #add(committable: Committable): void {
+    const refused = refusalOf(committable);
+    if (refused !== undefined) {
+      this.fail(refused);
+      return;
+    }
     if (committable instanceof CommittableOffset) this.#meet(committable.owner);
     else for (const owner of committable.positions().keys()) this.#meet(owner);
     this.#batch = this.#batch.updated(committable);

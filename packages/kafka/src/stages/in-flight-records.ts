@@ -1,4 +1,5 @@
 import { InvariantViolation } from "@millrace/streams";
+import { FailedEnvelope } from "../producer/failed-envelope.js";
 import type { ProducerEnvelope, ProducerFailure, ProducerRecord, ProducerResult, RecordMetadata } from "../messages.js";
 
 /** Records the rings have room for at first; a power of two. */
@@ -142,12 +143,8 @@ export class InFlightRecords<K, V, P> {
     { errors, unsent }: Failing,
   ): ProducerFailure<K, V, P> {
     const first = errors.findIndex((error) => error !== undefined);
-    return {
-      error: errors[first] as Error,
-      record: records[first] as ProducerRecord<K, V>,
-      failed: unsent ? records : records.filter((_, index) => errors[index] !== undefined),
-      passThrough,
-    };
+    const failed = unsent ? records : records.filter((_, index) => errors[index] !== undefined);
+    return new FailedEnvelope(errors[first] as Error, failed, records[first] as ProducerRecord<K, V>, passThrough);
   }
 
   #metadata({ firstId, count, topics }: OpenEnvelope<K, V, P>): readonly RecordMetadata[] {

@@ -25,6 +25,7 @@ import {
   producerSink,
   type RecordMetadata,
   sharedProducer,
+  sourceWithOffsetContext,
   string,
 } from "@millrace/kafka";
 import { expect } from "chai";
@@ -119,13 +120,24 @@ describe("types of the Kafka surface", () => {
     const asked = producerFlow<string, Order, number>({ kafka, value: json(order), failures: "element" });
     envelopes.via(asked).map((each) => {
       expectTypeOf(each).toEqualTypeOf<ProducerResult<number> | Failure>();
-      if (isProducerFailure(each)) expectTypeOf(each).toEqualTypeOf<Failure>();
+      if (isProducerFailure(each)) expectTypeOf(each.unfinished).toEqualTypeOf<number>();
       else expectTypeOf(each).toEqualTypeOf<ProducerResult<number>>();
     });
+    // So that `.map((each) => each.passThrough)` does not compile, which would commit what was not sent.
+    expectTypeOf<ProducerResult<number> | Failure>().not.toHaveProperty("passThrough");
     const followed = producerFlowWithContext<string, Order>({ kafka, value: json(order), failures: "element" });
     expectTypeOf(followed).toEqualTypeOf<
       FlowWithContext<ProducerInput<string, Order>, readonly RecordMetadata[] | ProducerFailure<string, Order>>
     >();
+    const sent = sourceWithOffsetContext<string, Order>({ kafka, topics: ["orders"], value: json(order) })
+      .map(({ value }) => ({ topic: "out", value }))
+      .via(followed);
+    // @ts-expect-error a failure that nobody has dealt with must not be committed
+    sent.toMat(committerSink(), DrainingControl.from);
+    // @ts-expect-error nor by this one
+    sent.to(committerSink());
+    sent.map((each) => (isProducerFailure(each) ? each.failed : [])).to(committerSink());
+    sent.map((): unknown => undefined).to(committerSink());
     // @ts-expect-error a sink has nowhere to emit failures to
     expect(() => producerSink({ kafka, failures: "element" })).to.throw("has no setting failures");
   });

@@ -316,15 +316,14 @@ describe("sources that are joined with context", () => {
   for (const operator of ["mergeMat", "concatMat", "zipMat"] as const) {
     it(`${operator} materialises what combine makes of both`, async () => {
       const claims = recordingClaims();
-      const [mats, done] = claims
+      const joined: SourceWithContext<unknown, [unknown, unknown]> = claims
         .source([1])
         .mapMaterializedValue(() => "left")
         [operator](
           claims.source([2]).mapMaterializedValue(() => "right"),
           Keep.both,
-        )
-        .toMat(claims.sink<unknown>(), Keep.both)
-        .run();
+        );
+      const [mats, done] = joined.toMat(claims.sink<unknown>(), Keep.both).run();
       await done;
       expect(mats).to.deep.equal(["left", "right"]);
     });

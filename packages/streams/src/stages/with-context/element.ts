@@ -3,6 +3,7 @@ import type { Stage } from "../../engine/stage.js";
 import type { WithClaim } from "./claim.js";
 import type { Guard } from "./guard.js";
 import { guarded } from "./guarded.js";
+import { requireFinished } from "./unfinished.js";
 
 type Cell = WithClaim<unknown>;
 type CellStage<A, B> = Stage<WithClaim<A>, WithClaim<B>>;
@@ -90,12 +91,16 @@ export const drop = <A>(count: number): CellStage<A, A> =>
   });
 
 /** The end of a side branch: what arrives has been dealt with. */
-export const endProcessed: CellStage<unknown, unknown> = guarded("endProcessed", (guard) =>
-  stepping("endProcessed", guard, () => (cell) => {
-    cell.claim.end("processed");
-    return false;
-  }),
-);
+export const endProcessed: CellStage<unknown, unknown> = inPlaceStage("endProcessed", () => ({
+  onChunk(chunk, at) {
+    for (; at.index < chunk.length; at.index++) {
+      const { value, claim } = chunk[at.index] as Cell;
+      // Where supervision goes on, the claim stays open.
+      requireFinished(value);
+      claim.end("processed");
+    }
+  },
+}));
 
 /** Ends every share and passes the plain values on. */
 export const discardContext = <A>(): Stage<WithClaim<A>, A> =>
