@@ -22,7 +22,7 @@ const COMMIT = new RegExp(`^group ${GROUP}: commit (.*) by (\\S+)-\\d+ of genera
 const POSITION = new RegExp(`\\b${INPUT}-(\\d+)@(\\d+)`, "g");
 const PARTITION = new RegExp(`\\b${INPUT}-(\\d+)`, "g");
 const STEP = /^(\S+): (on(?:Assign|Revoke|Lost) .*|\d+ records stored .*)/;
-const NOTE = / refused|lost|timed out|gives|commit fails|outage|broker|transaction/;
+const NOTE = / refused|lost|timed out|gives|commit fails|seek of|outage|broker|transaction/;
 
 /** Reads a line of the simulated cluster's history; `undefined` where nothing is to be learnt from it. */
 export const clusterEvent = (line: string): ClusterEvent | undefined => {

@@ -6,6 +6,7 @@ import type { DeliveryPlan } from "./delivery-plan.js";
  * - `DUPLICATED`: with exactly-once, an effect is committed more than once.
  * - `COMMIT_WENT_BACK`: a committed position is lower than an earlier one.
  * - `REPLAY_EXCEEDED`: a kill repeated more records than `maxReplay`.
+ * - `ENDED_EARLY`: a drain resolved while an effect was still under way, or reports a position that is not stored.
  * - `STUCK`: the pipeline runs, and yet not all effects happen, or a drain leaves records unfinished.
  * - `ALWAYS_FAILS`: the stream failed again and again; `cause` is its last error.
  */
@@ -15,6 +16,7 @@ export type DeliveryFault =
   | "DUPLICATED"
   | "COMMIT_WENT_BACK"
   | "REPLAY_EXCEEDED"
+  | "ENDED_EARLY"
   | "STUCK"
   | "ALWAYS_FAILS";
 

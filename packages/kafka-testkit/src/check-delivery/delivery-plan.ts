@@ -5,9 +5,18 @@ export interface Disturbance {
   readonly atStep: number;
   /**
    * Its group forgets it; it drains and leaves; no broker is reachable for a while; another member of its group comes and
-   * goes; or its user pauses and resumes, moves a partition, or replays one from a time.
+   * goes; or its user pauses and resumes, moves a partition, or replays one from a time. Or one of several effects of each
+   * record takes longer from now on, or fails a few times; or a partition is fetched no more.
    */
-  readonly what: "expire" | "leave" | "outage" | "visit" | "pause" | "seek" | "replay";
+  readonly what: "expire" | "leave" | "outage" | "visit" | "pause" | "seek" | "replay" | "slow" | "fail" | "hang";
+}
+
+/** Bounds of a source, of which each may be the tighter one. */
+export interface Bounds {
+  /** Open records of a partition. */
+  readonly maxInFlight: number;
+  /** What a crash may repeat. */
+  readonly maxReplay: { readonly records: number };
 }
 
 /** Everything that decides the course of one run: the same plan runs the same way. */
@@ -25,6 +34,8 @@ export interface DeliveryPlan {
   readonly faults: Partial<SimulatedFaults>;
   /** How often `world.effect` rejects. */
   readonly effectErrorRate: number;
+  /** For sources that take them. */
+  readonly bounds: Bounds;
 }
 
 /** How many things a plan does to the pipeline: fewer are easier to understand. */

@@ -3,14 +3,15 @@ import type { VirtualClock } from "@millrace/streams-testkit";
 import { virtualClock } from "@millrace/streams-testkit";
 import { Random } from "../simulated/random.js";
 import { SimulatedKafka } from "../simulated/simulated-kafka.js";
-import { type ClusterEvent, clusterEvent } from "./cluster-events.js";
+import { type ClusterEvent, clusterEvent, type StoredPosition } from "./cluster-events.js";
 import { type CommitViolation, CommitWatch } from "./commit-watch.js";
 import type { DeliveryPlan, Disturbance } from "./delivery-plan.js";
 import type { DeliveryInput } from "./delivery-world.js";
+import { EffectTroubles } from "./effect-troubles.js";
 import { Effects } from "./effects.js";
 import { History } from "./history.js";
 import type { Life } from "./life.js";
-import { type Steering, steeringOf } from "./materialised.js";
+import { committedIn, type Steering, steeringOf } from "./materialised.js";
 import type { DeliveryPipeline, Settings } from "./options.js";
 import type { Outcome } from "./outcome.js";
 import { Supervisor } from "./supervisor.js";
@@ -29,6 +30,8 @@ const GIVE_UP_MS = 10_000;
 const DRAIN_MS = 120_000;
 /** How long the remains of dead processes take to end: longer than a revocation waits for streams of partitions. */
 const LAST_MS = 10_000;
+/** How long a partition may hang: longer than the watchdog's steps take. Then its operator restarts the process. */
+const HANG_MS = 240_000;
 /** Streams that end by themselves more often than this do so for ever. */
 const MAX_RESTARTS = 25;
 /** Delays wide enough for everything to overtake everything. */
@@ -47,9 +50,12 @@ export class DeliveryRun {
   readonly #watch: CommitWatch;
   readonly #supervisor: Supervisor;
   readonly #user: UserSteps;
+  readonly #troubles = new EffectTroubles();
   #graph: RunnableGraph<unknown> | undefined;
   #kills = 0;
   #maxReplay = 0;
+  #isBound = false;
+  #endedEarly: string | undefined;
   #lastDisturbedAt = 0;
   #doneAt: number | undefined;
   #seenSteps = -1;
@@ -92,6 +98,7 @@ export class DeliveryRun {
         life.kill();
       },
       note: (text) => this.#history.note(text),
+      onDrained: (life, report) => this.#onDrained(life, report),
       drawAwayMs: () => this.#random.int(10, 500),
     });
     this.#user = new UserSteps({
@@ -210,8 +217,11 @@ export class DeliveryRun {
       random: new Random(this.#random.int(0, 2 ** 31)),
       assignor: this.#plan.assignor,
       effectErrorRate: this.#plan.effectErrorRate,
+      troubles: this.#troubles,
+      bounds: this.#plan.bounds,
     });
     this.#graph = this.#pipeline(world);
+    this.#isBound ||= life.isBound;
     return steeringOf(this.#graph.run({ clock: this.#clock, ...(unsafe !== undefined && { unsafe }) }), onFailure);
   }
 
@@ -241,7 +251,9 @@ export class DeliveryRun {
     this.#disturbed();
     if (what === "expire") this.#kafka.expire(life.name);
     else if (what === "outage") this.#kafka.outage(this.#random.int(10, 2000));
-    else if (what === "leave") this.#supervisor.leave(life);
+    else if (what === "leave") this.#supervisor.leave(life, this.#plan.processes === 1);
+    else if (what === "slow" || what === "fail") this.#trouble(what);
+    else if (what === "hang") this.#hang();
     else if (what === "visit") this.#visit();
     else {
       const control = this.#supervisor.controlOf(life);
@@ -249,8 +261,66 @@ export class DeliveryRun {
     }
   }
 
+  /** One kind of effect, so that one of several branches is slow, or fails, and the others are not. */
+  #trouble(what: "slow" | "fail"): void {
+    const kind = this.#random.int(0, this.#effects.kinds - 1);
+    if (what === "slow") {
+      const ms = this.#random.int(100, 3000);
+      this.#troubles.slow(kind, ms);
+      this.#history.note(`effects ${kind} of each record take ${ms} ms longer`);
+    } else {
+      const times = this.#random.int(1, 3);
+      this.#troubles.fail(kind, times);
+      this.#history.note(`the next ${times} effects ${kind} of a record fail`);
+    }
+  }
+
+  #hang(): void {
+    const partition = this.#random.int(0, this.#plan.partitions - 1);
+    const cure = this.#random.happens(0.5) ? "seek" : "reassign";
+    const hungAt = this.#clock.now();
+    if (this.#kafka.hang(INPUT, partition, cure) === 0) return;
+    this.#history.note(`partition ${partition} is fetched no more until ${cure}`);
+    this.#lastDisturbedAt = Math.max(this.#lastDisturbedAt, hungAt + HANG_MS);
+    this.#clock.schedule(HANG_MS, () => {
+      if (this.#doneAt !== undefined) return;
+      for (const life of this.#supervisor.present) this.#restart(life);
+    });
+  }
+
+  #restart(life: Life): void {
+    this.#history.note(`${life.name} is restarted, for it does nothing any more`);
+    this.#kill(life);
+  }
+
+  #onDrained(life: Life, report: unknown): void {
+    const open = [...life.underWay].find((id) => this.#effects.stateOf(id) !== "done");
+    const unstored = this.#unstored(report);
+    const early =
+      open === undefined
+        ? unstored && `it reports position ${unstored.position} of partition ${unstored.partition}, which is not stored`
+        : `effect "${open}" was under way`;
+    if (early) this.#endedEarly ??= `the drain of ${life.name} resolved, and ${early}`;
+  }
+
+  /** A position that a drain's report calls committed, and that the group does not have; a user's jumps may go below one. */
+  #unstored(report: unknown): StoredPosition | undefined {
+    if (this.#plan.disturbances.some(({ what }) => what === "seek" || what === "replay")) return undefined;
+    const stored = this.#positions();
+    return committedIn(report).find(({ partition, position }) => position > (stored.get(partition) ?? 0));
+  }
+
   #disturbed(): void {
-    this.#lastDisturbedAt = this.#clock.now();
+    this.#lastDisturbedAt = Math.max(this.#lastDisturbedAt, this.#clock.now());
+  }
+
+  /** Nothing but leaving, and being slow, disturbs its processes. */
+  get #isCalm(): boolean {
+    const { processes, disturbances, faults, effectErrorRate, kills } = this.#plan;
+    const hinders = disturbances.some(({ what }) => what !== "leave" && what !== "slow");
+    return (
+      processes === 1 && kills.length === 0 && Object.keys(faults).length === 0 && effectErrorRate === 0 && !hinders
+    );
   }
 
   #visit(): void {
@@ -310,6 +380,9 @@ export class DeliveryRun {
         failsForEver: this.#supervisor.restarts > MAX_RESTARTS,
         lastFailure: this.#supervisor.lastFailure,
         failedDrains: this.#supervisor.failedDrains,
+        failedLeaves: this.#isCalm ? this.#supervisor.failedLeaves : [],
+        endedEarly: this.#endedEarly,
+        budget: this.#settings.maxReplay ?? (this.#isBound ? this.#plan.bounds.maxReplay.records : undefined),
         explanation: this.#supervisor.explain(),
       }),
       history: this.#history.lines,

@@ -1,5 +1,6 @@
 import type { KafkaSettings } from "@millrace/kafka";
 import type { Clock } from "@millrace/streams";
+import type { Bounds } from "./delivery-plan.js";
 
 /** An input record; its id is its value. */
 export interface DeliveryInput {
@@ -26,6 +27,12 @@ export interface DeliveryWorld {
   sleep(ms: number): Promise<void>;
   /** The clock the graph is run with. */
   readonly clock: Clock;
+  /**
+   * Bounds drawn from the seed, the budget of replays now below and now above the others:
+   * `sourceWithOffsetContext({ ...world.bounds, kafka, topics })`. Whoever takes them is held to that budget, as by
+   * `maxReplay` in the options.
+   */
+  readonly bounds: Bounds;
   /** From 0 (inclusive) to 1 (exclusive), drawn from the seed. */
   random(): number;
 }

@@ -1,6 +1,6 @@
 import { Random } from "../simulated/random.js";
 import type { SimulatedFaults } from "../simulated/faults.js";
-import type { DeliveryPlan, Disturbance } from "./delivery-plan.js";
+import type { Bounds, DeliveryPlan, Disturbance } from "./delivery-plan.js";
 import type { Settings } from "./options.js";
 
 const RATES = {
@@ -23,6 +23,12 @@ const SLOW = {
   partialAcceptRate: 0.5,
 } as const satisfies Partial<SimulatedFaults>;
 
+/** Beside those: what goes wrong while partitions are given up or moved. */
+const MOVING = { revocationCommitRefusalRate: 0.5, seekErrorRate: 0.2 } as const satisfies Partial<SimulatedFaults>;
+
+/** Roomy: nothing waits for it. */
+const CALM_BOUNDS: Bounds = { maxInFlight: 100, maxReplay: { records: 100 } };
+
 /** Of a user, mostly. */
 const STEPS: readonly Disturbance["what"][] = ["pause", "seek", "seek", "seek", "replay", "replay", "visit"];
 
@@ -38,6 +44,29 @@ export const calmPlan = (settings: Settings, seed: number): DeliveryPlan => ({
   disturbances: [],
   faults: settings.faults ?? {},
   effectErrorRate: 0,
+  bounds: CALM_BOUNDS,
+});
+
+/** What goes wrong with effects, with fetching, or with one process that drains in the middle of its work. */
+const troubles = (settings: Settings, steps: number, random: Random): readonly Disturbance[] => {
+  const kinds: readonly Disturbance["what"][] = [
+    ...(settings.processes > 1 ? [] : (["leave"] as const)),
+    ...(settings.effectErrorRate > 0 ? (["fail"] as const) : []),
+    ...(["slow", "hang"] as const),
+  ];
+  return Array.from({ length: random.int(1, 3) }, () => ({
+    atStep: random.int(1, Math.max(1, Math.ceil(steps * 1.3))),
+    what: kinds[random.int(0, kinds.length - 1)] as Disturbance["what"],
+  }));
+};
+
+/** Nothing but slow effects, and a drain in the middle of the work, which nothing hinders. */
+const leavingPlan = (settings: Settings, seed: number, steps: number, random: Random): DeliveryPlan => ({
+  ...calmPlan(settings, seed),
+  disturbances: [
+    ...(random.happens(0.7) ? [{ atStep: 1, what: "slow" as const }] : []),
+    { atStep: random.int(1, Math.max(1, steps)), what: "leave" },
+  ],
 });
 
 /** Kills, and more than kills, somewhere in the first `steps` steps. */
@@ -49,14 +78,20 @@ export const roughPlan = (settings: Settings, seed: number, steps: number): Deli
     settings.processes > 1 ? ["expire", "leave", "leave", "outage"] : ["expire", "outage"];
   const kinds = settings.steered ? [...common, ...STEPS] : common;
   const kills = several(settings.steered ? 1 : 3);
-  const disturbances = random.happens(settings.steered ? 0.9 : 0.5)
+  const disturbances: Disturbance[] = random.happens(settings.steered ? 0.9 : 0.5)
     ? several(settings.processes + (settings.steered ? 4 : 1)).map((atStep) => ({
         atStep,
         what: kinds[random.int(0, kinds.length - 1)] as Disturbance["what"],
       }))
     : [];
-  const drawn = { ...(random.happens(0.4) && RATES), ...(random.happens(0.4) && SLOW) };
+  const rates = { ...(random.happens(0.4) && RATES), ...(random.happens(0.4) && SLOW) };
   const assignor = random.happens(0.5) ? "range" : "cooperative-sticky";
+  // By another source, so that the draws above stay what they were.
+  const more = new Random(seed + 0xd15c);
+  const bounds = { maxInFlight: more.int(1, 8), maxReplay: { records: more.int(2, 8) } };
+  if (settings.processes === 1 && more.happens(0.1)) return { ...leavingPlan(settings, seed, steps, more), bounds };
+  const drawn = { ...rates, ...(more.happens(0.3) && MOVING) };
+  if (more.happens(0.4)) disturbances.push(...troubles(settings, steps, more));
   return {
     ...calmPlan(settings, seed),
     assignor,
@@ -64,5 +99,6 @@ export const roughPlan = (settings: Settings, seed: number, steps: number): Deli
     disturbances,
     faults: settings.faults ?? drawn,
     effectErrorRate: settings.effectErrorRate,
+    bounds,
   };
 };

@@ -76,6 +76,17 @@ export class Effects {
     return this.#times.get(id) ?? 0;
   }
 
+  /** Which of the effects of its record it is, from 0. */
+  kindOf(id: string): number {
+    const input = this.#inputOf.get(id);
+    return input ? (this.#expected.get(input) ?? []).indexOf(id) : 0;
+  }
+
+  /** How many effects a record has at most. */
+  get kinds(): number {
+    return Math.max(1, ...[...this.#expected.values()].map(({ length }) => length));
+  }
+
   /** The record an effect is expected for. */
   inputOf(id: string): DeliveryInput | undefined {
     return this.#inputOf.get(id);

@@ -15,6 +15,10 @@ export class Life {
   readonly death: Promise<never>;
   /** The effects it has begun, or sent: what its death may repeat. */
   readonly touched: Set<string> = new Set();
+  /** The effects that have neither happened nor failed, and what was sent and has no answer. */
+  readonly underWay: Set<string> = new Set();
+  /** Its sources have taken the bounds of the plan. */
+  isBound = false;
   readonly #listener: LifeListener;
   readonly #onKilled: (() => void)[] = [];
   #reject: (error: Error) => void = () => undefined;

@@ -67,6 +67,7 @@ export class LivingProducer implements ProducerClient {
       this.#sent.set(firstId + from + index, effect);
       this.#effects.send(effect);
       this.#life.touched.add(effect);
+      this.#life.underWay.add(effect);
     });
     this.#life.step(`${this.#life.name} sends ${names.join(" ")}`);
     return accepted;
@@ -86,6 +87,7 @@ export class LivingProducer implements ProducerClient {
     const failed: string[] = [];
     reports.ids.forEach((id, index) => {
       const effect = this.#sent.get(id);
+      if (effect !== undefined) this.#life.underWay.delete(effect);
       if (effect !== undefined) (reports.errors[index] === undefined ? stored : failed).push(effect);
       this.#sent.delete(id);
     });

@@ -1,10 +1,12 @@
-import type { Control, DrainingControl, RestartingControl } from "@millrace/kafka";
+import type { Control, DrainingControl, DrainReport, RestartingControl } from "@millrace/kafka";
+import type { StoredPosition } from "./cluster-events.js";
 import type { Steered } from "./user-steps.js";
+import { INPUT } from "./world-of.js";
 
 /** What can be done with a running graph, as far as its materialised value offers it. */
 export interface Steering {
-  /** Drains, leaves and closes. */
-  readonly drain: (() => Promise<unknown>) | undefined;
+  /** Drains, leaves and closes; within the default time unless another is given. */
+  readonly drain: ((options?: { readonly timeoutMs: number }) => Promise<unknown>) | undefined;
   readonly explain: () => string | undefined;
   /** What a user may steer it by. */
   readonly control: Steered | undefined;
@@ -35,9 +37,19 @@ export const steeringOf = (mat: unknown, onFailure: (error: unknown) => void): S
   for (const promise of completion ? [completion, ...promises] : promises) promise.catch(onFailure);
   const drain =
     control && "streamCompletion" in control
-      ? () => control.drainAndShutdown()
-      : control && completion && (() => control.drainAndShutdown(completion));
+      ? (options?: { readonly timeoutMs: number }) => control.drainAndShutdown(options)
+      : control &&
+        completion &&
+        ((options?: { readonly timeoutMs: number }) => control.drainAndShutdown(completion, options));
   const restarting =
     control && "restarts" in control ? { ended: control.isShutdown, stop: () => control.stop() } : undefined;
   return { drain, explain: () => control?.explain().toString(), control, restarting };
+};
+
+/** What the report of a drain calls committed of the input, where it is one. */
+export const committedIn = (report: unknown): readonly StoredPosition[] => {
+  const { partitions = [] } = (report ?? {}) as Partial<Pick<DrainReport, "partitions">>;
+  return partitions.flatMap(({ topic, partition, committed }) =>
+    topic === INPUT && committed !== undefined ? { partition, position: committed } : [],
+  );
 };

@@ -19,6 +19,8 @@ export interface SupervisorOptions {
   /** Takes the life away. */
   readonly end: (life: Life) => void;
   readonly note: (text: string) => void;
+  /** Its drain has resolved. */
+  readonly onDrained: (life: Life, report: unknown) => void;
   /** How long a process that died, or left, stays away. */
   readonly drawAwayMs: () => number;
 }
@@ -32,6 +34,8 @@ interface Slot {
 
 /** How long a process whose stream ended by itself stays away. */
 const RESTART_MS = 100;
+/** How long a process that leaves in the middle of its work may take: longer than all effects one after the other. */
+const LEAVE_MS = 100_000;
 /** How long a failed stream may take to close its clients. */
 const FAILED_MS = 10_000;
 
@@ -44,6 +48,8 @@ export class Supervisor {
   readonly #failures = new Map<Life, unknown>();
   /** What drains have failed with, though nothing disturbed them. */
   readonly failedDrains: unknown[] = [];
+  /** The same of processes that left in the middle of their work. */
+  readonly failedLeaves: unknown[] = [];
   /** Lives that ended by themselves. */
   restarts = 0;
   lastFailure: unknown;
@@ -63,6 +69,11 @@ export class Supervisor {
     return this.#slotOf(life)?.process?.steering.control;
   }
 
+  /** The lives that are under way. */
+  get present(): readonly Life[] {
+    return this.#slots.flatMap(({ process }) => process?.life ?? []);
+  }
+
   life(name: string): Life | undefined {
     return this.#lives.get(name);
   }
@@ -78,14 +89,22 @@ export class Supervisor {
     if (slot) this.#vacate(slot, this.#options.drawAwayMs());
   }
 
-  /** It drains and leaves, if its materialised value can do that; another life follows. */
-  leave(life: Life): void {
+  /**
+   * It drains and leaves, if its materialised value can do that; another life follows. `alone`: once it has left, so that
+   * no other takes anything of its work away.
+   */
+  leave(life: Life, alone: boolean): void {
     const slot = this.#slotOf(life);
     const drain = slot?.process?.steering.drain;
     if (!slot || !drain) return;
     this.#options.note(`${life.name} drains and leaves`);
-    this.#vacate(slot, this.#options.drawAwayMs());
-    this.#drain(life, drain);
+    const awayMs = this.#options.drawAwayMs();
+    this.#vacate(slot, alone ? Number.POSITIVE_INFINITY : awayMs);
+    const left = this.#drain(life, () => drain({ timeoutMs: LEAVE_MS }), this.failedLeaves);
+    if (!alone) return;
+    void left.then(() => {
+      if (!slot.process) slot.startAt = this.#options.now() + awayMs;
+    });
   }
 
   /** Drains all that can be drained; `allDrained` tells when. */
@@ -95,7 +114,7 @@ export class Supervisor {
       if (!slot.process || !drain) continue;
       const { life } = slot.process;
       this.#vacate(slot, Number.POSITIVE_INFINITY);
-      this.#drain(life, drain);
+      void this.#drain(life, drain, this.failedDrains);
     }
   }
 
@@ -135,19 +154,21 @@ export class Supervisor {
     life.onKilled(() => void restarting.stop());
   }
 
-  #drain(life: Life, drain: () => Promise<unknown>): void {
+  #drain(life: Life, drain: () => Promise<unknown>, failed: unknown[]): Promise<unknown> {
     const drained = drain()
       .then(
-        () => undefined,
+        (report) => {
+          if (!life.dead) this.#options.onDrained(life, report);
+        },
         (error: unknown) => {
-          if (!life.dead) this.failedDrains.push(error);
+          if (!life.dead) failed.push(error);
         },
       )
       .finally(() => void this.#draining.delete(drained));
     // A process that dies meanwhile has drained as far as it ever will.
     const ended = Promise.race([drained, life.death]).catch(() => undefined);
     this.#draining.add(drained);
-    void ended.then(() => this.#draining.delete(drained));
+    return ended.then(() => this.#draining.delete(drained));
   }
 
   /** A stream that fails closes its clients; where something else holds them, the process is ended from outside. */

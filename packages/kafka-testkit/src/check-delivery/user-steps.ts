@@ -21,8 +21,6 @@ export interface UserStepsOptions {
   readonly onDisturbed: () => void;
 }
 
-const codeOf = (error: unknown): unknown => (error instanceof Error && "code" in error ? error.code : undefined);
-
 /** A user at the control of a pipeline, who tells the judges what he skips and what he wants again. */
 export class UserSteps {
   readonly #options: UserStepsOptions;
@@ -89,7 +87,7 @@ export class UserSteps {
       (error: unknown) => {
         this.#moving = false;
         // It has not been moved then, and whatever is behind has to be done.
-        if (codeOf(error) === "SEEK_FAILED") effects.unskip(skipped);
+        effects.unskip(skipped);
         note(`partition ${partition} is not moved: ${errorText(error)}`);
         onDisturbed();
       },

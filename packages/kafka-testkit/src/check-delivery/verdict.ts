@@ -19,6 +19,12 @@ export interface Evidence {
   readonly failsForEver: boolean;
   readonly lastFailure: unknown;
   readonly failedDrains: readonly unknown[];
+  /** Of processes that left in the middle of their work, where nothing hindered them. */
+  readonly failedLeaves: readonly unknown[];
+  /** What a drain did not wait for. */
+  readonly endedEarly: string | undefined;
+  /** The most records that a kill may repeat. */
+  readonly budget: number | undefined;
   readonly explanation: string;
 }
 
@@ -62,9 +68,9 @@ const duplicated = ({ settings, effects, counts }: Evidence): Failure | undefine
 const unsafe = ({ violations: [violation] }: Evidence): Failure | undefined =>
   violation && { code: violation.code, text: violation.text, violation, cause: undefined };
 
-const replayed = ({ settings, maxReplay }: Evidence): Failure | undefined => {
-  if (settings.maxReplay === undefined || maxReplay <= settings.maxReplay) return undefined;
-  const text = `a kill made ${maxReplay} records be worked on again, and maxReplay is ${settings.maxReplay}`;
+const replayed = ({ budget, maxReplay }: Evidence): Failure | undefined => {
+  if (budget === undefined || maxReplay <= budget) return undefined;
+  const text = `a kill made ${maxReplay} records be worked on again, and maxReplay is ${budget}`;
   return { code: "REPLAY_EXCEEDED", text, violation: undefined, cause: undefined };
 };
 
@@ -86,15 +92,22 @@ const unfinished = (evidence: Evidence): Failure | undefined => {
   return { code: "STUCK", text, violation: undefined, cause: undefined };
 };
 
-/** I8, where nothing but deaths disturbed the process. */
-const leaked = ({ plan, failedDrains }: Evidence): Failure | undefined => {
-  if (effortOf(plan) > plan.kills.length) return undefined;
-  const cause = failedDrains.find(
-    (error) => error instanceof DrainError || !(error instanceof Error && "code" in error),
-  );
+/** A drain resolves when the effects of what was delivered have happened, and not before. */
+const early = ({ endedEarly }: Evidence): Failure | undefined =>
+  endedEarly === undefined
+    ? undefined
+    : { code: "ENDED_EARLY", text: endedEarly, violation: undefined, cause: undefined };
+
+const brokenDrain = (errors: readonly unknown[]): unknown =>
+  errors.find((error) => error instanceof DrainError || !(error instanceof Error && "code" in error));
+
+/** I8, where nothing but deaths disturbed the process, or nothing but its leaving. */
+const leaked = ({ plan, failedDrains, failedLeaves }: Evidence): Failure | undefined => {
+  const last = effortOf(plan) > plan.kills.length ? undefined : brokenDrain(failedDrains);
+  const cause = last ?? brokenDrain(failedLeaves);
   if (cause === undefined) return undefined;
-  const text = `all effects have happened, and a drain failed: ${errorText(cause)}`;
-  return { code: "STUCK", text, violation: undefined, cause };
+  const when = last === undefined ? "nothing hinders the process" : "all effects have happened";
+  return { code: "STUCK", text: `${when}, and a drain failed: ${errorText(cause)}`, violation: undefined, cause };
 };
 
 /** The worst of what is wrong with a run, if anything is. */
@@ -103,5 +116,6 @@ export const verdict = (evidence: Evidence): Failure | undefined =>
   duplicated(evidence) ??
   unsafe(evidence) ??
   replayed(evidence) ??
+  early(evidence) ??
   unfinished(evidence) ??
   leaked(evidence);

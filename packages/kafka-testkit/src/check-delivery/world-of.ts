@@ -1,7 +1,9 @@
 import type { KafkaDriver } from "@millrace/kafka";
 import type { Clock } from "@millrace/streams";
 import type { Random } from "../simulated/random.js";
+import type { Bounds } from "./delivery-plan.js";
 import type { DeliveryWorld } from "./delivery-world.js";
+import type { EffectTroubles } from "./effect-troubles.js";
 import type { Effects } from "./effects.js";
 import type { Life } from "./life.js";
 import { LivingConsumer } from "./living-consumer.js";
@@ -22,6 +24,8 @@ export interface WorldOptions {
   readonly random: Random;
   readonly assignor: string;
   readonly effectErrorRate: number;
+  readonly troubles: EffectTroubles;
+  readonly bounds: Bounds;
 }
 
 const livingDriver = ({ driver, life, effects }: WorldOptions): KafkaDriver => ({
@@ -47,7 +51,7 @@ const heard = <T>(promise: Promise<T>): Promise<T> => {
 
 /** Everything a life works with; it fails when the process dies, so that what remains of it ends. */
 export const worldOf = (options: WorldOptions): DeliveryWorld => {
-  const { life, effects, clock, random } = options;
+  const { life, effects, clock, random, troubles } = options;
   const pass = (ms: number): Promise<void> => new Promise((resolve) => void clock.schedule(ms, resolve));
   const sleep = async (ms: number): Promise<void> => {
     await (life.dead ? pass(DEAD_MS) : life.alive(pass(ms)));
@@ -55,11 +59,14 @@ export const worldOf = (options: WorldOptions): DeliveryWorld => {
   };
   const effect = async (id: string): Promise<void> => {
     if (life.dead) return sleep(DEAD_MS);
+    const kind = effects.kindOf(id);
     effects.begin(id);
     life.touched.add(id);
+    life.underWay.add(id);
     life.step(`${life.name}: effect ${id} begins`);
-    await sleep(drawEffectMs(random));
-    if (random.happens(options.effectErrorRate)) {
+    await sleep(drawEffectMs(random) + troubles.extraMs(kind));
+    life.underWay.delete(id);
+    if (random.happens(options.effectErrorRate) || troubles.fails(kind)) {
       effects.fail(id);
       life.step(`${life.name}: effect ${id} fails`);
       life.requireAlive();
@@ -81,6 +88,10 @@ export const worldOf = (options: WorldOptions): DeliveryWorld => {
     output: OUTPUT,
     clock,
     sleep: (ms) => heard(sleep(ms)),
+    get bounds() {
+      life.isBound = true;
+      return options.bounds;
+    },
     random: () => random.next(),
     effect: (id) => heard(effect(id)),
   };

@@ -30,7 +30,8 @@ export class CommitSlot {
     return this.#commit !== undefined;
   }
 
-  send(request: CommitRequest): Promise<void> {
+  /** `revoking`: it belongs to a revocation that is under way. */
+  send(request: CommitRequest, revoking: boolean): Promise<void> {
     if (this.#commit) {
       return Promise.reject(
         this.#simulation.retriable("COMMIT_FAILED", "A commit is in flight. Await it before the next one."),
@@ -40,7 +41,7 @@ export class CommitSlot {
     return new Promise((resolve, reject) => {
       const commit: Commit = { resolve, reject, answer: undefined, answered: [] };
       this.#commit = commit;
-      if (!this.#dead) this.#send(request, commit);
+      if (!this.#dead) this.#send(request, commit, revoking);
     });
   }
 
@@ -76,7 +77,7 @@ export class CommitSlot {
   }
 
   /** The delay is spent in two parts, so that the broker may change between storing and answering. */
-  #send(request: CommitRequest, commit: Commit): void {
+  #send(request: CommitRequest, commit: Commit, revoking: boolean): void {
     const delay = this.#simulation.draw(this.#simulation.faults.commitDelayMs);
     const there = this.#simulation.random.int(0, delay);
     const answer = (error: Error | undefined): void => {
@@ -92,13 +93,16 @@ export class CommitSlot {
       const heldUp = this.#simulation.clock.now() > due;
       // A broker that comes back may not coordinate the group yet, and the client does not ask again.
       if (heldUp && this.#simulation.random.happens(REFUSED_AFTER_OUTAGE)) answer(this.#refused(CODE.notCoordinator));
-      else this.#store(request, answer);
+      else this.#store(request, revoking, answer);
     };
     this.#simulation.request([there, there], arrive, this.#group.broker);
   }
 
-  #store(request: CommitRequest, answer: (error: Error | undefined) => void): void {
+  #store(request: CommitRequest, revoking: boolean, answer: (error: Error | undefined) => void): void {
     const { random, faults } = this.#simulation;
+    if (revoking && random.happens(faults.revocationCommitRefusalRate)) {
+      return answer(this.#refused(CODE.rebalanceInProgress));
+    }
     if (random.happens(faults.commitRefusalRate)) return answer(this.#refused(CODE.groupAuthorization));
     if (random.happens(faults.commitErrorRate)) return answer(this.#refused(CODE.notCoordinator));
     this.#group.commit(request, (refusal) => {

@@ -24,7 +24,7 @@ import type { Membership, MembershipOptions } from "./membership.js";
 import { type Cure, ReadPositions } from "./read-positions.js";
 import { SimulatedChunk } from "./record-chunk.js";
 import { CODE, type Simulation } from "./simulation.js";
-import { keyOf } from "./topics.js";
+import { keyOf, namesOf } from "./topics.js";
 
 /** How long `close` waits for the answer to a commit in flight. */
 const CLOSE_COMMIT_MS = 5000;
@@ -177,6 +177,11 @@ export class SimulatedConsumer implements ConsumerClient, SimulatedClient {
     if (this.#polling) {
       throw this.#simulation.error("CLIENT_FAILED", "A poll is running. Await it before a seek.");
     }
+    const { random, faults } = this.#simulation;
+    if (!this.#dead && random.happens(faults.seekErrorRate)) {
+      this.#simulation.event(`${this.clientId}: seek of ${namesOf(positions)} fails`);
+      throw this.#simulation.error("CLIENT_FAILED", "The seek timed out, and nothing was moved.", CODE.timedOut);
+    }
     const [unread] = this.#dead ? [] : this.#positions.seek(positions);
     if (!unread) return;
     throw this.#simulation.error("CLIENT_FAILED", `${keyOf(unread)} is not assigned.`, CODE.unknownPartition);
@@ -200,7 +205,7 @@ export class SimulatedConsumer implements ConsumerClient, SimulatedClient {
     this.#requireOpen("commit");
     if (this.#failed)
       throw this.#simulation.error("COMMIT_FAILED", "The client has failed. Make a new one.", CODE.fatal);
-    await this.#commits.send({ membership: this.identity.membership, positions });
+    await this.#commits.send({ membership: this.identity.membership, positions }, this.#membership?.revoking === true);
   }
 
   committed(partitions: readonly TopicPartition[], timeoutMs: number): Promise<readonly TopicPartitionOffset[]> {

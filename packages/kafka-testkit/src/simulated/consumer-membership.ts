@@ -53,6 +53,10 @@ export class ConsumerMembership implements Membership {
     return this.#serving !== undefined;
   }
 
+  get revoking(): boolean {
+    return this.#owned.revoking;
+  }
+
   join(): void {
     this.#beatSoon();
   }

@@ -31,6 +31,10 @@ export interface SimulatedFaults {
   readonly commitLossRate: number;
   /** A commit is not stored and will not be when repeated; default 0. */
   readonly commitRefusalRate: number;
+  /** A commit sent while partitions are being given up is not stored, as where the group has moved on; default 0. */
+  readonly revocationCommitRefusalRate: number;
+  /** A seek fails and moves nothing; default 0. */
+  readonly seekErrorRate: number;
   /** A call of a transaction, there and back; default [0, 5]. */
   readonly transactionDelayMs: DelayRange;
   /** From the end of a transaction until a partition, or a group, has its marker; default [0, 5]. */
@@ -56,6 +60,8 @@ export const FAULTLESS: SimulatedFaults = {
   commitErrorRate: 0,
   commitLossRate: 0,
   commitRefusalRate: 0,
+  revocationCommitRefusalRate: 0,
+  seekErrorRate: 0,
   transactionDelayMs: [0, 5],
   markerDelayMs: [0, 5],
   transactionErrorRate: 0,

@@ -60,6 +60,10 @@ export class GroupMembership implements Membership, MemberChannel {
     return this.#serving !== undefined;
   }
 
+  get revoking(): boolean {
+    return this.#owned.revoking;
+  }
+
   get #cooperative(): boolean {
     return this.#assignors[0]?.cooperative === true;
   }

@@ -18,6 +18,8 @@ export interface Membership {
   readonly current: MemberIdentity | undefined;
   /** A handler of the listener is at work: meanwhile the client fetches nothing, of what it keeps neither. */
   readonly busy: boolean;
+  /** Partitions are being given up, and are still owned. */
+  readonly revoking: boolean;
   join(): void;
   /** Begins with what has been said, unless a handler is still at work; called by polls only. */
   serve(): void;

@@ -20,6 +20,7 @@ export class OwnedPartitions {
   readonly #options: OwnerOptions;
   #partitions: readonly TopicPartition[] = [];
   #dead = false;
+  #revoking = false;
 
   constructor(options: OwnerOptions) {
     this.#options = options;
@@ -42,9 +43,16 @@ export class OwnedPartitions {
     this.#options.take(partitions.map((each) => ({ ...each, offset: listener.startOf?.(each) })));
   }
 
+  /** Partitions are being given up, and are still owned. */
+  get revoking(): boolean {
+    return this.#revoking;
+  }
+
   async revoke(partitions: readonly TopicPartition[]): Promise<void> {
+    this.#revoking = true;
     await this.#handled("onRevoke", partitions);
     await this.#giveUp(partitions);
+    this.#revoking = false;
   }
 
   /** All of them belong to others already. */
