@@ -16,7 +16,8 @@ export interface Watermark {
   readonly stored: boolean;
   /** The highest position that was asked for and that this one answers; none on the followed surface. */
   readonly asked: number | undefined;
-  readonly sequence: number;
+  /** Records below it. */
+  readonly below: number;
   /** Finished claims above the position, which the metadata tells of. */
   readonly finishedAbove: number;
   /** When the oldest record above the position was delivered; `undefined` when there was none yet. */
@@ -275,7 +276,16 @@ export class OwnedPartition implements TopicPartition {
     return this.ledger.open(offset, now, this.#claimBound);
   }
 
-  /** The same for a record that is followed by its claim. */
+  /** A record that is delivered ends at once: nothing of it goes on in the stream. */
+  pass(offset: number, now: number, outcome: Outcome): void {
+    this.#replaysSince ??= now;
+    this.#trail.delivered(offset);
+    if (!this.ledger.pass(offset, now, outcome, this.#claimBound)) return;
+    this.#trail.ended(offset);
+    this.#onEnded(this);
+  }
+
+  /** Opens the claim of a record that it follows. */
   claim(offset: number, key: unknown, now: number): RecordClaim {
     const claim = new RecordClaim(this, this.open(offset, now), offset, key);
     if (this.#lastClaim) this.#lastClaim.next = claim;
@@ -340,7 +350,7 @@ export class OwnedPartition implements TopicPartition {
       metadata: this.#metadataBytes > 0 ? this.#tellFinished(position) : this.#metadata,
       stored: false,
       asked: this.#asked,
-      sequence: ledger.watermarkSequence,
+      below: ledger.belowWatermark,
       finishedAbove: ledger.behindWatermark,
       oldestAbove: ledger.oldest?.openedAt,
       takenAt: now,
@@ -352,13 +362,13 @@ export class OwnedPartition implements TopicPartition {
   }
 
   /** The broker has it. */
-  commitAcknowledged({ position, asked, sequence, finishedAbove, oldestAbove, takenAt }: Watermark): void {
+  commitAcknowledged({ position, asked, below, finishedAbove, oldestAbove, takenAt }: Watermark): void {
     // The answer to a commit that had timed out comes after that to a later one.
     if (position < (this.#committed ?? 0)) return;
     this.#committed = position;
     this.#covered = asked;
     this.#finishedAbove = finishedAbove;
-    this.ledger.commitAcknowledged(sequence);
+    this.ledger.commitAcknowledged(below);
     // What was delivered after the watermark was taken is younger than that moment.
     this.#replaysSince = this.ledger.replays === 0 ? undefined : (oldestAbove ?? takenAt);
   }

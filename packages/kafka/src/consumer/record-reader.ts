@@ -76,12 +76,10 @@ const recordDecoder = <K, V>({ key, value }: ConsumerSerdes<K, V>): RecordDecode
   };
 };
 
-const endAtOnce = ({ owned, run }: Delivery, index: number, now: number, outcome: Outcome): void => {
-  const offset = run.fetched.chunk.offset(index);
-  owned.end(owned.open(offset, now), offset, outcome);
-};
+const pass = ({ owned, run }: Delivery, index: number, now: number, outcome: Outcome): void =>
+  owned.pass(run.fetched.chunk.offset(index), now, outcome);
 
-const discard = (delivery: Delivery, index: number, now: number): void => endAtOnce(delivery, index, now, "discarded");
+const discard = (delivery: Delivery, index: number, now: number): void => pass(delivery, index, now, "discarded");
 
 const never = (): boolean => false;
 
@@ -130,7 +128,7 @@ export const claimedReader = <K, V>(serdes: ConsumerSerdes<K, V>): RecordReader<
     isFinished(delivery, index, now) {
       const { owned, run } = delivery;
       if (!owned.isFinished(run.fetched.chunk.offset(index))) return false;
-      endAtOnce(delivery, index, now, "processed");
+      pass(delivery, index, now, "processed");
       return true;
     },
     read({ owned, run }, index, now) {

@@ -80,7 +80,9 @@ const delivering = (
 ): Delivering => {
   const { settings, logger, clock, followed, partitioned } = options;
   const auditor = new Auditor();
-  const claimBound = followed ? Number.POSITIVE_INFINITY : settings.maxInFlight;
+  const { commitTimeoutMs, maxReplay, maxPollRecords, maxBufferedRecords, maxInFlight } = settings;
+  // What a budget lets out is known record by record: of records that share a claim it is not known which are finished.
+  const claimBound = followed ? Number.POSITIVE_INFINITY : Math.max(maxInFlight, maxReplay.records ?? 0);
   const assignment = new Assignment(auditor, claimBound, hooks.onClaimEnded);
   const partitions = (): Iterable<OwnedPartition> => assignment.partitions;
   const client = new RenewableClient({
@@ -89,7 +91,6 @@ const delivering = (
   });
   const userPauses = new UserPauses();
   const flow = new FlowControl({ ...settings, followed, partitioned }, client, partitions, userPauses);
-  const { commitTimeoutMs, maxReplay, maxPollRecords, maxBufferedRecords } = settings;
   const committer = new OffsetCommitter({ client, clock, commitTimeoutMs, partitions, auditor });
   const isCommitting = (): boolean => committer.busy;
   const { isStopped, onChunk, onPolled, onFailure, commit, hasFinished } = hooks;

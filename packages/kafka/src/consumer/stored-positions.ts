@@ -5,7 +5,7 @@ import type { OwnedPartition, Watermark } from "./owned-partition.js";
 /** The same position once more: it stands for nothing of this assignment. */
 const again = (owned: OwnedPartition, position: number, metadata: string | undefined): Watermark => ({
   ...{ owned, position, metadata, stored: true },
-  ...{ asked: undefined, sequence: 0, finishedAbove: 0, oldestAbove: undefined, takenAt: 0 },
+  ...{ asked: undefined, below: 0, finishedAbove: 0, oldestAbove: undefined, takenAt: 0 },
 });
 
 /**

@@ -15,6 +15,21 @@ export interface OpenClaim {
 const FIRST_SIZE = 64;
 const WORD_BITS = 32;
 
+/**
+ * Records that share a claim, because they came while the ledger was at its bound. Its slot has the offset from which on
+ * one of them may be unfinished, and it is open as long as one is.
+ */
+interface SharedClaim {
+  readonly sequence: number;
+  /** Offset of the last record, and of the last that has not ended by itself. */
+  last: number;
+  lastOpen: number;
+  /** Records that are not known to lie below the watermark, and those of them that are unfinished, at most. */
+  records: number;
+  open: number;
+  endedInPart: boolean;
+}
+
 /** Position of the lowest bit that is set, in a word with one. */
 const lowestBit = (word: number): number => 31 - Math.clz32(word & -word);
 
@@ -42,42 +57,68 @@ export class PartitionLedger {
   #committed = 0;
   #fenced = false;
   readonly #ended = { processed: 0, discarded: 0, parked: 0 };
-  /** A claim that stands for several records: its own, `more` after it, the last of them at offset `last`. */
-  #wide: { readonly sequence: number; last: number; more: number; endedInPart: boolean } | undefined;
-  /** Records beyond one per claim: of all claims, and of those below the head. */
+  /** In their order; none of them lies below the head. */
+  readonly #shared: SharedClaim[] = [];
+  /** Records beyond one per claim: of all claims, and of those below the watermark. */
   #more = 0;
-  #moreBelowHead = 0;
+  #moreBelow = 0;
 
   /**
    * Opens the claim of the next delivered record and answers its sequence number. With `bound` claims between the head
    * and it, one claim stands for all that follow until some have ended: that is for claims that end in order only.
    */
   open(offset: number, now: number, bound: number = Number.POSITIVE_INFINITY): number {
-    if (offset <= this.#lastOffset) {
-      throw new InvariantViolation(`offset ${offset} was delivered after ${this.#lastOffset}`);
-    }
-    if (this.#next - this.#head < bound) return this.#add(offset, now);
-    const wide = this.#wide;
-    if (!wide) {
-      this.#wide = { sequence: this.#next, last: offset, more: 0, endedInPart: false };
-      return this.#add(offset, now);
-    }
-    // Others came after it, when there was room, so it cannot grow any more and has to end first.
-    if (wide.sequence !== this.#next - 1) return this.#add(offset, now);
-    wide.last = offset;
-    wide.more += 1;
-    this.#more += 1;
-    this.#lastOffset = offset;
-    return wide.sequence;
+    this.#requireLater(offset);
+    if (this.#next - this.#head < bound) return this.#add(offset, now, true);
+    const shared = this.#sharedBy(offset, now);
+    const slot = shared.sequence & this.#mask;
+    // Those before it that share the claim have ended, if there are any.
+    if (shared.open === 0) this.#offsets[slot] = offset;
+    (this.#open[slot >>> 5] as number) |= 1 << slot;
+    shared.lastOpen = offset;
+    shared.open += 1;
+    return shared.sequence;
   }
 
-  #add(offset: number, now: number): number {
+  /** A record is delivered and has ended in one; answers as `end` does. A claim that it shares stays as open as it is. */
+  pass(offset: number, now: number, outcome: Outcome, bound: number = Number.POSITIVE_INFINITY): boolean {
+    if (this.#fenced) return false;
+    this.#requireLater(offset);
+    if (this.#next - this.#head < bound) this.#add(offset, now, false);
+    else this.#sharedBy(offset, now);
+    this.#count(outcome, 1);
+    this.#advance();
+    return true;
+  }
+
+  #requireLater(offset: number): void {
+    if (offset > this.#lastOffset) return;
+    throw new InvariantViolation(`offset ${offset} was delivered after ${this.#lastOffset}`);
+  }
+
+  /** The claim at the end of a ledger at its bound, which the record now shares. One that others follow cannot grow any more. */
+  #sharedBy(offset: number, now: number): SharedClaim {
+    const last = this.#shared.at(-1);
+    if (last?.sequence === this.#next - 1) {
+      last.last = offset;
+      last.records += 1;
+      this.#more += 1;
+      this.#lastOffset = offset;
+      return last;
+    }
+    const sequence = this.#add(offset, now, false);
+    const shared = { sequence, last: offset, lastOpen: -1, records: 1, open: 0, endedInPart: false };
+    this.#shared.push(shared);
+    return shared;
+  }
+
+  #add(offset: number, now: number, open: boolean): number {
     const sequence = this.#next;
     if (sequence - this.#head > this.#mask) this.#grow();
     const slot = sequence & this.#mask;
     this.#offsets[slot] = offset;
     this.#openedAt[slot] = now;
-    (this.#open[slot >>> 5] as number) |= 1 << slot;
+    if (open) (this.#open[slot >>> 5] as number) |= 1 << slot;
     this.#lastOffset = offset;
     this.#lastOpenedAt = now;
     this.#next = sequence + 1;
@@ -102,52 +143,71 @@ export class PartitionLedger {
   /** Ends every open claim up to and including `offset`: what committing an offset says. */
   endThrough(offset: number, outcome: Outcome): void {
     if (this.#fenced) return;
-    let claims = 0;
+    let records = 0;
+    let sharedSeen = 0;
     for (let sequence = this.#head; sequence < this.#next; sequence++) {
       const slot = sequence & this.#mask;
       if ((this.#offsets[slot] as number) > offset) break;
-      if (sequence === this.#wide?.sequence) {
-        if (this.#wide.last > offset) {
-          // Which record comes next is not known any more, but none of those up to here is unfinished.
-          this.#offsets[slot] = offset + 1;
-          this.#wide.endedInPart = true;
-          break;
-        }
-        claims += this.#wide.more;
-        this.#moreBelowHead += this.#wide.more;
-        this.#wide = undefined;
-      }
+      const shared = this.#shared[sharedSeen]?.sequence === sequence ? this.#shared[sharedSeen++] : undefined;
       const word = this.#open[slot >>> 5] as number;
       const bit = 1 << slot;
       if ((word & bit) === 0) continue;
+      if (shared && shared.lastOpen > offset) {
+        records += this.#endInPart(shared, offset);
+        break;
+      }
       this.#open[slot >>> 5] = word ^ bit;
-      claims += 1;
+      records += shared ? shared.open : 1;
+      if (shared) shared.open = 0;
     }
-    if (claims === 0) return;
-    this.#count(outcome, claims);
+    if (records === 0) return;
+    this.#count(outcome, records);
     this.#advance();
   }
 
-  /** Named one by one: a property by a variable name costs as much as all the rest of `end`. */
-  #count(outcome: Outcome, claims: number): void {
-    if (outcome === "processed") this.#ended.processed += claims;
-    else if (outcome === "discarded") this.#ended.discarded += claims;
-    else this.#ended.parked += claims;
+  /**
+   * Which record of the claim comes next is not known any more, but none of those up to `offset` is unfinished. Answers how
+   * many ended: offsets have holes, so these may be fewer than did, and the others count with the last one.
+   */
+  #endInPart(shared: SharedClaim, offset: number): number {
+    this.#offsets[shared.sequence & this.#mask] = offset + 1;
+    shared.endedInPart = true;
+    const records = Math.min(shared.records, shared.last - offset);
+    const open = Math.min(shared.open, shared.lastOpen - offset);
+    const ended = shared.open - open;
+    this.#moreBelow += shared.records - records;
+    shared.records = records;
+    shared.open = open;
+    return ended;
   }
 
-  /** Moves the head to the first open claim, a word of slots at a time. */
+  /** Named one by one: a property by a variable name costs as much as all the rest of `end`. */
+  #count(outcome: Outcome, records: number): void {
+    if (outcome === "processed") this.#ended.processed += records;
+    else if (outcome === "discarded") this.#ended.discarded += records;
+    else this.#ended.parked += records;
+  }
+
   #advance(): void {
+    this.#head = this.#firstOpen();
+    while (this.#shared.length > 0) {
+      const { sequence, records } = this.#shared[0] as SharedClaim;
+      if (sequence >= this.#head) return;
+      this.#moreBelow += records - 1;
+      this.#shared.shift();
+    }
+  }
+
+  /** Looks at a word of slots at a time. */
+  #firstOpen(): number {
     let head = this.#head;
     while (head < this.#next) {
       const slot = head & this.#mask;
       const word = (this.#open[slot >>> 5] as number) >>> slot;
-      if (word !== 0) {
-        this.#head = head + lowestBit(word);
-        return;
-      }
+      if (word !== 0) return head + lowestBit(word);
       head += WORD_BITS - (slot & (WORD_BITS - 1));
     }
-    this.#head = this.#next;
+    return this.#next;
   }
 
   /** What may be committed: the offset of the first unfinished claim, or one after the last delivered; none before any. */
@@ -158,44 +218,47 @@ export class PartitionLedger {
 
   /** The watermark, where the claim that it stands at has ended for some of its records. */
   get endedInPart(): number | undefined {
-    return this.#wide?.endedInPart && this.#wide.sequence === this.#head ? this.watermark : undefined;
+    const [first] = this.#shared;
+    return first?.endedInPart && first.sequence === this.#head ? this.watermark : undefined;
   }
 
-  /** Claims below the watermark, to hand to `commitAcknowledged` once that position is committed. */
-  get watermarkSequence(): number {
-    return this.#head;
+  /** Records below the watermark, to hand to `commitAcknowledged` once that position is committed. */
+  get belowWatermark(): number {
+    return this.#head + this.#moreBelow;
   }
 
-  /** The broker has the position that was the watermark when `watermarkSequence` was read. */
-  commitAcknowledged(watermarkSequence: number): void {
-    if (watermarkSequence > this.#head) {
-      throw new InvariantViolation(`${watermarkSequence} claims were committed and only ${this.#head} have ended`);
+  /** The broker has the position that was the watermark when `belowWatermark` was read. */
+  commitAcknowledged(belowWatermark: number): void {
+    if (belowWatermark > this.belowWatermark) {
+      throw new InvariantViolation(
+        `${belowWatermark} records were committed and only ${this.belowWatermark} have ended`,
+      );
     }
-    if (watermarkSequence > this.#committed) this.#committed = watermarkSequence;
+    if (belowWatermark > this.#committed) this.#committed = belowWatermark;
   }
 
   get #endedInAll(): number {
     return this.#ended.processed + this.#ended.discarded + this.#ended.parked;
   }
 
-  /** Claims delivered and not ended. */
+  /** Records delivered and not ended. */
   get inFlight(): number {
     return this.delivered - this.#endedInAll;
   }
 
-  /** Claims that have ended and wait for an older one. */
+  /** Records that have ended and wait for an older one. */
   get behindWatermark(): number {
-    return this.#endedInAll - this.#head - this.#moreBelowHead;
+    return this.#endedInAll - this.belowWatermark;
   }
 
-  /** Claims below the watermark whose position is not known to be committed. */
+  /** Records below the watermark whose position is not known to be committed. */
   get uncommitted(): number {
-    return this.#head - this.#committed;
+    return this.belowWatermark - this.#committed;
   }
 
   /** Records a crash now would deliver again. */
   get replays(): number {
-    return this.delivered - this.#committed - this.#moreBelowHead;
+    return this.delivered - this.#committed;
   }
 
   get delivered(): number {

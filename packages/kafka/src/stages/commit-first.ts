@@ -21,12 +21,11 @@ export const endingReader = <A extends { readonly offset: number }>(
   read(delivery, index, now, session) {
     const record = reader.read(delivery, index, now, session);
     const { owned } = delivery;
-    owned.end(owned.open(record.offset, now), record.offset, "processed");
+    owned.pass(record.offset, now, "processed");
     return { record, offset: record.offset, owned, session };
   },
   skip({ owned, run }, index, now) {
-    const offset = run.fetched.chunk.offset(index);
-    owned.end(owned.open(offset, now), offset, "discarded");
+    owned.pass(run.fetched.chunk.offset(index), now, "discarded");
   },
 });
 

@@ -148,7 +148,7 @@ class PartitionOutlets<A> {
     this.#lanes.delete(owned);
     if (!left || this.session.isStopped) return;
     // Also what its committer finished last counts, so the next stream begins only now.
-    this.#restarts.schedule(owned.key, owned.ledger.watermarkSequence > 0, () => void this.#restart(owned));
+    this.#restarts.schedule(owned.key, owned.ledger.belowWatermark > 0, () => void this.#restart(owned));
   }
 
   async #restart(owned: OwnedPartition): Promise<void> {
