@@ -1,21 +1,21 @@
 import type { TopicPartition } from "../client/port.js";
 import type { Auditor } from "../ledger/auditor.js";
 import { partitionKey } from "../partition-key.js";
-import { OwnedPartition } from "./owned-partition.js";
+import { OwnedPartition, type PartitionListener } from "./owned-partition.js";
 
 /** The partitions this consumer owns; epochs grow with every assignment of a partition. */
 export class Assignment {
   readonly #auditor: Auditor;
   readonly #claimBound: number;
-  readonly #onEnded: (partition: OwnedPartition) => void;
+  readonly #listener: PartitionListener;
   readonly #epochs = new Map<string, number>();
   readonly #owned = new Map<string, OwnedPartition>();
   #isCommitted = false;
 
-  constructor(auditor: Auditor, claimBound: number, onEnded: (partition: OwnedPartition) => void) {
+  constructor(auditor: Auditor, claimBound: number, listener: PartitionListener) {
     this.#auditor = auditor;
     this.#claimBound = claimBound;
-    this.#onEnded = onEnded;
+    this.#listener = listener;
   }
 
   /** Owned partitions, retired ones included. */
@@ -24,11 +24,11 @@ export class Assignment {
   }
 
   add(partitions: readonly TopicPartition[]): readonly OwnedPartition[] {
-    return partitions.map((each) => {
+    const added = partitions.map((each) => {
       const key = partitionKey(each);
       const epoch = (this.#epochs.get(key) ?? 0) + 1;
       const trail = this.#auditor.assigned(each.topic, each.partition, epoch);
-      const owned = new OwnedPartition(each, epoch, trail, this.#onEnded, this.#claimBound);
+      const owned = new OwnedPartition(each, epoch, trail, this.#listener, this.#claimBound);
       if (this.#isCommitted) owned.commits();
       this.#epochs.set(key, epoch);
       // An assignment that no revocation preceded: what the last one still holds is inert.
@@ -36,6 +36,8 @@ export class Assignment {
       this.#owned.set(key, owned);
       return owned;
     });
+    this.#listener.onRoom();
+    return added;
   }
 
   /** Somebody commits what is finished, of all that is and will be assigned. */
@@ -64,5 +66,7 @@ export class Assignment {
       owned.fence();
       if (this.#owned.get(owned.key) === owned) this.#owned.delete(owned.key);
     }
+    // What they had in flight counts no more against the bounds over all partitions.
+    this.#listener.onRoom();
   }
 }

@@ -118,6 +118,12 @@ export class CommitSchedule {
     if (this.#settings && this.#options.hasFinished()) this.#commitSoon();
   }
 
+  /** A commit failed, whoever asked for it: what it was to commit is asked for again, for nothing may end any more that would. */
+  commitFailed(): void {
+    if (this.#settings && !this.#closed && this.#options.hasFinished())
+      this.#commitWithin(this.#settings.maxIntervalMs);
+  }
+
   /** A commit begins, of everything that is finished. */
   committing(): void {
     this.#timer?.cancel();
@@ -145,12 +151,6 @@ export class CommitSchedule {
   #commitSoon(): void {
     // What is finished by then goes into the next one.
     if (this.#options.isCommitting()) this.#commitWithin(NEXT_COMMIT_MS);
-    else this.#commit().catch(this.#options.onFailure);
-  }
-
-  async #commit(): Promise<void> {
-    await this.settled(this.#options.commit());
-    // One that failed for good is asked for again: nothing may end any more that would ask for the next.
-    if (this.#settings && this.#failed && this.#options.hasFinished()) this.#commitWithin(this.#settings.maxIntervalMs);
+    else this.settled(this.#options.commit()).catch(this.#options.onFailure);
   }
 }

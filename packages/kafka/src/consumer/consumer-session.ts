@@ -81,12 +81,12 @@ export class ConsumerSession implements OffsetOwner {
       { settings, logger, clock, followed, partitioned },
       {
         onClaimEnded: (owned) => this.#onEnded(owned),
+        onRoom: () => this.#onRoom(),
         onChunk: (chunk) => this.#buffer(chunk),
         onPolled: () => this.#onPolled(),
         onTaken: (partitions) => listener.onAssigned?.(partitions),
         onGivenUp: (partitions) => listener.onGivenUp?.(partitions),
         onReplaced: (before, after) => listener.onReplaced?.(before, after),
-        onAvailable: () => listener.onAvailable(),
         onError: (error) => this.#onError(error),
         onFailure: (error) => this.#fail(error),
         commit: () => this.#commit(),
@@ -160,8 +160,11 @@ export class ConsumerSession implements OffsetOwner {
     return false;
   }
 
-  /** There may be room within the bounds again. */
-  #release(): void {
+  /**
+   * The one way to say that more may be delivered than before: a claim has ended, the broker has a position, a hold or a
+   * pause is over, a partition is given up. The stream that found nothing it may take is woken; any other asks by itself.
+   */
+  #onRoom(): void {
     if (!this.#held) return;
     this.#held = false;
     this.#stall.released();
@@ -206,7 +209,8 @@ export class ConsumerSession implements OffsetOwner {
 
   #commit(again?: readonly Watermark[]): Promise<void> {
     this.#parts.schedule.committing();
-    const committed = this.#parts.committer.commit(again).then(() => this.#release());
+    const committed = this.#parts.committer.commit(again);
+    committed.catch(() => this.#parts.schedule.commitFailed());
     // The loop may be waiting for room, and only a poll serves the answer.
     this.#parts.reading.wake();
     return committed;
@@ -366,7 +370,7 @@ export class ConsumerSession implements OffsetOwner {
   #onEnded(owned: OwnedPartition): void {
     if (owned.retired || owned.isHeld) this.#parts.revocations.check();
     this.#parts.schedule.ended(owned);
-    this.#release();
+    this.#onRoom();
   }
 
   #onError(error: Error): void {

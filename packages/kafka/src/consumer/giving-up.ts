@@ -1,5 +1,6 @@
 import type { Logger } from "@millrace/streams";
 import type { TopicPartition } from "../client/port.js";
+import { placeOf } from "../partition-key.js";
 import type { Assignment } from "./assignment.js";
 import type { CommitSchedule } from "./commit-schedule.js";
 import type { FlowControl } from "./flow-control.js";
@@ -57,13 +58,17 @@ export class GivingUp {
   }
 
   async #finish(revoked: readonly OwnedPartition[]): Promise<void> {
-    const { revocations, schedule, committer, commit, isClosing, isDead } = this.#options;
+    const { groupId, logger, revocations, schedule, committer, commit, isClosing, isDead } = this.#options;
     const ended = revocations.untilEnded(revoked, () => isDead() || isClosing());
     schedule.hurry();
     revocations.check();
     await ended;
-    // Whoever asked for a commit that fails learns of it; the next owner reads the records again.
-    if (committer.busy || revoked.some(({ hasNews }) => hasNews)) await revocations.within(REVOKE_COMMIT_MS, commit());
+    if (!committer.busy && !revoked.some(({ hasNews }) => hasNews)) return;
+    const committed = commit().catch((error: unknown) => {
+      const what = "the commit before partitions are given up failed; the next owner reads again what it was to commit";
+      logger.warn(`kafka consumer: ${what}`, { groupId, partitions: revoked.map(placeOf), error });
+    });
+    await revocations.within(REVOKE_COMMIT_MS, committed);
   }
 
   /** I5: they are somebody else's already, so nothing of them may be committed any more. */

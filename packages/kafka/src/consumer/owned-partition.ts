@@ -25,6 +25,14 @@ export interface Watermark {
   readonly takenAt: number;
 }
 
+/** Whom partitions tell. */
+export interface PartitionListener {
+  /** A claim has ended. */
+  onEnded(partition: OwnedPartition): void;
+  /** More may be delivered than before, for another reason. */
+  onRoom(): void;
+}
+
 /**
  * One partition under one assignment: what waits to be delivered, the claims of what was, and what is committed. A later
  * assignment of the same partition is another object, so whatever still refers to this one is inert (I6).
@@ -40,7 +48,7 @@ export class OwnedPartition implements TopicPartition {
   readonly #trail: AuditTrail;
   /** Beyond it records share a claim: on the explicit surface, where a filtered record is finished only with a later one. */
   readonly #claimBound: number;
-  readonly #onEnded: (partition: OwnedPartition) => void;
+  readonly #listener: PartitionListener;
   /** What an earlier owner had finished above its last commit. */
   #finished: FinishedSet = NOTHING_FINISHED;
   /** Bytes that a commit may say in its metadata about records finished above the position; 0 says nothing. */
@@ -75,7 +83,7 @@ export class OwnedPartition implements TopicPartition {
     { topic, partition }: TopicPartition,
     epoch: number,
     trail: AuditTrail,
-    onEnded: (partition: OwnedPartition) => void,
+    listener: PartitionListener,
     claimBound: number = Number.POSITIVE_INFINITY,
   ) {
     this.topic = topic;
@@ -84,7 +92,7 @@ export class OwnedPartition implements TopicPartition {
     this.epoch = epoch;
     this.#trail = trail;
     this.#claimBound = claimBound;
-    this.#onEnded = onEnded;
+    this.#listener = listener;
   }
 
   /** Records that wait to be delivered. */
@@ -141,6 +149,7 @@ export class OwnedPartition implements TopicPartition {
 
   release(): void {
     this.#holds -= 1;
+    if (this.#holds === 0) this.#listener.onRoom();
   }
 
   get isHeld(): boolean {
@@ -282,7 +291,7 @@ export class OwnedPartition implements TopicPartition {
     this.#trail.delivered(offset);
     if (!this.ledger.pass(offset, now, outcome, this.#claimBound)) return;
     this.#trail.ended(offset);
-    this.#onEnded(this);
+    this.#listener.onEnded(this);
   }
 
   /** Opens the claim of a record that it follows. */
@@ -314,7 +323,7 @@ export class OwnedPartition implements TopicPartition {
     if (!this.ledger.end(sequence, outcome)) return;
     this.#trail.ended(offset);
     this.#forgetEnded();
-    this.#onEnded(this);
+    this.#listener.onEnded(this);
   }
 
   /** Ends all claims up to `offset`, which is what committing it says. */
@@ -327,7 +336,7 @@ export class OwnedPartition implements TopicPartition {
       this.#asked = offset + 1;
       this.#metadata = metadata;
     }
-    this.#onEnded(this);
+    this.#listener.onEnded(this);
   }
 
   /** A commit would tell something: a higher position, or what is finished above it. */
@@ -371,5 +380,6 @@ export class OwnedPartition implements TopicPartition {
     this.ledger.commitAcknowledged(below);
     // What was delivered after the watermark was taken is younger than that moment.
     this.#replaysSince = this.ledger.replays === 0 ? undefined : (oldestAbove ?? takenAt);
+    this.#listener.onRoom();
   }
 }

@@ -34,12 +34,13 @@ export interface PartsOptions {
 /** What the parts ask and tell their session. */
 export interface SessionHooks {
   readonly onClaimEnded: (owned: OwnedPartition) => void;
+  /** More may be delivered than before. */
+  readonly onRoom: () => void;
   readonly onChunk: (chunk: RecordChunk) => void;
   readonly onPolled: () => void;
   readonly onTaken: (partitions: readonly OwnedPartition[]) => void;
   readonly onGivenUp: (partitions: readonly OwnedPartition[]) => void;
   readonly onReplaced: (before: OwnedPartition, after: OwnedPartition) => void;
-  readonly onAvailable: () => void;
   readonly onError: (error: Error) => void;
   readonly onFailure: (error: unknown) => void;
   readonly commit: () => Promise<void>;
@@ -83,7 +84,7 @@ const delivering = (
   const { commitTimeoutMs, maxReplay, maxPollRecords, maxBufferedRecords, maxInFlight } = settings;
   // What a budget lets out is known record by record: of records that share a claim it is not known which are finished.
   const claimBound = followed ? Number.POSITIVE_INFINITY : Math.max(maxInFlight, maxReplay.records ?? 0);
-  const assignment = new Assignment(auditor, claimBound, hooks.onClaimEnded);
+  const assignment = new Assignment(auditor, claimBound, { onEnded: hooks.onClaimEnded, onRoom: hooks.onRoom });
   const partitions = (): Iterable<OwnedPartition> => assignment.partitions;
   const client = new RenewableClient({
     make: (heard) => settings.driver.consumer(settings.properties, heard),
@@ -115,7 +116,7 @@ type Steered = Pick<SessionParts, "takingOn" | "recovery"> & { readonly statisti
 
 const steering = (
   { settings }: PartsOptions,
-  { commit, isClosing, isDead, onReplaced, onAvailable, onFailure }: SessionHooks,
+  { commit, isClosing, isDead, onReplaced, onRoom, onFailure }: SessionHooks,
   parts: Delivering & Steered,
 ): Pick<SessionParts, "seeking" | "steering"> => {
   const { assignment, history, schedule, takingOn } = parts;
@@ -132,7 +133,7 @@ const steering = (
   });
   const steering = new Steering({
     ...parts,
-    ...{ timeoutMs, seeking, onAvailable },
+    ...{ timeoutMs, seeking, onRoom },
     handedOver: () => history.handedOver(assignment.partitions),
     report: () => history.report(assignment.partitions),
   });

@@ -58,7 +58,7 @@ export interface SteeringOptions {
   readonly statistics: LatestStatistics;
   readonly handedOver: () => number;
   readonly report: () => readonly PartitionReport[];
-  readonly onAvailable: () => void;
+  readonly onRoom: () => void;
 }
 
 /** What the user may do to a running consumer, and ask of it. */
@@ -70,10 +70,10 @@ export class Steering {
   }
 
   setPaused(paused: boolean, partitions: readonly TopicPartition[] | undefined): void {
-    const { userPauses, reading, onAvailable } = this.#options;
+    const { userPauses, reading, onRoom } = this.#options;
     userPauses.set(paused, partitions);
     reading.wake();
-    if (!paused) onAvailable();
+    onRoom();
   }
 
   seek(positions: readonly TopicPartitionOffset[]): Promise<void> {

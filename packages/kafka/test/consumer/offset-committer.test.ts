@@ -6,6 +6,7 @@ import { OffsetCommitter } from "../../src/consumer/offset-committer.js";
 import { OwnedPartition } from "../../src/consumer/owned-partition.js";
 import { AuditTrail } from "../../src/ledger/auditor.js";
 import { Latch, rejectionOf, until } from "../support/until.js";
+import { unheard } from "../support/unheard.js";
 
 const failed = (retriable: boolean, clientCode?: number): KafkaConnectorError =>
   new KafkaConnectorError("COMMIT_FAILED", "refused", {
@@ -15,12 +16,7 @@ const failed = (retriable: boolean, clientCode?: number): KafkaConnectorError =>
 
 /** A partition of which 200 records were delivered. */
 const delivered = (partition: number, epoch = 1): OwnedPartition => {
-  const owned = new OwnedPartition(
-    { topic: "t", partition },
-    epoch,
-    new AuditTrail("t", partition, epoch),
-    () => undefined,
-  );
+  const owned = new OwnedPartition({ topic: "t", partition }, epoch, new AuditTrail("t", partition, epoch), unheard);
   owned.commits();
   for (let offset = 0; offset < 200; offset++) owned.open(offset, 0);
   return owned;
@@ -177,7 +173,7 @@ describe("OffsetCommitter", () => {
   });
 
   it("commits the offset of the next delivered record where offsets are missing between", async () => {
-    const owned = new OwnedPartition({ topic: "t", partition: 0 }, 1, new AuditTrail("t", 0, 1), () => undefined);
+    const owned = new OwnedPartition({ topic: "t", partition: 0 }, 1, new AuditTrail("t", 0, 1), unheard);
     owned.commits();
     for (const offset of [3, 4, 9]) owned.open(offset, 0);
     partitions = [owned];

@@ -6,13 +6,14 @@ import { UnknownStarts } from "../../src/consumer/unknown-starts.js";
 import { Auditor } from "../../src/ledger/auditor.js";
 import { silentLogger } from "../../src/silent-logger.js";
 import { p0, p1 } from "../support/pipelines.js";
+import { unheard } from "../support/unheard.js";
 
 const failure = (clientCode: number, retriable = true): KafkaConnectorError =>
   new KafkaConnectorError("POLL_FAILED", "no answer", { clientCode, retriable });
 
 const rig = () => {
   const clock = virtualClock();
-  const assignment = new Assignment(new Auditor(), Number.POSITIVE_INFINITY, () => undefined);
+  const assignment = new Assignment(new Auditor(), Number.POSITIVE_INFINITY, unheard);
   const warnings: string[] = [];
   const remedies = { areAll: true, attempts: 0, next: async () => true };
   const starts = new UnknownStarts({

@@ -6,6 +6,7 @@ import type { TopicPartitionOffset } from "../../src/client/port.js";
 import { OffsetCommitter } from "../../src/consumer/offset-committer.js";
 import { OwnedPartition } from "../../src/consumer/owned-partition.js";
 import { AuditTrail } from "../../src/ledger/auditor.js";
+import { unheard } from "../support/unheard.js";
 
 type Step =
   | { readonly do: "commit"; readonly partition: number; readonly position: number; readonly old: boolean }
@@ -32,12 +33,7 @@ const steps = fc.array(
 );
 
 const delivered = (partition: number, epoch: number): OwnedPartition => {
-  const owned = new OwnedPartition(
-    { topic: "t", partition },
-    epoch,
-    new AuditTrail("t", partition, epoch),
-    () => undefined,
-  );
+  const owned = new OwnedPartition({ topic: "t", partition }, epoch, new AuditTrail("t", partition, epoch), unheard);
   owned.commits();
   for (let offset = 0; offset < 40; offset++) owned.open(offset, 0);
   return owned;

@@ -4,6 +4,7 @@ import { FetchedChunk } from "../../src/consumer/fetched-chunk.js";
 import { OwnedPartition } from "../../src/consumer/owned-partition.js";
 import { AuditTrail } from "../../src/ledger/auditor.js";
 import { FakeChunk } from "../support/fake-chunk.js";
+import { unheard } from "../support/unheard.js";
 
 const PLACE = { topic: "t", partition: 0 };
 
@@ -33,7 +34,7 @@ describe("OwnedPartition's buffer", () => {
   it("gives what was added, in order, in portions of the room there is, and releases each chunk once", () => {
     fc.assert(
       fc.property(steps, (all) => {
-        const owned = new OwnedPartition(PLACE, 1, new AuditTrail("t", 0, 1), () => undefined);
+        const owned = new OwnedPartition(PLACE, 1, new AuditTrail("t", 0, 1), unheard);
         const chunks: CountedChunk[] = [];
         let model: number[] = [];
         let next = 0;
