@@ -114,7 +114,7 @@ describe("bounds and budgets of a source", () => {
         const dropped = (of: What): number => each.records.flat().filter((one) => one === of).length;
         expect(discarded).to.be.at.least(dropped("undecodable"));
       }),
-      { numRuns: 60 },
+      { numRuns: 30 },
     )).timeout(60_000);
 
   it("never has more to repeat than maxReplay.records, below maxInFlight or above it", () =>
@@ -131,6 +131,6 @@ describe("bounds and budgets of a source", () => {
         expect(committed).to.have.members(records.map(({ length }) => length));
         expect(replays).to.equal(0);
       }),
-      { numRuns: 60 },
+      { numRuns: 30 },
     )).timeout(60_000);
 });

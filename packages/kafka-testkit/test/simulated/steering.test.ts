@@ -149,8 +149,8 @@ describe("steering a source", () => {
           await world.close();
         },
       ),
-      { numRuns: 40, examples: [[false, 1, [FAILED_SEEK], 13]] },
+      { numRuns: 15, examples: [[false, 1, [FAILED_SEEK], 13]] },
     );
-    expect(failed).to.be.above(15);
+    expect(failed).to.be.above(3);
   }).timeout(60_000);
 });
