@@ -231,6 +231,18 @@ export class ConsumerSession implements OffsetOwner {
     await this.#parts.schedule.told(this.commit(positions));
   }
 
+  /** All that it owns, partitions that are being given up included. */
+  get partitions(): Iterable<OwnedPartition> {
+    return this.#parts.assignment.partitions;
+  }
+
+  /** Nothing of these is on its way to the committer: what is unfinished was dropped on purpose, and is committed as such. */
+  discardUnfinished(partitions: Iterable<OwnedPartition>): void {
+    if (this.#dead || this.#closing || this.#failure) return;
+    const discarded = [...partitions].filter((owned) => owned.discardUnfinished());
+    if (discarded.length > 0) void this.#parts.schedule.told(this.commitNow());
+  }
+
   refreshEvery(intervalMs: number): void {
     this.#parts.schedule.refreshEvery(intervalMs);
   }

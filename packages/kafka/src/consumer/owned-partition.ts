@@ -339,6 +339,16 @@ export class OwnedPartition implements TopicPartition {
     this.#listener.onEnded(this);
   }
 
+  /** Nothing of it is on its way to a committer: what is unfinished was dropped. Answers whether there was any. */
+  discardUnfinished(): boolean {
+    const { lastOffset, inFlight, fenced } = this.ledger;
+    if (fenced || inFlight === 0 || lastOffset === undefined) return false;
+    this.ledger.endThrough(lastOffset, "discarded");
+    this.#trail.endedThrough(lastOffset);
+    this.#listener.onEnded(this);
+    return true;
+  }
+
   /** A commit would tell something: a higher position, or what is finished above it. */
   get hasNews(): boolean {
     if (!this.#isCommitted) return false;

@@ -5,6 +5,10 @@ import { CommittableOffset, type OffsetOwner } from "../committable-offset.js";
 import type { ParsedCommitter } from "../committer-settings.js";
 import { KafkaConnectorError } from "../errors.js";
 import { OrderGuard } from "../order-guard.js";
+import { outletBehind, type RecordOutlet } from "./record-outlet.js";
+
+/** How soon it is looked again whether anything is on the way, while a consumer waits for that. */
+const HURRIED_LOOK_MS = 5;
 
 /** A commit on its way; results leave in the order in which commits began. */
 interface Commit {
@@ -29,6 +33,9 @@ const refusalOf = (element: unknown): unknown => {
 
 /** Gathers offsets and commits them by size, by time and at the end, also at an end by failure. */
 class CommitCollector extends AsyncPull<Committable, CommittableOffsetBatch> {
+  readonly #upstream: Pull<Committable>;
+  /** Where the offsets come from, if all stages on the way can tell whether they hold any. */
+  readonly #outlet: RecordOutlet<unknown> | undefined;
   readonly #run: Run;
   readonly #settings: ParsedCommitter;
   /** A batch goes on without its answer. */
@@ -39,6 +46,9 @@ class CommitCollector extends AsyncPull<Committable, CommittableOffsetBatch> {
   /** What is gathered is to be committed as soon as it may. */
   #due = false;
   #timer: Cancellable | undefined;
+  #look: { readonly delayMs: number; readonly timer: Cancellable } | undefined;
+  /** The last element said that it finishes nothing: somebody keeps what it stands for. */
+  #isKept = false;
   #input: Chunk<Committable> = [];
   #next = 0;
   #upstreamError: { readonly error: unknown } | undefined;
@@ -47,9 +57,17 @@ class CommitCollector extends AsyncPull<Committable, CommittableOffsetBatch> {
 
   constructor(upstream: Pull<Committable>, run: Run, settings: ParsedCommitter) {
     super(upstream);
+    this.#upstream = upstream;
     this.#run = run;
     this.#settings = settings;
     this.#forgets = settings.delivery === "sendAndForget";
+    this.#outlet = outletBehind(upstream);
+    if (!this.#outlet) return;
+    // Of records that are dropped on the way nothing comes here, and their consumer may wait for them all the same.
+    this.#meet(this.#outlet.owner);
+    this.#outlet.onDelivery = () => {
+      if (!this.#look) this.#lookLater();
+    };
   }
 
   protected advance(): void {
@@ -65,8 +83,11 @@ class CommitCollector extends AsyncPull<Committable, CommittableOffsetBatch> {
       this.#add(this.#input[this.#next++] as Committable);
     }
     if (!this.#batch.isEmpty && this.#isHurried()) this.#commit();
+    if (!this.upstreamDone) this.#lookLater();
     if (!this.upstreamDone || this.stopped || this.#next < this.#input.length) return;
+    this.#look?.timer.cancel();
     this.#commit();
+    if (!this.#upstreamError) this.#discardDropped();
     if (this.#upstreamError && this.#commits.length === 0 && this.#batch.isEmpty) this.fail(this.#upstreamError.error);
   }
 
@@ -74,6 +95,26 @@ class CommitCollector extends AsyncPull<Committable, CommittableOffsetBatch> {
   #hasRoom(): boolean {
     const unanswered = this.#forgets ? 0 : this.#commits.length;
     return unanswered + this.ready.length < this.#settings.parallelism;
+  }
+
+  /** Nothing tells when the last stage on the way has dropped the last element, so that is looked for, in a turn of its own. */
+  #lookLater(): void {
+    if (this.stopped || !this.#outlet?.hasUnfinished) return;
+    const delayMs = this.#isHurried() ? HURRIED_LOOK_MS : this.#settings.maxIntervalMs;
+    if (this.#look && this.#look.delayMs <= delayMs) return;
+    this.#look?.timer.cancel();
+    const timer = this.#run.clock.schedule(delayMs, () => {
+      this.#look = undefined;
+      this.#discardDropped();
+      this.poke();
+    });
+    this.#look = { delayMs, timer };
+  }
+
+  /** Where nothing is on the way and all that came is committed, the records that are left were dropped on purpose. */
+  #discardDropped(): void {
+    if (this.stopped || this.#isKept || !this.#batch.isEmpty || this.#next < this.#input.length) return;
+    outletBehind(this.#upstream)?.discardUnfinished();
   }
 
   #isHurried(): boolean {
@@ -98,6 +139,7 @@ class CommitCollector extends AsyncPull<Committable, CommittableOffsetBatch> {
     if (committable instanceof CommittableOffset) this.#meet(committable.owner);
     else for (const owner of committable.positions().keys()) this.#meet(owner);
     this.#batch = this.#batch.updated(committable);
+    this.#isKept = committable instanceof CommittableOffsetBatch && committable.isEmpty;
     if (this.#batch.size >= this.#settings.maxBatch) this.#commit();
     else
       this.#timer ??= this.#run.clock.schedule(this.#settings.maxIntervalMs, () => {
@@ -163,6 +205,7 @@ class CommitCollector extends AsyncPull<Committable, CommittableOffsetBatch> {
 
   protected override onClose(): void {
     this.#stopTimer();
+    this.#look?.timer.cancel();
   }
 
   #stopTimer(): void {

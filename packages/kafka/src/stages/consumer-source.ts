@@ -52,6 +52,7 @@ export const consumerSource = <A>(options: ConsumerSourceOptions<A>): SourceStag
       reader,
       run,
       take: () => session.take(),
+      partitions: () => session.partitions,
       onFailure: () => {
         session.streamFailed();
         session.stop();

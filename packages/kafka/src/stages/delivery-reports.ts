@@ -172,6 +172,10 @@ class DeliveryReportsPull<K, V, P> extends AsyncPull<ProducerEnvelope<K, V, P>, 
     return this.#isEmpty() && this.#upstreamError === undefined;
   }
 
+  protected override idle(): boolean {
+    return this.drained();
+  }
+
   #onError(error: Error): void {
     if (isFatal(error)) this.fail(error);
     else this.#options.logger.warn("kafka producer: client error", { error });

@@ -132,6 +132,7 @@ class PartitionOutlets<A> {
       reader: this.#options.reader,
       run,
       take: () => session.takeOf(lane.owned),
+      partitions: () => [lane.owned],
       onFailure: leave,
       onCancel: leave,
     });

@@ -1,5 +1,7 @@
 import { type Chunk, DONE, type Pull, type Pulled, type Run, soon, WAIT, type Wake } from "@millrace/streams/stage";
+import type { OffsetOwner } from "../committable-offset.js";
 import type { ConsumerSession, Delivery } from "../consumer/consumer-session.js";
+import type { OwnedPartition } from "../consumer/owned-partition.js";
 import type { RecordReader } from "../consumer/record-reader.js";
 
 export interface RecordOutletOptions<out A> {
@@ -8,6 +10,8 @@ export interface RecordOutletOptions<out A> {
   readonly run: Run;
   /** What may be delivered here now. */
   readonly take: () => readonly Delivery[];
+  /** The partitions whose records leave here. */
+  readonly partitions: () => Iterable<OwnedPartition>;
   /** A record could not be decoded, which fails the stream. */
   readonly onFailure: () => void;
   /** Nothing more is wanted, and what is in flight will not end. */
@@ -17,9 +21,14 @@ export interface RecordOutletOptions<out A> {
 /** Where records leave a session: all of them, or those of one partition. */
 export class RecordOutlet<A> implements Pull<A> {
   readonly #options: RecordOutletOptions<A>;
+  /** Called when records leave. */
+  onDelivery: (() => void) | undefined;
   #wake: Wake | undefined;
   #wakeScheduled = false;
+  /** What was handed over last may still be at work: it was not asked for more. */
+  #given = false;
   #ended = false;
+  #cancelled = false;
   #failure: { readonly error: unknown } | undefined;
 
   constructor(options: RecordOutletOptions<A>) {
@@ -55,17 +64,39 @@ export class RecordOutlet<A> implements Pull<A> {
           throw session.failure.error;
         }
         this.#wake = wake;
+        this.#given = false;
         return WAIT;
       }
       const elements = this.#read(deliveries);
-      if (elements.length > 0) return elements;
+      if (elements.length > 0) {
+        this.#given = true;
+        this.onDelivery?.();
+        return elements;
+      }
       if (this.#failure) throw (this.#failure as { readonly error: unknown }).error;
     }
+    this.#given = false;
     return DONE;
+  }
+
+  get owner(): OffsetOwner {
+    return this.#options.session;
+  }
+
+  get hasUnfinished(): boolean {
+    for (const { ledger } of this.#options.partitions()) if (ledger.inFlight > 0) return true;
+    return false;
+  }
+
+  /** No stage between here and the committer holds anything: once the stream has asked for more, nothing is on its way. */
+  discardUnfinished(): void {
+    if (this.#given || this.#cancelled || this.#failure) return;
+    this.#options.session.discardUnfinished(this.#options.partitions());
   }
 
   cancel(cause: unknown): void {
     this.#ended = true;
+    this.#cancelled = true;
     this.#wake = undefined;
     this.#options.onCancel(cause);
   }
@@ -97,3 +128,9 @@ export class RecordOutlet<A> implements Pull<A> {
     this.#options.onFailure();
   }
 }
+
+/** The outlet that a stage is fed by, where every stage between them has handed on or dropped all that it was given. */
+export const outletBehind = (stage: Pull<unknown>): RecordOutlet<unknown> | undefined => {
+  for (let at: Pull<unknown> | undefined = stage; at; at = at.passed?.()) if (at instanceof RecordOutlet) return at;
+  return undefined;
+};

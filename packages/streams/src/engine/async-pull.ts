@@ -38,6 +38,11 @@ export abstract class AsyncPull<In, Out> implements Pull<Out> {
   /** Whether nothing will come after `ready`; asked only once upstream is done. */
   protected abstract drained(): boolean;
 
+  /** Whether it holds nothing but what is in `ready`; asked at any time. A stage that does not say may hold anything. */
+  protected idle(): boolean {
+    return false;
+  }
+
   /** Downstream asks: the moment to close what is still open, such as a batch, and put it into `ready`. */
   protected emitPending(): void {}
 
@@ -138,6 +143,11 @@ export abstract class AsyncPull<In, Out> implements Pull<Out> {
     if (this.#answered()) return DONE;
     this.#wake = wake;
     return WAIT;
+  }
+
+  passed(): Pull<unknown> | undefined {
+    if (this.#closed || this.#failure !== undefined || this.ready.length > 0 || this.hasPending()) return undefined;
+    return this.idle() ? this.#upstream : undefined;
   }
 
   cancel(cause: unknown): void {

@@ -58,6 +58,10 @@ abstract class AsyncWindow<In, Out> extends AsyncPull<In, Out> {
     return this.inFlight() === 0 && this.#next === this.#input.length;
   }
 
+  protected override idle(): boolean {
+    return this.drained();
+  }
+
   #call(element: In): void {
     let result: Out | PromiseLike<Out>;
     try {

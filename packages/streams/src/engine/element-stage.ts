@@ -27,6 +27,8 @@ export interface InPlaceCursor extends Cursor {
 export interface InPlaceLogic<in out In, in out Out> {
   /** Reads from `at.index` on, puts output at `at.written`; answers `DONE` to complete downstream and cancel upstream. */
   onChunk(chunk: (In | Out)[], at: InPlaceCursor): typeof DONE | void;
+  /** The last element came to nothing, and the author's function may keep it for a later output. */
+  mayKeep?(): boolean;
 }
 
 /** Logic that sees one element at a time. */
@@ -135,12 +137,18 @@ class ChunkPull<In, Out> extends SyncPull<In, Out, ChunkLogic<In, Out>> {
 
 /** Changes its own copy of a chunk, or a chunk that another synchronous stage just made for it and for nobody else. */
 class InPlacePull<In, Out> extends SyncPull<In, Out, InPlaceLogic<In, Out>> {
+  readonly #from: Pull<In>;
   readonly #owned: boolean;
   readonly #at: InPlaceCursor = { index: 0, written: 0 };
 
   constructor(upstream: Pull<In>, run: Run, create: () => InPlaceLogic<In, Out>) {
     super(upstream, run, create);
+    this.#from = upstream;
     this.#owned = upstream instanceof SyncPull;
+  }
+
+  passed(): Pull<unknown> | undefined {
+    return this.logic.mayKeep?.() ? undefined : this.#from;
   }
 
   protected process(input: Chunk<In>): Out[] {

@@ -107,6 +107,10 @@ abstract class KeyedWindow<In, Key, Out> extends AsyncPull<In, Out> {
     return this.#lanes.size === 0 && this.#next === this.#input.length;
   }
 
+  protected override idle(): boolean {
+    return this.drained();
+  }
+
   /** Calls, or lets wait; tells whether there was a place for it. */
   #admit(element: In): boolean {
     let key: Key;

@@ -37,6 +37,11 @@ export interface Pull<out A> {
   pull(wake: Wake): Pulled<A>;
   /** `cause` is `NO_MORE_ELEMENTS`, or the error with which downstream failed. */
   cancel(cause: unknown): void;
+  /**
+   * What it pulls from, where everything that came from there has gone on or was dropped for good; `undefined` where some of
+   * it is held. Absent: nobody knows. Asked while no stage is at work, so never from inside a pull.
+   */
+  passed?(): Pull<unknown> | undefined;
 }
 
 export const isFailure = (cause: unknown): boolean => cause !== NO_MORE_ELEMENTS;

@@ -26,6 +26,7 @@ export const watchTermination = <A>(): MatStage<A, A, Promise<void>> => ({
         if (pulled === DONE) complete();
         return pulled;
       },
+      passed: () => upstream,
       cancel(cause) {
         if (cancelled) return;
         cancelled = true;
