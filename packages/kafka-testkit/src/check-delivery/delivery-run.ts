@@ -185,7 +185,7 @@ export class DeliveryRun {
     while (!this.#supervisor.allDrained && this.#clock.now() < deadline) await this.#clock.advance(STEP_MS);
     if (!this.#supervisor.allDrained) this.#supervisor.failedDrains.push(new Error("A drain did not end."));
     // After a death the grace begins anew.
-    if (this.#kills > kills) this.#lastDisturbedAt = this.#clock.now();
+    if (this.#kills > kills) this.#disturbed();
   }
 
   #appendInputs(): void {
@@ -241,7 +241,7 @@ export class DeliveryRun {
     const repeated = new Set(touched.filter(({ partition, offset }) => offset >= (positions.get(partition) ?? 0)));
     this.#maxReplay = Math.max(this.#maxReplay, repeated.size);
     this.#kills += 1;
-    this.#lastDisturbedAt = this.#clock.now();
+    this.#disturbed();
     this.#history.note(`${life.name} DIES`);
     this.#kafka.kill(life.name);
     this.#supervisor.killed(life);
@@ -294,7 +294,9 @@ export class DeliveryRun {
   }
 
   #onDrained(life: Life, report: unknown): void {
-    const open = [...life.underWay].find((id) => this.#effects.stateOf(id) !== "done");
+    // Nobody waits for work on what was lost, or on what has failed meanwhile.
+    const awaited = this.#isCalm ? [...life.underWay] : [];
+    const open = awaited.find((id) => this.#effects.stateOf(id) !== "done");
     const unstored = this.#unstored(report);
     const early =
       open === undefined
