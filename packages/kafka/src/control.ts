@@ -71,8 +71,6 @@ export class DrainingControl<T> {
   private constructor(control: Control, streamCompletion: Promise<T>) {
     this.#control = control.ofRun ?? control;
     this.streamCompletion = control.ofRun?.untilEnded(streamCompletion) ?? streamCompletion;
-    // Whoever holds the control learns of a failure by streamCompletion, isShutdown or drainAndShutdown.
-    this.streamCompletion.catch(() => undefined);
   }
 
   static from<T>(this: void, control: Control, streamCompletion: Promise<T>): DrainingControl<T> {

@@ -12,7 +12,7 @@ export { OperatorsWithContext, SubstreamsWithContext } from "./operators-with-co
 export { RunnableGraph } from "./runnable-graph.js";
 export type { FlowShape, SinkShape, SourceShape } from "./shapes.js";
 export type { FlowsWithContext, FlowWithContextShape, SourceWithContextShape } from "./shapes-with-context.js";
-export { Sink } from "./sink.js";
+export { type NotPromised, Sink } from "./sink.js";
 export { Source } from "./source.js";
 export type { BoundaryOptions } from "./stages/async/aggregate-with-boundary.js";
 export type { OverflowStrategy } from "./stages/async/buffer.js";

@@ -10,12 +10,3 @@ export const Keep: {
   both: (left, right) => [left, right],
   none: () => undefined,
 };
-
-/**
- * `Keep.left` for a sink beside the stream: its failure reaches downstream too, so that a rejection of the promise dropped
- * here has been heard of.
- */
-export const keepLeftOfBranch = <L>(left: L, right: unknown): L => {
-  if (right instanceof Promise) right.catch(() => undefined);
-  return left;
-};

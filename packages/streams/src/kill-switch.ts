@@ -1,6 +1,7 @@
 import { hole, node } from "./blueprint/blueprint.js";
 import { soon } from "./engine/host.js";
 import { DONE, NO_MORE_ELEMENTS, type Pull, type Pulled, WAIT, type Wake } from "./engine/pull.js";
+import type { Run } from "./engine/run.js";
 import type { MatStage } from "./engine/stage.js";
 import { Flow } from "./flow.js";
 import { Keep } from "./keep.js";
@@ -19,12 +20,14 @@ interface Thrown {
 
 class SwitchPull<A> implements Pull<A>, KillSwitch {
   readonly #upstream: Pull<A>;
+  readonly #run: Run;
   #thrown: Thrown | undefined;
   #wake: Wake | undefined;
   #ended = false;
 
-  constructor(upstream: Pull<A>) {
+  constructor(upstream: Pull<A>, run: Run) {
     this.#upstream = upstream;
+    this.#run = run;
   }
 
   readonly #notify = (): void => {
@@ -67,6 +70,8 @@ class SwitchPull<A> implements Pull<A>, KillSwitch {
   }
 
   abort(error: unknown): void {
+    // Who ends a stream by a failure knows of it.
+    this.#run.heard(error);
     this.#kill({ failure: { error } }, error);
   }
 
@@ -82,8 +87,8 @@ class SwitchPull<A> implements Pull<A>, KillSwitch {
 const single = <A>(): MatStage<A, A, KillSwitch> => ({
   name: "killSwitch",
   traits: { order: "kept", elements: "kept", ends: true },
-  createWithMat(upstream) {
-    const outlet = new SwitchPull(upstream);
+  createWithMat(upstream, run) {
+    const outlet = new SwitchPull(upstream, run);
     return { outlet, mat: outlet };
   },
 });

@@ -5,7 +5,7 @@ import { requireArgument, requirePositive } from "./errors.js";
 import { Flow } from "./flow.js";
 import { Keep } from "./keep.js";
 import type { Apply, Join, Kind } from "./operators.js";
-import { beside, fanIn, forked, holding, plain, shared, zipped } from "./plans-with-context.js";
+import { beside, fanIn, forked, holding, plain, shared, taking, zipped } from "./plans-with-context.js";
 import type { FlowsWithContext, FlowWithContextShape, SourceWithContextShape } from "./shapes-with-context.js";
 import { aggregateWithBoundary, type BoundaryOptions } from "./stages/async/aggregate-with-boundary.js";
 import { buffer, type OverflowStrategy } from "./stages/async/buffer.js";
@@ -121,7 +121,7 @@ export abstract class OperatorsWithContext<K extends Kind, out Out, out Mat> {
    */
   take(count: number): Apply<K, Out, Mat> {
     return this.stage(
-      plain<Out, Out>("take", (cells, guard) => {
+      taking<Out>("take", (cells, guard) => {
         const taken = cells.take(count);
         return guard.part ? Flow.fromStage(takeInPart<Out>(count, guard)) : taken;
       }),
@@ -131,7 +131,7 @@ export abstract class OperatorsWithContext<K extends Kind, out Out, out Mat> {
   /** Passes elements on while `holds` is true; what becomes of the rest is as with `take`. */
   takeWhile(holds: (element: Out) => boolean, options: { readonly inclusive?: boolean } = {}): Apply<K, Out, Mat> {
     return this.stage(
-      plain<Out, Out>("takeWhile", (cells, guard) =>
+      taking<Out>("takeWhile", (cells, guard) =>
         guard.part
           ? Flow.fromStage(takeWhileInPart(holds, options.inclusive ?? false, guard))
           : cells.takeWhile(guard.on(holds), options),
@@ -213,7 +213,7 @@ export abstract class OperatorsWithContext<K extends Kind, out Out, out Mat> {
     );
   }
 
-  /** Limits the rate to `elements` per `perMs`, with bursts of up to `maximumBurst`. */
+  /** Limits the rate to `elements` per `perMs`, with bursts of up to `maximumBurst`; defaults as for a plain stream. */
   throttle(options: ThrottleOptions): Apply<K, Out, Mat> {
     return this.stage(holding<Out, Out>("throttle", (cells) => cells.throttle(options)));
   }
@@ -228,6 +228,7 @@ export abstract class OperatorsWithContext<K extends Kind, out Out, out Mat> {
         const group = new Flow<WithClaim<Out>, WithClaim<unknown>>(groupFlow(flow, guard.run));
         return cells.groupBy(maxSubstreams, guard.on(key)).via(group).mergeSubstreams();
       }),
+      traits: { order: "perKey", elements: "kept" },
       substream: flow,
     });
     requirePositive(maxSubstreams, "groupBy", "maxSubstreams");

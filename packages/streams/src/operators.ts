@@ -2,8 +2,9 @@ import type { Attributes } from "./attributes.js";
 import { type Blueprint, hole, node } from "./blueprint/blueprint.js";
 import type { Junction, MatStage, Stage } from "./engine/stage.js";
 import { requireArgument, requirePositive } from "./errors.js";
-import { Keep, keepLeftOfBranch } from "./keep.js";
+import { Keep } from "./keep.js";
 import { consoleLogger } from "./logger.js";
+import { rejoined, requireBranches } from "./rejoined.js";
 import type { FlowShape, SinkShape, SourceShape } from "./shapes.js";
 import { aggregateWithBoundary, type BoundaryOptions } from "./stages/async/aggregate-with-boundary.js";
 import { batch, conflate } from "./stages/async/batch.js";
@@ -235,7 +236,7 @@ export abstract class Operators<K extends Kind, out Out, out Mat> {
 
   /**
    * Emits `zero`, then the state after each element.
-   * Adheres to supervision: resume keeps the state, restart begins at `zero` again.
+   * Adheres to supervision: resume keeps the state, restart emits `zero` again and goes on from there.
    */
   scan<S>(zero: S, f: (state: S, element: Out) => S): Apply<K, S, Mat> {
     return this.stage(scan(zero, f));
@@ -336,7 +337,8 @@ export abstract class Operators<K extends Kind, out Out, out Mat> {
   }
 
   /**
-   * Limits the rate to `elements` per `perMs`, with bursts of up to `maximumBurst` (default `elements`).
+   * Limits the rate to `elements` per `perMs`, with bursts of up to `maximumBurst`, by default what the rate gives in
+   * 100 ms, at least 1 and at most `elements`.
    * Emits when a token is there. Backpressures when none is; in mode `enforcing` it fails with `RATE_EXCEEDED` instead.
    */
   throttle(options: ThrottleOptions): Apply<K, Out, Mat> {
@@ -398,43 +400,33 @@ export abstract class Operators<K extends Kind, out Out, out Mat> {
 
   /**
    * Sends every element through every flow and joins what they emit: `broadcast([f, g], Join.merge())`.
-   * Backpressures when any flow does; goes on while any flow does.
+   * Backpressures when any flow does; goes on while any flow does. `Join.zip()` is refused with `INVALID_ARGUMENT` unless
+   * every flow emits one element for each that it takes, in order, or every flow ends in a fold.
    */
   broadcast<Branches extends readonly [unknown, ...unknown[]], B>(
     flows: { readonly [Index in keyof Branches]: FlowShape<Out, Branches[Index], unknown> },
     join: Join<Branches[number], B>,
   ): Apply<K, B, Mat> {
-    return this.apply(
-      node("fanOut", {
-        upstream: this.blueprint,
-        fork: broadcast,
-        branches: flows.map((flow) => flow.blueprint),
-        join: join.junction,
-        combine: Keep.left,
-      }),
-    );
+    requireBranches("broadcast", flows, join);
+    const branches = flows.map((flow) => flow.blueprint);
+    return this.apply(rejoined(this.blueprint, broadcast, branches, join.junction));
   }
 
   /**
    * Sends each element through the one flow whose index `choose` answers, and joins what they emit.
    * Backpressures when any flow does: the next chunk is asked for once every flow has taken its share of this one. Elements
    * for a flow that has all it wants are dropped; goes on while any flow does. An index without a flow fails the stream
-   * with `NO_SUCH_BRANCH`. Adheres to supervision, that error excepted.
+   * with `NO_SUCH_BRANCH`. Adheres to supervision, that error excepted. `Join.zip()` is refused with `INVALID_ARGUMENT`
+   * unless every flow ends in a fold.
    */
   partition<Branches extends readonly [unknown, ...unknown[]], B>(
     flows: { readonly [Index in keyof Branches]: FlowShape<Out, Branches[Index], unknown> },
     choose: (element: Out) => number,
     join: Join<Branches[number], B>,
   ): Apply<K, B, Mat> {
-    return this.apply(
-      node("fanOut", {
-        upstream: this.blueprint,
-        fork: partition(choose),
-        branches: flows.map((flow) => flow.blueprint),
-        join: join.junction,
-        combine: Keep.left,
-      }),
-    );
+    requireBranches("partition", flows, join);
+    const branches = flows.map((flow) => flow.blueprint);
+    return this.apply(rejoined(this.blueprint, partition(choose), branches, join.junction));
   }
 
   /**
@@ -443,7 +435,7 @@ export abstract class Operators<K extends Kind, out Out, out Mat> {
    * supervision.
    */
   divertTo(sink: SinkShape<Out, unknown>, when: (element: Out) => boolean): Apply<K, Out, Mat> {
-    return this.divertToMat(sink, when, keepLeftOfBranch);
+    return this.divertToMat(sink, when, Keep.left);
   }
 
   /** `divertTo` that combines the materialised values. */
@@ -468,7 +460,7 @@ export abstract class Operators<K extends Kind, out Out, out Mat> {
    * Backpressures when either does. Cancels when either cancels; a failure of `sink` fails the stream.
    */
   alsoTo(sink: SinkShape<Out, unknown>): Apply<K, Out, Mat> {
-    return this.alsoToMat(sink, keepLeftOfBranch);
+    return this.alsoToMat(sink, Keep.left);
   }
 
   /** `alsoTo` that combines the materialised values. */

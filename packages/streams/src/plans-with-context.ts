@@ -2,7 +2,8 @@ import { type Blueprint, type Combine, hole, node } from "./blueprint/blueprint.
 import type { Fork, Junction, Stage } from "./engine/stage.js";
 import { requireArgument } from "./errors.js";
 import { Flow } from "./flow.js";
-import { Keep, keepLeftOfBranch } from "./keep.js";
+import { rejoined, requireBranches } from "./rejoined.js";
+import { Keep } from "./keep.js";
 import type { Join } from "./operators.js";
 import type { FlowWithContextShape } from "./shapes-with-context.js";
 import { Sink } from "./sink.js";
@@ -28,6 +29,12 @@ type Build<A, B> = (cells: Cells<A>, guard: Guard) => Flow<WithClaim<A>, WithCla
 export const plain = <A, B>(name: string, build: Build<A, B>): Stage<WithClaim<A>, WithClaim<B>> =>
   guardedFlow(name, (guard) => build(Flow.of(), guard).blueprint, false);
 
+/** `plain` for what completes the stream, except in a branch or a group, where it drops the rest. */
+export const taking = <A>(name: string, build: Build<A, A>): Stage<WithClaim<A>, WithClaim<A>> => ({
+  ...plain(name, build),
+  traits: { order: "kept", elements: "mayDrop" },
+});
+
 /** Plain operators that keep elements for a while, and say so to their claims. */
 export const holding = <A, B>(name: string, build: Build<A, B>): Stage<WithClaim<A>, WithClaim<B>> =>
   guardedFlow(name, (guard) => build(Flow.of(), guard).blueprint, true);
@@ -35,6 +42,7 @@ export const holding = <A, B>(name: string, build: Build<A, B>): Stage<WithClaim
 /** A junction that makes rows of elements, for cells. */
 const jointly = (rows: Junction<unknown, readonly unknown[]>): AnyJunction => ({
   name: rows.name,
+  ...(rows.traits && { traits: rows.traits }),
   create: (upstreams, run) =>
     map((row: readonly WithClaim<unknown>[]) => joint(row)).create(rows.create(upstreams, run) as never, run),
 });
@@ -54,24 +62,20 @@ export const forked = (
   flows: readonly AnyFlow[],
   join: Join<never, unknown>,
 ): Blueprint => {
+  requireBranches(fork.name, flows, join);
   requireArgument(
     join.junction === merge || join.junction === zip,
     fork.name,
     `join must be Join.merge() or Join.zip(), because "${join.junction.name}" does not say what becomes of the claims`,
   );
-  return node("fanOut", {
-    upstream,
-    fork,
-    branches: flows.map((flow) => asPart(flow.blueprint)),
-    join: join.junction === zip ? zipped : join.junction,
-    combine: Keep.left,
-  });
+  const branches = flows.map((flow) => asPart(flow.blueprint));
+  return rejoined(upstream, fork, branches, join.junction === zip ? zipped : join.junction);
 };
 
 /** A branch beside the stream: what arrives at its end has been dealt with. */
 export const beside = (upstream: Blueprint, fork: AnyFork, flow: AnyFlow, combine: Combine): Blueprint => {
   const ended = node("stage", { upstream: asPart(flow.blueprint), stage: endProcessed });
-  const side = node("graft", { upstream: ended, graft: Sink.ignore.blueprint, combine: keepLeftOfBranch });
+  const side = node("graft", { upstream: ended, graft: Sink.ignore.blueprint, combine: Keep.left });
   return node("fanOut", {
     upstream,
     fork,

@@ -1,9 +1,21 @@
 import type { Attributes } from "./attributes.js";
 import { type Blueprint, hole, node } from "./blueprint/blueprint.js";
 import type { SinkStage } from "./engine/stage.js";
+import { requirePositive } from "./errors.js";
 import { Keep } from "./keep.js";
 import type { SinkShape } from "./shapes.js";
-import { foldSink, forEach, head, ignore, last, toArray } from "./stages/sink/sinks.js";
+import { foldSink, forEach, forEachAsync, head, ignore, last, toArray } from "./stages/sink/sinks.js";
+
+/** What a function that is not waited for may answer: anything but a promise. */
+export type NotPromised =
+  | void
+  | null
+  | boolean
+  | number
+  | bigint
+  | string
+  | symbol
+  | (object & { readonly then?: undefined });
 
 /** The end of a stream, with one open inlet; it asks for elements as fast as it handles them. */
 export class Sink<in In, out Mat> implements SinkShape<In, Mat> {
@@ -22,12 +34,25 @@ export class Sink<in In, out Mat> implements SinkShape<In, Mat> {
   /** Discards every element; the promise settles with the stream. */
   static readonly ignore: Sink<unknown, Promise<void>> = Sink.fromStage(ignore);
 
-  /** Calls `f` for each element; a throw fails the stream. For asynchronous work use `mapAsync` and `Sink.ignore`. */
-  static forEach<A>(f: (element: A) => void): Sink<A, Promise<void>> {
+  /**
+   * Calls `f` for each element; a throw fails the stream. What `f` answers is not waited for: a promise is refused by the
+   * types, and fails the stream with `INVALID_ARGUMENT`; use `forEachAsync`.
+   */
+  static forEach<A>(f: (element: A) => NotPromised): Sink<A, Promise<void>> {
     return Sink.fromStage(forEach(f));
   }
 
-  /** Folds all elements; the promise is of the last state. */
+  /**
+   * Calls `f` for up to `parallelism` elements at a time, in no promised order of completion; a throw or a rejected promise
+   * fails the stream. The promise settles once every call has. Adheres to supervision.
+   */
+  static forEachAsync<A>(parallelism: number, f: (element: A) => unknown): Sink<A, Promise<void>> {
+    requirePositive(parallelism, "forEachAsync", "parallelism");
+    const upstream = node("stage", { upstream: hole, stage: forEachAsync(parallelism, f) });
+    return new Sink(node("sink", { upstream, sink: ignore, combine: Keep.right }));
+  }
+
+  /** Folds all elements; the promise is of the last state. A function that answers a promise fails the stream, unless `zero` is one. */
   static fold<A, S>(zero: S, f: (state: S, element: A) => S): Sink<A, Promise<S>> {
     return Sink.fromStage(foldSink(zero, f));
   }

@@ -174,8 +174,9 @@ const HAZARDS: Readonly<Record<string, Row>> = {
     pipeline: (world) => {
       const behind = branch.map(offsetOf).via(committerFlow({ maxBatch: 1 }));
       return explicit(world)
-        .broadcast([branch, behind], Join.zip<CommittableMessage<string, string> | CommittableOffsetBatch>())
-        .mapAsync(1, ([message]) => working(world)(message as Message))
+        .broadcast([branch, behind], Join.merge<CommittableMessage<string, string> | CommittableOffsetBatch>())
+        .collect((message) => ("record" in message ? message : undefined))
+        .mapAsync(1, working(world))
         .toMat(Sink.ignore, DrainingControl.from);
     },
     options: UNSAFE,

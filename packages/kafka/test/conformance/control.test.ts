@@ -1,7 +1,8 @@
 import { type Control, DrainError, DrainingControl } from "@millrace/kafka";
-import { systemClock } from "@millrace/streams";
+import { Sink, Source, systemClock } from "@millrace/streams";
 import { expect } from "chai";
 import { drain } from "../../src/drain.js";
+import { unhandledRejections } from "../support/unhandled.js";
 import { Latch, rejectionOf } from "../support/until.js";
 
 const consumer = {
@@ -54,6 +55,33 @@ describe("DrainingControl", () => {
     const draining = DrainingControl.from(control, Promise.reject(streamError));
     expect(await rejectionOf(draining.drainAndShutdown())).to.equal(streamError);
     expect(calls).to.deep.equal(["stop", "shutdown"]);
+  });
+
+  const looks: Readonly<Record<string, (control: DrainingControl<void>) => Promise<unknown>>> = {
+    streamCompletion: (control) => rejectionOf(control.streamCompletion),
+    isShutdown: (control) => rejectionOf(control.isShutdown),
+    drainAndShutdown: (control) => rejectionOf(control.drainAndShutdown()),
+  };
+  const failing = (): DrainingControl<void> =>
+    Source.single(1)
+      .map(() => {
+        throw streamError;
+      })
+      .mapMaterializedValue(() => fakeControl().control)
+      .toMat(Sink.ignore, DrainingControl.from)
+      .run();
+
+  for (const [name, look] of Object.entries(looks)) {
+    it(`tells of the stream's failure by ${name}, and then it is handled`, async () => {
+      const unheard = await unhandledRejections(async () => {
+        expect(await look(failing())).to.equal(streamError);
+      });
+      expect(unheard).to.deep.equal([]);
+    });
+  }
+
+  it("lets the stream's failure be one unhandled rejection where nobody asks it", async () => {
+    expect(await unhandledRejections(async () => void failing())).to.deep.equal([streamError]);
   });
 
   it("S-22 the stream's failure wins over that of the shutdown", async () => {

@@ -105,6 +105,12 @@ describe("checkGraph on the explicit surface", () => {
       );
     });
 
+    const zippedWith = (other: typeof branch): RunnableGraph<unknown> =>
+      offsets
+        .broadcast([branch, other], Join.zip<CommittableOffset>())
+        .map(([offset]) => offset as CommittableOffset)
+        .to(committerSink());
+
     for (const [what, uneven] of Object.entries({
       "that filters": branch.filter(() => true),
       "that adds": branch.mapConcat((offset) => [offset, offset]),
@@ -114,26 +120,30 @@ describe("checkGraph on the explicit surface", () => {
         .groupBy(8, byPartition)
         .mergeSubstreams()
         .map(({ offset }) => offset),
+      "merged with others": branch.merge(Source.empty<CommittableOffset>()),
+    })) {
+      it(`zipped with a branch ${what}, when it is built`, () => {
+        expect(() => zippedWith(uneven)).to.throw(/^broadcast: zip takes one element of every branch/);
+      });
+    }
+
+    for (const [what, uneven] of Object.entries({
       "whose decider may drop what fails": branch
         .map(same)
         .withAttributes({ supervision: Supervision.resumingDecider }),
       "of a stage without traits": authored(),
-      "merged with others": branch.merge(Source.empty<CommittableOffset>()),
     })) {
       it(`zipped with a branch ${what}`, () => {
-        const graph = offsets
-          .broadcast([branch, uneven], Join.zip<CommittableOffset>())
-          .map(([offset]) => offset as CommittableOffset)
-          .to(committerSink());
-        expect(found(graph)).to.deep.equal(hazard("zip", "SPLIT_NOT_REJOINED"));
+        expect(found(zippedWith(uneven))).to.deep.equal(hazard("zip", "SPLIT_NOT_REJOINED"));
       });
     }
 
     it("by conditions, however they are joined", () => {
       const merged = offsets.partition([branch, branch], () => 0, Join.merge<CommittableOffset>()).to(committerSink());
       expect(found(merged)).to.deep.equal(hazard("partition", "SPLIT_NOT_REJOINED"));
+      const last = branch.reduce((_, offset) => offset);
       const zipped = offsets
-        .partition([branch, branch], () => 0, Join.zip<CommittableOffset>())
+        .partition([last, last], () => 0, Join.zip<CommittableOffset>())
         .map(([offset]) => offset as CommittableOffset)
         .to(committerSink());
       expect(found(zipped)).to.deep.equal(hazard("partition", "SPLIT_NOT_REJOINED"));

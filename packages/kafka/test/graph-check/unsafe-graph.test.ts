@@ -1,4 +1,4 @@
-import { Flow, Join, Keep, type RunnableGraph, Sink } from "@millrace/streams";
+import { Flow, Join, Keep, type RunnableGraph, Sink, Supervision } from "@millrace/streams";
 import { checkGraph, type CommittableOffset, committerSink, UnsafeGraphError } from "@millrace/kafka";
 import { assertAllClosed } from "@millrace/streams-testkit";
 import { expect } from "chai";
@@ -53,10 +53,13 @@ describe("an unsafe graph", () => {
       ],
       "an uneven broadcast": [
         offsets
-          .broadcast([branch, branch.filter(() => true)], Join.zip<CommittableOffset>())
+          .broadcast(
+            [branch, branch.map((offset) => offset).withAttributes({ supervision: Supervision.resumingDecider })],
+            Join.zip<CommittableOffset>(),
+          )
           .map(([offset]) => offset as CommittableOffset)
           .to(committerSink()),
-        "zip pairs what the branches of broadcast emit, but filter may drop, add or reorder elements in one of them, so " +
+        "zip pairs what the branches of broadcast emit, but map may drop, add or reorder elements in one of them, so " +
           "that the pairs are of different records (SPLIT_NOT_REJOINED). Fix: let each branch emit one element for each it " +
           `takes, in order, or ${FOLLOW_ALL}`,
       ],

@@ -13,7 +13,12 @@ export interface SubstreamStage<in In, out Out> extends Stage<In, Out> {
  * How things are connected, as an immutable tree read from its end: every node knows its upstream. What a stage does is
  * the stage's own business; the interpreter and `describe` look at tags only.
  */
-export type Blueprint =
+export type Blueprint = Part & {
+  /** No source in it has a say before it runs, so that it need not be walked for one. */
+  readonly unchecked?: boolean;
+};
+
+type Part =
   | { readonly tag: "source"; readonly source: SourceStage<unknown, unknown> }
   /** The open inlet of a flow or sink. */
   | { readonly tag: "hole" }
@@ -54,10 +59,38 @@ export type Blueprint =
   | { readonly tag: "mat"; readonly upstream: Blueprint; readonly f: (mat: never) => unknown }
   | { readonly tag: "attributes"; readonly upstream: Blueprint; readonly attributes: Attributes };
 
-type Node<Tag extends Blueprint["tag"]> = Extract<Blueprint, { tag: Tag }>;
+export type Node<Tag extends Blueprint["tag"]> = Extract<Blueprint, { tag: Tag }>;
 
-/** Makes a frozen node. */
-export const node = <const Tag extends Blueprint["tag"]>(tag: Tag, fields: Omit<Node<Tag>, "tag">): Blueprint =>
-  Object.freeze({ tag, ...fields }) as unknown as Blueprint;
+const isUnchecked = (plan: Blueprint): boolean => plan.unchecked === true;
 
-export const hole: Blueprint = Object.freeze({ tag: "hole" });
+const partsUnchecked = (part: Part): boolean => {
+  switch (part.tag) {
+    case "source":
+      return part.source.check === undefined;
+    case "hole":
+      return true;
+    case "stage":
+      return isUnchecked(part.upstream) && !("substream" in part.stage && !isUnchecked(part.stage.substream));
+    case "graft":
+      return isUnchecked(part.upstream) && isUnchecked(part.graft);
+    case "fanIn":
+      return part.upstreams.every(isUnchecked);
+    case "fanOut":
+      return isUnchecked(part.upstream) && part.branches.every(isUnchecked);
+    default:
+      return isUnchecked(part.upstream);
+  }
+};
+
+/** Makes a frozen node of `fields`, which nobody else may have: a copy would double the cost of building a graph. */
+export const node = <const Tag extends Blueprint["tag"]>(
+  tag: Tag,
+  fields: Omit<Node<Tag>, "tag" | "unchecked">,
+): Blueprint => {
+  const part = fields as unknown as { tag: Tag; unchecked: boolean };
+  part.tag = tag;
+  part.unchecked = partsUnchecked(part as unknown as Part);
+  return Object.freeze(part) as unknown as Blueprint;
+};
+
+export const hole: Blueprint = Object.freeze({ tag: "hole", unchecked: true });

@@ -1,87 +1,78 @@
 import type { Attributes } from "../attributes.js";
 import type { Wiring, WiringInput, WiringNode, WiringPlace } from "../engine/stage.js";
-import type { Blueprint } from "./blueprint.js";
+import type { Blueprint, Node } from "./blueprint.js";
+import { read, type Reading } from "./reading.js";
 
 type Unplaced<Node> = Node extends WiringNode ? Omit<Node, keyof WiringPlace> : never;
 
-/** Walks a blueprint from its beginning, and gathers its nodes. */
-class Walk {
+/** What holds at a place: the attributes, and how many nodes there were before what they were given to. */
+interface Place {
+  readonly attributes: Attributes;
+  readonly before: number;
+}
+
+/** Gathers the nodes of a blueprint. A part is worth its open outlets. */
+class Walk implements Reading<Place, readonly WiringInput[]> {
   readonly nodes: WiringNode[] = [];
 
-  /** Adds what `plan` says behind `inlets`, and answers its open outlets. */
-  add(plan: Blueprint, attributes: Attributes, inlets: readonly WiringInput[]): readonly WiringInput[] {
-    switch (plan.tag) {
-      case "hole":
-        return inlets;
-      case "source":
-        return this.#place({ kind: "source", stage: plan.source }, attributes, []);
-      case "stage": {
-        const { stage } = plan;
-        const outlets = this.#place({ kind: "stage", stage }, attributes, this.add(plan.upstream, attributes, inlets));
-        if (!("substream" in stage)) return outlets;
-        const ends = this.add(stage.substream, attributes, outlets);
-        return this.#place({ kind: "substreamsEnd", stage }, attributes, ends, "mergeSubstreams");
-      }
-      case "matStage":
-        return this.#place(
-          { kind: "stage", stage: plan.stage },
-          attributes,
-          this.add(plan.upstream, attributes, inlets),
-        );
-      case "sink":
-        this.#place({ kind: "sink", stage: plan.sink }, attributes, this.add(plan.upstream, attributes, inlets));
-        return [];
-      case "graft":
-        return this.add(plan.graft, attributes, this.add(plan.upstream, attributes, inlets));
-      case "fanIn": {
-        const upstreams = plan.upstreams.flatMap((upstream) => this.add(upstream, attributes, inlets));
-        return this.#place({ kind: "junction", stage: plan.junction }, attributes, upstreams);
-      }
-      case "fanOut":
-        return this.#fanOut(plan, attributes, inlets);
-      case "mat":
-        return this.add(plan.upstream, attributes, inlets);
-      case "attributes":
-        return this.#named(plan, attributes, inlets);
-    }
+  source(plan: Node<"source">, place: Place): readonly WiringInput[] {
+    return this.#place({ kind: "source", stage: plan.source }, place, []);
   }
 
-  #place(
-    node: Unplaced<WiringNode>,
-    attributes: Attributes,
+  stage(
+    { stage }: Node<"stage"> | Node<"matStage">,
+    place: Place,
     inputs: readonly WiringInput[],
-    label: string = node.stage.name,
   ): readonly WiringInput[] {
-    const placed: WiringNode = { ...node, id: `s${this.nodes.length}`, label, attributes, inputs };
-    this.nodes.push(placed);
-    return [{ node: placed, outlet: 0 }];
+    return this.#place({ kind: "stage", stage }, place, inputs);
   }
 
-  #fanOut(
-    plan: Extract<Blueprint, { tag: "fanOut" }>,
-    attributes: Attributes,
-    inlets: readonly WiringInput[],
+  sink(plan: Node<"sink">, place: Place, inputs: readonly WiringInput[]): readonly WiringInput[] {
+    this.#place({ kind: "sink", stage: plan.sink }, place, inputs);
+    return [];
+  }
+
+  substreamsEnd({ stage }: Node<"stage">, place: Place, ends: readonly WiringInput[]): readonly WiringInput[] {
+    return this.#place({ kind: "substreamsEnd", stage }, place, ends, "mergeSubstreams");
+  }
+
+  behind(upstream: readonly WiringInput[]): readonly WiringInput[] {
+    return upstream;
+  }
+
+  graft(_plan: unknown, _upstream: unknown, graft: readonly WiringInput[]): readonly WiringInput[] {
+    return graft;
+  }
+
+  fanIn(plan: Node<"fanIn">, place: Place, upstreams: readonly (readonly WiringInput[])[]): readonly WiringInput[] {
+    return this.#place({ kind: "junction", stage: plan.junction }, place, upstreams.flat());
+  }
+
+  fork(plan: Node<"fanOut">, place: Place, upstream: readonly WiringInput[]): readonly (readonly WiringInput[])[] {
+    const forked = this.#place({ kind: "fork", stage: plan.fork }, place, upstream);
+    return plan.branches.map((_, outlet) => forked.map(({ node }) => ({ node, outlet })));
+  }
+
+  join(
+    plan: Node<"fanOut">,
+    place: Place,
+    _upstream: unknown,
+    branches: readonly (readonly WiringInput[])[],
   ): readonly WiringInput[] {
-    const upstream = this.add(plan.upstream, attributes, inlets);
-    const forked = this.#place({ kind: "fork", stage: plan.fork }, attributes, upstream);
-    const open = plan.branches.flatMap((branch, outlet) =>
-      this.add(
-        branch,
-        attributes,
-        forked.map(({ node }) => ({ node, outlet })),
-      ),
-    );
-    return plan.join ? this.#place({ kind: "junction", stage: plan.join }, attributes, open) : open;
+    const open = branches.flat();
+    return plan.join ? this.#place({ kind: "junction", stage: plan.join }, place, open) : open;
+  }
+
+  mat(_plan: unknown, upstream: readonly WiringInput[]): readonly WiringInput[] {
+    return upstream;
+  }
+
+  inside(plan: Node<"attributes">, { attributes }: Place): Place {
+    return { attributes: { ...attributes, ...plan.attributes }, before: this.nodes.length };
   }
 
   /** A name is shown at the last stage of what it was given to. */
-  #named(
-    plan: Extract<Blueprint, { tag: "attributes" }>,
-    attributes: Attributes,
-    inlets: readonly WiringInput[],
-  ): readonly WiringInput[] {
-    const before = this.nodes.length;
-    const outlets = this.add(plan.upstream, { ...attributes, ...plan.attributes }, inlets);
+  outside(plan: Node<"attributes">, { before }: Place, outlets: readonly WiringInput[]): readonly WiringInput[] {
     const { name } = plan.attributes;
     const last = this.nodes.at(-1);
     if (name !== undefined && last && this.nodes.length > before) {
@@ -90,11 +81,22 @@ class Walk {
     }
     return outlets;
   }
+
+  #place(
+    node: Unplaced<WiringNode>,
+    { attributes }: Place,
+    inputs: readonly WiringInput[],
+    label: string = node.stage.name,
+  ): readonly WiringInput[] {
+    const placed: WiringNode = { ...node, id: `s${this.nodes.length}`, label, attributes, inputs };
+    this.nodes.push(placed);
+    return [{ node: placed, outlet: 0 }];
+  }
 }
 
 /** The nodes of a graph, flows and substreams inlined; `attributes` are those of the run. */
 export const wire = (plan: Blueprint, attributes: Attributes = {}): Wiring => {
   const walk = new Walk();
-  walk.add(plan, attributes, []);
+  read(plan, { attributes, before: 0 }, [], walk);
   return walk.nodes;
 };

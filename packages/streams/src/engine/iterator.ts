@@ -16,6 +16,7 @@ const END: IteratorReturnResult<undefined> = { done: true, value: undefined };
 class OutletIterator<A> implements AsyncIterableIterator<A> {
   readonly #outlet: Pull<A>;
   readonly #end: EndOfTerminal;
+  readonly #run: Run;
   #chunk: Chunk<A> = [];
   #next = 0;
   #waiters: Waiter<A>[] = [];
@@ -30,6 +31,7 @@ class OutletIterator<A> implements AsyncIterableIterator<A> {
       run.abandon(error);
       throw error;
     }
+    this.#run = run;
     this.#end = run.terminal(() => undefined);
     run.start();
   }
@@ -100,6 +102,7 @@ class OutletIterator<A> implements AsyncIterableIterator<A> {
       pulled = this.#outlet.pull(this.#onWake);
     } catch (error) {
       this.#ended = true;
+      this.#run.heard(error);
       this.#end({ error });
       this.#waiters.shift()?.reject(error);
       return true;

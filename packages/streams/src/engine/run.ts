@@ -1,6 +1,7 @@
 import type { Attributes, Directive } from "../attributes.js";
 import { InvariantViolation } from "../errors.js";
 import { type Clock, systemClock } from "./clock.js";
+import { Failures } from "./failures.js";
 import { soon } from "./host.js";
 import type { Pull } from "./pull.js";
 
@@ -45,6 +46,7 @@ interface RunState {
   readonly finalisers: Finaliser[];
   readonly drained: Signal;
   readonly finished: Signal;
+  readonly failures: Failures;
   terminals: number;
   started: boolean;
   ended: boolean;
@@ -75,6 +77,7 @@ export class Run {
       finalisers: [],
       drained: signal(),
       finished: signal(),
+      failures: new Failures(() => state.terminals === 0),
       terminals: 0,
       started: false,
       ended: false,
@@ -114,6 +117,24 @@ export class Run {
   decide(error: unknown): Directive {
     if (error instanceof InvariantViolation) return "stop";
     return this.attributes.supervision?.(error) ?? "stop";
+  }
+
+  /**
+   * A promise that a stage materialises, as it is to be handed out: looking at it counts as hearing of the failure that
+   * rejects it. A sink's promise is watched as it is.
+   */
+  watched<A>(promise: Promise<A>): Promise<A> {
+    return this.#state.failures.watch(promise, false);
+  }
+
+  /** The promise of a sink: a failure that rejects it becomes an unhandled rejection where nobody has heard of it. */
+  answering<A>(promise: Promise<A>): Promise<A> {
+    return this.#state.failures.watch(promise, true);
+  }
+
+  /** Somebody has been told of `error` in another way than by a promise of this run, or has brought it about. */
+  heard(error: unknown): void {
+    this.#state.failures.hear(error);
   }
 
   wrap<A>(outlet: Pull<A>, stage: string): Pull<A> {
@@ -162,6 +183,7 @@ export class Run {
     state.ended = true;
     state.drained.resolve();
     void this.#finalise();
+    state.failures.raise();
   }
 
   async #finalise(): Promise<void> {

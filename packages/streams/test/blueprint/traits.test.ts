@@ -44,8 +44,8 @@ const operators: Readonly<
       "kept mayAdd",
     ],
   ],
-  fold: [[numbers.fold(0, add), "kept gathered"]],
-  reduce: [[numbers.reduce(add), "kept gathered"]],
+  fold: [[numbers.fold(0, add), "kept folded"]],
+  reduce: [[numbers.reduce(add), "kept folded"]],
   grouped: [[numbers.grouped(2), "kept gathered"]],
   groupedWithin: [[numbers.groupedWithin(2, 1), "kept gathered"]],
   aggregateWithBoundary: [
@@ -71,7 +71,7 @@ const operators: Readonly<
   throttle: [[numbers.throttle({ elements: 1, perMs: 1 }), "kept kept"]],
   groupBy: [[numbers.groupBy(2, same).mergeSubstreams(), "perKey kept"]],
   merge: [[numbers.merge(numbers), "mixes"]],
-  concat: [[numbers.concat(numbers), "mixes"]],
+  concat: [[numbers.concat(numbers), "appends"]],
   zip: [[numbers.zip(numbers), "pairs"]],
   broadcast: [
     [numbers.broadcast([Flow.of<number>()], Join.zip<number>()), "all pairs"],

@@ -140,3 +140,63 @@ describe("the check of a source", () => {
     for (const { graph: wired, source: place } of spy.checks) expect(wired).to.include(place);
   });
 });
+
+describe("a graph whose sources have no check", () => {
+  /** A source that counts how often its check is looked for: a walk of the graph looks for it. */
+  const counting = (onLook: () => void): Source<number> =>
+    Source.fromStage({
+      name: "counting",
+      get check() {
+        onLook();
+        return undefined;
+      },
+      create: () => ({ outlet: { pull: () => [1], cancel: () => undefined }, mat: undefined }),
+    } as unknown as SourceStage<number, void>);
+
+  it("is not walked before it runs", async () => {
+    let looks = 0;
+    const source = counting(() => (looks += 1));
+    const graph = source.map((n) => n).toMat(Sink.head<number>(), (_, first) => first);
+    looks = 0;
+    await graph.run();
+    const iterator = source.iterate();
+    await iterator.next();
+    await iterator.return?.();
+    expect(looks).to.equal(0);
+  });
+
+  /** Every way to put a source into a graph. */
+  const places: Readonly<Record<string, (checked: Source<number>) => Source<unknown, unknown>>> = {
+    "as it is": (checked) => checked,
+    "before a stage": (checked) => checked.map((n) => n),
+    "before a stage with a materialised value": (checked) => checked.watchTermination(() => undefined),
+    "before a flow": (checked) => checked.via(Flow.of()),
+    "inside a flow": (checked) => Source.single(1).via(Flow.of<number>().merge(checked)),
+    "beside another source": (checked) => Source.single(1).concat(checked),
+    "before a fork": (checked) => checked.alsoTo(Sink.ignore),
+    "inside a branch": (checked) =>
+      Source.single(1).broadcast([Flow.of<number>(), Flow.of<number>().merge(checked)], Join.merge<number>()),
+    "inside a sink": (checked) => Source.single(1).alsoTo(Flow.of<number>().merge(checked).to(Sink.ignore)),
+    "inside substreams": (checked) =>
+      Source.single(1)
+        .groupBy(1, (n) => n)
+        .merge(checked)
+        .mergeSubstreams(),
+    "below attributes": (checked) => checked.withAttributes({ name: "named" }),
+    "below a materialised value": (checked) => checked.mapMaterializedValue(() => 1),
+  };
+
+  for (const [place, put] of Object.entries(places)) {
+    it(`does not hide one that has a check ${place}`, () => {
+      const refusing = Source.fromStage<number, void>({
+        name: "refusing",
+        create: () => expect.fail("created"),
+        check: () => {
+          throw new Error("refused");
+        },
+      });
+      expect(() => put(refusing).to(Sink.ignore).run()).to.throw("refused");
+      expect(() => put(refusing).iterate()).to.throw("refused");
+    });
+  }
+});

@@ -93,8 +93,8 @@ describe("materialize", () => {
       "empty",
       "merge",
       "broadcast",
-      "take",
       "broadcast",
+      "take",
       "join",
     ]);
   });

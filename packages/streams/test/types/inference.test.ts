@@ -210,6 +210,20 @@ describe("materialised values", () => {
     expectTypeOf(switched.mapMaterializedValue(() => 1)).toEqualTypeOf<Source<number, number>>();
   });
 
+  it("does not take an asynchronous function for a sink that does not wait", () => {
+    // @ts-expect-error: forEach would not wait for the promise
+    Sink.forEach(async () => undefined);
+    // @ts-expect-error: neither with its element named
+    Sink.forEach<number>((n) => Promise.resolve(n));
+    // @ts-expect-error: nor sometimes
+    Sink.forEach((n: number) => (n > 1 ? Promise.resolve() : undefined));
+    const seen: number[] = [];
+    const all = Source.from([1]).to(Sink.forEach((n) => seen.push(n)));
+    expectTypeOf(all).toEqualTypeOf<RunnableGraph<void>>();
+    expectTypeOf(Sink.forEach(() => new Map<string, number>())).toEqualTypeOf<Sink<unknown, Promise<void>>>();
+    expectTypeOf(Sink.forEachAsync(1, async (n: number) => n)).toEqualTypeOf<Sink<number, Promise<void>>>();
+  });
+
   it("is what runWith answers", async () => {
     const all = Source.from([1]).runWith(Sink.toArray());
     expectTypeOf(all).toEqualTypeOf<Promise<number[]>>();

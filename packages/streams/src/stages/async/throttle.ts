@@ -9,11 +9,17 @@ export interface ThrottleOptions {
   /** Elements per `perMs`. */
   readonly elements: number;
   readonly perMs: number;
-  /** Elements that may pass at once after a pause; default: `elements`. */
+  /** Elements that may pass at once after a pause; default: what the rate gives in 100 ms, 1 to `elements`. */
   readonly maximumBurst?: number;
   /** `shaping` waits (default); `enforcing` fails with `RATE_EXCEEDED`. */
   readonly mode?: "shaping" | "enforcing";
 }
+
+/** A burst of what comes in this time is enough for a high rate, since timers are that much more exact. */
+const BURST_MS = 100;
+
+const defaultBurst = ({ elements, perMs }: ThrottleOptions): number =>
+  Math.max(1, Math.floor(elements * Math.min(1, BURST_MS / perMs)));
 
 /** Parts of a token that make up for rounding: they are only compared with, so they do not add up. */
 const ROUNDING = 1e-6;
@@ -36,7 +42,7 @@ class Throttle<A> extends AsyncPull<A, A> {
     super(upstream);
     this.#run = run;
     this.#options = options;
-    this.#capacity = options.maximumBurst ?? options.elements;
+    this.#capacity = options.maximumBurst ?? defaultBurst(options);
     this.#msPerElement = options.perMs / options.elements;
     this.#fullAt = run.clock.now();
   }

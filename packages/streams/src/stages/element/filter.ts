@@ -13,7 +13,7 @@ export const filter = <A>(name: string, holds: (element: A) => boolean, keep: bo
         try {
           for (; index < chunk.length; index++) {
             const element = chunk[index] as A;
-            if (holds(element) === keep) chunk[written++] = element;
+            if (holds(element) ? keep : !keep) chunk[written++] = element;
           }
         } finally {
           at.index = index;

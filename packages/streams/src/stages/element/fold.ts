@@ -2,7 +2,7 @@ import { elementStage } from "../../engine/element-stage.js";
 import type { Stage } from "../../engine/stage.js";
 
 export const fold = <A, S>(zero: S, f: (state: S, element: A) => S): Stage<A, S> => ({
-  traits: { order: "kept", elements: "gathered" },
+  traits: { order: "kept", elements: "folded" },
   ...elementStage("fold", () => {
     let state = zero;
     return {

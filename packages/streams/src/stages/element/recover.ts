@@ -4,7 +4,7 @@ import type { Stage } from "../../engine/stage.js";
 export const recover = <A, B>(f: (error: unknown) => B | undefined): Stage<A, A | B> => ({
   name: "recover",
   traits: { order: "kept", elements: "kept", ends: true, recovers: true },
-  create(upstream): Pull<A | B> {
+  create(upstream, run): Pull<A | B> {
     let ended = false;
     return {
       pull(wake) {
@@ -15,6 +15,7 @@ export const recover = <A, B>(f: (error: unknown) => B | undefined): Stage<A, A 
           ended = true;
           const element = f(error);
           if (element === undefined) throw error;
+          run.heard(error);
           return [element];
         }
       },

@@ -3,7 +3,7 @@ import type { Stage } from "../../engine/stage.js";
 import { StreamError } from "../../errors.js";
 
 export const reduce = <A>(f: (accumulated: A, element: A) => A): Stage<A, A> => ({
-  traits: { order: "kept", elements: "gathered" },
+  traits: { order: "kept", elements: "folded" },
   ...elementStage("reduce", () => {
     let state: { value: A } | undefined;
     return {

@@ -1,18 +1,17 @@
 import { DONE, isFailure, type Pull, type Pulled } from "../../engine/pull.js";
 import type { MatStage } from "../../engine/stage.js";
 
-/** Materialises a promise of the end: it rejects with the failure that passed, and needs no handler of its own. */
+/** Materialises a promise of the end: it rejects with the failure that passed, for which the sink answers. */
 export const watchTermination = <A>(): MatStage<A, A, Promise<void>> => ({
   name: "watchTermination",
   traits: { order: "kept", elements: "kept" },
-  createWithMat(upstream) {
+  createWithMat(upstream, run) {
     let complete = (): void => undefined;
     let fail = (_error: unknown): void => undefined;
     const mat = new Promise<void>((resolve, reject) => {
       complete = resolve;
       fail = reject;
     });
-    mat.catch(() => undefined);
     let cancelled = false;
     const outlet: Pull<A> = {
       pull(wake) {
@@ -35,6 +34,6 @@ export const watchTermination = <A>(): MatStage<A, A, Promise<void>> => ({
         upstream.cancel(cause);
       },
     };
-    return { outlet, mat };
+    return { outlet, mat: run.watched(mat) };
   },
 });

@@ -34,6 +34,6 @@ class Concat<A> implements Pull<A> {
 
 export const concat: Junction<unknown, unknown> = {
   name: "concat",
-  traits: { joins: "mixes" },
+  traits: { joins: "appends" },
   create: (upstreams) => new Concat(upstreams),
 };

@@ -1,6 +1,7 @@
 import { DONE } from "../../engine/pull.js";
-import type { SinkStage } from "../../engine/stage.js";
-import { StreamError } from "../../errors.js";
+import type { SinkStage, Stage } from "../../engine/stage.js";
+import { requireArgument, StreamError } from "../../errors.js";
+import { mapAsyncUnordered } from "../async/map-async.js";
 import { drainSink } from "./drain-sink.js";
 
 const nothing = (): void => undefined;
@@ -10,20 +11,49 @@ export const ignore: SinkStage<unknown, Promise<void>> = drainSink("ignore", () 
   result: nothing,
 }));
 
-export const forEach = <A>(f: (element: A) => void): SinkStage<A, Promise<void>> =>
+const isThenable = (value: unknown): value is PromiseLike<unknown> =>
+  typeof value === "object" && value !== null && typeof (value as { then?: unknown }).then === "function";
+
+/** A function that is not waited for answered a promise: its failures and its pace would be lost. */
+const refuseThenable = (answer: unknown, sink: string, remedy: string): void => {
+  if (!isThenable(answer)) return;
+  answer.then(nothing, nothing);
+  requireArgument(false, sink, `the function answered a promise, for which nobody waits here; ${remedy}`);
+};
+
+export const forEach = <A>(f: (element: A) => unknown): SinkStage<A, Promise<void>> =>
   drainSink("forEach", () => ({
     onChunk(chunk) {
-      for (let index = 0; index < chunk.length; index++) f(chunk[index] as A);
+      for (let index = 0; index < chunk.length; index++) {
+        const answer = f(chunk[index] as A);
+        if (answer !== undefined) refuseThenable(answer, "forEach", "use Sink.forEachAsync(parallelism, f)");
+      }
     },
     result: nothing,
   }));
 
+/** Puts `f` in front of `ignore`: the elements are done in no promised order. */
+export const forEachAsync = <A>(parallelism: number, f: (element: A) => unknown): Stage<A, unknown> => ({
+  ...mapAsyncUnordered(parallelism, f),
+  name: "forEachAsync",
+});
+
 export const foldSink = <A, S>(zero: S, f: (state: S, element: A) => S): SinkStage<A, Promise<S>> =>
   drainSink("fold", () => {
     let state = zero;
+    let first = !isThenable(zero);
     return {
       onChunk(chunk) {
         let folded = state;
+        if (first) {
+          // An asynchronous function answers promises from the first call on; a fold over promises begins with one.
+          first = false;
+          folded = f(folded, chunk[0] as A);
+          refuseThenable(folded, "fold", "use mapAsync in front of it, or begin with a promise and await each state");
+          state = folded;
+          if (chunk.length === 1) return;
+          chunk = chunk.slice(1);
+        }
         for (let index = 0; index < chunk.length; index++) folded = f(folded, chunk[index] as A);
         state = folded;
       },

@@ -1,5 +1,5 @@
 import { type InPlaceCursor, inPlaceStage } from "../../engine/element-stage.js";
-import type { Stage } from "../../engine/stage.js";
+import type { Stage, StageTraits } from "../../engine/stage.js";
 import type { WithClaim } from "./claim.js";
 import type { Guard } from "./guard.js";
 import { guarded } from "./guarded.js";
@@ -7,6 +7,9 @@ import { requireFinished } from "./unfinished.js";
 
 type Cell = WithClaim<unknown>;
 type CellStage<A, B> = Stage<WithClaim<A>, WithClaim<B>>;
+
+const KEPT: StageTraits = { order: "kept", elements: "kept" };
+const MAY_DROP: StageTraits = { order: "kept", elements: "mayDrop" };
 
 /** Tells whether the cell goes on; otherwise it has ended the cell's share. */
 type Step = (cell: Cell) => boolean;
@@ -35,7 +38,7 @@ export const stepping = <A, B>(name: string, guard: Guard, create: () => Step): 
 
 /** A loop of its own, without a call per element between it and `f`: the operator every pipeline has most of. */
 export const map = <A, B>(f: (value: A) => B): CellStage<A, B> =>
-  guarded<Cell, Cell>("map", (guard) =>
+  guarded<Cell, Cell>("map", KEPT, (guard) =>
     inPlaceStage<Cell, Cell>("map", () => ({
       onChunk(chunk, at) {
         let { index, written } = at;
@@ -56,17 +59,17 @@ export const map = <A, B>(f: (value: A) => B): CellStage<A, B> =>
   ) as CellStage<A, B>;
 
 export const filter = <A>(name: string, holds: (value: A) => boolean, keep: boolean): CellStage<A, A> =>
-  guarded(name, (guard) => {
+  guarded(name, MAY_DROP, (guard) => {
     const reason = `filtered by ${guard.name}`;
     return stepping(name, guard, () => (cell) => {
-      if (holds(cell.value as A) === keep) return true;
+      if (holds(cell.value as A) ? keep : !keep) return true;
       cell.claim.end("discarded", reason);
       return false;
     });
   });
 
 export const collect = <A, B>(f: (value: A) => B): CellStage<A, Exclude<B, undefined>> =>
-  guarded("collect", (guard) => {
+  guarded("collect", MAY_DROP, (guard) => {
     const reason = `filtered by ${guard.name}`;
     return stepping("collect", guard, () => (cell) => {
       cell.value = f(cell.value as A);
@@ -77,7 +80,7 @@ export const collect = <A, B>(f: (value: A) => B): CellStage<A, Exclude<B, undef
   });
 
 export const drop = <A>(count: number): CellStage<A, A> =>
-  guarded("drop", (guard) => {
+  guarded("drop", MAY_DROP, (guard) => {
     const reason = `left out by ${guard.name}`;
     return stepping("drop", guard, () => {
       let left = count;
@@ -91,16 +94,19 @@ export const drop = <A>(count: number): CellStage<A, A> =>
   });
 
 /** The end of a side branch: what arrives has been dealt with. */
-export const endProcessed: CellStage<unknown, unknown> = inPlaceStage("endProcessed", () => ({
-  onChunk(chunk, at) {
-    for (; at.index < chunk.length; at.index++) {
-      const { value, claim } = chunk[at.index] as Cell;
-      // Where supervision goes on, the claim stays open.
-      requireFinished(value);
-      claim.end("processed");
-    }
-  },
-}));
+export const endProcessed: CellStage<unknown, unknown> = {
+  traits: MAY_DROP,
+  ...inPlaceStage("endProcessed", () => ({
+    onChunk(chunk, at) {
+      for (; at.index < chunk.length; at.index++) {
+        const { value, claim } = chunk[at.index] as Cell;
+        // Where supervision goes on, the claim stays open.
+        requireFinished(value);
+        claim.end("processed");
+      }
+    },
+  })),
+};
 
 /** Ends every share and passes the plain values on. */
 export const discardContext = <A>(): Stage<WithClaim<A>, A> =>

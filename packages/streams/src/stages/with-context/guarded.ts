@@ -1,24 +1,31 @@
 import type { Blueprint } from "../../blueprint/blueprint.js";
+import { wire } from "../../blueprint/wiring.js";
 import { materializeFlow } from "../../engine/materialize.js";
 import { DONE, type Pull } from "../../engine/pull.js";
-import type { Fork, Stage } from "../../engine/stage.js";
+import type { Fork, Stage, StageTraits } from "../../engine/stage.js";
 import type { WithClaim } from "./claim.js";
 import { Guard } from "./guard.js";
 
 type Cell = WithClaim<unknown>;
 
 /** A stage with user functions, made anew for every run. */
-export const guarded = <A extends Cell, B>(name: string, build: (guard: Guard) => Stage<A, B>): Stage<A, B> => ({
+export const guarded = <A extends Cell, B>(
+  name: string,
+  traits: StageTraits,
+  build: (guard: Guard) => Stage<A, B>,
+): Stage<A, B> => ({
   name,
+  traits,
   create(upstream, run) {
     const guard = new Guard(name, run);
     return build(guard).create(upstream, guard.inner);
   },
 });
 
-/** A fork with a user function. */
+/** A fork whose user function chooses one of the outlets. */
 export const guardedFork = <A>(name: string, build: (guard: Guard) => Fork<A, A>): Fork<A, A> => ({
   name,
+  traits: { to: "one" },
   create(upstream, outlets, run) {
     const guard = new Guard(name, run);
     return build(guard).create(upstream, outlets, guard.inner);
@@ -49,6 +56,20 @@ const watched = <A>(outlet: Pull<A>, guard: Guard, holds: boolean): Pull<A> => {
   };
 };
 
+/** What a flow of stages does to elements, as one: the first that changes their order or number says how. */
+const traitsOf = (flow: Blueprint): StageTraits | undefined => {
+  let traits: StageTraits = { order: "kept", elements: "kept" };
+  for (const { kind, stage } of wire(flow)) {
+    if (kind === "substreamsEnd") continue;
+    if (kind !== "stage" || !stage.traits) return undefined;
+    traits = {
+      order: traits.order === "kept" ? stage.traits.order : traits.order,
+      elements: traits.elements === "kept" ? stage.traits.elements : traits.elements,
+    };
+  }
+  return traits;
+};
+
 /**
  * A flow of plain operators on cells as one stage, made anew for every run; once more now, so that wrong arguments are
  * refused while the graph is built. `holds` is true for one that keeps elements for a while.
@@ -58,9 +79,10 @@ export const guardedFlow = <A extends Cell, B>(
   build: (guard: Guard) => Blueprint,
   holds: boolean,
 ): Stage<A, B> => {
-  build(new Guard(name));
+  const traits = traitsOf(build(new Guard(name)));
   return {
     name,
+    ...(traits && { traits }),
     create(upstream, run) {
       const guard = new Guard(name, run);
       const outlet = materializeFlow<A, B>(build(guard), watched(upstream, guard, holds), guard.inner);

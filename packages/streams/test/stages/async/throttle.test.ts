@@ -174,4 +174,32 @@ describe("throttle", () => {
       expect(endedAt).to.be.closeTo(1000 * (10 / 3), 4);
     }),
   ).timeout(20_000);
+
+  const rates: readonly (readonly [elements: number, perMs: number, burst: number])[] = [
+    [100, 1000, 10],
+    [1, 1000, 1],
+    [16, 1000, 1],
+    [2, 100, 2],
+    [10, 10, 10],
+    [600, 60_000, 1],
+  ];
+  for (const [elements, perMs, burst] of rates) {
+    it(
+      `by default passes ${burst} at once of ${elements} per ${perMs} ms, and no window gets twice its quota`,
+      asItIs(async (options, clock) => {
+        const at: number[] = [];
+        const end = Source.from(range(3 * elements))
+          .throttle({ elements, perMs })
+          .runWith(
+            Sink.forEach(() => void at.push(clock.now())),
+            options,
+          );
+        await clock.advance(4 * perMs);
+        await end;
+        expect(at.filter((time) => time === at[0])).to.have.length(burst);
+        const most = Math.max(...at.map((from) => at.filter((time) => time >= from && time < from + perMs).length));
+        expect(most).to.be.at.most(elements + burst - 1);
+      }),
+    );
+  }
 });

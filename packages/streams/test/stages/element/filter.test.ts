@@ -1,4 +1,4 @@
-import { Flow, Sink, Source } from "@millrace/streams";
+import { Flow, FlowWithContext, Sink, Source, SourceWithContext } from "@millrace/streams";
 import { forSeeds } from "@millrace/streams-testkit";
 import { expect } from "chai";
 import { operatorSkeleton } from "../../support/operator-skeleton.js";
@@ -36,6 +36,34 @@ describe("filter", () => {
     const strings: Source<string> = mixed.filter((element): element is string => typeof element === "string");
     expect(await strings.runWith(Sink.toArray())).to.deep.equal(["a"]);
   });
+});
+
+describe("what a predicate answers", () => {
+  const answers: readonly unknown[] = [true, false, 1, 0, "yes", "", {}, null, undefined, Number.NaN];
+  const truthy = answers.filter(Boolean);
+  const falsy = answers.filter((answer) => !answer);
+  const asked = (answer: unknown): boolean => answer as boolean;
+  const source = Source.from(answers);
+  const plain = (flow: Source<unknown>): Promise<unknown[]> => flow.runWith(Sink.toArray());
+  const claim = { share: () => undefined, end: () => undefined, at: () => undefined };
+  const followed = SourceWithContext.fromSource(source.map((value) => ({ value, claim })));
+  const firstOnly = Source.from([1, 0, 1]);
+
+  const operators: Readonly<Record<string, readonly [() => Promise<unknown[]>, readonly unknown[]]>> = {
+    filter: [() => plain(source.filter(asked)), truthy],
+    filterNot: [() => plain(source.filterNot(asked)), falsy],
+    takeWhile: [() => plain(firstOnly.takeWhile(asked)), [1]],
+    divertTo: [() => plain(source.divertTo(Sink.ignore, asked)), falsy],
+    "filter with context": [() => plain(followed.filter(asked).discardContext()), truthy],
+    "filterNot with context": [() => plain(followed.filterNot(asked).discardContext()), falsy],
+    "divertTo with context": [() => plain(followed.divertTo(FlowWithContext.of(), asked).discardContext()), falsy],
+  };
+
+  for (const [name, [run, passed]] of Object.entries(operators)) {
+    it(`counts as true where it is truthy: ${name}`, async () => {
+      expect(await run()).to.deep.equal(passed);
+    });
+  }
 });
 
 describe("filterNot", () => {

@@ -2,13 +2,15 @@ import { Keep, type RunOptions, Sink, Source, StreamError, Supervision } from "@
 import { NO_MORE_ELEMENTS } from "@millrace/streams/stage";
 import { settle, sourceProbe } from "@millrace/streams-testkit";
 import { expect } from "chai";
-import { eachSeed } from "../../support/runs.js";
+import { asItIs, Calls, eachSeed } from "../../support/runs.js";
+import { unhandledRejections } from "../../support/unhandled.js";
 
 const boom = new Error("boom");
 
 const sinks: readonly { readonly name: string; readonly sink: () => Sink<number, Promise<unknown>> }[] = [
   { name: "ignore", sink: () => Sink.ignore },
   { name: "forEach", sink: () => Sink.forEach(() => undefined) },
+  { name: "forEachAsync", sink: () => Sink.forEachAsync(2, () => Promise.resolve()) },
   { name: "fold", sink: () => Sink.fold(0, (sum: number, n: number) => sum + n) },
   { name: "toArray", sink: () => Sink.toArray<number>() },
   { name: "head", sink: () => Sink.head<number>() },
@@ -132,6 +134,95 @@ describe("Sink.forEach", () => {
       });
       expect(await reason(answer([1, 2, 3], stopped, options))).to.equal(boom);
       expect(seen).to.deep.equal([1, 2, 3, 10, 20]);
+    }),
+  );
+});
+
+describe("a function that nobody waits for and that answers a promise", () => {
+  const promised: readonly (readonly [name: string, sink: () => Sink<number, Promise<unknown>>, says: RegExp])[] = [
+    ["forEach", () => Sink.forEach((() => Promise.resolve()) as never), /^forEach: .*use Sink\.forEachAsync/],
+    [
+      "forEach, rejected",
+      () => Sink.forEach((() => Promise.reject(boom)) as never),
+      /^forEach: .*use Sink\.forEachAsync/,
+    ],
+    ["forEach, a thenable", () => Sink.forEach((() => ({ then: () => undefined })) as never), /^forEach: /],
+    [
+      "forEach, later",
+      () => Sink.forEach(((n: number) => (n === 3 ? Promise.resolve() : undefined)) as never),
+      /^forEach: /,
+    ],
+    ["fold", () => Sink.fold(0, (async (sum: number, n: number) => sum + n) as never), /^fold: .*use mapAsync/],
+  ];
+  for (const [name, sink, says] of promised) {
+    it(
+      `fails the stream and is refused: ${name}`,
+      eachSeed(async (options) => {
+        const unheard = await unhandledRejections(async () => {
+          const [source, result] = sourceProbe<number>().toMat(sink(), Keep.both).run(options);
+          source.send(1, 2, 3);
+          const error = await reason(result);
+          expect(error).to.be.instanceOf(StreamError).with.property("code", "INVALID_ARGUMENT");
+          expect((error as Error).message).to.match(says);
+          expect(source.cancellations).to.deep.equal([error]);
+        });
+        expect(unheard).to.deep.equal([]);
+      }),
+    );
+  }
+
+  it("may fold over promises from the beginning, and map into them", async () => {
+    const sum = Sink.fold(Promise.resolve(0), async (state: Promise<number>, n: number) => (await state) + n);
+    expect(await Source.from([1, 2, 3]).runWith(sum)).to.equal(6);
+    const mapped = await Source.from([1])
+      .map(async (n) => n)
+      .runWith(Sink.toArray());
+    expect(await Promise.all(mapped)).to.deep.equal([1]);
+  });
+});
+
+describe("Sink.forEachAsync", () => {
+  it("refuses a parallelism that is no positive whole number when the graph is built", () => {
+    for (const parallelism of [0, 1.5, -1, Number.NaN]) {
+      expect(() => Sink.forEachAsync(parallelism, () => undefined)).to.throw(StreamError, "forEachAsync: parallelism");
+    }
+  });
+
+  it(
+    "calls its function for up to parallelism elements at a time, and settles once every call has",
+    asItIs(async (options) => {
+      const calls = new Calls<number>();
+      const [source, end] = sourceProbe<number>().toMat(Sink.forEachAsync(2, calls.call), Keep.both).run(options);
+      let ended = false;
+      void end.then(() => {
+        ended = true;
+      });
+      source.sendChunk([1, 2, 3]);
+      source.complete();
+      await settle();
+      expect(calls.started).to.deep.equal([1, 2]);
+      calls.resolve(2);
+      await settle();
+      expect([calls.started, ended]).to.deep.equal([[1, 2, 3], false]);
+      calls.resolve(1);
+      await settle();
+      expect(ended).to.equal(false);
+      calls.resolve(3);
+      expect(await end).to.equal(undefined);
+    }),
+  );
+
+  it(
+    "fails with what its function rejects with or throws, and adheres to supervision",
+    eachSeed(async (options) => {
+      const failing = (n: number): Promise<void> => (n === 2 ? Promise.reject(boom) : Promise.resolve());
+      expect(await reason(answer([1, 2, 3], Sink.forEachAsync(1, failing), options))).to.equal(boom);
+      const throwing = Sink.forEachAsync(1, () => {
+        throw boom;
+      });
+      expect(await reason(answer([1], throwing, options))).to.equal(boom);
+      const resumed = Sink.forEachAsync(1, failing).withAttributes({ supervision: Supervision.resumingDecider });
+      expect(await answer([1, 2, 3], resumed, options)).to.equal(undefined);
     }),
   );
 });

@@ -1,0 +1,90 @@
+const nothing = (): void => undefined;
+
+/** A promise that tells when it is looked at. What is derived from it is an ordinary one, and answers for itself. */
+class Watched<A> extends Promise<A> {
+  #onLook = nothing;
+
+  static override get [Symbol.species](): PromiseConstructor {
+    return Promise;
+  }
+
+  static over<A>(promise: Promise<A>, onLook: () => void): Watched<A> {
+    const watched = new Watched<A>((resolve, reject) => void promise.then(resolve, reject));
+    watched.#onLook = onLook;
+    return watched;
+  }
+
+  override then<B = A, C = never>(
+    onFulfilled?: ((value: A) => B | PromiseLike<B>) | null,
+    onRejected?: ((reason: unknown) => C | PromiseLike<C>) | null,
+  ): Promise<B | C> {
+    this.#onLook();
+    return super.then(onFulfilled, onRejected);
+  }
+}
+
+interface Failure {
+  heard: boolean;
+  /** The unhandled rejection that tells of it. */
+  raised: Promise<never> | undefined;
+}
+
+/**
+ * Who has heard of the failures of one run. A failure may reject several promises, of which a graph drops some and a user
+ * looks at some: one that is looked at, before or after, is enough. Where there is none, the failure becomes one unhandled
+ * rejection, once nothing is left that could still tell of it.
+ */
+export class Failures {
+  readonly #known = new Map<unknown, Failure>();
+  readonly #ended: () => boolean;
+  /** Promises that will answer for a failure. */
+  #open = 0;
+
+  /** `ended` tells whether all terminals have. */
+  constructor(ended: () => boolean) {
+    this.#ended = ended;
+  }
+
+  hear(error: unknown): void {
+    const failure = this.#of(error);
+    failure.heard = true;
+    failure.raised?.catch(nothing);
+  }
+
+  /** `promise`, to be handed out. If it `answers`, its rejection must be heard of; otherwise others answer for it. */
+  watch<A>(promise: Promise<A>, answers: boolean): Promise<A> {
+    let looked = false;
+    let failed: { readonly error: unknown } | undefined;
+    const watched = Watched.over(promise, () => {
+      looked = true;
+      if (failed) this.hear(failed.error);
+    });
+    if (answers) this.#open += 1;
+    const settled = (): void => {
+      if (answers) this.#open -= 1;
+      this.raise();
+    };
+    // Not by its own `then`, which would be a look.
+    void Promise.prototype.then.call(watched, settled, (error: unknown) => {
+      failed = { error };
+      if (looked) this.hear(error);
+      else if (answers) this.#of(error);
+      settled();
+    });
+    return watched;
+  }
+
+  /** Makes unhandled rejections of what nobody can hear of any more. */
+  raise(): void {
+    if (this.#open > 0 || !this.#ended()) return;
+    for (const [error, failure] of this.#known) {
+      if (!failure.heard) failure.raised ??= Promise.reject(error);
+    }
+  }
+
+  #of(error: unknown): Failure {
+    const known = this.#known.get(error) ?? { heard: false, raised: undefined };
+    this.#known.set(error, known);
+    return known;
+  }
+}
