@@ -1,3 +1,4 @@
+import { promiseOf } from "@millrace/streams/stage";
 import type { StandardSchemaV1 } from "@standard-schema/spec";
 
 /** Turns bytes into values; a throw is reported with topic, partition and offset as `DESERIALIZATION_FAILED`. */
@@ -41,10 +42,14 @@ export const nullable = <T>(serde: Serde<T>): Serde<T | null> => ({
 });
 
 const validated = <T>(schema: StandardSchemaV1<unknown, T>, value: unknown): T => {
-  const result = schema["~standard"].validate(value);
-  if (result instanceof Promise) {
+  const answer = schema["~standard"].validate(value);
+  const later = promiseOf(answer);
+  if (later) {
+    // Nobody waits for it, so nobody else would hear that it rejects.
+    later.catch(() => undefined);
     throw new TypeError("json() needs a schema that validates synchronously; validate asynchronously in a mapAsync");
   }
+  const result = answer as StandardSchemaV1.Result<T>;
   if (result.issues) {
     const issues = result.issues.map((issue) => {
       const path = issue.path?.map((key) => String(typeof key === "object" ? key.key : key)).join(".");

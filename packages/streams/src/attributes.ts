@@ -1,7 +1,10 @@
 /** What becomes of a stage whose user function threw: fail the stream, drop the element, or drop it and start afresh. */
 export type Directive = "stop" | "resume" | "restart";
 
-/** Decides by the error; the default decider answers `"stop"`. */
+/**
+ * Decides by the error, at once; the default decider answers `"stop"`. One that throws, or that answers anything but a
+ * directive, fails the stream with `DECIDER_FAILED`.
+ */
 export type Decider = (error: unknown) => Directive;
 
 /** Settings that apply to every stage of the graph below them; inner ones win over outer ones. */

@@ -8,6 +8,8 @@ export type StreamErrorCode =
   | "RATE_EXCEEDED"
   | "NOT_A_SOURCE"
   | "INVARIANT_VIOLATION"
+  /** A decider threw, or answered no directive. */
+  | "DECIDER_FAILED"
   /** The auditor of a connector refused a commit. */
   | "DELIVERY_VIOLATED";
 

@@ -156,9 +156,9 @@ export abstract class Operators<K extends Kind, out Out, out Mat> {
 
   /**
    * Calls `f` for up to `parallelism` elements at a time and emits the results in the order of the input.
-   * Emits when the oldest call has its result. Backpressures when `parallelism` calls are open or downstream
-   * backpressures. Completes when upstream has completed and every call has its result. A rejected call fails the stream
-   * at once, without waiting for older ones. Adheres to supervision.
+   * Emits when the oldest call has its result. Backpressures when open calls and results that wait for downstream are
+   * `parallelism` together. Completes when upstream has completed and every call has its result. A rejected call fails the
+   * stream at once, without waiting for older ones. Adheres to supervision.
    */
   mapAsync<B>(parallelism: number, f: (element: Out) => B | PromiseLike<B>): Apply<K, B, Mat> {
     requirePositive(parallelism, "mapAsync", "parallelism");
@@ -178,9 +178,9 @@ export abstract class Operators<K extends Kind, out Out, out Mat> {
   /**
    * Like `mapAsync`, with at most one open call per key: elements of a key are handled one after the other, in input order.
    * Keys are compared as a `Map` does. Elements that wait for the call of their key, up to `waiting` of them, do not hold
-   * back those of other keys. Emits when the oldest element has its result. Backpressures when `parallelism` calls are
-   * open, when the next element's key is busy and `waiting` elements wait, when `parallelism + waiting` elements have been
-   * taken in and not emitted, or downstream backpressures. Otherwise as `mapAsync`.
+   * back those of other keys. Emits when the oldest element has its result. Backpressures when open calls and
+   * results that wait are `parallelism` together, when the next element's key is busy and `waiting` elements wait, or when
+   * `parallelism + waiting` elements have been taken in and not emitted. Otherwise as `mapAsync`.
    */
   mapAsyncPartitioned<P, B>(
     parallelism: number,
@@ -194,8 +194,7 @@ export abstract class Operators<K extends Kind, out Out, out Mat> {
 
   /**
    * Like `mapAsyncPartitioned`, but emits results as they come; those of one key still in input order.
-   * Emits when any call has its result. A result leaves no place behind, so that only open calls and elements waiting for
-   * their key count. Otherwise as `mapAsyncPartitioned`.
+   * Emits when any call has its result. A result that is not the oldest takes no place once it has been emitted. Otherwise as `mapAsyncPartitioned`.
    */
   mapAsyncPartitionedUnordered<P, B>(
     parallelism: number,

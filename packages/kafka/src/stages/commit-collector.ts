@@ -172,9 +172,9 @@ class CommitCollector extends AsyncPull<Committable, CommittableOffsetBatch> {
     try {
       commit.emits = new CommittedBatch(batch, await batch.commit());
     } catch (error) {
+      const decision = this.stopped ? "resume" : this.#run.decide(error);
       // What failed first is why the stream ends: where brokers are gone, so are the answers to its last commits.
-      const { error: cause } = this.#upstreamError ?? { error };
-      if (!this.stopped && this.#run.decide(error) === "stop") this.fail(cause);
+      if (typeof decision === "object") this.fail((this.#upstreamError ?? decision).error);
     }
     commit.state = "answered";
     this.pokeSoon();

@@ -10,7 +10,7 @@ export interface DeliveryOptions<in K, in V, in P> {
   /** Makes the client, or takes a share of one. */
   readonly open: (listener: ProducerListener) => ProducerClient;
   readonly logger: Logger;
-  /** Records sent, or waiting to be sent, whose envelope has not been answered; also results waiting for downstream. */
+  /** Records sent, or waiting to be sent, whose envelope has not been answered, and results waiting for downstream. */
   readonly parallelism: number;
   readonly encode: (record: ProducerRecord<K, V>) => OutgoingRecord;
   /** What a record that fails does: fail the stream, after its decider was asked, or leave as an element. */
@@ -88,7 +88,7 @@ class DeliveryReportsPull<K, V, P> extends AsyncPull<ProducerEnvelope<K, V, P>, 
     const from = this.#next;
     while (this.#next < this.#input.length && !this.stopped) {
       const envelope = this.#input[this.#next] as ProducerEnvelope<K, V, P>;
-      if (!this.#inFlight.hasRoom(envelope.records.length)) break;
+      if (!this.#inFlight.hasRoom(envelope.records.length, this.ready.length)) break;
       this.#next += 1;
       this.#encode(envelope);
     }
@@ -103,8 +103,7 @@ class DeliveryReportsPull<K, V, P> extends AsyncPull<ProducerEnvelope<K, V, P>, 
       const index = this.#outgoing.length - before;
       this.#outgoing.length = before;
       if (this.#options.failures === "element") this.#inFlight.addFailed(envelope, index, asError(error));
-      else if (this.#run.decide(error) === "stop") this.fail(error);
-      else this.#options.onDropped?.(envelope.passThrough);
+      else if (this.#goesOn(error)) this.#options.onDropped?.(envelope.passThrough);
       return;
     }
     this.#inFlight.add(envelope);
@@ -151,8 +150,14 @@ class DeliveryReportsPull<K, V, P> extends AsyncPull<ProducerEnvelope<K, V, P>, 
     // A client that ended sends nothing more, so going on would fail or drop every record to come.
     if (isFatal(error)) this.fail(error);
     else if (this.#options.failures === "element") this.#inFlight.fail(id, asError(error));
-    else if (this.#run.decide(error) === "stop") this.fail(error);
-    else this.#inFlight.drop(id);
+    else if (this.#goesOn(error)) this.#inFlight.drop(id);
+  }
+
+  /** Whether supervision says to go on without the envelope; otherwise the stage has failed. */
+  #goesOn(error: unknown): boolean {
+    const decision = this.#run.decide(error);
+    if (typeof decision === "object") this.fail(decision.error);
+    return typeof decision !== "object";
   }
 
   protected override upstreamFailed(error: unknown): void {

@@ -71,9 +71,13 @@ export class InFlightRecords<K, V, P> {
     return this.#first === undefined;
   }
 
-  /** Whether an envelope of `records` may go; one alone always may, however many records it has. */
-  hasRoom(records: number): boolean {
-    return this.isEmpty || (this.#span() + records <= this.#bound && this.#open < this.#bound);
+  /**
+   * Whether an envelope of `records` may go while so many `results` wait for downstream; one alone always may, however many
+   * records it has.
+   */
+  hasRoom(records: number, results = 0): boolean {
+    if (this.isEmpty) return results < this.#bound;
+    return this.#span() + records + results <= this.#bound && this.#open + results < this.#bound;
   }
 
   add(envelope: ProducerEnvelope<K, V, P>): void {

@@ -33,7 +33,8 @@ class PartitionRuns<A, T> extends AsyncPull<PartitionStage<A>, T> {
       if (!this.stopped) this.ready.push(result);
     } catch (error) {
       const { topic, partition: number } = partition;
-      if (this.#run.decide(error) === "stop") this.fail(error);
+      const decision = this.#run.decide(error);
+      if (typeof decision === "object") this.fail(decision.error);
       else
         this.#options.logger.warn("kafka consumer: the stream of a partition failed", {
           topic,

@@ -111,8 +111,9 @@ export class RecordOutlet<A> implements Pull<A> {
         try {
           if (!reader.isFinished(delivery, index, now)) elements.push(reader.read(delivery, index, now, session));
         } catch (error) {
-          if (run.decide(error) === "stop") {
-            this.#fail(error);
+          const decision = run.decide(error);
+          if (typeof decision === "object") {
+            this.#fail(decision.error);
             return elements;
           }
           reader.skip(delivery, index, now);

@@ -1,57 +1,49 @@
-import { AsyncPull } from "./async-pull.js";
+import { promiseOf } from "./answer.js";
+import { CallWindow } from "./call-window.js";
 import type { Chunk, Pull } from "./pull.js";
 import type { Run } from "./run.js";
 
-/** Results gathered before the window stops starting new work; bounds what a slow downstream leaves waiting. */
-const READY_ELEMENTS = 256;
-
-const isThenable = (value: unknown): value is PromiseLike<unknown> =>
-  typeof value === "object" && value !== null && typeof (value as { then?: unknown }).then === "function";
-
 /**
- * At most `parallelism` calls of a user function in flight; results leave as chunks of whatever is ready. Owns supervision
- * of asynchronous user functions. A settling promise only stores its result; one shared microtask per round then collects,
+ * Calls of a user function: those in flight and the results that wait are at most `parallelism` together; results leave as
+ * chunks of whatever is ready. A settling promise only stores its result; one shared microtask per round then collects,
  * starts new calls and wakes downstream, so that an element costs no allocation beyond the user's own promise.
  */
-abstract class AsyncWindow<In, Out> extends AsyncPull<In, Out> {
-  readonly #run: Run;
+abstract class AsyncWindow<In, Out> extends CallWindow<In, Out> {
   readonly #parallelism: number;
   readonly #f: (element: In) => Out | PromiseLike<Out>;
   #input: Chunk<In> = [];
   #next = 0;
 
   constructor(upstream: Pull<In>, run: Run, parallelism: number, f: (element: In) => Out | PromiseLike<Out>) {
-    super(upstream);
-    this.#run = run;
+    super(upstream, run);
     this.#parallelism = parallelism;
     this.#f = f;
   }
 
   /** Calls started whose results have not been collected. */
   protected abstract inFlight(): number;
-  protected abstract addPromise(promise: PromiseLike<Out>): void;
+  protected abstract addPromise(promise: Promise<Out>): void;
   /** A result that came without a promise. */
   protected abstract addValue(value: Out): void;
 
-  /** Tells whether to go on without the failed element; otherwise the stage has failed, now or before. */
-  protected supervise(error: unknown): boolean {
-    if (this.stopped) return false;
-    if (this.#run.decide(error) !== "stop") return true;
-    this.fail(error);
-    return false;
-  }
-
   protected advance(): void {
     this.collect();
-    while (!this.stopped && this.inFlight() < this.#parallelism && this.ready.length < READY_ELEMENTS) {
+    let room = this.#room();
+    // Looked at again once it is used up: an element that was dropped has left its room.
+    while (!this.stopped && (room > 0 || (room = this.#room()) > 0)) {
       if (this.#next === this.#input.length) {
         const chunk = this.take();
         if (!chunk) return;
         this.#input = chunk;
         this.#next = 0;
       }
+      room -= 1;
       this.#call(this.#input[this.#next++] as In);
     }
+  }
+
+  #room(): number {
+    return this.#parallelism - this.inFlight() - this.waitingResults;
   }
 
   protected drained(): boolean {
@@ -63,15 +55,14 @@ abstract class AsyncWindow<In, Out> extends AsyncPull<In, Out> {
   }
 
   #call(element: In): void {
-    let result: Out | PromiseLike<Out>;
     try {
-      result = this.#f(element);
+      const result = this.#f(element);
+      const promise = promiseOf(result);
+      if (promise) this.addPromise(promise);
+      else this.addValue(result as Out);
     } catch (error) {
       this.supervise(error);
-      return;
     }
-    if (isThenable(result)) this.addPromise(result);
-    else this.addValue(result);
   }
 }
 
@@ -112,9 +103,10 @@ export class OrderedWindow<In, Out> extends AsyncWindow<In, Out> {
     return this.#tail - this.#head;
   }
 
-  protected addPromise(promise: PromiseLike<Out>): void {
-    const slot = this.#tail++ & this.#mask;
-    promise.then(this.#onResolved[slot], this.#onRejected[slot]);
+  protected addPromise(promise: Promise<Out>): void {
+    const slot = this.#tail & this.#mask;
+    void promise.then(this.#onResolved[slot], this.#onRejected[slot]);
+    this.#tail += 1;
   }
 
   protected addValue(value: Out): void {
@@ -152,9 +144,9 @@ export class UnorderedWindow<In, Out> extends AsyncWindow<In, Out> {
     return this.#open;
   }
 
-  protected addPromise(promise: PromiseLike<Out>): void {
-    this.#open += 1;
+  protected addPromise(promise: Promise<Out>): void {
     promise.then(this.#onResolved, this.#onRejected);
+    this.#open += 1;
   }
 
   protected addValue(value: Out): void {

@@ -63,13 +63,13 @@ abstract class SyncPull<In, Out, Logic> implements Pull<Out> {
 
   /** Tells whether to go on behind the element that failed. */
   protected supervise(error: unknown): boolean {
-    const directive = this.#run.decide(error);
-    if (directive === "stop") {
-      this.#failure = { error };
-      this.cancel(error);
+    const decision = this.#run.decide(error);
+    if (typeof decision === "object") {
+      this.#failure = decision;
+      this.cancel(decision.error);
       return false;
     }
-    if (directive === "restart") this.logic = this.#create();
+    if (decision === "restart") this.logic = this.#create();
     return true;
   }
 

@@ -1,5 +1,6 @@
-import { AsyncPull } from "./async-pull.js";
+import { promiseOf } from "./answer.js";
 import { budgetSpent } from "./budget.js";
+import { CallWindow } from "./call-window.js";
 import { nextTurn } from "./host.js";
 import type { Chunk, Pull } from "./pull.js";
 import type { Run } from "./run.js";
@@ -32,16 +33,6 @@ interface Lane<In, Key, Out> {
   readonly onRejected: (error: unknown) => void;
 }
 
-/** Results gathered before the window takes in no more; bounds what a slow downstream leaves waiting. */
-const READY_ELEMENTS = 256;
-
-/** A foreign thenable becomes a real promise: one that settled twice would end the call of another key. */
-const promiseOf = <A>(value: A | PromiseLike<A>): Promise<A> | undefined => {
-  if (value instanceof Promise) return value;
-  if (typeof value !== "object" || value === null) return undefined;
-  return typeof (value as { then?: unknown }).then === "function" ? Promise.resolve(value) : undefined;
-};
-
 /**
  * At most one open call of a user function per key, and at most `parallelism` in all. An element whose key is busy waits in
  * that key's lane, so that it does not hold back others; a key with waiting elements always has an open call, so nobody
@@ -51,8 +42,7 @@ const promiseOf = <A>(value: A | PromiseLike<A>): Promise<A> | undefined => {
  *     input ── key free, fewer than `parallelism` lanes ─────────▶ called ──▶ settled ──▶ ready
  *        └──── key busy, fewer than `waiting` ──▶ waits in lane ──────▲
  */
-abstract class KeyedWindow<In, Key, Out> extends AsyncPull<In, Out> {
-  readonly #run: Run;
+abstract class KeyedWindow<In, Key, Out> extends CallWindow<In, Out> {
   protected readonly work: KeyedWork<In, Key, Out>;
   readonly #lanes = new Map<Key, Lane<In, Key, Out>>();
   readonly #idle: Lane<In, Key, Out>[] = [];
@@ -71,8 +61,7 @@ abstract class KeyedWindow<In, Key, Out> extends AsyncPull<In, Out> {
   };
 
   constructor(upstream: Pull<In>, run: Run, work: KeyedWork<In, Key, Out>) {
-    super(upstream);
-    this.#run = run;
+    super(upstream, run);
     this.work = work;
   }
 
@@ -86,12 +75,7 @@ abstract class KeyedWindow<In, Key, Out> extends AsyncPull<In, Out> {
 
   protected advance(): void {
     this.#goOn();
-    while (
-      !this.stopped &&
-      this.#lanes.size < this.work.parallelism &&
-      this.ready.length < READY_ELEMENTS &&
-      this.hasRoom()
-    ) {
+    while (!this.stopped && this.#lanes.size + this.waitingResults < this.work.parallelism && this.hasRoom()) {
       if (this.#next === this.#input.length) {
         const chunk = this.take();
         if (!chunk) return;
@@ -117,7 +101,7 @@ abstract class KeyedWindow<In, Key, Out> extends AsyncPull<In, Out> {
     try {
       key = this.#held ? this.#held.key : this.work.key(element);
     } catch (error) {
-      this.#supervise(error);
+      this.supervise(error);
       return true;
     }
     const lane = this.#lanes.get(key);
@@ -197,7 +181,7 @@ abstract class KeyedWindow<In, Key, Out> extends AsyncPull<In, Out> {
       if (!promise) this.put(place, result as Out);
       return promise;
     } catch (error) {
-      if (this.#supervise(error)) this.drop(place);
+      if (this.supervise(error)) this.drop(place);
       return undefined;
     }
   }
@@ -219,7 +203,7 @@ abstract class KeyedWindow<In, Key, Out> extends AsyncPull<In, Out> {
         this.#settle(lane);
       },
       onRejected: (error) => {
-        if (!this.#supervise(error)) return;
+        if (!this.supervise(error)) return;
         this.drop(lane.place);
         this.#settle(lane);
       },
@@ -230,14 +214,6 @@ abstract class KeyedWindow<In, Key, Out> extends AsyncPull<In, Out> {
   #settle(lane: Lane<In, Key, Out>): void {
     this.#settled.push(lane);
     this.pokeSoon();
-  }
-
-  /** Tells whether to go on without the failed element; otherwise the stage has failed, now or before. */
-  #supervise(error: unknown): boolean {
-    if (this.stopped) return false;
-    if (this.#run.decide(error) !== "stop") return true;
-    this.fail(error);
-    return false;
   }
 }
 
@@ -265,7 +241,7 @@ export class OrderedKeyedWindow<In, Key, Out> extends KeyedWindow<In, Key, Out> 
   }
 
   protected hasRoom(): boolean {
-    return this.#tail - this.#head < this.#places;
+    return this.#tail - this.#head + this.waitingResults < this.#places;
   }
 
   protected reserve(): number {

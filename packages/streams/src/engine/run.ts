@@ -1,6 +1,7 @@
-import type { Attributes, Directive } from "../attributes.js";
+import type { Attributes } from "../attributes.js";
 import { InvariantViolation } from "../errors.js";
 import { type Clock, systemClock } from "./clock.js";
+import { type Decision, decisionOf } from "./decision.js";
 import { Failures } from "./failures.js";
 import { soon } from "./host.js";
 import type { Pull } from "./pull.js";
@@ -114,9 +115,10 @@ export class Run {
     return this.#state.finished.promise;
   }
 
-  decide(error: unknown): Directive {
-    if (error instanceof InvariantViolation) return "stop";
-    return this.attributes.supervision?.(error) ?? "stop";
+  /** What a stage that adheres to supervision does about an error of user code. Never throws. */
+  decide(error: unknown): Decision {
+    const { supervision } = this.attributes;
+    return !supervision || error instanceof InvariantViolation ? { error } : decisionOf(supervision, error);
   }
 
   /**

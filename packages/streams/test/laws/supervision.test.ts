@@ -1,7 +1,9 @@
-import { Flow, Join, Keep, Operators, Sink, Source, Supervision } from "@millrace/streams";
+import { Flow, Join, Operators, Sink, Source, type StreamError, Supervision } from "@millrace/streams";
 import { assertAllClosed, instrumented } from "@millrace/streams-testkit";
 import { expect } from "chai";
 import fc from "fast-check";
+import { BAD_DECIDERS, boom } from "../support/bad-deciders.js";
+import { unhandledRejections } from "../support/unhandled.js";
 
 type Check = (n: number) => void;
 
@@ -114,7 +116,8 @@ const SUPERVISED: Readonly<Record<string, Supervised>> = {
       numbers().divertToMat(
         Sink.ignore,
         checkedFirst(check, () => false),
-        Keep.right,
+        // The promise of the side is heard, as it would be by whoever asks for it.
+        (_, side) => void side.catch(() => undefined),
       ),
   },
   groupBy: {
@@ -186,4 +189,48 @@ describe("a decider that says resume", () => {
         { numRuns: 60 },
       ));
   }
+});
+
+describe("a decider that does not decide", () => {
+  for (const [name, { flow }] of Object.entries(SUPERVISED)) {
+    for (const [kind, { decider, cause }] of Object.entries(BAD_DECIDERS)) {
+      it(`fails the stream by an error of its own where it ${kind}: ${name}`, async () => {
+        let failure: unknown;
+        const stream = Source.from([1, 2, 3, 4, 5, 6])
+          .via(
+            flow((n) => {
+              if (n === 2) throw boom;
+            }),
+          )
+          .withAttributes({ supervision: decider });
+        const unheard = await unhandledRejections(async () => {
+          failure = await assertAllClosed(() => stream.runWith(Sink.ignore)).catch((error: unknown) => error);
+        });
+        expect((failure as StreamError).code).to.equal("DECIDER_FAILED");
+        expect((failure as StreamError).cause).to.equal(cause);
+        expect(unheard).to.deep.equal([]);
+      });
+    }
+  }
+
+  it("is named, with what it did and what it was asked about", async () => {
+    const failureOf = (supervision: unknown): Promise<string> =>
+      Source.single(1)
+        .map(() => {
+          throw boom;
+        })
+        .withAttributes({ supervision: supervision as never })
+        .runWith(Sink.ignore)
+        .then(
+          () => "",
+          (error: unknown) => (error as Error).message,
+        );
+    const rest = 'when it was asked about Error: boom; it has to answer "stop", "resume" or "restart", at once';
+    expect(await failureOf(() => "go on")).to.equal(`the decider answered "go on" ${rest}`);
+    expect(await failureOf(async () => "resume")).to.equal(`the decider answered a promise ${rest}`);
+    expect(await failureOf(() => Object.create(null) as unknown)).to.include(
+      "the decider answered something without a text",
+    );
+    expect(await failureOf("resume")).to.match(/^the decider threw TypeError: /);
+  });
 });

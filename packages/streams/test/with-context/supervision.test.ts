@@ -6,13 +6,16 @@ import {
   OperatorsWithContext,
   Source,
   SourceWithContext,
+  type StreamError,
   Supervision,
   type WithClaim,
 } from "@millrace/streams";
 import { assertAllClosed, instrumented, settle } from "@millrace/streams-testkit";
 import { expect } from "chai";
 import fc from "fast-check";
+import { BAD_DECIDERS, boom } from "../support/bad-deciders.js";
 import { latch } from "../support/runs.js";
+import { unhandledRejections } from "../support/unhandled.js";
 import { operatorsOf } from "./context-steps.js";
 import { recordingClaims, type RecordingClaims } from "./recording-claims.js";
 
@@ -149,8 +152,6 @@ const SUPERVISED: Readonly<Record<string, (check: Check) => Numbers>> = {
 const WITHOUT_FUNCTION =
   "take drop grouped groupedWithin buffer throttle merge mergeMat concat concatMat zip zipMat alsoTo alsoToMat via viaMat watchTermination mapMaterializedValue withAttributes";
 
-const boom = new Error("boom");
-
 const bad = (n: number): boolean => n % 3 === 0;
 
 const throwing = (n: number): void => {
@@ -239,6 +240,23 @@ describe("a user function that throws, on a stream with context", () => {
         const arrived = new Set(claims.arrived.map(({ value }) => value));
         for (const id of good) expect(claims.get(id).ended || arrived.has(input[id])).to.equal(true);
       }));
+  }
+});
+
+describe("a decider that does not decide, on a stream with context", () => {
+  for (const [title, flow] of Object.entries(SUPERVISED)) {
+    for (const [kind, { decider, cause }] of Object.entries(BAD_DECIDERS)) {
+      it(`fails the stream by an error of its own and leaves every claim open where it ${kind}: ${title}`, async () => {
+        let ran: Ran | undefined;
+        const unheard = await unhandledRejections(async () => {
+          ran = await runWith(flow(throwing), [1, 2, 3, 4, 6], decider, 8);
+        });
+        expect((ran?.failure as StreamError).code).to.equal("DECIDER_FAILED");
+        expect((ran?.failure as StreamError).cause).to.equal(cause);
+        expect(ran?.claims.openIds().length).to.equal(ran?.claims.size);
+        expect(unheard).to.deep.equal([]);
+      });
+    }
   }
 });
 

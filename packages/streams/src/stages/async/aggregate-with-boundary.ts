@@ -91,9 +91,9 @@ class AggregateWithBoundary<A, S, B> extends AsyncPull<A, B> {
   }
 
   #supervise(error: unknown): void {
-    const directive = this.#run.decide(error);
-    if (directive === "stop") this.fail(error);
-    else if (directive === "restart") this.#drop();
+    const decision = this.#run.decide(error);
+    if (typeof decision === "object") this.fail(decision.error);
+    else if (decision === "restart") this.#drop();
   }
 
   #drop(): void {

@@ -52,9 +52,9 @@ class Batch<A, S> extends AsyncPull<A, S> {
         this.#batch.count += 1;
       } else this.#batch = { state: this.#logic.seed(element), count: 1 };
     } catch (error) {
-      const directive = this.#run.decide(error);
-      if (directive === "stop") this.fail(error);
-      else if (directive === "restart") this.#batch = undefined;
+      const decision = this.#run.decide(error);
+      if (typeof decision === "object") this.fail(decision.error);
+      else if (decision === "restart") this.#batch = undefined;
     }
   }
 

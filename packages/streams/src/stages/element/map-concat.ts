@@ -67,9 +67,10 @@ class MapConcat<A, B> implements Pull<B> {
         this.#iterate(this.#answer, out);
       } catch (error) {
         this.#answer = undefined;
-        if (this.#run.decide(error) === "stop") {
-          this.#failure = { error };
-          this.cancel(error);
+        const decision = this.#run.decide(error);
+        if (typeof decision === "object") {
+          this.#failure = decision;
+          this.cancel(decision.error);
         }
       }
     }

@@ -87,10 +87,10 @@ class StatefulMap<A, S, B> implements Pull<B> {
 
   #supervise(error: unknown, out: B[]): void {
     if (this.#ended) return;
-    const directive = this.#run.decide(error);
-    if (directive === "resume") return;
-    if (directive === "stop") {
-      this.#fail(error, out);
+    const decision = this.#run.decide(error);
+    if (decision === "resume") return;
+    if (decision !== "restart") {
+      this.#fail(decision.error, out);
       return;
     }
     try {

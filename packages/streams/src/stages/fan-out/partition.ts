@@ -108,7 +108,8 @@ class Partition<A> {
       try {
         index = this.#routing.choose(element);
       } catch (error) {
-        if (this.#run.decide(error) === "stop") this.#fail(error);
+        const decision = this.#run.decide(error);
+        if (typeof decision === "object") this.#fail(decision.error);
         continue;
       }
       const branch = this.#branches[index];

@@ -1,3 +1,4 @@
+import { promiseOf } from "../../engine/answer.js";
 import { nextTurn } from "../../engine/host.js";
 import { budgetSpent } from "../../engine/budget.js";
 import { DONE, type Pull, WAIT, type Wake } from "../../engine/pull.js";
@@ -19,8 +20,13 @@ class AsyncIterablePull<A> implements Pull<A> {
   }
 
   readonly #onStep = (step: IteratorResult<A>): void => {
-    if (step.done === true) this.#ended = true;
-    else this.#answer = [step.value];
+    try {
+      if (step.done === true) this.#ended = true;
+      else this.#answer = [step.value];
+    } catch (error) {
+      // What is no step at all, or one whose properties throw.
+      this.#failure = { error };
+    }
     this.#notify();
   };
 
@@ -48,9 +54,16 @@ class AsyncIterablePull<A> implements Pull<A> {
     }
     if (this.#failure) throw this.#failure.error;
     if (this.#ended) return DONE;
-    this.#iterator ??= this.#elements[Symbol.asyncIterator]();
+    try {
+      this.#iterator ??= this.#elements[Symbol.asyncIterator]();
+      const step: IteratorResult<A> | PromiseLike<IteratorResult<A>> = this.#iterator.next();
+      const promise = promiseOf(step) ?? Promise.resolve(step);
+      promise.then(this.#onStep, this.#onError);
+    } catch (error) {
+      this.#failure = { error };
+      throw error;
+    }
     this.#wake = wake;
-    this.#iterator.next().then(this.#onStep, this.#onError);
     return WAIT;
   }
 

@@ -48,7 +48,8 @@ class GroupBy<A, B> extends AsyncPull<A, B> {
 
   protected advance(): void {
     while (!this.stopped) {
-      this.#gather();
+      // What downstream has not taken yet holds the groups back.
+      if (this.ready.length === 0) this.#gather();
       if (this.ready.length > 0 || this.#waiting >= WAITING_ELEMENTS) return;
       const chunk = this.take();
       if (!chunk) break;
@@ -83,9 +84,10 @@ class GroupBy<A, B> extends AsyncPull<A, B> {
       try {
         this.#offer(this.#group(this.#options.key(element)), element);
       } catch (error) {
-        if (error instanceof StreamError || this.#run.decide(error) === "stop") {
+        const decision = error instanceof StreamError ? { error } : this.#run.decide(error);
+        if (typeof decision === "object") {
           this.#gather();
-          this.fail(error);
+          this.fail(decision.error);
           return;
         }
       }

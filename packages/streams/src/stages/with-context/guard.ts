@@ -1,4 +1,5 @@
 import type { Decider, Directive } from "../../attributes.js";
+import { promiseOf } from "../../engine/answer.js";
 import type { Run } from "../../engine/run.js";
 import type { Claim, WithClaim } from "./claim.js";
 import { isPart } from "./part.js";
@@ -13,13 +14,6 @@ class Decided {
 }
 
 const onceDecided: Decider = (error) => (error instanceof Decided ? error.directive : "stop");
-
-/** A foreign thenable becomes a real promise: one that settled twice would end a share twice. */
-const promiseOf = <A>(value: A | PromiseLike<A>): Promise<A> | undefined => {
-  if (value instanceof Promise) return value;
-  if (typeof value !== "object" || value === null) return undefined;
-  return typeof (value as { then?: unknown }).then === "function" ? Promise.resolve(value) : undefined;
-};
 
 /** Puts another value into a cell. */
 export const changed = <B>(cell: WithClaim<unknown>, value: B): WithClaim<B> => {
@@ -57,15 +51,15 @@ export class Guard {
   /** What to throw in place of a user function's error. `state`, if any, is what the stage drops on `restart` as well. */
   decided(error: unknown, claim: Claim, state?: Claim): unknown {
     if (this.#ended) return error;
-    const directive = this.run?.decide(error) ?? "stop";
-    if (directive === "stop") {
+    const decision = this.run?.decide(error) ?? { error };
+    if (typeof decision === "object") {
       this.#ended = true;
-      return error;
+      return decision.error;
     }
-    const reason = `dropped by the decider (${directive}): ${this.name} threw ${String(error)}`;
+    const reason = `dropped by the decider (${decision}): ${this.name} threw ${String(error)}`;
     claim.end("discarded", reason);
-    if (directive === "restart") state?.end("discarded", reason);
-    return new Decided(directive);
+    if (decision === "restart") state?.end("discarded", reason);
+    return new Decided(decision);
   }
 
   end(): void {
@@ -116,12 +110,13 @@ export class Guard {
     return (cell, key) => {
       cell.claim.at(this.name);
       let result: B | PromiseLike<B>;
+      let promise: Promise<B> | undefined;
       try {
         result = f(cell.value, key);
+        promise = promiseOf(result);
       } catch (error) {
         throw this.decided(error, cell.claim);
       }
-      const promise = promiseOf(result);
       if (!promise) return changed(cell, result as B);
       return promise.then(
         (value) => changed(cell, value),

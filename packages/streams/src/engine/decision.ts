@@ -1,0 +1,45 @@
+import type { Decider } from "../attributes.js";
+import { StreamError } from "../errors.js";
+import { promiseOf } from "./answer.js";
+
+/** What a stage does about an error: go on without the element, afresh or not, or fail with `error`. */
+export type Decision = "resume" | "restart" | { readonly error: unknown };
+
+const nothing = (): void => undefined;
+
+/** An error may be anything, and so may its `toString`. */
+const textOf = (value: unknown): string => {
+  try {
+    return String(value);
+  } catch {
+    return "something without a text";
+  }
+};
+
+const failed = (how: string, error: unknown, cause: unknown): Decision => ({
+  error: new StreamError(
+    "DECIDER_FAILED",
+    `the decider ${how} when it was asked about ${textOf(error)}; it has to answer "stop", "resume" or "restart", at once`,
+    { cause },
+  ),
+});
+
+const textOfAnswer = (answer: unknown): string => {
+  const later = promiseOf(answer);
+  if (!later) return typeof answer === "string" ? JSON.stringify(answer) : textOf(answer);
+  // Nobody waits for it, so nobody else would hear that it rejects.
+  later.catch(nothing);
+  return "a promise";
+};
+
+/** Never throws: a decider that does, or that answers no directive, fails the stage with an error of its own. */
+export const decisionOf = (decider: Decider, error: unknown): Decision => {
+  try {
+    const answer: unknown = decider(error);
+    if (answer === "stop") return { error };
+    if (answer === "resume" || answer === "restart") return answer;
+    return failed(`answered ${textOfAnswer(answer)}`, error, error);
+  } catch (thrown) {
+    return failed(`threw ${textOf(thrown)}`, error, thrown);
+  }
+};
