@@ -1,3 +1,4 @@
+import { promiseOf } from "../../engine/answer.js";
 import { DONE } from "../../engine/pull.js";
 import type { SinkStage, Stage } from "../../engine/stage.js";
 import { requireArgument, StreamError } from "../../errors.js";
@@ -11,13 +12,11 @@ export const ignore: SinkStage<unknown, Promise<void>> = drainSink("ignore", () 
   result: nothing,
 }));
 
-const isThenable = (value: unknown): value is PromiseLike<unknown> =>
-  typeof value === "object" && value !== null && typeof (value as { then?: unknown }).then === "function";
-
 /** A function that is not waited for answered a promise: its failures and its pace would be lost. */
 const refuseThenable = (answer: unknown, sink: string, remedy: string): void => {
-  if (!isThenable(answer)) return;
-  answer.then(nothing, nothing);
+  const promise = promiseOf(answer);
+  if (!promise) return;
+  promise.catch(nothing);
   requireArgument(false, sink, `the function answered a promise, for which nobody waits here; ${remedy}`);
 };
 
@@ -41,7 +40,7 @@ export const forEachAsync = <A>(parallelism: number, f: (element: A) => unknown)
 export const foldSink = <A, S>(zero: S, f: (state: S, element: A) => S): SinkStage<A, Promise<S>> =>
   drainSink("fold", () => {
     let state = zero;
-    let first = !isThenable(zero);
+    let first = promiseOf(zero) === undefined;
     return {
       onChunk(chunk) {
         let folded = state;
