@@ -3,7 +3,7 @@
 const streams = "^packages/streams/src/";
 const surface = `${streams}[^/]+[.]ts$`;
 // Plain vocabulary without behaviour of its own, which every layer may name.
-const vocabulary = `${streams}(attributes|errors|logger)[.]ts$`;
+const vocabulary = `${streams}(attributes|copies|errors|logger)[.]ts$`;
 
 /** @type {import("dependency-cruiser").IConfiguration} */
 module.exports = {
@@ -47,7 +47,7 @@ module.exports = {
       comment: "The tree names the interfaces of stages, and nothing that runs.",
       severity: "error",
       from: { path: `${streams}blueprint/` },
-      to: { path: streams, pathNot: `${streams}(blueprint/|engine/stage[.]ts|attributes[.]ts)` },
+      to: { path: streams, pathNot: `${streams}(blueprint/|engine/stage[.]ts|(attributes|copies|errors)[.]ts)` },
     },
     {
       name: "streams-alone",

@@ -1,11 +1,12 @@
 // Packs every public package as it would be published and has publint and are-the-types-wrong look at the tarball.
 import { execFileSync } from "node:child_process";
-import { mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { publint } from "publint";
 import { formatMessage } from "publint/utils";
+import { packAll } from "./pack.mjs";
 
 const require = createRequire(import.meta.url);
 const attw = join(dirname(require.resolve("@arethetypeswrong/cli/package.json")), "dist/index.js");
@@ -13,17 +14,11 @@ const folder = mkdtempSync(join(tmpdir(), "millrace-pack-"));
 let failed = 0;
 
 try {
-  for (const name of readdirSync("packages")) {
-    const pkgDir = join("packages", name);
-    execFileSync("pnpm", ["pack", "--pack-destination", folder], {
-      cwd: pkgDir,
-      stdio: ["ignore", "ignore", "inherit"],
+  for (const [name, tarball] of packAll(folder)) {
+    const { messages, pkg } = await publint({
+      pack: { tarball: new Uint8Array(readFileSync(tarball)).buffer },
+      strict: true,
     });
-    const tarball = join(
-      folder,
-      readdirSync(folder).find((file) => file.startsWith(`millrace-${name}-0`)),
-    );
-    const { messages, pkg } = await publint({ pkgDir, strict: true });
     for (const message of messages) console.error(`${name}: ${formatMessage(message, pkg)}`);
     let typesOk = true;
     try {

@@ -22,6 +22,10 @@ const rings = {
     what: "architecture rules and documentation snippets",
     files: ["test/architecture/**/*.test.ts", "test/docs/**/*.test.ts"],
   },
+  packed: {
+    what: "packages as they would be published, two copies in one process",
+    files: ["test/packed/**/*.test.ts"],
+  },
   embedded: { what: "tests on the embedded Kafka", files: ["test/embedded/**/*.test.ts"] },
   load: { what: "clusters and groups under load", files: OF_LOAD },
   broker: { what: "tests on a real Kafka", files: ["test/broker/**/*.test.ts"], ignored: OF_LOAD },
@@ -29,7 +33,7 @@ const rings = {
 
 /** Rings that run one after the other, beside the others: those on a broker mostly wait. */
 const lanes = [
-  ["types", "unit", "docs", "load"],
+  ["types", "unit", "docs", "packed", "load"],
   ["embedded", "broker"],
 ];
 

@@ -1,9 +1,13 @@
+import { acrossCopies } from "@millrace/streams/stage";
 import type { CommitResult } from "./commit-result.js";
-import { CommittableOffset, type OffsetOwner, type PositionToCommit } from "./committable-offset.js";
+import type { CommittableOffset, OffsetOwner, PositionToCommit } from "./committable-offset.js";
 import { OffsetSpans, type Positions } from "./offset-spans.js";
 
 /** What a committer takes. */
 export type Committable = CommittableOffset | CommittableOffsetBatch;
+
+// Told apart by what they have, not by their class: those of another copy of this package are known as well, and
+// `instanceof` would cost more than all the rest.
 
 /** One offset, or a batch folded at once: a long chain of batches must neither recurse nor keep its offsets. */
 type Addition = CommittableOffset | OffsetSpans;
@@ -22,8 +26,8 @@ const FOLD_AFTER = 1024;
 
 /** Whether `offset` goes on the run that ends with `before`: a higher one of the same assignment of the same partition. */
 const goesOn = (offset: Addition, before: Addition): boolean =>
-  offset instanceof CommittableOffset &&
-  before instanceof CommittableOffset &&
+  "owner" in offset &&
+  "owner" in before &&
   offset.offset > before.offset &&
   offset.partition === before.partition &&
   offset.epoch === before.epoch &&
@@ -36,6 +40,10 @@ const goesOn = (offset: Addition, before: Addition): boolean =>
  * offset was added after a higher one of its partition, which a committer refuses: add them in the order they come.
  */
 export class CommittableOffsetBatch {
+  static {
+    acrossCopies(this, "CommittableOffsetBatch");
+  }
+
   static readonly empty: CommittableOffsetBatch = new CommittableOffsetBatch(NONE, undefined, 0, undefined, 0, 0);
 
   readonly #folded: OffsetSpans;
@@ -73,8 +81,8 @@ export class CommittableOffsetBatch {
 
   /** This batch with one offset, or all of another batch, added. */
   updated(committable: Committable): CommittableOffsetBatch {
-    if (committable instanceof CommittableOffsetBatch && this.size === 0) return committable;
-    const isBatch = committable instanceof CommittableOffsetBatch;
+    const isBatch = "updated" in committable;
+    if (isBatch && this.size === 0) return committable;
     const size = this.size + (isBatch ? committable.size : 1);
     const addition = isBatch ? committable.spans() : committable;
     const last = this.#last;
@@ -122,8 +130,8 @@ export class CommittableOffsetBatch {
     if (this.#spans) return this.#spans;
     const spans = new OffsetSpans();
     const prepend = (addition: Addition, lowest: number): void => {
-      if (addition instanceof OffsetSpans) spans.prependAll(addition);
-      else spans.prepend(addition, lowest);
+      if ("owner" in addition) spans.prepend(addition, lowest);
+      else spans.prependAll(addition);
     };
     // From the latest back to the earliest, as the list goes.
     if (this.#last !== undefined) prepend(this.#last, this.#lowest);

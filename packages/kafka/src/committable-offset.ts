@@ -1,3 +1,4 @@
+import { acrossCopies } from "@millrace/streams/stage";
 import type { TopicPartition } from "./client/port.js";
 import type { CommitResult } from "./commit-result.js";
 
@@ -54,6 +55,10 @@ export interface OffsetOwner {
  * A committer at the end of the stream gathers offsets and refuses those that come out of order; `commit` does neither.
  */
 export class CommittableOffset implements TopicPartition {
+  static {
+    acrossCopies(this, "CommittableOffset");
+  }
+
   readonly topic: string;
   readonly partition: number;
   /** The record's offset; what is committed is the next one. */

@@ -1,7 +1,12 @@
+import { acrossCopies } from "@millrace/streams/stage";
 import { KafkaConnectorError } from "./errors.js";
 
 /** The connection checker has got no answer for too often; `cause` is the last failure. */
 export class ConnectionFailedError extends KafkaConnectorError {
+  static {
+    acrossCopies(this, "ConnectionFailedError");
+  }
+
   override readonly name: string = "ConnectionFailedError";
   /** Failures in a row, the first included. */
   readonly attempts: number;

@@ -1,3 +1,5 @@
+import { acrossCopies } from "@millrace/streams/stage";
+
 /** Every code a `KafkaConnectorError` can carry. */
 export type KafkaErrorCode =
   | "INVALID_SETTINGS"
@@ -75,6 +77,10 @@ export interface KafkaErrorOptions {
 
 /** What every Millrace Kafka call fails with; `code` is for programs, `message` says what to do next. */
 export class KafkaConnectorError extends Error {
+  static {
+    acrossCopies(this, "KafkaConnectorError");
+  }
+
   override readonly name: string = "KafkaConnectorError";
   readonly code: KafkaErrorCode;
   readonly clientCode: number | undefined;

@@ -4,7 +4,7 @@ import type { CommittableOffset, OffsetOwner } from "./committable-offset.js";
 import { OwnedPartition } from "./consumer/owned-partition.js";
 import { KafkaConnectorError } from "./errors.js";
 import { byPartition } from "./graph-check/by-partition.js";
-import { RecordClaim } from "./ledger/record-claim.js";
+import type { RecordClaim } from "./ledger/record-claim.js";
 import { partitionKey } from "./partition-key.js";
 
 /** How many partitions there may be. */
@@ -90,7 +90,7 @@ export const groupByPartition = <A extends HasOffset, B>(
 };
 
 /** What was joined of several records may be of several partitions: such elements have one group together. */
-const ownerOf = <A>({ claim }: WithClaim<A>): unknown => (claim instanceof RecordClaim ? claim.owner : undefined);
+const ownerOf = <A>({ claim }: WithClaim<A>): unknown => (claim as Partial<RecordClaim>).owner;
 
 const isFenced = (key: unknown): boolean => key instanceof OwnedPartition && key.ledger.fenced;
 

@@ -31,7 +31,8 @@ interface Span {
 
 /** The lowest and the highest offset of each consumer and partition, and whether one came after a higher one. */
 export class OffsetSpans {
-  readonly #byOwner = new Map<OffsetOwner, Map<string, Span>>();
+  /** No private name, which another copy of this class could not read. */
+  private readonly byOwner = new Map<OffsetOwner, Map<string, Span>>();
 
   /** Adds a run of rising offsets, from `lowest` to `offset`, that came before all that is here. */
   prepend(offset: CommittableOffset, lowest: number): void {
@@ -48,7 +49,7 @@ export class OffsetSpans {
 
   /** Adds what came before all that is here. */
   prependAll(earlier: OffsetSpans): void {
-    for (const [owner, spans] of earlier.#byOwner) {
+    for (const [owner, spans] of earlier.byOwner) {
       const own = this.#own(owner);
       for (const [key, span] of spans) {
         const later = own.get(key);
@@ -60,7 +61,7 @@ export class OffsetSpans {
   /** Adds what came after all that is here; answers a descent in an assignment that its consumer still owns. */
   append(later: OffsetSpans): Descent | undefined {
     let found: Descent | undefined;
-    for (const [owner, spans] of later.#byOwner) {
+    for (const [owner, spans] of later.byOwner) {
       const own = this.#own(owner);
       for (const [key, span] of spans) {
         const earlier = own.get(key);
@@ -76,7 +77,7 @@ export class OffsetSpans {
 
   positions(): Positions {
     const positions = new Map<OffsetOwner, ReadonlyMap<string, PositionToCommit>>();
-    for (const [owner, spans] of this.#byOwner) {
+    for (const [owner, spans] of this.byOwner) {
       const own = new Map<string, PositionToCommit>();
       for (const [key, { highest }] of spans) own.set(key, highest);
       positions.set(owner, own);
@@ -85,8 +86,8 @@ export class OffsetSpans {
   }
 
   #own(owner: OffsetOwner): Map<string, Span> {
-    let own = this.#byOwner.get(owner);
-    if (!own) this.#byOwner.set(owner, (own = new Map<string, Span>()));
+    let own = this.byOwner.get(owner);
+    if (!own) this.byOwner.set(owner, (own = new Map<string, Span>()));
     return own;
   }
 

@@ -1,3 +1,5 @@
+import { shared } from "./copies.js";
+
 /** What becomes of a stage whose user function threw: fail the stream, drop the element, or drop it and start afresh. */
 export type Directive = "stop" | "resume" | "restart";
 
@@ -19,13 +21,13 @@ export interface Attributes {
   readonly [extension: symbol]: unknown;
 }
 
-/** Ready-made deciders. */
+/** Ready-made deciders; the same ones in every copy of this package, for checks compare them. */
 export const Supervision: {
   readonly stoppingDecider: Decider;
   readonly resumingDecider: Decider;
   readonly restartingDecider: Decider;
-} = {
+} = shared("Supervision", () => ({
   stoppingDecider: () => "stop",
   resumingDecider: () => "resume",
   restartingDecider: () => "restart",
-};
+}));

@@ -1,3 +1,5 @@
+import { acrossCopies } from "./copies.js";
+
 /** Every code a `StreamError` can carry. */
 export type StreamErrorCode =
   | "INVALID_ARGUMENT"
@@ -7,6 +9,8 @@ export type StreamErrorCode =
   | "BUFFER_OVERFLOW"
   | "RATE_EXCEEDED"
   | "NOT_A_SOURCE"
+  /** A graph has parts of another copy of this package, whose version does not fit. */
+  | "INCOMPATIBLE_COPIES"
   | "INVARIANT_VIOLATION"
   /** A decider threw, or answered no directive. */
   | "DECIDER_FAILED"
@@ -15,6 +19,10 @@ export type StreamErrorCode =
 
 /** What the library itself fails a stream or a call with; errors thrown by user functions pass through unchanged. */
 export class StreamError extends Error {
+  static {
+    acrossCopies(this, "StreamError");
+  }
+
   override readonly name: string = "StreamError";
   readonly code: StreamErrorCode;
 
@@ -26,6 +34,10 @@ export class StreamError extends Error {
 
 /** An impossible state: a bug in a stage or in Millrace, never supervised. */
 export class InvariantViolation extends StreamError {
+  static {
+    acrossCopies(this, "InvariantViolation");
+  }
+
   override readonly name: string = "InvariantViolation";
 
   constructor(message: string, code: "INVARIANT_VIOLATION" | "DELIVERY_VIOLATED" = "INVARIANT_VIOLATION") {

@@ -8,8 +8,8 @@ import type { Join } from "./operators.js";
 import type { FlowWithContextShape } from "./shapes-with-context.js";
 import { Sink } from "./sink.js";
 import { map } from "./stages/element/map.js";
-import { merge } from "./stages/fan-in/merge.js";
-import { zip } from "./stages/fan-in/zip.js";
+import { isMerge } from "./stages/fan-in/merge.js";
+import { isZip, zip } from "./stages/fan-in/zip.js";
 import { alsoTo } from "./stages/fan-out/broadcast.js";
 import { joint, type WithClaim } from "./stages/with-context/claim.js";
 import { endProcessed } from "./stages/with-context/element.js";
@@ -64,12 +64,12 @@ export const forked = (
 ): Blueprint => {
   requireBranches(fork.name, flows, join);
   requireArgument(
-    join.junction === merge || join.junction === zip,
+    isMerge(join.junction) || isZip(join.junction),
     fork.name,
     `join must be Join.merge() or Join.zip(), because "${join.junction.name}" does not say what becomes of the claims`,
   );
   const branches = flows.map((flow) => asPart(flow.blueprint));
-  return rejoined(upstream, fork, branches, join.junction === zip ? zipped : join.junction);
+  return rejoined(upstream, fork, branches, isZip(join.junction) ? zipped : join.junction);
 };
 
 /** A branch beside the stream: what arrives at its end has been dealt with. */

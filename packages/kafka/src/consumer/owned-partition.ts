@@ -1,3 +1,4 @@
+import { acrossCopies } from "@millrace/streams/stage";
 import type { StartPosition, TopicPartition } from "../client/port.js";
 import type { AuditTrail } from "../ledger/auditor.js";
 import { encodeFinished } from "../ledger/finished-set/encode-finished.js";
@@ -40,6 +41,10 @@ export interface PartitionListener {
  *     delivering ──► retired (delivers no more, its claims may end) ──► fenced (nothing changes any more)
  */
 export class OwnedPartition implements TopicPartition {
+  static {
+    acrossCopies(this, "OwnedPartition");
+  }
+
   readonly topic: string;
   readonly partition: number;
   readonly key: string;

@@ -1,18 +1,18 @@
 import type { Attributes } from "@millrace/streams";
-import type { Run } from "@millrace/streams/stage";
+import { shared, type Run } from "@millrace/streams/stage";
 import type { ParsedCommitter } from "../committer-settings.js";
 import type { ConsumerSession } from "./consumer-session.js";
 import type { OwnedPartition } from "./owned-partition.js";
 
 /** The attribute by which the committer at the end of a followed stream reaches the session at its beginning. */
-const COMMITTER: unique symbol = Symbol("millrace.kafka.committer");
+const COMMITTER: unique symbol = Symbol.for("millrace.kafka.committer");
 
 export const committerAttributes = (settings: ParsedCommitter): Attributes => ({ [COMMITTER]: settings });
 
 const committerOf = (run: Run): ParsedCommitter | undefined => run.attributes[COMMITTER] as ParsedCommitter | undefined;
 
 /** By the end of a run, which is one for all its stages. */
-const sessions = new WeakMap<Promise<void>, ConsumerSession[]>();
+const sessions = shared("kafka.sessions", () => new WeakMap<Promise<void>, ConsumerSession[]>());
 
 /** The session delivers into this run, all or `only` of it, and commits what finishes there if there is a committer. */
 export const joinRun = (run: Run, session: ConsumerSession, only?: OwnedPartition): void => {

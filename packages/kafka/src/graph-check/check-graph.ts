@@ -1,5 +1,5 @@
 import type { Logger, RunnableGraph } from "@millrace/streams";
-import { type SourceStage, wire, type Wiring, type WiringNode } from "@millrace/streams/stage";
+import { acrossCopies, type SourceStage, wire, type Wiring, type WiringNode } from "@millrace/streams/stage";
 import { KafkaConnectorError } from "../errors.js";
 import { bridgedOffsets } from "./bridges.js";
 import { type GraphHazard, type GraphNote, GraphReport, hazardLines, noteLine } from "./report.js";
@@ -7,6 +7,10 @@ import { finishes, type OffsetSurface, walkOffsets } from "./walk.js";
 
 /** A graph was refused, because it can commit an offset whose record is not done. */
 export class UnsafeGraphError extends KafkaConnectorError {
+  static {
+    acrossCopies(this, "UnsafeGraphError");
+  }
+
   override readonly name = "UnsafeGraphError";
   readonly hazards: readonly GraphHazard[];
 

@@ -1,4 +1,5 @@
 import { InvariantViolation } from "@millrace/streams";
+import { acrossCopies } from "@millrace/streams/stage";
 import type { TopicPartition } from "../client/port.js";
 import { partitionKey } from "../partition-key.js";
 
@@ -12,6 +13,10 @@ export interface AuditedPosition extends TopicPartition {
 
 /** A commit, or a step that leads to one, which would break a promise of delivery: fails the stream, is never supervised. */
 export class DeliveryViolation extends InvariantViolation {
+  static {
+    acrossCopies(this, "DeliveryViolation");
+  }
+
   override readonly name: string = "DeliveryViolation";
   readonly topic: string;
   readonly partition: number;

@@ -1,3 +1,4 @@
+import { acrossCopies } from "@millrace/streams/stage";
 import type { ClientProperties, KafkaDriver, ProducerClient, ProducerListener } from "../client/port.js";
 import { rdkafkaDriver } from "../client/rdkafka/driver.js";
 import { KafkaConnectorError } from "../errors.js";
@@ -42,6 +43,10 @@ const closedClient: ProducerClient = {
 
 /** Holds one client at a time: made for the first user, and anew for the first after it has failed. */
 class SharedClients implements SharedProducer {
+  static {
+    acrossCopies(this, "SharedClients");
+  }
+
   readonly #properties: ClientProperties;
   readonly #driver: KafkaDriver;
   readonly #logger: NonNullable<KafkaSettings["logger"]>;

@@ -1,7 +1,7 @@
 import type { Cancellable } from "@millrace/streams";
 import { AsyncPull, type Chunk, type Pull, requireFinished, type Run, type Stage } from "@millrace/streams/stage";
 import { type Committable, CommittableOffsetBatch, CommittedBatch } from "../committable-offset-batch.js";
-import { CommittableOffset, type OffsetOwner } from "../committable-offset.js";
+import type { OffsetOwner } from "../committable-offset.js";
 import type { ParsedCommitter } from "../committer-settings.js";
 import { KafkaConnectorError } from "../errors.js";
 import { OrderGuard } from "../order-guard.js";
@@ -19,7 +19,7 @@ interface Commit {
 
 /** Types see to it that only offsets come; where nobody looked at them, the stream is to fail with what to do. */
 const refusalOf = (element: unknown): unknown => {
-  if (element instanceof CommittableOffset || element instanceof CommittableOffsetBatch) return undefined;
+  if (typeof element === "object" && element !== null && ("owner" in element || "updated" in element)) return undefined;
   try {
     requireFinished(element);
   } catch (unhandled) {
@@ -136,7 +136,7 @@ class CommitCollector extends AsyncPull<Committable, CommittableOffsetBatch> {
       this.fail(refused);
       return;
     }
-    if (committable instanceof CommittableOffset) this.#meet(committable.owner);
+    if ("owner" in committable) this.#meet(committable.owner);
     else for (const owner of committable.positions().keys()) this.#meet(owner);
     this.#batch = this.#batch.updated(committable);
     this.#isKept = committable instanceof CommittableOffsetBatch && committable.isEmpty;

@@ -342,6 +342,7 @@ describe("checkGraph on the explicit surface", () => {
       const joined = graph.blueprint.tag === "fanOut" ? graph.blueprint : expect.fail();
       const both = new Source<CommittableOffset>({
         tag: "fanIn",
+        copy: joined.copy,
         upstreams: [offsets.blueprint, joined.upstream],
         junction,
         combine: Keep.left,

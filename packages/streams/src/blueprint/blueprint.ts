@@ -1,4 +1,5 @@
 import type { Attributes } from "../attributes.js";
+import { COPY, type Copy } from "../copies.js";
 import type { Fork, Junction, MatStage, SinkStage, SourceStage, Stage } from "../engine/stage.js";
 
 /** Combines two materialised values. */
@@ -14,6 +15,8 @@ export interface SubstreamStage<in In, out Out> extends Stage<In, Out> {
  * the stage's own business; the interpreter and `describe` look at tags only.
  */
 export type Blueprint = Part & {
+  /** What made the node. */
+  readonly copy: Copy;
   /** No source in it has a say before it runs, so that it need not be walked for one. */
   readonly unchecked?: boolean;
 };
@@ -85,12 +88,13 @@ const partsUnchecked = (part: Part): boolean => {
 /** Makes a frozen node of `fields`, which nobody else may have: a copy would double the cost of building a graph. */
 export const node = <const Tag extends Blueprint["tag"]>(
   tag: Tag,
-  fields: Omit<Node<Tag>, "tag" | "unchecked">,
+  fields: Omit<Node<Tag>, "tag" | "copy" | "unchecked">,
 ): Blueprint => {
-  const part = fields as unknown as { tag: Tag; unchecked: boolean };
+  const part = fields as unknown as { tag: Tag; copy: Copy; unchecked: boolean };
   part.tag = tag;
+  part.copy = COPY;
   part.unchecked = partsUnchecked(part as unknown as Part);
   return Object.freeze(part) as unknown as Blueprint;
 };
 
-export const hole: Blueprint = Object.freeze({ tag: "hole", unchecked: true });
+export const hole: Blueprint = Object.freeze({ tag: "hole", copy: COPY, unchecked: true });

@@ -1,4 +1,5 @@
 import type { Blueprint, Node } from "./blueprint.js";
+import { requireFit } from "./fit.js";
 
 /**
  * What a blueprint means: a value for each of its parts, made from those that feed it, in the order in which they would be
@@ -52,6 +53,7 @@ class Reader<C, V> {
   }
 
   #enter(plan: Blueprint, context: C, inlet: V): void {
+    requireFit(plan);
     this.#parts.push({ plan, context, inlet, step: 0 });
   }
 

@@ -2,13 +2,13 @@
 export type Chunk<A> = readonly A[];
 
 /** Answer of a pull: nothing now; `wake` will be called exactly once, after which the consumer pulls again. */
-export const WAIT: unique symbol = Symbol("WAIT");
+export const WAIT: unique symbol = Symbol.for("millrace.WAIT");
 
 /** Answer of a pull: completed. */
-export const DONE: unique symbol = Symbol("DONE");
+export const DONE: unique symbol = Symbol.for("millrace.DONE");
 
 /** Cause of a cancellation that is no failure: downstream has all it wants. */
-export const NO_MORE_ELEMENTS: unique symbol = Symbol("NO_MORE_ELEMENTS");
+export const NO_MORE_ELEMENTS: unique symbol = Symbol.for("millrace.NO_MORE_ELEMENTS");
 
 export type Pulled<A> = Chunk<A> | typeof WAIT | typeof DONE;
 

@@ -1,6 +1,7 @@
 import type { Attributes } from "../attributes.js";
 import { InvariantViolation } from "../errors.js";
 import { type Clock, systemClock } from "./clock.js";
+import { shared } from "../copies.js";
 import { type Decision, decisionOf } from "./decision.js";
 import { Failures } from "./failures.js";
 import { soon } from "./host.js";
@@ -53,7 +54,7 @@ interface RunState {
   ended: boolean;
 }
 
-const live = new Set<object>();
+const live = shared("runs", () => new Set<object>());
 
 /** How many materialisations of this process have not ended yet, finalisers included. */
 export const liveRuns = (): number => live.size;

@@ -1,3 +1,5 @@
+import { shared } from "@millrace/streams/stage";
+
 /** Between looks of a consumer that waits for records without a thread. */
 const LOOK_MS = 10;
 
@@ -32,6 +34,7 @@ export class WaitingThreads {
 }
 
 /** Of all consumers of this process. */
-export const waitingThreads: WaitingThreads = new WaitingThreads(
-  Number(process.env["UV_THREADPOOL_SIZE"]) || POOL_SIZE,
+export const waitingThreads: WaitingThreads = shared(
+  "kafka.waitingThreads",
+  () => new WaitingThreads(Number(process.env["UV_THREADPOOL_SIZE"]) || POOL_SIZE),
 );

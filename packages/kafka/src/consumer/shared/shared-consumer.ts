@@ -1,3 +1,4 @@
+import { acrossCopies } from "@millrace/streams/stage";
 import { z } from "zod";
 import type {
   ClientProperties,
@@ -82,6 +83,10 @@ const closedError = (): KafkaConnectorError =>
 
 /** Holds one client at a time: made for the first source, and anew for the first after it has failed. */
 export class SharedConsumers implements SharedConsumer {
+  static {
+    acrossCopies(this, "SharedConsumers");
+  }
+
   /** As the user gave it, for the settings of its sources. */
   readonly client: Client;
   readonly #parsed: ParsedConsumer;

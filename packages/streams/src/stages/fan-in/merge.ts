@@ -35,7 +35,13 @@ class Merge<A> implements Pull<A> {
   }
 }
 
-export const merge: Junction<unknown, unknown> = {
+const MERGE: unique symbol = Symbol.for("millrace.merge");
+
+/** Whether it is this junction, of whichever copy. */
+export const isMerge = (junction: object): boolean => MERGE in junction;
+
+export const merge: Junction<unknown, unknown> & { readonly [MERGE]: true } = {
+  [MERGE]: true,
   name: "merge",
   traits: { joins: "mixes" },
   create: (upstreams) => new Merge(upstreams),

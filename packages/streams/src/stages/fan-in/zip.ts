@@ -55,7 +55,13 @@ class Zip<A> implements Pull<readonly A[]> {
   }
 }
 
-export const zip: Junction<unknown, readonly unknown[]> = {
+const ZIP: unique symbol = Symbol.for("millrace.zip");
+
+/** Whether it is this junction, of whichever copy. */
+export const isZip = (junction: object): boolean => ZIP in junction;
+
+export const zip: Junction<unknown, readonly unknown[]> & { readonly [ZIP]: true } = {
+  [ZIP]: true,
   name: "zip",
   traits: { joins: "pairs" },
   create: (upstreams) => new Zip(upstreams),

@@ -1,7 +1,7 @@
 import { type Blueprint, node } from "../../blueprint/blueprint.js";
 import type { Run } from "../../engine/run.js";
 
-const PART: unique symbol = Symbol("part of a stream");
+const PART: unique symbol = Symbol.for("millrace.part");
 
 /** A branch or a group: what it does not want must end, for the rest of the stream goes on without it. */
 export const asPart = (flow: Blueprint): Blueprint =>

@@ -1,0 +1,41 @@
+/**
+ * A process may hold several copies of this package, as where a package of reusable flows has one of its own. What they
+ * make meets in one graph, so whatever is compared or must exist once goes through the registry of symbols.
+ */
+export interface Copy {
+  /** What copies rely on of each other: blueprints, stages, runs, pulls, claims. Raised when one of these changes. */
+  readonly protocol: number;
+  /** A file of the copy. */
+  readonly url: string;
+}
+
+const PROTOCOL = 1;
+
+/** This copy of the package. */
+export const COPY: Copy = Object.freeze({
+  protocol: PROTOCOL,
+  url: (import.meta as { readonly url?: string }).url ?? "an unknown place",
+});
+
+const registry = globalThis as unknown as Record<symbol, unknown>;
+
+/** What all copies of this process have together; `create` is called by the first of them. */
+export const shared = <T>(name: string, create: () => T): T => {
+  const key = Symbol.for(`millrace.${PROTOCOL}.${name}`);
+  return (registry[key] ??= create()) as T;
+};
+
+const isInstance = Function.prototype[Symbol.hasInstance];
+
+/** For a class's static block: `instanceof` also knows instances of the same class of another copy. */
+export const acrossCopies = (type: { readonly prototype: object }, name: string): void => {
+  const brand = Symbol.for(`millrace.${name}`);
+  Object.defineProperty(type.prototype, brand, { value: true });
+  Object.defineProperty(type, Symbol.hasInstance, {
+    value(this: unknown, value: unknown): boolean {
+      // A subclass that has no brand of its own inherits this function.
+      if (this !== type) return isInstance.call(this as never, value);
+      return typeof value === "object" && value !== null && brand in value;
+    },
+  });
+};
