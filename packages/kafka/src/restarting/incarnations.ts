@@ -3,7 +3,8 @@ import { type PartitionReport, sumReports } from "../consumer/session-history.js
 import type { ConsumerMetrics } from "../consumer/steering.js";
 import type { DrainingControl } from "../control.js";
 import { KafkaConnectorError } from "../errors.js";
-import { RestartPolicy } from "./restart-policy.js";
+import { Progress, unfinishedIn } from "./progress.js";
+import { type Death, RestartPolicy } from "./restart-policy.js";
 import type { ParsedRestarts } from "./restart-settings.js";
 import { sumMetrics } from "./sum-metrics.js";
 
@@ -14,7 +15,7 @@ export interface IncarnationsOptions<T> {
   readonly begin: () => DrainingControl<T>;
 }
 
-type Outcome<T> = { readonly result: T } | { readonly failure: unknown; readonly livedMs: number };
+type Outcome<T> = { readonly result: T } | Death;
 
 /**
  * A graph that is run again and again, as a whole, so that nothing of one incarnation is left in the next:
@@ -32,6 +33,7 @@ export class Incarnations<T> {
   readonly #clock: Clock;
   readonly #begin: () => DrainingControl<T>;
   readonly #policy: RestartPolicy;
+  readonly #progress = new Progress();
   /** Settles with the last one; `undefined` where there was to be another. */
   readonly completion: Promise<T | undefined>;
   #present: DrainingControl<T> | undefined;
@@ -86,8 +88,8 @@ export class Incarnations<T> {
   async #live(first: DrainingControl<T>): Promise<T | undefined> {
     let outcome = await this.#outcomeOf(first);
     while ("failure" in outcome) {
-      const { failure, livedMs } = outcome;
-      const delayMs = this.#policy.delayAfter(failure, livedMs);
+      const { failure } = outcome;
+      const delayMs = this.#policy.delayAfter(outcome);
       if (!this.#ending) await this.#backOff(failure, delayMs);
       if (this.#ending) return undefined;
       outcome = await this.#next();
@@ -101,7 +103,7 @@ export class Incarnations<T> {
       this.#present = this.#begin();
     } catch (failure) {
       this.#lastFailure = failure;
-      return { failure, livedMs: 0 };
+      return { failure, livedMs: 0, advanced: false, unfinished: [] };
     }
     return this.#outcomeOf(this.#present);
   }
@@ -114,13 +116,15 @@ export class Incarnations<T> {
       this.#lastFailure = failure;
       if (this.#ending) throw failure;
       const livedMs = this.#clock.now() - bornAt;
+      const unfinished = unfinishedIn(control.explain());
       this.#present = undefined;
       this.#closing = control;
       await this.#closed(control, failure);
-      this.#reports = sumReports(this.#reports, control.report());
+      const report = control.report();
+      this.#reports = sumReports(this.#reports, report);
       this.#metrics = sumMetrics(this.#metrics, control.metrics());
       this.#closing = undefined;
-      return { failure, livedMs };
+      return { failure, livedMs, advanced: this.#progress.advances(report), unfinished };
     }
   }
 

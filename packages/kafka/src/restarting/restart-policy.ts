@@ -1,23 +1,28 @@
-import { StreamError, type StreamErrorCode } from "@millrace/streams";
+import type { TopicPartitionOffset } from "../client/port.js";
 import { Backoff } from "../backoff.js";
-import { KafkaConnectorError, type KafkaErrorCode } from "../errors.js";
+import { KafkaConnectorError } from "../errors.js";
+import { mayMend } from "./mending.js";
 import type { ParsedRestarts } from "./restart-settings.js";
 
-/** Mistakes of a program, which are the same the next time. */
-const MISTAKES: readonly (KafkaErrorCode | StreamErrorCode)[] = [
-  "INVALID_SETTINGS",
-  "GROUP_ID_MISSING",
-  "AUTO_COMMIT_REFUSED",
-  "UNSAFE_GRAPH",
-  "SOURCE_REUSED",
-  "INVALID_ARGUMENT",
-  "NOT_A_SOURCE",
-  "INVARIANT_VIOLATION",
-  "DELIVERY_VIOLATED",
-];
+/** How an incarnation ended that failed. */
+export interface Death {
+  readonly failure: unknown;
+  readonly livedMs: number;
+  /** It committed more than any before it. */
+  readonly advanced: boolean;
+  /** The oldest unfinished record of each partition. */
+  readonly unfinished: readonly TopicPartitionOffset[];
+}
 
-const isMistake = (error: unknown): boolean =>
-  (error instanceof KafkaConnectorError || error instanceof StreamError) && MISTAKES.includes(error.code);
+/** More records in the way are counted. */
+const NAMED = 3;
+
+const named = (records: readonly TopicPartitionOffset[]): string => {
+  if (records.length === 0) return "";
+  const names = records.slice(0, NAMED).map(({ topic, partition, offset }) => `${topic}[${partition}]@${offset}`);
+  const more = records.length > NAMED ? ` and ${records.length - NAMED} more` : "";
+  return ` In the way stood ${names.join(", ")}${more}.`;
+};
 
 /** Whether there is another incarnation, and when. */
 export class RestartPolicy {
@@ -32,24 +37,26 @@ export class RestartPolicy {
   }
 
   /** How long to wait before the next one, in ms. Throws where there is to be none. */
-  delayAfter(failure: unknown, livedMs: number): number {
+  delayAfter(death: Death): number {
     const { maxRestarts, healthyMs, restartOn } = this.#settings;
-    if (isMistake(failure) || restartOn?.(failure) === false) throw failure;
-    if (livedMs >= healthyMs) {
-      this.#inARow = 0;
-      this.#backoff.reset();
-    }
-    if (this.#inARow >= maxRestarts) throw this.#exhausted(failure);
+    const { failure, livedMs, advanced, unfinished } = death;
+    if (!mayMend(failure) || restartOn?.(failure) === false) throw failure;
+    const healthy = livedMs >= healthyMs;
+    if (healthy) this.#backoff.reset();
+    // One that lives long on a record it never gets past is not healthy.
+    if (advanced || (healthy && unfinished.length === 0)) this.#inARow = 0;
+    if (this.#inARow >= maxRestarts) throw this.#exhausted(death);
     this.#inARow += 1;
     return this.#backoff.next();
   }
 
-  #exhausted(cause: unknown): KafkaConnectorError {
-    const why = cause instanceof Error ? cause.message : String(cause);
+  #exhausted({ failure, unfinished }: Death): KafkaConnectorError {
+    const why = failure instanceof Error ? failure.message : String(failure);
     return new KafkaConnectorError(
       "RESTARTS_EXHAUSTED",
-      `The graph failed again after ${this.#inARow} restarts, none of which ran for ${this.#settings.healthyMs} ms: ${why}. Mend the cause, or raise maxRestarts.`,
-      { cause },
+      `The graph failed again after ${this.#inARow} restarts without progress: ${why}${/[.!?]$/.test(why) ? "" : "."}${named(unfinished)} ` +
+        "Mend the cause, or raise maxRestarts.",
+      { cause: failure },
     );
   }
 }

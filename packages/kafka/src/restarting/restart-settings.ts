@@ -21,11 +21,13 @@ export interface RestartSettings {
   readonly maxBackoffMs?: number;
   /** Up to so much of a delay is added to it at random, so that many processes do not return at once; default 0.2. */
   readonly randomFactor?: number;
-  /** Restarts in a row, none of which led to a healthy incarnation, before it gives up; default: unlimited. */
+  /**
+   * Restarts in a row without progress before it gives up with `RESTARTS_EXHAUSTED`; default 20. An incarnation that
+   * commits more than any before it is progress, and so is one that runs for `healthyMs` and leaves no record unfinished.
+   */
   readonly maxRestarts?: number;
   /**
-   * An incarnation that ran for so long was healthy: after it the delays begin at `minBackoffMs` and `maxRestarts` counts
-   * from 0 again; default 60 000 ms.
+   * An incarnation that ran for so long was healthy: after it the delays begin at `minBackoffMs` again; default 60 000 ms.
    */
   readonly healthyMs?: number;
   /**
@@ -33,7 +35,10 @@ export interface RestartSettings {
    * it is shut down, whatever of it still runs, and after as long again there is no restart. Default 30 000 ms.
    */
   readonly closeTimeoutMs?: number;
-  /** Whether such a failure may mend; default: each may. What no restart can mend, as wrong settings, is never asked about. */
+  /**
+   * Whether such a failure may mend; default: each may. What no restart mends, as wrong settings, a record that cannot be
+   * decoded or a fenced id, is never asked about.
+   */
   readonly restartOn?: (failure: unknown) => boolean;
   /** Called before each delay. What it throws is logged. */
   readonly onRestart?: (restart: Restart) => void;
@@ -53,7 +58,7 @@ const schema = z.strictObject({
   minBackoffMs: z.number().nonnegative().default(1000),
   maxBackoffMs: z.number().positive().default(30_000),
   randomFactor: z.number().nonnegative().default(0.2),
-  maxRestarts: z.number().int().nonnegative().optional(),
+  maxRestarts: z.union([z.number().int().nonnegative(), z.literal(Number.POSITIVE_INFINITY)]).default(20),
   healthyMs: z.number().positive().default(60_000),
   closeTimeoutMs: z.number().positive().default(30_000),
   restartOn: given<NonNullable<RestartSettings["restartOn"]>>(),
@@ -70,7 +75,7 @@ export const parseRestarts = (settings: RestartSettings): ParsedRestarts => {
       `restarting: minBackoffMs is ${parsed.minBackoffMs} and maxBackoffMs ${parsed.maxBackoffMs}. Raise maxBackoffMs, or lower minBackoffMs.`,
     );
   }
-  const { maxRestarts = Number.POSITIVE_INFINITY, random = Math.random, logger = silentLogger } = parsed;
+  const { random = Math.random, logger = silentLogger } = parsed;
   const { restartOn, onRestart, ...times } = parsed;
-  return { ...times, maxRestarts, random, logger, ...(restartOn && { restartOn }), ...(onRestart && { onRestart }) };
+  return { ...times, random, logger, ...(restartOn && { restartOn }), ...(onRestart && { onRestart }) };
 };

@@ -1,4 +1,4 @@
-import { type Restart, restarting } from "@millrace/kafka";
+import { KafkaConnectorError, type Restart, restarting } from "@millrace/kafka";
 import { assertAllClosed } from "@millrace/streams-testkit";
 import { expect } from "chai";
 import { p0, p1 } from "../support/pipelines.js";
@@ -33,6 +33,48 @@ describe("restarting", () => {
         expect(await rejectionOf(control.isShutdown)).to.equal(failure);
         expect(await rejectionOf(control.drainAndShutdown())).to.equal(failure);
         expect(bench.kafka.consumers).to.have.length(1);
+      }));
+
+    it("with a record that cannot be decoded, which would be the same again", () =>
+      assertAllClosed(async () => {
+        bench.value = {
+          decode: () => {
+            throw new TypeError("no number");
+          },
+        };
+        const control = bench.run();
+        await bench.give(3, 1);
+        const failure = await rejectionOf(control.streamCompletion);
+        expect(failure).to.include({ code: "DESERIALIZATION_FAILED" });
+        expect((failure as Error).message).to.include("t[0]@3");
+        expect(bench.kafka.consumers).to.have.length(1);
+      }));
+
+    it("when another member has its id, whom a restart would fence in turn", () =>
+      assertAllClosed(async () => {
+        const control = bench.run();
+        const fenced = new KafkaConnectorError("CLIENT_FAILED", "fenced", { clientCode: 82, fatal: true });
+        await bench.fail(1, fenced);
+        expect(await rejectionOf(control.streamCompletion)).to.equal(fenced);
+      }));
+
+    it("after 20 restarts without progress unless it is told, naming the record in the way", () =>
+      assertAllClosed(async () => {
+        bench.handle = (name) => (name === "0@1" ? Promise.reject(new Error("handler")) : undefined);
+        const control = bench.run({ maxBackoffMs: 100, healthyMs: 50 });
+        for (let number = 1; number <= 21; number++) {
+          await bench.give(number === 1 ? 0 : 1, 2);
+          // It lives long, which is no progress while the record stands in the way.
+          await bench.clock.advance(60);
+          await bench.waiting(number);
+          await bench.clock.advance(100);
+        }
+        const failure = await rejectionOf(control.streamCompletion);
+        expect(failure).to.include({ code: "RESTARTS_EXHAUSTED" });
+        expect((failure as Error).message)
+          .to.include("after 20 restarts")
+          .and.include("t[0]@1");
+        expect(bench.committed()).to.equal(undefined);
       }));
 
     it("when its factory throws what cannot mend, later on", () =>
@@ -214,6 +256,19 @@ describe("restarting", () => {
           [100, 200, 400].map((delayMs, index) => ({ number: index + 1, cause: failures[index], delayMs })),
         );
         expect(control).to.include({ restarts: 3, lastFailure: failures[2], state: "running" });
+        await control.drainAndShutdown();
+      }));
+
+    it("as long as each incarnation commits more than those before it", () =>
+      assertAllClosed(async () => {
+        const control = bench.run({ maxRestarts: 1 });
+        for (let number = 1; number <= 5; number++) {
+          await bench.give(number, 1);
+          await until(() => bench.committed() === number + 1, "the commit");
+          await bench.fail(number);
+          await bench.clock.advance(3200);
+        }
+        expect(control).to.include({ restarts: 5, state: "running" });
         await control.drainAndShutdown();
       }));
 

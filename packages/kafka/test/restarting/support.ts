@@ -1,6 +1,8 @@
 import {
+  bytes,
   committableSource,
   committerSink,
+  type Deserializer,
   DrainingControl,
   KafkaConnectorError,
   type KafkaErrorCode,
@@ -26,12 +28,15 @@ export class Bench {
   readonly seen: string[] = [];
   /** Called for each record; may throw. */
   handle: (name: string) => Promise<unknown> | undefined = () => undefined;
+  /** How values are read. */
+  value: Deserializer<unknown> = bytes();
   /** What `graph` throws in place of a graph, where there is anything. */
   thrown: unknown;
 
   readonly graph = (): RunnableGraph<DrainingControl<void>> => {
     if (this.thrown !== undefined) throw this.thrown;
-    return committableSource({ kafka: this.kafka.settings, topics: ["t"], revokeTimeoutMs: 100 })
+    const { value } = this;
+    return committableSource({ kafka: this.kafka.settings, topics: ["t"], revokeTimeoutMs: 100, value })
       .mapAsync(4, async ({ record, offset }) => {
         this.seen.push(`${this.kafka.consumers.length}: ${record.partition}@${record.offset}`);
         await this.handle(`${record.partition}@${record.offset}`);

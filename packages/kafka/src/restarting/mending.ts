@@ -1,0 +1,78 @@
+import { StreamError, type StreamErrorCode } from "@millrace/streams";
+import { KafkaConnectorError, type KafkaErrorCode } from "../errors.js";
+
+type Code = KafkaErrorCode | StreamErrorCode;
+
+/**
+ * Whether a new graph, from the committed positions, may get on where one failed with this code. It does not where the same
+ * program meets the same thing again; `lasting`: unless the error is fatal, as where the owner of a shared client closed it.
+ */
+export const MENDS: Readonly<Record<Code, boolean | "lasting">> = {
+  // The program, its settings, and records that are read again as they are.
+  INVALID_SETTINGS: false,
+  GROUP_ID_MISSING: false,
+  AUTO_COMMIT_REFUSED: false,
+  UNSAFE_GRAPH: false,
+  UNHANDLED_FAILURE: false,
+  NOT_COMMITTABLE: false,
+  OFFSET_REORDERED: false,
+  INVALID_RECORD: false,
+  DESERIALIZATION_FAILED: false,
+  SERIALIZATION_FAILED: false,
+  SOURCE_REUSED: false,
+  INVALID_ARGUMENT: false,
+  NOT_A_SOURCE: false,
+  NO_SUCH_BRANCH: false,
+  INCOMPATIBLE_COPIES: false,
+  INVARIANT_VIOLATION: false,
+  DELIVERY_VIOLATED: false,
+  // Somebody else has this id, and would be fenced in turn.
+  PRODUCER_FENCED: false,
+  // What the graph is given from outside has been closed, or is there already.
+  CONSUMER_CLOSED: "lasting",
+  PRODUCER_CLOSED: "lasting",
+  CLIENT_CLOSED: false,
+  TOPIC_EXISTS: false,
+  // It has been tried again before.
+  RESTARTS_EXHAUSTED: false,
+  // Brokers, networks and time.
+  CONNECT_FAILED: true,
+  TOKEN_FAILED: true,
+  POLL_FAILED: true,
+  COMMIT_FAILED: true,
+  COMMIT_TIMEOUT: true,
+  PRODUCE_FAILED: true,
+  FLUSH_TIMEOUT: true,
+  REBALANCE_FAILED: true,
+  SEND_QUEUE_FULL: true,
+  TRANSACTION_ABORTABLE: true,
+  TRANSACTION_FAILED: true,
+  CLOSE_TIMEOUT: true,
+  ALREADY_ASSIGNED: true,
+  SEEK_FAILED: true,
+  TOPIC_NOT_FOUND: true,
+  PARTITION_NOT_FOUND: true,
+  GROUP_NOT_EMPTY: true,
+  ADMIN_FAILED: true,
+  OFFSET_RESET: true,
+  DRAIN_INCOMPLETE: true,
+  KAFKA_CONNECTION_FAILED: true,
+  CLIENT_FAILED: true,
+  EMPTY_STREAM: true,
+  TOO_MANY_SUBSTREAMS: true,
+  BUFFER_OVERFLOW: true,
+  RATE_EXCEEDED: true,
+};
+
+/** A member with the same `group.instance.id`, or a producer with the same `transactional.id`, has come after this one. */
+const FENCED: readonly (number | undefined)[] = [-144, 82, 90];
+
+/** Whether a restart may mend it; what user code throws may. */
+export const mayMend = (failure: unknown): boolean => {
+  if (failure instanceof KafkaConnectorError) {
+    if (FENCED.includes(failure.clientCode)) return false;
+    const mends = MENDS[failure.code];
+    return mends === "lasting" ? !failure.fatal : mends;
+  }
+  return !(failure instanceof StreamError) || MENDS[failure.code] === true;
+};
