@@ -1,4 +1,5 @@
 import type { RunOptions } from "@millrace/streams";
+import { chunkStage, type Pull, Run } from "@millrace/streams/stage";
 import { arbitraryChunking } from "./arbitrary-chunking.js";
 import { checked, type Checks } from "./checked.js";
 
@@ -35,15 +36,35 @@ export const SEEDS: readonly (number | undefined)[] = [undefined, 1, 2, 3, 4, 5]
 /** Options that look like a checked run's and leave the outlets alone: some stages do better when they know each other. */
 const bare = (): Instrumented => ({ ...checked(), seed: undefined, wrap: (outlet) => outlet });
 
+const copying = chunkStage<unknown, unknown>("copy", () => ({
+  onChunk(input, out) {
+    for (const element of input) out.push(element);
+  },
+}));
+
+/** For stages that are told of nothing and decide nothing. */
+const idle = Run.create();
+idle.abandon(undefined);
+
 /**
- * Runs `block` without any wrapping, then once per seed with fresh options, and verifies the checks after each; a
- * failure's message begins with the seed that shows it.
+ * Puts a synchronous stage behind every outlet, as there is one in most pipelines: the stage behind it then owns its chunks
+ * and changes them in place.
+ */
+const behindStages = (): Instrumented => ({
+  ...checked(),
+  seed: undefined,
+  wrap: <A>(outlet: Pull<A>) => copying.create(outlet, idle) as Pull<A>,
+});
+
+/**
+ * Runs `block` plain, then with a synchronous stage behind every outlet, then once per seed with fresh options, and verifies
+ * the checks after each; a failure's message begins with the seed that shows it.
  */
 export const forSeeds = async (
   block: (options: Instrumented) => Promise<void>,
   seeds: readonly (number | undefined)[] = SEEDS,
 ): Promise<void> => {
-  for (const options of [bare(), ...seeds.map((seed) => instrumented({ seed }))]) {
+  for (const options of [bare(), behindStages(), ...seeds.map((seed) => instrumented({ seed }))]) {
     try {
       await block(options);
       options.verify();

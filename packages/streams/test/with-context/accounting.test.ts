@@ -7,7 +7,7 @@ import {
   SourceWithContext,
   type WithClaim,
 } from "@millrace/streams";
-import { assertAllClosed, instrumented } from "@millrace/streams-testkit";
+import { assertAllClosed, forSeeds, type Instrumented, instrumented } from "@millrace/streams-testkit";
 import { expect } from "chai";
 import fc from "fast-check";
 import { type ContextStep, operatorsOf, STEPS } from "./context-steps.js";
@@ -40,10 +40,9 @@ const runThrough = async (
   steps: readonly ContextStep[],
   input: readonly number[],
   chunk: number,
-  s: number,
+  options: Instrumented,
 ): Promise<readonly Element[]> => {
   const graph = claims.elements(input, chunk).via(pipeline(steps)).toMat(claims.sink<Element>(), Keep.right);
-  const options = instrumented({ seed: s });
   const output = await assertAllClosed(() => graph.run(options));
   options.verify();
   return output;
@@ -53,14 +52,18 @@ const runThrough = async (
  * The law: with all outputs open, exactly their records are open; a record ends with the last of its outputs, and no share
  * ends twice. An operator that completes early leaves more open: what it has not taken.
  */
-const holdsFor = async (
+const holdsFor = (steps: readonly ContextStep[], input: readonly number[], chunk: number, s: number): Promise<void> =>
+  forSeeds((options) => holdsIn(options, steps, input, chunk, s), [s]);
+
+const holdsIn = async (
+  options: Instrumented,
   steps: readonly ContextStep[],
   input: readonly number[],
   chunk: number,
   s: number,
 ): Promise<void> => {
   const claims = recordingClaims();
-  const output = await runThrough(claims, steps, input, chunk, s);
+  const output = await runThrough(claims, steps, input, chunk, options);
   const whole = !steps.some((step) => step.leavesOpen);
   const held = recordsOf(output);
   expect(held.filter((id) => claims.get(id).ended)).to.deep.equal([]);
