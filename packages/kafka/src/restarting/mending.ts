@@ -21,6 +21,7 @@ export const MENDS: Readonly<Record<Code, boolean | "lasting">> = {
   SERIALIZATION_FAILED: false,
   SOURCE_REUSED: false,
   INVALID_ARGUMENT: false,
+  DECIDER_FAILED: false,
   NOT_A_SOURCE: false,
   NO_SUCH_BRANCH: false,
   INCOMPATIBLE_COPIES: false,

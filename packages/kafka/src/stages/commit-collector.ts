@@ -139,7 +139,7 @@ class CommitCollector extends AsyncPull<Committable, CommittableOffsetBatch> {
     if ("owner" in committable) this.#meet(committable.owner);
     else for (const owner of committable.positions().keys()) this.#meet(owner);
     this.#batch = this.#batch.updated(committable);
-    this.#isKept = committable instanceof CommittableOffsetBatch && committable.isEmpty;
+    this.#isKept = !("owner" in committable) && committable.isEmpty;
     if (this.#batch.size >= this.#settings.maxBatch) this.#commit();
     else
       this.#timer ??= this.#run.clock.schedule(this.#settings.maxIntervalMs, () => {
