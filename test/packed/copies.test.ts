@@ -11,7 +11,8 @@ describe("two copies of the packages in one process, as they would be published"
     installed.addFlows("future-flows", { file: "dist/copies.js", from: "PROTOCOL = 1", to: "PROTOCOL = 2" });
     installed.addFlows(
       "ancient-flows",
-      { file: "dist/blueprint/blueprint.js", from: "copy: COPY", to: "" },
+      { file: "dist/blueprint/blueprint.js", from: "copy: COPY, ", to: "" },
+      { file: "dist/blueprint/blueprint.js", from: "part.copy = COPY;", to: "" },
       { file: "dist/blueprint/fit.js", from: "throw misfit", to: "void misfit" },
     );
   });

@@ -64,7 +64,8 @@ type Part =
 
 export type Node<Tag extends Blueprint["tag"]> = Extract<Blueprint, { tag: Tag }>;
 
-const isUnchecked = (plan: Blueprint): boolean => plan.unchecked === true;
+/** What another copy of this package has made is walked, to see whether it fits. */
+const isUnchecked = (plan: Blueprint): boolean => plan.copy === COPY && plan.unchecked === true;
 
 const partsUnchecked = (part: Part): boolean => {
   switch (part.tag) {
