@@ -11,6 +11,8 @@ export type StreamErrorCode =
   | "NOT_A_SOURCE"
   /** A graph has parts of another copy of this package, whose version does not fit. */
   | "INCOMPATIBLE_COPIES"
+  /** A stage asked the iterator of its own stream for an element. */
+  | "ITERATED_FROM_INSIDE"
   | "INVARIANT_VIOLATION"
   /** A decider threw, or answered no directive. */
   | "DECIDER_FAILED"

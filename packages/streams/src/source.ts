@@ -111,7 +111,10 @@ export class Source<out Out, out Mat = void> extends Operators<SourceKind, Out, 
     return this.toMat<M2, M2>(sink, Keep.right).run(options);
   }
 
-  /** Runs the source as an async iterator; the materialised value is dropped. */
+  /**
+   * Runs the source as an async iterator; the materialised value is dropped. Its `next()` rejects with
+   * `ITERATED_FROM_INSIDE` when a function of this very stream calls it.
+   */
   iterate(options?: RunOptions): AsyncIterableIterator<Out> {
     return iterate<Out>(this.blueprint, options);
   }

@@ -22,6 +22,7 @@ export const MENDS: Readonly<Record<Code, boolean | "lasting">> = {
   SOURCE_REUSED: false,
   INVALID_ARGUMENT: false,
   DECIDER_FAILED: false,
+  ITERATED_FROM_INSIDE: false,
   NOT_A_SOURCE: false,
   NO_SUCH_BRANCH: false,
   INCOMPATIBLE_COPIES: false,

@@ -1,4 +1,5 @@
 import type { Blueprint } from "../blueprint/blueprint.js";
+import { StreamError } from "../errors.js";
 import { budgetSpent } from "./budget.js";
 import { nextTurn } from "./host.js";
 import { materializeOutlet } from "./materialize.js";
@@ -12,6 +13,19 @@ interface Waiter<A> {
 
 const END: IteratorReturnResult<undefined> = { done: true, value: undefined };
 
+const nothing = (): void => undefined;
+
+/** Cancels what is iterated; it must not reach the iterator, or that would never be collected. */
+const leaving =
+  (outlet: Pull<unknown>, end: EndOfTerminal): (() => void) =>
+  () => {
+    outlet.cancel(NO_MORE_ELEMENTS);
+    end();
+  };
+
+/** Ends runs with something to close whose iterator was abandoned, once it is collected. */
+const abandoned = new FinalizationRegistry<() => void>((leave) => leave());
+
 /** `for await` over a source: answers from the chunk at hand, so that an element costs one settled promise. */
 class OutletIterator<A> implements AsyncIterableIterator<A> {
   readonly #outlet: Pull<A>;
@@ -21,7 +35,10 @@ class OutletIterator<A> implements AsyncIterableIterator<A> {
   #next = 0;
   #waiters: Waiter<A>[] = [];
   #asking = false;
+  /** The stages are at work for this iterator, on this stack. */
+  #pulling = false;
   #ended = false;
+  #registered = false;
 
   constructor(blueprint: Blueprint, options: RunOptions | undefined) {
     const run = Run.create(options);
@@ -32,8 +49,21 @@ class OutletIterator<A> implements AsyncIterableIterator<A> {
       throw error;
     }
     this.#run = run;
-    this.#end = run.terminal(() => undefined);
+    this.#end = run.terminal(nothing);
     run.start();
+    this.#rest();
+  }
+
+  #rest(): void {
+    if (this.#run.rest() || this.#registered || this.#ended) return;
+    this.#registered = true;
+    abandoned.register(this, leaving(this.#outlet, this.#end), this);
+  }
+
+  #finish(failure?: { readonly error: unknown }): void {
+    this.#ended = true;
+    if (this.#registered) abandoned.unregister(this);
+    this.#end(failure);
   }
 
   next(): Promise<IteratorResult<A>> {
@@ -45,6 +75,7 @@ class OutletIterator<A> implements AsyncIterableIterator<A> {
 
   /** Apart from `next`, whose every call would otherwise pay for the closure's context. */
   #wait(): Promise<IteratorResult<A>> {
+    if (this.#pulling) return Promise.reject(fromInside());
     return new Promise((resolve, reject) => {
       this.#waiters.push({ resolve, reject });
       if (!this.#asking) this.#ask();
@@ -56,10 +87,10 @@ class OutletIterator<A> implements AsyncIterableIterator<A> {
     this.#chunk = [];
     this.#next = 0;
     if (!this.#ended) {
-      this.#ended = true;
       this.#asking = false;
+      this.#ended = true;
       this.#outlet.cancel(NO_MORE_ELEMENTS);
-      this.#end();
+      this.#finish();
     }
     for (const waiter of this.#waiters.splice(0)) waiter.resolve(END);
     return Promise.resolve(END);
@@ -86,34 +117,41 @@ class OutletIterator<A> implements AsyncIterableIterator<A> {
   readonly #onWake = (): void => {
     this.#asking = false;
     this.#ask();
+    if (!this.#asking) this.#rest();
   };
+
+  /** What was asked for comes later. */
+  #later(): false {
+    this.#asking = true;
+    this.#run.resume();
+    return false;
+  }
 
   /** Whether the loop in `#ask` can go on now. */
   #refill(): boolean {
     if (budgetSpent(this.#chunk.length)) {
-      this.#asking = true;
       this.#chunk = [];
       this.#next = 0;
       nextTurn(this.#onWake);
-      return false;
+      return this.#later();
     }
     let pulled: Pulled<A>;
+    this.#pulling = true;
     try {
       pulled = this.#outlet.pull(this.#onWake);
     } catch (error) {
-      this.#ended = true;
       this.#run.heard(error);
-      this.#end({ error });
+      this.#finish({ error });
       this.#waiters.shift()?.reject(error);
       return true;
+    } finally {
+      this.#pulling = false;
     }
-    if (pulled === WAIT) {
-      this.#asking = true;
-      return false;
-    }
+    // A stage may have left the loop from inside this pull.
+    if (this.#ended) return true;
+    if (pulled === WAIT) return this.#later();
     if (pulled === DONE) {
-      this.#ended = true;
-      this.#end();
+      this.#finish();
     } else {
       this.#chunk = pulled;
       this.#next = 0;
@@ -121,6 +159,13 @@ class OutletIterator<A> implements AsyncIterableIterator<A> {
     return true;
   }
 }
+
+const fromInside = (): StreamError =>
+  new StreamError(
+    "ITERATED_FROM_INSIDE",
+    "iterate: next() was called by a stage of the stream that is iterated, which would wait for itself; " +
+      "call it outside the stream's functions, or iterate the source a second time",
+  );
 
 /** Runs an open graph as an async iterator; leaving the loop cancels the stream. */
 export const iterate = <A>(blueprint: Blueprint, options?: RunOptions): AsyncIterableIterator<A> =>

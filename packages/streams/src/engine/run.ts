@@ -51,13 +51,23 @@ interface RunState {
   readonly failures: Failures;
   terminals: number;
   started: boolean;
+  /** Nothing is asked of it at present. */
+  resting: boolean;
   ended: boolean;
 }
 
 const live = shared("runs", () => new Set<object>());
 
-/** How many materialisations of this process have not ended yet, finalisers included. */
+/**
+ * How many materialisations of this process have not ended yet, finalisers included. One that is iterated counts while it
+ * is asked for something, has something to close, or has a side branch at work.
+ */
 export const liveRuns = (): number => live.size;
+
+const recount = (state: RunState): void => {
+  if (state.resting && state.terminals < 2 && state.finalisers.length === 0) live.delete(state);
+  else live.add(state);
+};
 
 /**
  * One materialisation: its clock, attributes and end. A run ends when its last terminal (a sink or an iterator) has
@@ -82,6 +92,7 @@ export class Run {
       failures: new Failures(() => state.terminals === 0),
       terminals: 0,
       started: false,
+      resting: false,
       ended: false,
     };
     // Whoever does not ask learns of a failure by the terminal's own promise.
@@ -149,6 +160,23 @@ export class Run {
     this.#state.finalisers.push(finaliser);
   }
 
+  /**
+   * Nothing is asked of it until `resume`. Tells whether it can be forgotten like any other value, as it has nothing to
+   * close.
+   */
+  rest(): boolean {
+    const state = this.#state;
+    state.resting = true;
+    if (!state.ended) recount(state);
+    return !live.has(state);
+  }
+
+  /** It is asked for something again. */
+  resume(): void {
+    this.#state.resting = false;
+    if (!this.#state.ended) live.add(this.#state);
+  }
+
   /** Announces a terminal; it starts once the whole graph stands, and calls the returned function when it has ended. */
   terminal(start: () => void): EndOfTerminal {
     const state = this.#state;
@@ -162,6 +190,7 @@ export class Run {
       state.terminals -= 1;
       if (failure) state.drained.reject(failure.error);
       if (state.terminals === 0) this.#end();
+      else recount(state);
     };
   }
 
@@ -184,6 +213,7 @@ export class Run {
     const state = this.#state;
     if (state.ended) return;
     state.ended = true;
+    live.add(state);
     state.drained.resolve();
     void this.#finalise();
     state.failures.raise();
