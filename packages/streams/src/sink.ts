@@ -4,7 +4,8 @@ import type { SinkStage } from "./engine/stage.js";
 import { requirePositive } from "./errors.js";
 import { Keep } from "./keep.js";
 import type { SinkShape } from "./shapes.js";
-import { foldSink, forEach, forEachAsync, head, ignore, last, toArray } from "./stages/sink/sinks.js";
+import { mapAsyncUnordered } from "./stages/async/map-async.js";
+import { foldSink, forEach, head, ignore, last, toArray } from "./stages/sink/sinks.js";
 
 /** What a function that is not waited for may answer: anything but a promise. */
 export type NotPromised =
@@ -48,7 +49,8 @@ export class Sink<in In, out Mat> implements SinkShape<In, Mat> {
    */
   static forEachAsync<A>(parallelism: number, f: (element: A) => unknown): Sink<A, Promise<void>> {
     requirePositive(parallelism, "forEachAsync", "parallelism");
-    const upstream = node("stage", { upstream: hole, stage: forEachAsync(parallelism, f) });
+    const stage = { ...mapAsyncUnordered(parallelism, f), name: "forEachAsync" };
+    const upstream = node("stage", { upstream: hole, stage });
     return new Sink(node("sink", { upstream, sink: ignore, combine: Keep.right }));
   }
 

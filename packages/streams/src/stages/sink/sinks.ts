@@ -1,8 +1,7 @@
 import { promiseOf } from "../../engine/answer.js";
 import { DONE } from "../../engine/pull.js";
-import type { SinkStage, Stage } from "../../engine/stage.js";
+import type { SinkStage } from "../../engine/stage.js";
 import { requireArgument, StreamError } from "../../errors.js";
-import { mapAsyncUnordered } from "../async/map-async.js";
 import { drainSink } from "./drain-sink.js";
 
 const nothing = (): void => undefined;
@@ -30,12 +29,6 @@ export const forEach = <A>(f: (element: A) => unknown): SinkStage<A, Promise<voi
     },
     result: nothing,
   }));
-
-/** Puts `f` in front of `ignore`: the elements are done in no promised order. */
-export const forEachAsync = <A>(parallelism: number, f: (element: A) => unknown): Stage<A, unknown> => ({
-  ...mapAsyncUnordered(parallelism, f),
-  name: "forEachAsync",
-});
 
 export const foldSink = <A, S>(zero: S, f: (state: S, element: A) => S): SinkStage<A, Promise<S>> =>
   drainSink("fold", () => {
