@@ -14,7 +14,7 @@ const incarnations = <T>(
   create(run) {
     const begin = (): DrainingControl<T> => graph().run({ ...run.options, attributes: run.attributes });
     const control = new RestartingControl({ settings, clock: run.clock, begin });
-    const outlet = new Channel<never>();
+    const outlet = new Channel<never>(run);
     const ended = (): void => outlet.complete();
     control.isShutdown.then(ended, ended);
     return { outlet, mat: control };

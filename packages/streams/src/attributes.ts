@@ -15,7 +15,7 @@ export interface Attributes {
   readonly name?: string;
   /** Consulted where an operator says "adheres to supervision". */
   readonly supervision?: Decider;
-  /** Elements per chunk of in-memory sources; default 512. */
+  /** The most elements that are handed over at a time; chunks are shorter while elements are slow. Default 512. */
   readonly chunkElements?: number;
   /** What a connector, or a family of stages, hands to its own stages. */
   readonly [extension: symbol]: unknown;

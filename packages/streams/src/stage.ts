@@ -2,10 +2,11 @@ export type { SubstreamStage } from "./blueprint/blueprint.js";
 export { wire } from "./blueprint/wiring.js";
 export { promiseOf } from "./engine/answer.js";
 export { AsyncPull } from "./engine/async-pull.js";
-export { budgetSpent } from "./engine/budget.js";
+export { type TimeShare } from "./engine/budget.js";
 export { Channel, type ChannelListener } from "./engine/channel.js";
 export { acrossCopies, shared } from "./copies.js";
 export type { Decision } from "./engine/decision.js";
+export { ChunkSize } from "./engine/chunk-size.js";
 export { type DrainLogic, drainLoop, type DrainLoop } from "./engine/drain.js";
 export {
   type ChunkLogic,

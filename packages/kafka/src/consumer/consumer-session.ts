@@ -58,6 +58,8 @@ export class ConsumerSession implements OffsetOwner {
   readonly #parts: SessionParts;
   /** Bounds hold back what waits to be delivered. */
   #held = false;
+  /** Whose turn it is to deliver, as an index that only grows. */
+  #turn = 0;
   readonly #stall: StallWatch;
   #stopped = false;
   /** The stream has failed or was cancelled: claims in flight will not end any more. */
@@ -114,27 +116,21 @@ export class ConsumerSession implements OffsetOwner {
     return this.#failure;
   }
 
-  /** What may be delivered now: one run of every partition that has any and is within its bounds. */
-  take(): readonly Delivery[] {
+  /** At most so many records that may be delivered now: a run of each partition in turn, or of `only`, within its bounds. */
+  take(records: number, only?: OwnedPartition): readonly Delivery[] {
     if (this.#stopped) return [];
     const now = this.#clock.now();
     const deliveries: Delivery[] = [];
-    let total = this.#parts.flow.totalRoom(now);
-    for (const owned of this.#parts.assignment.partitions) {
-      const run = owned.take(Math.min(this.#parts.flow.room(owned), total));
+    const partitions = only ? [only] : [...this.#parts.assignment.partitions];
+    let room = Math.min(this.#parts.flow.totalRoom(now), records);
+    for (let tried = 0; tried < partitions.length && room > 0; tried++) {
+      const owned = partitions[this.#turn++ % partitions.length] as OwnedPartition;
+      const run = owned.take(Math.min(this.#parts.flow.room(owned), room));
       if (!run) continue;
       deliveries.push({ owned, run });
-      total -= run.to - run.from;
+      room -= run.to - run.from;
     }
     return this.#taken(deliveries, now);
-  }
-
-  /** The same of one partition. */
-  takeOf(owned: OwnedPartition): readonly Delivery[] {
-    if (this.#stopped) return [];
-    const now = this.#clock.now();
-    const run = owned.take(Math.min(this.#parts.flow.room(owned), this.#parts.flow.totalRoom(now)));
-    return this.#taken(run ? [{ owned, run }] : [], now);
   }
 
   #taken(deliveries: readonly Delivery[], now: number): readonly Delivery[] {

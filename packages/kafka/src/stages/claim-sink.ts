@@ -12,7 +12,7 @@ export const claimSink: SinkStage<WithClaim<unknown>, Promise<void>> = {
   create: (upstream, run) =>
     new Promise<void>((resolve, reject) => {
       const end = run.terminal(() => loop.resume());
-      const loop = drainLoop(upstream, {
+      const loop = drainLoop(upstream, run, {
         onChunk(chunk) {
           try {
             for (const { value, claim } of chunk) {

@@ -56,7 +56,7 @@ class CommitCollector extends AsyncPull<Committable, CommittableOffsetBatch> {
   readonly #owners = new Set<OffsetOwner>();
 
   constructor(upstream: Pull<Committable>, run: Run, settings: ParsedCommitter) {
-    super(upstream);
+    super(upstream, run);
     this.#upstream = upstream;
     this.#run = run;
     this.#settings = settings;

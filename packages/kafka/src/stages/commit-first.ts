@@ -66,6 +66,6 @@ export const commitFirst = <A, Mat>(source: SourceStage<EndedRecord<A>, Mat>): S
   name: source.name,
   create(run) {
     const { outlet, mat } = source.create(run);
-    return { outlet: new CommitFirst<A>(outlet), mat };
+    return { outlet: new CommitFirst<A>(outlet, run), mat };
   },
 });

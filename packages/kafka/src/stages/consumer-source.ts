@@ -51,7 +51,7 @@ export const consumerSource = <A>(options: ConsumerSourceOptions<A>): SourceStag
       session,
       reader,
       run,
-      take: () => session.take(),
+      take: (records) => session.take(records),
       partitions: () => session.partitions,
       onFailure: () => {
         session.streamFailed();

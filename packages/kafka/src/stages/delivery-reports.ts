@@ -42,7 +42,7 @@ class DeliveryReportsPull<K, V, P> extends AsyncPull<ProducerEnvelope<K, V, P>, 
   #upstreamError: { readonly error: unknown } | undefined;
 
   constructor(upstream: Pull<ProducerEnvelope<K, V, P>>, run: Run, options: DeliveryOptions<K, V, P>) {
-    super(upstream);
+    super(upstream, run);
     this.#run = run;
     this.#options = options;
     this.#inFlight = new InFlightRecords(options.parallelism, options.failures === "element", options.onDropped);

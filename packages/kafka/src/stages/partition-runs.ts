@@ -14,7 +14,7 @@ class PartitionRuns<A, T> extends AsyncPull<PartitionStage<A>, T> {
   #running = 0;
 
   constructor(upstream: Pull<PartitionStage<A>>, run: Run, options: PartitionRunsOptions<A, T>) {
-    super(upstream);
+    super(upstream, run);
     this.#run = run;
     this.#options = options;
   }

@@ -44,7 +44,7 @@ class PartitionOutlets<A> {
     this.#restarts = new PartitionRestarts(run.clock, settings.restartBackoff);
     this.#control = runControlOf(run);
     this.#waits = new PartitionWaits(run.clock, logger);
-    this.#channel = new Channel<PartitionStage<A>>({ onCancel: () => this.stop() });
+    this.#channel = new Channel<PartitionStage<A>>(run, { onCancel: () => this.stop() });
     this.session = new ConsumerSession({
       settings,
       logger,
@@ -131,7 +131,7 @@ class PartitionOutlets<A> {
       session,
       reader: this.#options.reader,
       run,
-      take: () => session.takeOf(lane.owned),
+      take: (records) => session.take(records, lane.owned),
       partitions: () => [lane.owned],
       onFailure: leave,
       onCancel: leave,

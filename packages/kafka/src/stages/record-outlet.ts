@@ -1,4 +1,14 @@
-import { type Chunk, DONE, type Pull, type Pulled, type Run, soon, WAIT, type Wake } from "@millrace/streams/stage";
+import {
+  type Chunk,
+  ChunkSize,
+  DONE,
+  type Pull,
+  type Pulled,
+  type Run,
+  soon,
+  WAIT,
+  type Wake,
+} from "@millrace/streams/stage";
 import type { OffsetOwner } from "../committable-offset.js";
 import type { ConsumerSession, Delivery } from "../consumer/consumer-session.js";
 import type { OwnedPartition } from "../consumer/owned-partition.js";
@@ -8,8 +18,8 @@ export interface RecordOutletOptions<out A> {
   readonly session: ConsumerSession;
   readonly reader: RecordReader<A>;
   readonly run: Run;
-  /** What may be delivered here now. */
-  readonly take: () => readonly Delivery[];
+  /** What may be delivered here now, of at most so many records. */
+  readonly take: (records: number) => readonly Delivery[];
   /** The partitions whose records leave here. */
   readonly partitions: () => Iterable<OwnedPartition>;
   /** A record could not be decoded, which fails the stream. */
@@ -21,6 +31,7 @@ export interface RecordOutletOptions<out A> {
 /** Where records leave a session: all of them, or those of one partition. */
 export class RecordOutlet<A> implements Pull<A> {
   readonly #options: RecordOutletOptions<A>;
+  readonly #size: ChunkSize;
   /** Called when records leave. */
   onDelivery: (() => void) | undefined;
   #wake: Wake | undefined;
@@ -33,6 +44,7 @@ export class RecordOutlet<A> implements Pull<A> {
 
   constructor(options: RecordOutletOptions<A>) {
     this.#options = options;
+    this.#size = new ChunkSize(options.run);
   }
 
   /** There may be something to take. Wakes later, because a claim may end while downstream is at work. */
@@ -57,7 +69,7 @@ export class RecordOutlet<A> implements Pull<A> {
     if (this.#failure) throw this.#failure.error;
     const { session, take } = this.#options;
     while (!this.#ended) {
-      const deliveries = take();
+      const deliveries = take(this.#size.next());
       if (deliveries.length === 0) {
         if (session.failure) {
           this.#fail(session.failure.error);
@@ -69,6 +81,7 @@ export class RecordOutlet<A> implements Pull<A> {
       }
       const elements = this.#read(deliveries);
       if (elements.length > 0) {
+        this.#size.gave(elements.length);
         this.#given = true;
         this.onDelivery?.();
         return elements;

@@ -1,6 +1,7 @@
-import { budgetSpent } from "./budget.js";
-import { nextTurn, soon } from "./host.js";
+import { ChunkSize } from "./chunk-size.js";
+import { soon } from "./host.js";
 import { type Chunk, DONE, type Pull, type Pulled, WAIT, type Wake } from "./pull.js";
+import type { Run } from "./run.js";
 
 /**
  * What every stage that answers later shares: one upstream it pulls at its own pace, results that wait in `ready`, and a
@@ -8,6 +9,8 @@ import { type Chunk, DONE, type Pull, type Pulled, WAIT, type Wake } from "./pul
  */
 export abstract class AsyncPull<In, Out> implements Pull<Out> {
   readonly #upstream: Pull<In>;
+  readonly #share: Run["share"];
+  readonly #size: ChunkSize;
   readonly #onUpstream: Wake = () => {
     this.#upstreamWaits = false;
     this.poke();
@@ -25,8 +28,10 @@ export abstract class AsyncPull<In, Out> implements Pull<Out> {
   #pulledElements = 0;
   protected ready: Out[] = [];
 
-  constructor(upstream: Pull<In>) {
+  constructor(upstream: Pull<In>, run: Run) {
     this.#upstream = upstream;
+    this.#share = run.share;
+    this.#size = new ChunkSize(run);
   }
 
   /**
@@ -43,8 +48,8 @@ export abstract class AsyncPull<In, Out> implements Pull<Out> {
     return false;
   }
 
-  /** Downstream asks: the moment to close what is still open, such as a batch, and put it into `ready`. */
-  protected emitPending(): void {}
+  /** Downstream asks, and nothing is ready: the moment to put into `ready` what is pending, at most `elements` of it. */
+  protected emitPending(_elements: number): void {}
 
   /** Whether `emitPending` would put something into `ready`. */
   protected hasPending(): boolean {
@@ -79,10 +84,10 @@ export abstract class AsyncPull<In, Out> implements Pull<Out> {
   /** The next chunk of upstream, or `undefined` when there is none now; `advance` runs again when there is. */
   protected take(): Chunk<In> | undefined {
     if (this.#upstreamDone || this.#upstreamWaits || this.stopped) return undefined;
-    if (budgetSpent(this.#pulledElements)) {
+    if (this.#share.spent(this.#pulledElements)) {
       this.#pulledElements = 0;
       this.#upstreamWaits = true;
-      nextTurn(this.#onUpstream);
+      this.#share.later(this.#onUpstream);
       return undefined;
     }
     let pulled: Pulled<In>;
@@ -133,11 +138,12 @@ export abstract class AsyncPull<In, Out> implements Pull<Out> {
   pull(wake: Wake): Pulled<Out> {
     if (this.#closed) return DONE;
     if (this.#failure === undefined) this.advance();
-    this.emitPending();
-    if (this.ready.length > 0) {
-      const chunk = this.ready;
-      this.ready = [];
-      return chunk;
+    if (this.ready.length > 0) return this.#hand(this.#size.of(this.ready.length));
+    if (this.hasPending()) {
+      const elements = this.#size.next();
+      this.emitPending(elements);
+      this.#size.gave(this.ready.length);
+      return this.#hand(elements);
     }
     if (this.#failure) throw this.#failure.error;
     if (this.#answered()) return DONE;
@@ -148,6 +154,14 @@ export abstract class AsyncPull<In, Out> implements Pull<Out> {
   passed(): Pull<unknown> | undefined {
     if (this.#closed || this.#failure !== undefined || this.ready.length > 0 || this.hasPending()) return undefined;
     return this.idle() ? this.#upstream : undefined;
+  }
+
+  /** As much of what is ready as downstream can handle at a time. */
+  #hand(elements: number): Out[] {
+    const { ready } = this;
+    if (elements < ready.length) return ready.splice(0, elements);
+    this.ready = [];
+    return ready;
   }
 
   cancel(cause: unknown): void {

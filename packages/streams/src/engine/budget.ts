@@ -1,41 +1,170 @@
 import { host, nextTurn } from "./host.js";
 
-/**
- * The time all streams of this process together may hold the event loop before they yield. One budget, because there is
- * one event loop: a loop that merely limited itself would still starve timers when many streams are hot.
- */
-const BUDGET_MS = 2;
+/** The longest that streams hold the event loop in one of its turns. */
+const LONGEST_MS = 2;
 
-/** Elements between two looks at the clock (a look costs about 40 ns); starts at one, grows while elements are fast. */
+/** The shortest slice; a turn of the event loop costs a tenth of it. */
+const SHORTEST_MS = 0.02;
+
+/** Runs that wait get their next slices within this time, if slices of the shortest length allow it. */
+const ROUND_MS = 20;
+
+/** How fast slices grow again, by turn, when nobody comes in between: a stream may wait for many turns, not only for one. */
+const GROWTH = 1.125;
+
+/** Elements between two looks at the clock (a look costs about 50 ns); starts at one, grows while elements are fast. */
 const MAX_STRIDE = 1024;
 
-let turnOpen = false;
+/** Runs that wait for a slice, each once. */
+const queue: TimeShare[] = [];
+let ticking = false;
 let turnStart = 0;
+/** How long the slice of the next turn may be, and of this one. */
+let hold = LONGEST_MS;
+let slice = LONGEST_MS;
+/** Has the slice of this turn. */
+let owner: TimeShare | undefined;
+/** Works now, as far as is known. */
+let current: TimeShare | undefined;
 let lastLook = 0;
+/** What runs without the slice did in this turn: they were woken, by a promise, a timer or input. */
+let visited = false;
+let visitsMs = 0;
 let stride = 1;
 let credit = 1;
 
-const closeTurn = (): void => {
-  turnOpen = false;
-};
+/**
+ * The part of one run in the time of the event loop. A run that is woken works at once. One that has had its time waits in
+ * a queue, of which each turn of the event loop serves the first: so every run has its slices, however many are hot. While
+ * others are woken between the slices, these are no longer than what the others use; else a stream that needs a turn for
+ * each element would have one element per slice.
+ */
+export class TimeShare {
+  #tasks: (() => void)[] = [];
+  #waits = false;
+  #workedMs = 0;
+  #usedMs = 0;
 
-/** Counts `elements` of work done and tells whether the caller has to yield now (see `nextTurn`). */
-export const budgetSpent = (elements: number): boolean => {
-  if (!turnOpen) {
-    turnOpen = true;
-    turnStart = lastLook = host.performance.now();
-    // Nothing is known yet of how slow elements are: with the stride of the last turn, 1024 slow ones would pass unseen.
-    stride = credit = 1;
-    nextTurn(closeTurn);
+  /** Counts `elements` of work done and tells whether the caller has to go on `later`. */
+  spent(elements: number): boolean {
+    if (this !== current) TimeShare.#enter(this);
+    credit -= elements;
+    if (credit > 0) return false;
+    const tookMs = TimeShare.#look(host.performance.now());
+    const limitMs = this === owner ? slice : LONGEST_MS;
+    if (tookMs > limitMs / 4) stride = Math.max(1, stride >> 2);
+    else if (tookMs < limitMs / 16) stride = Math.min(MAX_STRIDE, stride << 1);
+    credit = stride;
+    if (!this.#isOver()) return false;
+    current = undefined;
+    return true;
   }
-  credit -= elements;
-  if (credit > 0) return false;
-  const now = host.performance.now();
-  const took = now - lastLook;
-  lastLook = now;
-  if (took > BUDGET_MS / 4) stride = Math.max(1, stride >> 2);
-  else if (took < BUDGET_MS / 16) stride = Math.min(MAX_STRIDE, stride << 1);
-  const spent = now - turnStart > BUDGET_MS;
-  credit = spent ? 0 : stride;
-  return spent;
-};
+
+  /** Runs `f` in a slice of this run, in a later turn of the event loop. */
+  later(f: () => void): void {
+    this.#tasks.push(f);
+    this.#wait();
+  }
+
+  /** How long this run has worked, in ms, as far as it can be told from others. */
+  worked(): number {
+    if (this === current) TimeShare.#look(host.performance.now());
+    else TimeShare.#enter(this);
+    if (this.#isOver()) credit = 0;
+    return this.#workedMs;
+  }
+
+  /** How long slices are at present, in ms. */
+  get sliceMs(): number {
+    return slice;
+  }
+
+  /** Something came from outside that had to wait for this run: slices get shorter, as they do when other runs are woken. */
+  visited(): void {
+    if (owner) visited = true;
+  }
+
+  #isOver(): boolean {
+    if (this === owner) return this.#usedMs > slice;
+    return visitsMs > (owner ? LONGEST_MS / 2 : LONGEST_MS);
+  }
+
+  #wait(): void {
+    if (this.#waits) return;
+    this.#waits = true;
+    queue.push(this);
+    TimeShare.#schedule();
+  }
+
+  /** What was put off, oldest first, until the slice is spent. */
+  #work(): void {
+    this.#waits = false;
+    this.#usedMs = 0;
+    const tasks = this.#tasks;
+    this.#tasks = [];
+    let next = 0;
+    try {
+      while (next < tasks.length && !this.#isOver()) tasks[next++]?.();
+    } finally {
+      if (next < tasks.length) {
+        this.#tasks = [...tasks.slice(next), ...this.#tasks];
+        this.#wait();
+      }
+    }
+  }
+
+  static #schedule(): void {
+    if (ticking) return;
+    ticking = true;
+    nextTurn(TimeShare.#tick);
+  }
+
+  /** Another run works from now on; nothing is known yet of how slow its elements are. */
+  static #enter(share: TimeShare): void {
+    const now = host.performance.now();
+    if (current) TimeShare.#look(now);
+    if (owner && share !== owner) visited = true;
+    if (!owner && !current) TimeShare.#schedule();
+    current = share;
+    lastLook = now;
+    stride = 1;
+    credit = share.#isOver() ? 0 : 1;
+  }
+
+  /** What passed since the last look is the work of the current run. */
+  static #look(now: number): number {
+    const tookMs = now - lastLook;
+    lastLook = now;
+    const share = current as TimeShare;
+    share.#workedMs += tookMs;
+    if (share === owner) share.#usedMs += tookMs;
+    else visitsMs += tookMs;
+    return tookMs;
+  }
+
+  /** A turn of the event loop: the next one in the queue has its slice. */
+  static readonly #tick = (): void => {
+    ticking = false;
+    const now = host.performance.now();
+    if (current) TimeShare.#look(now);
+    if (owner) TimeShare.#adapt(now - turnStart - owner.#usedMs);
+    turnStart = lastLook = now;
+    visited = false;
+    visitsMs = 0;
+    stride = credit = 1;
+    slice = Math.min(hold, Math.max(SHORTEST_MS, ROUND_MS / queue.length));
+    owner = current = queue.shift();
+    if (!owner) {
+      hold = LONGEST_MS;
+      return;
+    }
+    // Whatever is woken meanwhile comes after this turn.
+    TimeShare.#schedule();
+    owner.#work();
+  };
+
+  static #adapt(othersMs: number): void {
+    if (visited) hold = Math.min(Math.max(othersMs, SHORTEST_MS), LONGEST_MS / 2);
+    else hold = Math.min(hold * GROWTH, LONGEST_MS);
+  }
+}

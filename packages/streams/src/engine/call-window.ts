@@ -8,13 +8,13 @@ import type { Run } from "./run.js";
  * and starts the next call while downstream works.
  */
 export abstract class CallWindow<In, Out> extends AsyncPull<In, Out> {
-  readonly #run: Run;
+  protected readonly run: Run;
   /** Results of the chunk that downstream has taken, but for one. */
   #handed = 0;
 
   constructor(upstream: Pull<In>, run: Run) {
-    super(upstream);
-    this.#run = run;
+    super(upstream, run);
+    this.run = run;
   }
 
   /** Results that nobody has dealt with. */
@@ -25,7 +25,7 @@ export abstract class CallWindow<In, Out> extends AsyncPull<In, Out> {
   /** Tells whether to go on without the failed element; otherwise the stage has failed, now or before. */
   protected supervise(error: unknown): boolean {
     if (this.stopped) return false;
-    const decision = this.#run.decide(error);
+    const decision = this.run.decide(error);
     if (typeof decision === "string") return true;
     this.fail(decision.error);
     return false;

@@ -1,26 +1,30 @@
+import { ChunkSize } from "./chunk-size.js";
 import { soon } from "./host.js";
 import { type Chunk, DONE, type Pull, type Pulled, WAIT, type Wake } from "./pull.js";
+import type { Run } from "./run.js";
 
 export interface ChannelListener {
-  /** The consumer took everything that was queued. */
-  onTaken?(): void;
+  /** The consumer took so many of what was queued, or will not take them any more. */
+  onTaken?(elements: number): void;
   onCancel?(cause: unknown): void;
 }
 
 /**
  * Hand-over from whoever produces at its own pace to a pulling consumer. It holds what it is given: the producer looks at
- * `size` and keeps its bound. Wakes are delivered in a later microtask, so what is offered in one turn leaves as one
- * chunk, and a producer's stack never runs the consumer's code.
+ * `size` and keeps its bound. Wakes are delivered in a later microtask, so what is offered in one turn leaves together,
+ * and a producer's stack never runs the consumer's code.
  */
 export class Channel<A> implements Pull<A> {
   readonly #listener: ChannelListener;
+  readonly #size: ChunkSize;
   #queue: A[] = [];
   #wake: Wake | undefined;
   #wakeScheduled = false;
   #end: { readonly failure?: { readonly error: unknown } } | undefined;
   #cancelled = false;
 
-  constructor(listener: ChannelListener = {}) {
+  constructor(run: Run, listener: ChannelListener = {}) {
+    this.#size = new ChunkSize(run);
     this.#listener = listener;
   }
 
@@ -68,9 +72,8 @@ export class Channel<A> implements Pull<A> {
 
   pull(wake: Wake): Pulled<A> {
     if (this.#queue.length > 0) {
-      const chunk = this.#queue;
-      this.#queue = [];
-      this.#listener.onTaken?.();
+      const chunk = this.#take();
+      this.#listener.onTaken?.(chunk.length);
       return chunk;
     }
     if (this.#end?.failure) throw this.#end.failure.error;
@@ -79,13 +82,24 @@ export class Channel<A> implements Pull<A> {
     return WAIT;
   }
 
+  /** As much as the consumer can handle at a time. */
+  #take(): A[] {
+    const queue = this.#queue;
+    const elements = this.#size.of(queue.length);
+    if (elements < queue.length) return queue.splice(0, elements);
+    this.#queue = [];
+    return queue;
+  }
+
   cancel(cause: unknown): void {
     if (this.#cancelled) return;
     const live = this.#end === undefined;
+    const dropped = this.#queue.length;
     this.#cancelled = true;
     this.#queue = [];
     this.#wake = undefined;
     if (live) this.#listener.onCancel?.(cause);
+    if (dropped > 0) this.#listener.onTaken?.(dropped);
   }
 
   #scheduleWake(): void {

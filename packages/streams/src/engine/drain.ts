@@ -1,6 +1,5 @@
-import { budgetSpent } from "./budget.js";
-import { nextTurn } from "./host.js";
 import { type Chunk, DONE, type Pull, type Pulled, WAIT } from "./pull.js";
+import type { Run } from "./run.js";
 
 export interface DrainLogic<in A> {
   /** Answers `DONE` to stop: the loop then cancels nothing by itself; call `cancel` before. */
@@ -20,13 +19,14 @@ export interface DrainLoop {
  * Pulls until told to stop: the loop of every sink and pump. It yields to the event loop on the budget, and is the only
  * kind of loop that may run without demand (P9).
  */
-export const drainLoop = <A>(upstream: Pull<A>, logic: DrainLogic<A>): DrainLoop => {
+export const drainLoop = <A>(upstream: Pull<A>, run: Run, logic: DrainLogic<A>): DrainLoop => {
+  const { share } = run;
   let stopped = false;
   const loop = (): void => {
     let pending = 0;
     while (!stopped) {
-      if (budgetSpent(pending)) {
-        nextTurn(loop);
+      if (share.spent(pending)) {
+        share.later(loop);
         return;
       }
       let pulled: Pulled<A>;

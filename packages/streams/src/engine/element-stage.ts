@@ -1,5 +1,3 @@
-import { budgetSpent } from "./budget.js";
-import { nextTurn } from "./host.js";
 import { type Chunk, DONE, NO_MORE_ELEMENTS, type Pull, type Pulled, WAIT, type Wake } from "./pull.js";
 import type { Run } from "./run.js";
 import type { Stage } from "./stage.js";
@@ -85,8 +83,8 @@ abstract class SyncPull<In, Out, Logic> implements Pull<Out> {
       if (out.length > 0) return out;
       if (this.#failure) throw (this.#failure as { readonly error: unknown }).error;
       if (this.#ended) return DONE;
-      if (budgetSpent(elements)) {
-        nextTurn(() => {
+      if (this.#run.share.spent(elements)) {
+        this.#run.share.later(() => {
           if (!this.#ended) wake();
         });
         return WAIT;

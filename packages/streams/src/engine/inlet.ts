@@ -21,6 +21,11 @@ export class Inlet<A> {
     return this.#done;
   }
 
+  /** Has been asked, and has not answered yet. */
+  get waits(): boolean {
+    return this.#waits;
+  }
+
   /** The next chunk, or `undefined` when there is none now. Throws what upstream throws. */
   take(): Chunk<A> | undefined {
     if (this.#done || this.#waits) return undefined;

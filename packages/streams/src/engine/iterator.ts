@@ -1,7 +1,5 @@
 import type { Blueprint } from "../blueprint/blueprint.js";
 import { StreamError } from "../errors.js";
-import { budgetSpent } from "./budget.js";
-import { nextTurn } from "./host.js";
 import { materializeOutlet } from "./materialize.js";
 import { type Chunk, DONE, NO_MORE_ELEMENTS, type Pull, type Pulled, WAIT } from "./pull.js";
 import { type EndOfTerminal, Run, type RunOptions } from "./run.js";
@@ -129,10 +127,10 @@ class OutletIterator<A> implements AsyncIterableIterator<A> {
 
   /** Whether the loop in `#ask` can go on now. */
   #refill(): boolean {
-    if (budgetSpent(this.#chunk.length)) {
+    if (this.#run.share.spent(this.#chunk.length)) {
       this.#chunk = [];
       this.#next = 0;
-      nextTurn(this.#onWake);
+      this.#run.share.later(this.#onWake);
       return this.#later();
     }
     let pulled: Pulled<A>;

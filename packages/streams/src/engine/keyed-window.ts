@@ -1,7 +1,5 @@
 import { promiseOf } from "./answer.js";
-import { budgetSpent } from "./budget.js";
 import { CallWindow } from "./call-window.js";
-import { nextTurn } from "./host.js";
 import type { Chunk, Pull } from "./pull.js";
 import type { Run } from "./run.js";
 
@@ -156,10 +154,10 @@ abstract class KeyedWindow<In, Key, Out> extends CallWindow<In, Out> {
         return;
       }
       // Calls that end at once would follow one another without anything else having a turn.
-      if (budgetSpent(1)) {
+      if (this.run.share.spent(1)) {
         this.#rests = true;
         this.#settled.push(lane);
-        nextTurn(this.#onTurn);
+        this.run.share.later(this.#onTurn);
         return;
       }
       lane.first = first.next;

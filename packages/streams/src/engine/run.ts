@@ -1,5 +1,6 @@
 import type { Attributes } from "../attributes.js";
 import { InvariantViolation } from "../errors.js";
+import { TimeShare } from "./budget.js";
 import { type Clock, systemClock } from "./clock.js";
 import { shared } from "../copies.js";
 import { type Decision, decisionOf } from "./decision.js";
@@ -49,6 +50,7 @@ interface RunState {
   readonly drained: Signal;
   readonly finished: Signal;
   readonly failures: Failures;
+  readonly share: TimeShare;
   terminals: number;
   started: boolean;
   /** Nothing is asked of it at present. */
@@ -90,6 +92,7 @@ export class Run {
       drained: signal(),
       finished: signal(),
       failures: new Failures(() => state.terminals === 0),
+      share: new TimeShare(),
       terminals: 0,
       started: false,
       resting: false,
@@ -149,6 +152,11 @@ export class Run {
   /** Somebody has been told of `error` in another way than by a promise of this run, or has brought it about. */
   heard(error: unknown): void {
     this.#state.failures.hear(error);
+  }
+
+  /** Its part in the time of the event loop: whoever loops asks it whether to go on, and puts off what is left. */
+  get share(): TimeShare {
+    return this.#state.share;
   }
 
   wrap<A>(outlet: Pull<A>, stage: string): Pull<A> {

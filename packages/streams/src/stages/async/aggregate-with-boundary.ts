@@ -28,7 +28,7 @@ class AggregateWithBoundary<A, S, B> extends AsyncPull<A, B> {
   #timer: Cancellable | undefined;
 
   constructor(upstream: Pull<A>, run: Run, logic: BoundaryLogic<A, S, B>) {
-    super(upstream);
+    super(upstream, run);
     this.#run = run;
     this.#logic = logic;
   }

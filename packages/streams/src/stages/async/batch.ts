@@ -18,7 +18,7 @@ class Batch<A, S> extends AsyncPull<A, S> {
   #next = 0;
 
   constructor(upstream: Pull<A>, run: Run, logic: BatchLogic<A, S>) {
-    super(upstream);
+    super(upstream, run);
     this.#run = run;
     this.#logic = logic;
   }

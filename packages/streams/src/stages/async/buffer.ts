@@ -1,5 +1,6 @@
 import { AsyncPull } from "../../engine/async-pull.js";
 import type { Chunk, Pull, Pulled, Wake } from "../../engine/pull.js";
+import type { Run } from "../../engine/run.js";
 import type { Stage } from "../../engine/stage.js";
 import { StreamError } from "../../errors.js";
 
@@ -16,8 +17,8 @@ class Buffer<A> extends AsyncPull<A, A> {
   #next = 0;
   #asked = false;
 
-  constructor(upstream: Pull<A>, bound: number, strategy: OverflowStrategy, onDrop: (element: A) => void) {
-    super(upstream);
+  constructor(upstream: Pull<A>, run: Run, bound: number, strategy: OverflowStrategy, onDrop: (element: A) => void) {
+    super(upstream, run);
     this.#bound = bound;
     this.#strategy = strategy;
     this.#onDrop = onDrop;
@@ -36,14 +37,15 @@ class Buffer<A> extends AsyncPull<A, A> {
     while (!this.stopped) {
       if (this.#asked && (this.ready.length > 0 || this.#queue.length > 0)) return;
       if (this.#next === this.#input.length) {
-        if (this.#strategy === "backpressure" && this.#queue.length === this.#bound) return;
+        if (this.#strategy === "backpressure" && this.#queue.length + this.ready.length >= this.#bound) return;
         const chunk = this.take();
         if (!chunk) return;
         this.#input = chunk;
         this.#next = 0;
       }
-      if (this.#downstreamIdle) this.#passOn();
-      else if (!this.#fill()) return;
+      // Downstream has what is passed on before anything more is read, for which there might be no room.
+      if (this.#downstreamIdle) return this.#passOn();
+      if (!this.#fill()) return;
     }
   }
 
@@ -97,11 +99,12 @@ class Buffer<A> extends AsyncPull<A, A> {
     }
   }
 
-  protected override emitPending(): void {
-    if (this.#queue.length === 0) return;
-    if (this.ready.length === 0) this.ready = this.#queue;
-    else for (const element of this.#queue) this.ready.push(element);
-    this.#queue = [];
+  protected override emitPending(elements: number): void {
+    if (elements < this.#queue.length) this.ready = this.#queue.splice(0, elements);
+    else {
+      this.ready = this.#queue;
+      this.#queue = [];
+    }
     this.pokeSoon();
   }
 
@@ -127,5 +130,5 @@ export const buffer = <A>(
 ): Stage<A, A> => ({
   name: "buffer",
   traits: { order: "kept", elements: strategy === "backpressure" || strategy === "fail" ? "kept" : "lossy" },
-  create: (upstream) => new Buffer(upstream, bound, strategy, onDrop),
+  create: (upstream, run) => new Buffer(upstream, run, bound, strategy, onDrop),
 });

@@ -13,7 +13,7 @@ class GroupedWithin<A> extends AsyncPull<A, readonly A[]> {
   #timer: Cancellable | undefined;
 
   constructor(upstream: Pull<A>, run: Run, size: number, intervalMs: number) {
-    super(upstream);
+    super(upstream, run);
     this.#run = run;
     this.#size = size;
     this.#intervalMs = intervalMs;

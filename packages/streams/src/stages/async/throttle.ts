@@ -39,7 +39,7 @@ class Throttle<A> extends AsyncPull<A, A> {
   #next = 0;
 
   constructor(upstream: Pull<A>, run: Run, options: ThrottleOptions) {
-    super(upstream);
+    super(upstream, run);
     this.#run = run;
     this.#options = options;
     this.#capacity = options.maximumBurst ?? defaultBurst(options);

@@ -1,5 +1,3 @@
-import { budgetSpent } from "../../engine/budget.js";
-import { nextTurn } from "../../engine/host.js";
 import { type Chunk, DONE, type Pull, type Pulled, WAIT, type Wake } from "../../engine/pull.js";
 import type { Run } from "../../engine/run.js";
 import type { Stage } from "../../engine/stage.js";
@@ -32,8 +30,8 @@ class StatefulMap<A, S, B> implements Pull<B> {
       const elements = this.#advance(out, wake);
       if (elements === WAIT) return WAIT;
       if (out.length > 0) return out;
-      if (!this.#ended && budgetSpent(elements)) {
-        nextTurn(() => {
+      if (!this.#ended && this.#run.share.spent(elements)) {
+        this.#run.share.later(() => {
           if (!this.#ended) wake();
         });
         return WAIT;

@@ -1,5 +1,4 @@
-import { budgetSpent } from "../../engine/budget.js";
-import { nextTurn, soon } from "../../engine/host.js";
+import { soon } from "../../engine/host.js";
 import { type Chunk, DONE, isFailure, type Pull, type Pulled, WAIT, type Wake } from "../../engine/pull.js";
 import type { Run } from "../../engine/run.js";
 import type { Fork } from "../../engine/stage.js";
@@ -93,9 +92,9 @@ class Partition<A> {
         this.#wake(this.#branches.filter((branch) => branch.share));
         return;
       }
-      if (budgetSpent(pulled.length)) {
+      if (this.#run.share.spent(pulled.length)) {
         this.#upstreamWaits = true;
-        nextTurn(this.#onUpstream);
+        this.#run.share.later(this.#onUpstream);
         return;
       }
     }

@@ -43,7 +43,7 @@ export const drainSink = <A, Result>(
           then();
         }
       };
-      const loop = drainLoop(upstream, {
+      const loop = drainLoop(upstream, run, {
         onChunk(chunk) {
           try {
             if (logic.onChunk(chunk) !== DONE) return;

@@ -1,7 +1,6 @@
 import { promiseOf } from "../../engine/answer.js";
-import { nextTurn } from "../../engine/host.js";
-import { budgetSpent } from "../../engine/budget.js";
 import { DONE, type Pull, WAIT, type Wake } from "../../engine/pull.js";
+import type { Run } from "../../engine/run.js";
 import type { SourceStage } from "../../engine/stage.js";
 
 const READY: readonly never[] = [];
@@ -9,14 +8,16 @@ const READY: readonly never[] = [];
 /** One `next()` at a time, each element a chunk of one: gathering several would delay the first. */
 class AsyncIterablePull<A> implements Pull<A> {
   readonly #elements: AsyncIterable<A>;
+  readonly #share: Run["share"];
   #iterator: AsyncIterator<A> | undefined;
   #answer: readonly A[] = READY;
   #ended = false;
   #failure: { readonly error: unknown } | undefined;
   #wake: Wake | undefined;
 
-  constructor(elements: AsyncIterable<A>) {
+  constructor(elements: AsyncIterable<A>, run: Run) {
     this.#elements = elements;
+    this.#share = run.share;
   }
 
   readonly #onStep = (step: IteratorResult<A>): void => {
@@ -36,7 +37,7 @@ class AsyncIterablePull<A> implements Pull<A> {
   };
 
   #notify(): void {
-    if (budgetSpent(1)) nextTurn(this.#wakeUp);
+    if (this.#share.spent(1)) this.#share.later(this.#wakeUp);
     else this.#wakeUp();
   }
 
@@ -86,5 +87,5 @@ class AsyncIterablePull<A> implements Pull<A> {
 
 export const asyncIterable = <A>(elements: AsyncIterable<A>): SourceStage<A, void> => ({
   name: "from",
-  create: () => ({ outlet: new AsyncIterablePull(elements), mat: undefined }),
+  create: (run) => ({ outlet: new AsyncIterablePull(elements, run), mat: undefined }),
 });

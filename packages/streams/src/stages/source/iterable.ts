@@ -1,16 +1,14 @@
+import { ChunkSize } from "../../engine/chunk-size.js";
 import { DONE, type Pull } from "../../engine/pull.js";
 import type { SourceStage } from "../../engine/stage.js";
 
-/** Big enough to make the fixed cost of a chunk vanish, small enough to stay in cache and leave memory early. */
-const CHUNK_ELEMENTS = 512;
-
-const slices = <A>(elements: readonly A[], size: number): Pull<A> => {
+const slices = <A>(elements: readonly A[], size: ChunkSize): Pull<A> => {
   let next = 0;
   return {
     pull() {
       if (next >= elements.length) return DONE;
       const from = next;
-      next = from + size;
+      next = from + size.of(elements.length - from);
       return elements.slice(from, next);
     },
     cancel() {
@@ -19,7 +17,7 @@ const slices = <A>(elements: readonly A[], size: number): Pull<A> => {
   };
 };
 
-const steps = <A>(elements: Iterable<A>, size: number): Pull<A> => {
+const steps = <A>(elements: Iterable<A>, size: ChunkSize): Pull<A> => {
   let iterator: Iterator<A> | undefined;
   let ended = false;
   let failure: { readonly error: unknown } | undefined;
@@ -28,9 +26,10 @@ const steps = <A>(elements: Iterable<A>, size: number): Pull<A> => {
       if (failure) throw failure.error;
       if (ended) return DONE;
       const chunk: A[] = [];
+      const most = size.next();
       try {
         iterator ??= elements[Symbol.iterator]();
-        while (chunk.length < size) {
+        while (chunk.length < most) {
           const step = iterator.next();
           if (step.done === true) {
             ended = true;
@@ -42,6 +41,7 @@ const steps = <A>(elements: Iterable<A>, size: number): Pull<A> => {
         ended = true;
         failure = { error };
       }
+      size.gave(chunk.length);
       if (chunk.length > 0) return chunk;
       if (failure) throw failure.error;
       return DONE;
@@ -61,7 +61,7 @@ const steps = <A>(elements: Iterable<A>, size: number): Pull<A> => {
 export const iterable = <A>(elements: Iterable<A>): SourceStage<A, void> => ({
   name: "from",
   create: (run) => {
-    const size = run.attributes.chunkElements ?? CHUNK_ELEMENTS;
+    const size = new ChunkSize(run);
     return { outlet: Array.isArray(elements) ? slices<A>(elements, size) : steps(elements, size), mat: undefined };
   },
 });

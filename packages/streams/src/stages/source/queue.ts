@@ -18,8 +18,8 @@ export interface BoundedSourceQueue<in A> {
 
 export const queue = <A>(bound: number): SourceStage<A, BoundedSourceQueue<A>> => ({
   name: "queue",
-  create() {
-    const channel = new Channel<A>();
+  create(run) {
+    const channel = new Channel<A>(run);
     const mat: BoundedSourceQueue<A> = {
       offer(element) {
         if (channel.closed) return "closed";

@@ -19,8 +19,6 @@ export interface GroupByOptions<in A> {
 interface Group<A, B> {
   readonly channel: Channel<A>;
   readonly outlet: Inlet<B>;
-  /** Elements in `channel`. */
-  waiting: number;
 }
 
 /** Elements that may wait in front of busy groups before upstream is left alone: a blocked group blocks all at this point. */
@@ -39,21 +37,26 @@ class GroupBy<A, B> extends AsyncPull<A, B> {
   readonly #awake = new Set<Group<A, B>>();
   #waiting = 0;
   #completed = false;
+  /** The time is up: no group gives anything before the next slice. */
+  #rests = false;
 
   constructor(upstream: Pull<A>, run: Run, options: GroupByOptions<A>) {
-    super(upstream);
+    super(upstream, run);
     this.#run = run;
     this.#options = options;
   }
 
   protected advance(): void {
-    while (!this.stopped) {
-      // What downstream has not taken yet holds the groups back.
-      if (this.ready.length === 0) this.#gather();
-      if (this.ready.length > 0 || this.#waiting >= WAITING_ELEMENTS) return;
-      const chunk = this.take();
-      if (!chunk) break;
+    // What downstream has not taken yet holds the groups back.
+    if (this.ready.length === 0) this.#gather();
+    if (this.#rests || this.ready.length > 0 || this.#waiting >= WAITING_ELEMENTS) return;
+    const chunk = this.take();
+    if (chunk) {
       this.#route(chunk);
+      this.#gather();
+      // Groups that have just been given something are woken before the next chunk is asked for.
+      if (this.ready.length === 0) this.pokeSoon();
+      return;
     }
     if (!this.upstreamDone || this.#completed || this.stopped) return;
     this.#completed = true;
@@ -61,10 +64,11 @@ class GroupBy<A, B> extends AsyncPull<A, B> {
     this.#gather();
   }
 
-  /** Takes a chunk of every awake group in turn, until none has any or enough is ready. */
+  /** Takes a chunk of every awake group in turn, until none has any, enough is ready, or the time is up. */
   #gather(): void {
     while (this.#awake.size > 0 && this.ready.length < READY_ELEMENTS) {
       for (const group of this.#awake) {
+        if (this.#rests) return;
         let chunk: Chunk<B> | undefined;
         try {
           chunk = group.outlet.take();
@@ -72,11 +76,24 @@ class GroupBy<A, B> extends AsyncPull<A, B> {
           this.fail(error);
           return;
         }
-        if (chunk) for (const element of chunk) this.ready.push(element);
-        else this.#awake.delete(group);
+        if (!chunk) this.#awake.delete(group);
+        else if (this.#run.share.spent(this.#give(chunk))) this.#rest();
         if (group.outlet.done) this.#open.delete(group);
       }
     }
+  }
+
+  #give(chunk: Chunk<B>): number {
+    for (const element of chunk) this.ready.push(element);
+    return chunk.length;
+  }
+
+  #rest(): void {
+    this.#rests = true;
+    this.#run.share.later(() => {
+      this.#rests = false;
+      this.poke();
+    });
   }
 
   #route(chunk: Chunk<A>): void {
@@ -96,16 +113,14 @@ class GroupBy<A, B> extends AsyncPull<A, B> {
 
   #offer(group: Group<A, B>, element: A): void {
     if (group.channel.closed) return;
-    group.waiting += 1;
     this.#waiting += 1;
     group.channel.offer(element);
   }
 
   /** A group has taken, or dropped, what waited in front of it, maybe without giving anything. */
-  #taken(group: Group<A, B>): void {
+  #taken(elements: number): void {
     const wasFull = this.#waiting >= WAITING_ELEMENTS;
-    this.#waiting -= group.waiting;
-    group.waiting = 0;
+    this.#waiting -= elements;
     if (wasFull) this.pokeSoon();
   }
 
@@ -119,13 +134,13 @@ class GroupBy<A, B> extends AsyncPull<A, B> {
         `groupBy: a key beyond the ${this.#options.maxSubstreams} allowed was seen; raise maxSubstreams or use a coarser key`,
       );
     }
-    const channel = new Channel<A>({ onTaken: () => this.#taken(group), onCancel: () => this.#taken(group) });
+    const channel = new Channel<A>(this.#run, { onTaken: (elements) => this.#taken(elements) });
     const flow = materializeFlow<A, B>(this.#options.flow, channel, this.#run);
     const outlet = new Inlet(flow, () => {
       this.#awake.add(group);
       this.pokeSoon();
     });
-    const group: Group<A, B> = { channel, outlet, waiting: 0 };
+    const group: Group<A, B> = { channel, outlet };
     this.#groups.set(key, group);
     this.#open.add(group);
     this.#awake.add(group);

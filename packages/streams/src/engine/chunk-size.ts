@@ -1,0 +1,53 @@
+import type { Run } from "./run.js";
+
+/** Big enough to make the fixed cost of a chunk vanish, small enough to stay in cache and leave memory early. */
+export const CHUNK_ELEMENTS = 512;
+
+/** So many elements may be slow before anything is known of them. */
+const FIRST_ELEMENTS = 8;
+
+/** No chunk should take longer, nor longer than half a slice: nothing else has a turn before all stages are done with it. */
+const SLOW_MS = 1;
+
+/**
+ * How many elements to hand over at a time, for whoever has many: few at first, twice as many whenever the run was quickly
+ * done with the last ones, and only what it can do in that time once it was slow.
+ */
+export class ChunkSize {
+  readonly #run: Run;
+  readonly #max: number;
+  #size: number;
+  #handed = 0;
+  #workedMs = Number.NaN;
+
+  constructor(run: Run) {
+    this.#run = run;
+    this.#max = run.attributes.chunkElements ?? CHUNK_ELEMENTS;
+    this.#size = Math.min(FIRST_ELEMENTS, this.#max);
+  }
+
+  /** How many of `available` elements to hand over now. */
+  of(available: number): number {
+    if (available === 1) return 1;
+    const elements = Math.min(this.next(), available);
+    this.gave(elements);
+    return elements;
+  }
+
+  /** How many elements to hand over at most now; to be told by `gave` how many it was, if any. */
+  next(): number {
+    const workedMs = this.#run.share.worked();
+    const tookMs = workedMs - this.#workedMs;
+    this.#workedMs = workedMs;
+    const slowMs = Math.min(SLOW_MS, this.#run.share.sliceMs / 2);
+    if (this.#handed === 0) return this.#size;
+    if (tookMs > slowMs) this.#size = Math.max(1, Math.floor((this.#handed * slowMs) / tookMs));
+    else if (tookMs < slowMs / 4) this.#size = Math.max(this.#size, Math.min(this.#handed * 2, this.#max));
+    this.#handed = 0;
+    return this.#size;
+  }
+
+  gave(elements: number): void {
+    this.#handed = elements;
+  }
+}
