@@ -49,9 +49,9 @@ export class Sink<in In, out Mat> implements SinkShape<In, Mat> {
    */
   static forEachAsync<A>(parallelism: number, f: (element: A) => unknown): Sink<A, Promise<void>> {
     requirePositive(parallelism, "forEachAsync", "parallelism");
+    const ignoring = { sink: ignore, combine: Keep.right };
     const stage = { ...mapAsyncUnordered(parallelism, f), name: "forEachAsync" };
-    const upstream = node("stage", { upstream: hole, stage });
-    return new Sink(node("sink", { upstream, sink: ignore, combine: Keep.right }));
+    return new Sink(node("sink", { ...ignoring, upstream: node("stage", { upstream: hole, stage }) }));
   }
 
   /** Folds all elements; the promise is of the last state. A function that answers a promise fails the stream, unless `zero` is one. */
