@@ -6,7 +6,8 @@ export interface Disturbance {
   /**
    * Its group forgets it; it drains and leaves; no broker is reachable for a while; another member of its group comes and
    * goes; or its user pauses and resumes, moves a partition, or replays one from a time. Or one of several effects of each
-   * record takes longer from now on, or fails a few times; or a partition is fetched no more.
+   * record takes longer from now on; or several of the next ones fail, in any order, while another may take longer; or a
+   * partition is fetched no more.
    */
   readonly what: "expire" | "leave" | "outage" | "visit" | "pause" | "seek" | "replay" | "slow" | "fail" | "hang";
 }

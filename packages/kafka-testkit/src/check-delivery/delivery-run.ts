@@ -50,7 +50,7 @@ export class DeliveryRun {
   readonly #watch: CommitWatch;
   readonly #supervisor: Supervisor;
   readonly #user: UserSteps;
-  readonly #troubles = new EffectTroubles();
+  readonly #troubles: EffectTroubles;
   #graph: RunnableGraph<unknown> | undefined;
   #kills = 0;
   #maxReplay = 0;
@@ -70,6 +70,7 @@ export class DeliveryRun {
     // Unlike the cluster's, whose draws would otherwise repeat in those made here.
     this.#random = new Random(plan.seed + 0x5eed);
     this.#history = new History(() => this.#clock.now());
+    this.#troubles = new EffectTroubles(this.#random, (text) => this.#history.note(text));
     this.#kafka = new SimulatedKafka({
       seed: plan.seed,
       clock: this.#clock,
@@ -252,26 +253,12 @@ export class DeliveryRun {
     if (what === "expire") this.#kafka.expire(life.name);
     else if (what === "outage") this.#kafka.outage(this.#random.int(10, 2000));
     else if (what === "leave") this.#supervisor.leave(life, this.#plan.processes === 1);
-    else if (what === "slow" || what === "fail") this.#trouble(what);
+    else if (what === "slow" || what === "fail") this.#troubles[what](this.#effects.kinds);
     else if (what === "hang") this.#hang();
     else if (what === "visit") this.#visit();
     else {
       const control = this.#supervisor.controlOf(life);
       if (control) this.#user[what](control);
-    }
-  }
-
-  /** One kind of effect, so that one of several branches is slow, or fails, and the others are not. */
-  #trouble(what: "slow" | "fail"): void {
-    const kind = this.#random.int(0, this.#effects.kinds - 1);
-    if (what === "slow") {
-      const ms = this.#random.int(100, 3000);
-      this.#troubles.slow(kind, ms);
-      this.#history.note(`effects ${kind} of each record take ${ms} ms longer`);
-    } else {
-      const times = this.#random.int(1, 3);
-      this.#troubles.fail(kind, times);
-      this.#history.note(`the next ${times} effects ${kind} of a record fail`);
     }
   }
 

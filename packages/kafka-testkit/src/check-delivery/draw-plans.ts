@@ -51,7 +51,7 @@ export const calmPlan = (settings: Settings, seed: number): DeliveryPlan => ({
 const troubles = (settings: Settings, steps: number, random: Random): readonly Disturbance[] => {
   const kinds: readonly Disturbance["what"][] = [
     ...(settings.processes > 1 ? [] : (["leave"] as const)),
-    ...(settings.effectErrorRate > 0 ? (["fail"] as const) : []),
+    ...(settings.failing ? (["fail"] as const) : []),
     ...(["slow", "hang"] as const),
   ];
   return Array.from({ length: random.int(1, 3) }, () => ({
@@ -67,6 +67,17 @@ const leavingPlan = (settings: Settings, seed: number, steps: number, random: Ra
     ...(random.happens(0.7) ? [{ atStep: 1, what: "slow" as const }] : []),
     { atStep: random.int(1, Math.max(1, steps)), what: "leave" },
   ],
+});
+
+/** Nothing but effects that fail, again and again, and in some of them slow answers. */
+const failingPlan = (settings: Settings, seed: number, steps: number, random: Random): DeliveryPlan => ({
+  ...calmPlan(settings, seed),
+  // From the beginning, and then now and again.
+  disturbances: [
+    random.int(1, 4),
+    ...Array.from({ length: random.int(0, 3) }, () => random.int(1, Math.max(1, steps))),
+  ].map((atStep) => ({ atStep, what: "fail" as const })),
+  faults: settings.faults ?? (random.happens(0.5) ? SLOW : {}),
 });
 
 /** Kills, and more than kills, somewhere in the first `steps` steps. */
@@ -90,6 +101,7 @@ export const roughPlan = (settings: Settings, seed: number, steps: number): Deli
   const more = new Random(seed + 0xd15c);
   const bounds = { maxInFlight: more.int(1, 8), maxReplay: { records: more.int(2, 8) } };
   if (settings.processes === 1 && more.happens(0.1)) return { ...leavingPlan(settings, seed, steps, more), bounds };
+  if (settings.failing && more.happens(0.25)) return { ...failingPlan(settings, seed, steps, more), bounds };
   const drawn = { ...rates, ...(more.happens(0.3) && MOVING) };
   if (more.happens(0.4)) disturbances.push(...troubles(settings, steps, more));
   return {

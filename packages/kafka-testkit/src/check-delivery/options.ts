@@ -40,7 +40,10 @@ export interface CheckDeliveryOptions {
   readonly effectOf?: (record: StoredRecord) => string | undefined;
   /** The faults of every run in place of drawn ones. */
   readonly faults?: Partial<SimulatedFaults>;
-  /** How often `world.effect` rejects, from 0 to 1, in runs drawn at random; default 0. */
+  /**
+   * How often `world.effect` rejects, from 0 to 1, in runs drawn at random. Left out, it does so in some of them only, for
+   * several calls of a kind in any order. 0: never.
+   */
   readonly effectErrorRate?: number;
   /** The most records that one kill may repeat; default: any number. */
   readonly maxReplay?: number;
@@ -54,7 +57,10 @@ export interface CheckDeliveryOptions {
 
 /** The options with their defaults. */
 export type Settings = Required<Omit<CheckDeliveryOptions, "faults" | "maxReplay" | "unsafe" | "replay">> &
-  Pick<CheckDeliveryOptions, "faults" | "maxReplay" | "unsafe">;
+  Pick<CheckDeliveryOptions, "faults" | "maxReplay" | "unsafe"> & {
+    /** Whether several effects may fail. */
+    readonly failing: boolean;
+  };
 
 const positive = (value: number, name: string): number => {
   if (Number.isSafeInteger(value) && value > 0) return value;
@@ -76,6 +82,7 @@ export const settingsOf = (options: CheckDeliveryOptions): Settings => {
     expected: options.expected ?? (({ id }) => [id]),
     effectOf: options.effectOf ?? (({ value }) => value?.toString()),
     effectErrorRate: options.effectErrorRate ?? 0,
+    failing: options.effectErrorRate !== 0,
     withinMs: positive(options.withinMs ?? 60_000, "withinMs"),
     ...(options.faults && { faults: options.faults }),
     ...(options.maxReplay !== undefined && { maxReplay: options.maxReplay }),

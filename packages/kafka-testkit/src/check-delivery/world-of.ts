@@ -64,13 +64,14 @@ export const worldOf = (options: WorldOptions): DeliveryWorld => {
     life.touched.add(id);
     life.underWay.add(id);
     life.step(`${life.name}: effect ${id} begins`);
-    await sleep(drawEffectMs(random) + troubles.extraMs(kind));
+    const course = troubles.courseOf(kind, random);
+    await sleep(course?.ms ?? drawEffectMs(random) + troubles.extraMs(kind));
     life.underWay.delete(id);
-    if (random.happens(options.effectErrorRate) || troubles.fails(kind)) {
+    if (course?.fails === true || random.happens(options.effectErrorRate)) {
       effects.fail(id);
       life.step(`${life.name}: effect ${id} fails`);
       life.requireAlive();
-      throw new Error(`Effect ${id} fails, as checkDelivery was told to try (effectErrorRate).`);
+      throw new Error(`Effect ${id} fails, as checkDelivery tries (effectErrorRate).`);
     }
     effects.take(id);
     life.step(`${life.name}: effect ${id} happens`);

@@ -137,7 +137,7 @@ const FOUND: Readonly<Record<string, Row>> = {
     options: { expected: halves },
     plan: { disturbances: at("fail", 3) },
     code: "LOST",
-    texts: ["of a record fail"],
+    texts: ["of a record some fail"],
   },
   "a client that takes no notice of a seek that fails": {
     pipeline: working(deafToSeeks),

@@ -356,6 +356,18 @@ describe("checkDelivery on the explicit surface", function () {
           explicit(world).mapAsync(2, working(world)).map(offsetOf).toMat(committerSink(), DrainingControl.from),
         options: { effectErrorRate: 0.1 },
       },
+      "calls of which several fail in any order, while the stage behind is busy": {
+        pipeline: (world) =>
+          explicit(world)
+            .mapAsync(4, working(world))
+            .mapAsync(1, async (message) => {
+              await world.effect(`${message.record.value}b`);
+              return message;
+            })
+            .map(offsetOf)
+            .toMat(committerSink({ maxBatch: 1, maxIntervalMs: 1 }), DrainingControl.from),
+        options: { expected: ({ id }) => [id, `${id}b`], partitions: 1, exhaustive: false, runs: 100 },
+      },
       "two processes": {
         pipeline: (world) =>
           explicit(world)
