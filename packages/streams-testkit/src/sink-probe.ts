@@ -183,8 +183,11 @@ class Probe<A> implements SinkProbe<A> {
   cancel(cause: unknown = NO_MORE_ELEMENTS): void {
     if (this.#end) return;
     this.#held = [];
-    this.#finish({ state: "cancelled" });
-    this.#upstream.cancel(cause);
+    try {
+      this.#upstream.cancel(cause);
+    } finally {
+      this.#finish({ state: "cancelled" });
+    }
   }
 }
 

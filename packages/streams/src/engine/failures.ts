@@ -45,6 +45,11 @@ export class Failures {
     this.#ended = ended;
   }
 
+  /** `error` has failed the run, and no promise of a sink may tell of it. */
+  owe(error: unknown): void {
+    this.#of(error);
+  }
+
   hear(error: unknown): void {
     const failure = this.#of(error);
     failure.heard = true;

@@ -2,6 +2,7 @@ import type { Blueprint } from "../blueprint/blueprint.js";
 import { StreamError } from "../errors.js";
 import { materializeOutlet } from "./materialize.js";
 import { type Chunk, DONE, NO_MORE_ELEMENTS, type Pull, type Pulled, WAIT } from "./pull.js";
+import type { Unclosed } from "./closing.js";
 import { type EndOfTerminal, Run, type RunOptions } from "./run.js";
 
 interface Waiter<A> {
@@ -37,6 +38,8 @@ class OutletIterator<A> implements AsyncIterableIterator<A> {
   #pulling = false;
   #ended = false;
   #registered = false;
+  /** What the stream failed with, for the first who asks. */
+  #untold: { readonly error: unknown } | undefined;
 
   constructor(blueprint: Blueprint, options: RunOptions | undefined) {
     const run = Run.create(options);
@@ -58,10 +61,30 @@ class OutletIterator<A> implements AsyncIterableIterator<A> {
     abandoned.register(this, leaving(this.#outlet, this.#end), this);
   }
 
-  #finish(failure?: { readonly error: unknown }): void {
+  #leave(failure?: Unclosed): void {
     this.#ended = true;
     if (this.#registered) abandoned.unregister(this);
+    this.#run.whenClosed((unclosed) => {
+      this.#untold = failure ?? unclosed;
+      // Whoever iterates is told of it, or does not want to know.
+      if (this.#untold) this.#run.heard(this.#untold.error);
+    });
     this.#end(failure);
+  }
+
+  /** The stream has ended by itself: calls are answered once what its stages left early is closed. */
+  #finish(failure?: Unclosed): false {
+    this.#asking = true;
+    this.#leave(failure);
+    this.#run.whenClosed(this.#onWake);
+    return false;
+  }
+
+  #tell(reject: (error: unknown) => void): boolean {
+    const failure = this.#untold;
+    this.#untold = undefined;
+    if (failure) reject(failure.error);
+    return failure !== undefined;
   }
 
   next(): Promise<IteratorResult<A>> {
@@ -80,7 +103,7 @@ class OutletIterator<A> implements AsyncIterableIterator<A> {
     });
   }
 
-  /** Called when the loop is left early. */
+  /** Called when the loop is left early; settles once what the stages close is closed. */
   return(): Promise<IteratorResult<A>> {
     this.#chunk = [];
     this.#next = 0;
@@ -88,10 +111,14 @@ class OutletIterator<A> implements AsyncIterableIterator<A> {
       this.#asking = false;
       this.#ended = true;
       this.#outlet.cancel(NO_MORE_ELEMENTS);
-      this.#finish();
+      this.#leave();
     }
     for (const waiter of this.#waiters.splice(0)) waiter.resolve(END);
-    return Promise.resolve(END);
+    return new Promise((resolve, reject) => {
+      this.#run.whenClosed(() => {
+        if (!this.#tell(reject)) resolve(END);
+      });
+    });
   }
 
   [Symbol.asyncIterator](): this {
@@ -105,7 +132,9 @@ class OutletIterator<A> implements AsyncIterableIterator<A> {
         continue;
       }
       if (this.#ended) {
-        for (const waiter of this.#waiters.splice(0)) waiter.resolve(END);
+        const [first, ...others] = this.#waiters.splice(0);
+        if (first && !this.#tell(first.reject)) first.resolve(END);
+        for (const waiter of others) waiter.resolve(END);
         return;
       }
       if (!this.#refill()) return;
@@ -138,22 +167,16 @@ class OutletIterator<A> implements AsyncIterableIterator<A> {
     try {
       pulled = this.#outlet.pull(this.#onWake);
     } catch (error) {
-      this.#run.heard(error);
-      this.#finish({ error });
-      this.#waiters.shift()?.reject(error);
-      return true;
+      return this.#ended || this.#finish({ error });
     } finally {
       this.#pulling = false;
     }
     // A stage may have left the loop from inside this pull.
     if (this.#ended) return true;
     if (pulled === WAIT) return this.#later();
-    if (pulled === DONE) {
-      this.#finish();
-    } else {
-      this.#chunk = pulled;
-      this.#next = 0;
-    }
+    if (pulled === DONE) return this.#finish();
+    this.#chunk = pulled;
+    this.#next = 0;
     return true;
   }
 }

@@ -3,6 +3,7 @@ import { InvariantViolation } from "../errors.js";
 import { TimeShare } from "./budget.js";
 import { type Clock, systemClock } from "./clock.js";
 import { shared } from "../copies.js";
+import { Closing, type Unclosed } from "./closing.js";
 import { type Decision, decisionOf } from "./decision.js";
 import { Failures } from "./failures.js";
 import { soon } from "./host.js";
@@ -25,7 +26,7 @@ export interface RunOptions {
 
 export type Finaliser = () => void | Promise<void>;
 
-/** What a terminal calls, once, when it has ended; with what it failed with, if it did. */
+/** What a terminal calls, once, when it has ended, and has cancelled what it leaves early; with what it failed with, if it did. */
 export type EndOfTerminal = (failure?: { readonly error: unknown }) => void;
 
 interface Signal {
@@ -51,10 +52,12 @@ interface RunState {
   readonly finished: Signal;
   readonly failures: Failures;
   readonly share: TimeShare;
+  readonly closing: Closing;
   terminals: number;
   started: boolean;
   /** Nothing is asked of it at present. */
   resting: boolean;
+  failed: boolean;
   ended: boolean;
 }
 
@@ -67,13 +70,14 @@ const live = shared("runs", () => new Set<object>());
 export const liveRuns = (): number => live.size;
 
 const recount = (state: RunState): void => {
-  if (state.resting && state.terminals < 2 && state.finalisers.length === 0) live.delete(state);
+  const idle = state.terminals < 2 && state.finalisers.length === 0 && !state.closing.busy;
+  if (state.resting && idle) live.delete(state);
   else live.add(state);
 };
 
 /**
  * One materialisation: its clock, attributes and end. A run ends when its last terminal (a sink or an iterator) has
- * ended; then its finalisers run once, in reverse order of registration, each awaited.
+ * ended and what stages left early is closed; then its finalisers run once, in reverse order of registration, each awaited.
  */
 export class Run {
   readonly #state: RunState;
@@ -93,9 +97,13 @@ export class Run {
       finished: signal(),
       failures: new Failures(() => state.terminals === 0),
       share: new TimeShare(),
+      closing: new Closing(() => {
+        if (!state.ended) recount(state);
+      }),
       terminals: 0,
       started: false,
       resting: false,
+      failed: false,
       ended: false,
     };
     // Whoever does not ask learns of a failure by the terminal's own promise.
@@ -169,6 +177,19 @@ export class Run {
   }
 
   /**
+   * Calls `close` for a stage that is left early, such as the `return` of an iterator. The promises of sinks wait for what
+   * it answers; what it throws, or rejects with, fails a stream that nothing else has failed.
+   */
+  close(close: () => unknown): void {
+    this.#state.closing.begin(close);
+  }
+
+  /** Calls `then` once nothing is being closed: at once, if nothing is; with the first failure of what was closed. */
+  whenClosed(then: (unclosed: Unclosed | undefined) => void): void {
+    this.#state.closing.whenIdle(then);
+  }
+
+  /**
    * Nothing is asked of it until `resume`. Tells whether it can be forgotten like any other value, as it has nothing to
    * close.
    */
@@ -195,10 +216,16 @@ export class Run {
     return (failure) => {
       if (!open) return;
       open = false;
-      state.terminals -= 1;
-      if (failure) state.drained.reject(failure.error);
-      if (state.terminals === 0) this.#end();
-      else recount(state);
+      if (failure) this.#fail(failure.error);
+      state.closing.whenIdle((unclosed) => {
+        state.terminals -= 1;
+        if (unclosed && !state.failed) {
+          state.failures.owe(unclosed.error);
+          this.#fail(unclosed.error);
+        }
+        if (state.terminals === 0) this.#end();
+        else recount(state);
+      });
     };
   }
 
@@ -215,6 +242,11 @@ export class Run {
   abandon(error: unknown): void {
     this.#state.drained.reject(error);
     this.#end();
+  }
+
+  #fail(error: unknown): void {
+    this.#state.failed = true;
+    this.#state.drained.reject(error);
   }
 
   #end(): void {

@@ -16,12 +16,14 @@ const uncleanly = (error: Error): Iterable<number> => ({
 });
 
 describe("draining", () => {
-  it("settles the sink although the clean-up of a source throws", () =>
+  it("fails the sink with what the clean-up of a source throws", () =>
     forSeeds((options) =>
       assertAllClosed(async () => {
-        const source = Source.from(uncleanly(new Error("clean-up")));
-        expect(await source.runWith(Sink.head(), options)).to.equal(1);
-        expect(await source.take(2).runWith(Sink.toArray(), options)).to.deep.equal([1, 2]);
+        const error = new Error("clean-up");
+        const source = Source.from(uncleanly(error));
+        const failure = (end: Promise<unknown>): Promise<unknown> => end.catch((caught: unknown) => caught);
+        expect(await failure(source.runWith(Sink.head(), options))).to.equal(error);
+        expect(await failure(source.take(2).runWith(Sink.toArray(), options))).to.equal(error);
       }),
     ));
 

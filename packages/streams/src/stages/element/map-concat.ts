@@ -20,6 +20,7 @@ class MapConcat<A, B> implements Pull<B> {
   #next = 0;
   #answer: Iterator<B> | undefined;
   #ended = false;
+  #reading = false;
   #failure: { readonly error: unknown } | undefined;
 
   constructor(upstream: Pull<A>, run: Run, f: (element: A) => Iterable<B>) {
@@ -82,27 +83,34 @@ class MapConcat<A, B> implements Pull<B> {
   }
 
   #iterate(answer: Iterator<B>, out: B[], most: number): void {
-    while (out.length < most) {
-      const step = answer.next();
-      if (step.done === true) {
-        this.#answer = undefined;
-        return;
+    this.#reading = true;
+    try {
+      while (out.length < most && !this.#ended) {
+        const step = answer.next();
+        if (step.done === true) {
+          this.#answer = undefined;
+          return;
+        }
+        out.push(step.value);
       }
-      out.push(step.value);
+    } finally {
+      this.#reading = false;
     }
+    if (this.#ended) this.#close();
+  }
+
+  #close(): void {
+    const answer = this.#answer;
+    this.#answer = undefined;
+    if (answer) this.#run.close(() => void answer.return?.());
   }
 
   cancel(cause: unknown): void {
     if (this.#ended) return;
     this.#ended = true;
-    const answer = this.#answer;
-    this.#answer = undefined;
+    // By a function of the answer itself, which cannot be closed while it runs.
+    if (!this.#reading) this.#close();
     this.#upstream.cancel(cause);
-    try {
-      answer?.return?.();
-    } catch {
-      // The answer's clean-up fails for itself: nobody downstream is left to hear of it.
-    }
   }
 }
 

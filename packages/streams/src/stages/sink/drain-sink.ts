@@ -10,7 +10,7 @@ export interface SinkLogic<in A, out Result> {
   result(): Result;
 }
 
-/** A sink that materialises a promise of its result. */
+/** A sink that materialises a promise of its result, which settles once what was left early is closed. */
 export const drainSink = <A, Result>(
   name: string,
   create: () => SinkLogic<A, Result>,
@@ -28,12 +28,15 @@ export const drainSink = <A, Result>(
           fail(error);
           return;
         }
-        end();
-        resolve(result);
+        run.whenClosed((unclosed) => {
+          end();
+          if (unclosed) reject(unclosed.error);
+          else resolve(result);
+        });
       };
       const fail = (error: unknown): void => {
         end({ error });
-        reject(error);
+        run.whenClosed(() => reject(error));
       };
       /** A stage whose `cancel` throws is broken; that must show, and must not leave the promise open as well. */
       const leave = (cause: unknown, then: () => void): void => {

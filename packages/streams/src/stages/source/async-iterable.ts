@@ -5,22 +5,30 @@ import type { SourceStage } from "../../engine/stage.js";
 
 const READY: readonly never[] = [];
 
+/** An async generator closes behind the `next()` it is in the midst of, which may never come: so long that is waited for. */
+const NEXT_GRACE_MS = 500;
+
 /** One `next()` at a time, each element a chunk of one: gathering several would delay the first. */
 class AsyncIterablePull<A> implements Pull<A> {
   readonly #elements: AsyncIterable<A>;
   readonly #share: Run["share"];
+  readonly #run: Run;
   #iterator: AsyncIterator<A> | undefined;
   #answer: readonly A[] = READY;
   #ended = false;
   #failure: { readonly error: unknown } | undefined;
   #wake: Wake | undefined;
+  /** The `next()` that has not settled. */
+  #next: Promise<unknown> | undefined;
 
   constructor(elements: AsyncIterable<A>, run: Run) {
     this.#elements = elements;
     this.#share = run.share;
+    this.#run = run;
   }
 
   readonly #onStep = (step: IteratorResult<A>): void => {
+    this.#next = undefined;
     try {
       if (step.done === true) this.#ended = true;
       else this.#answer = [step.value];
@@ -32,6 +40,7 @@ class AsyncIterablePull<A> implements Pull<A> {
   };
 
   readonly #onError = (error: unknown): void => {
+    this.#next = undefined;
     this.#failure = { error };
     this.#notify();
   };
@@ -59,6 +68,7 @@ class AsyncIterablePull<A> implements Pull<A> {
       this.#iterator ??= this.#elements[Symbol.asyncIterator]();
       const step: IteratorResult<A> | PromiseLike<IteratorResult<A>> = this.#iterator.next();
       const promise = promiseOf(step) ?? Promise.resolve(step);
+      this.#next = promise;
       promise.then(this.#onStep, this.#onError);
     } catch (error) {
       this.#failure = { error };
@@ -69,20 +79,25 @@ class AsyncIterablePull<A> implements Pull<A> {
   }
 
   cancel(): void {
-    if (this.#ended) return;
+    if (this.#ended || this.#failure) return;
     this.#ended = true;
     this.#wake = undefined;
     this.#answer = READY;
-    void this.#close();
+    this.#run.close(this.#close);
   }
 
-  async #close(): Promise<void> {
-    try {
-      await this.#iterator?.return?.();
-    } catch {
-      // The iterator's clean-up fails for itself: nobody downstream is left to hear of it.
-    }
-  }
+  readonly #close = (): unknown => {
+    const answer = this.#iterator?.return?.();
+    const next = this.#next;
+    const closed = next && promiseOf(answer as PromiseLike<unknown> | undefined);
+    if (!closed) return answer;
+    return new Promise((resolve, reject) => {
+      const grace = this.#run.clock.schedule(NEXT_GRACE_MS, () => resolve(undefined));
+      const settled = (): void => grace.cancel();
+      next.then(settled, settled);
+      closed.then(resolve, reject).then(settled, settled);
+    });
+  };
 }
 
 export const asyncIterable = <A>(elements: AsyncIterable<A>): SourceStage<A, void> => ({

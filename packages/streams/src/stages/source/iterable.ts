@@ -1,5 +1,6 @@
 import { ChunkSize } from "../../engine/chunk-size.js";
 import { DONE, type Pull } from "../../engine/pull.js";
+import type { Run } from "../../engine/run.js";
 import type { SourceStage } from "../../engine/stage.js";
 
 const slices = <A>(elements: readonly A[], size: ChunkSize): Pull<A> => {
@@ -17,19 +18,26 @@ const slices = <A>(elements: readonly A[], size: ChunkSize): Pull<A> => {
   };
 };
 
-const steps = <A>(elements: Iterable<A>, size: ChunkSize): Pull<A> => {
+const steps = <A>(elements: Iterable<A>, size: ChunkSize, run: Run): Pull<A> => {
   let iterator: Iterator<A> | undefined;
   let ended = false;
+  let reading = false;
+  let cancelled = false;
   let failure: { readonly error: unknown } | undefined;
+  const close = (): void => {
+    ended = true;
+    run.close(() => void iterator?.return?.());
+  };
   return {
     pull() {
       if (failure) throw failure.error;
       if (ended) return DONE;
       const chunk: A[] = [];
       const most = size.next();
+      reading = true;
       try {
         iterator ??= elements[Symbol.iterator]();
-        while (chunk.length < most) {
+        while (chunk.length < most && !cancelled) {
           const step = iterator.next();
           if (step.done === true) {
             ended = true;
@@ -40,20 +48,20 @@ const steps = <A>(elements: Iterable<A>, size: ChunkSize): Pull<A> => {
       } catch (error) {
         ended = true;
         failure = { error };
+      } finally {
+        reading = false;
       }
       size.gave(chunk.length);
+      if (cancelled && !ended) close();
       if (chunk.length > 0) return chunk;
       if (failure) throw failure.error;
       return DONE;
     },
     cancel() {
-      if (ended) return;
-      ended = true;
-      try {
-        iterator?.return?.();
-      } catch {
-        // The iterator's clean-up fails for itself: nobody downstream is left to hear of it.
-      }
+      if (ended || cancelled) return;
+      cancelled = true;
+      // By a function of the iterable itself, which cannot be closed while it runs.
+      if (!reading) close();
     },
   };
 };
@@ -62,6 +70,6 @@ export const iterable = <A>(elements: Iterable<A>): SourceStage<A, void> => ({
   name: "from",
   create: (run) => {
     const size = new ChunkSize(run);
-    return { outlet: Array.isArray(elements) ? slices<A>(elements, size) : steps(elements, size), mat: undefined };
+    return { outlet: Array.isArray(elements) ? slices<A>(elements, size) : steps(elements, size, run), mat: undefined };
   },
 });

@@ -75,17 +75,21 @@ describe("Source.from an iterable", () => {
     }),
   );
 
-  it("settles the stream when closing the iterator throws", () =>
+  it("fails the stream with what closing the iterator throws", () =>
     assertAllClosed(async () => {
       const elements = new Watched(9, () => {
         throw boom;
       });
       const source = Source.from(elements).withAttributes({ chunkElements: 2 });
-      expect(await source.runWith(Sink.head())).to.equal(0);
-      expect(await source.take(3).runWith(Sink.toArray())).to.deep.equal([0, 1, 2]);
-      for await (const element of source) {
-        expect(element).to.equal(0);
-        break;
+      const leave = async (): Promise<void> => {
+        for await (const element of source) {
+          expect(element).to.equal(0);
+          break;
+        }
+      };
+      const ends = [() => source.runWith(Sink.head()), () => source.take(3).runWith(Sink.toArray()), leave];
+      for (const end of ends) {
+        expect(await Promise.resolve(end()).catch((error: unknown) => error)).to.equal(boom);
       }
       expect(elements.closed).to.equal(3);
     }));
