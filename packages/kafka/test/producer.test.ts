@@ -1,4 +1,4 @@
-import { Keep, Source, Supervision } from "@millrace/streams";
+import { type Decider, Keep, Source, Supervision } from "@millrace/streams";
 import {
   json,
   KafkaConnectorError,
@@ -116,6 +116,31 @@ describe("producerFlow", () => {
             producer.refuse = (record) => (String(record.value) === "v1" ? invalid : undefined);
           },
         },
+      );
+    });
+
+    it("fails with DECIDER_FAILED where the decider answers a promise, by a report and by a record that is not encoded", async () => {
+      const supervision = (async () => "resume") as unknown as Decider;
+      const refused = new KafkaConnectorError("PRODUCE_FAILED", "refused");
+      await onBench(
+        async ({ upstream, downstream, sender }) => {
+          downstream.request();
+          upstream.send(one(0));
+          await settle();
+          sender.fail(0, refused);
+          expect(await downstream.expectError()).to.include({ code: "DECIDER_FAILED", cause: refused });
+        },
+        { supervision },
+      );
+      const encode = (): never => {
+        throw new Error("cannot");
+      };
+      await onBench(
+        async ({ upstream, downstream }) => {
+          upstream.send(one(0));
+          expect(await downstream.expectError()).to.include({ code: "DECIDER_FAILED" });
+        },
+        { supervision, settings: { value: { encode } } },
       );
     });
 

@@ -157,6 +157,21 @@ describe("a consumer source", () => {
         expect((error as Error).cause).to.be.instanceOf(TypeError);
       }));
 
+    it("fails with DECIDER_FAILED where the decider throws", () =>
+      assertAllClosed(async () => {
+        const cause = new Error("the decider's own");
+        const done = committableSource({ kafka: kafka.settings, topics: ["t"], value: picky })
+          .withAttributes({
+            supervision: () => {
+              throw cause;
+            },
+          })
+          .runWith(Sink.ignore);
+        await kafka.client.assign(p0);
+        kafka.client.give(poisoned);
+        expect(await rejectionOf(done)).to.include({ code: "DECIDER_FAILED", cause });
+      }));
+
     it("skips a poison record with resume, and the next offset covers it", () =>
       assertAllClosed(async () => {
         const [control, done] = committableSource({ kafka: kafka.settings, topics: ["t"], value: picky })
