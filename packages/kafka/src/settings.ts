@@ -276,6 +276,7 @@ export interface ParsedConsumer extends ParsedRecovery {
   readonly until: Until | undefined;
   readonly offsetsOnAssign: OffsetsOnAssign | undefined;
   readonly lookupTimeoutMs: number;
+  readonly heldPositionsTimeoutMs: number;
   readonly handlers: HandlerOptions["handlers"];
   readonly handlerTimeoutMs: number;
   readonly restartBackoff: { readonly minMs: number; readonly maxMs: number };
@@ -338,6 +339,7 @@ export const parseConsumer = (settings: unknown, call: string, commits: boolean)
     until: parsed.until,
     offsetsOnAssign: parsed.getOffsetsOnAssign,
     lookupTimeoutMs: parsed.lookupTimeoutMs,
+    heldPositionsTimeoutMs: parsed.heldPositionsTimeoutMs,
     // Not `parsed` as a whole, which has the secrets.
     handlers: {
       onAssign: parsed.onAssign,

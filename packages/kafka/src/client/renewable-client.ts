@@ -1,4 +1,5 @@
 import type { Clock, Logger } from "@millrace/streams";
+import { HeldPositions } from "./held-positions.js";
 import type {
   ClusterMetadata,
   ConsumerClient,
@@ -20,6 +21,8 @@ export interface RenewableOptions {
   readonly listener: ConsumerListener;
   readonly clock: Clock;
   readonly logger: Logger;
+  /** How long committed positions are asked for again where they cannot be read. */
+  readonly heldForMs: number;
 }
 
 /**
@@ -30,6 +33,7 @@ export interface RenewableOptions {
  */
 export class RenewableClient implements ConsumerClient {
   readonly #options: RenewableOptions;
+  readonly #held: HeldPositions;
   #client: ConsumerClient;
   #generation = 0;
   #closing: Promise<void> | undefined;
@@ -38,6 +42,7 @@ export class RenewableClient implements ConsumerClient {
 
   constructor(options: RenewableOptions) {
     this.#options = options;
+    this.#held = new HeldPositions({ ...options, isOver: () => this.#closing !== undefined });
     this.#client = options.make(this.#listenerOf(0));
   }
 
@@ -125,6 +130,11 @@ export class RenewableClient implements ConsumerClient {
     return this.#client.seek(positions, timeoutMs);
   }
 
+  /** For how long committed positions have been asked for in vain. */
+  positionsHeldMs(now: number): number | undefined {
+    return this.#held.waitingFor(now);
+  }
+
   /** Not every driver can. */
   get canReassign(): boolean {
     return this.#client.reassign !== undefined;
@@ -143,7 +153,7 @@ export class RenewableClient implements ConsumerClient {
   }
 
   committed(partitions: readonly TopicPartition[], timeoutMs: number): Promise<readonly TopicPartitionOffset[]> {
-    return this.#client.committed(partitions, timeoutMs);
+    return this.#held.committed(() => this.#client, partitions, timeoutMs);
   }
 
   watermarks(partition: TopicPartition, timeoutMs: number): Promise<{ readonly low: number; readonly high: number }> {

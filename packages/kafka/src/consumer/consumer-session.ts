@@ -284,8 +284,10 @@ export class ConsumerSession implements OffsetOwner {
 
   explain(): ConsumerExplanation {
     const state = this.#closing ? "closed" : this.#stopped ? "stopped" : "running";
-    const { history, assignment, flow, recovery } = this.#parts;
-    return history.explain(state, this.#clock.now(), assignment.partitions, {
+    const { history, assignment, flow, recovery, client } = this.#parts;
+    const now = this.#clock.now();
+    return history.explain(state, now, assignment.partitions, {
+      positionsHeldMs: client.positionsHeldMs(now),
       isPausedByUser: (owned) => flow.isPausedByUser(owned),
       isPaused: (owned) => flow.isPaused(owned),
       isWaiting: (owned) => this.#listener.isWaiting?.(owned) === true,

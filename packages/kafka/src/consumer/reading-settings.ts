@@ -20,6 +20,12 @@ export interface ReadingSettings extends RebalanceHandlers {
   readonly until?: Until;
   /** How long a look-up of offsets, and a seek, may take; default 10 000 ms. */
   readonly lookupTimeoutMs?: number;
+  /**
+   * How long committed positions are asked for again where they cannot be read: an open transaction of a member that is gone
+   * holds them until the broker aborts it, which is its `transaction.timeout.ms` and some seconds. Default 75 000 ms, for the
+   * 60 000 that are usual there; `0`: once.
+   */
+  readonly heldPositionsTimeoutMs?: number;
   /** How long a rebalance waits for a handler; default 5000 ms. */
   readonly handlerTimeoutMs?: number;
   /**
@@ -42,6 +48,7 @@ type ReadingShape = {
   readonly startAt: z.ZodDefault<z.ZodType<StartAt>>;
   readonly until: z.ZodOptional<z.ZodType<Until>>;
   readonly lookupTimeoutMs: z.ZodDefault<z.ZodNumber>;
+  readonly heldPositionsTimeoutMs: z.ZodDefault<z.ZodNumber>;
   readonly handlerTimeoutMs: z.ZodDefault<z.ZodNumber>;
   readonly restartBackoff: z.ZodDefault<z.ZodType<{ readonly minMs: number; readonly maxMs: number }>>;
   readonly onAssign: Handler;
@@ -55,6 +62,7 @@ export const readingShape: ReadingShape = {
   startAt: z.union([z.enum(["committed", "beginning", "end"]), timestamp]).default("committed"),
   until: z.union([z.literal("end"), timestamp]).optional(),
   lookupTimeoutMs: z.number().int().positive().default(10_000),
+  heldPositionsTimeoutMs: z.number().int().nonnegative().default(75_000),
   handlerTimeoutMs: z.number().int().positive().default(5000),
   restartBackoff: z
     .strictObject({

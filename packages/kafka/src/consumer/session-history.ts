@@ -52,6 +52,8 @@ export interface PartitionExplanation extends TopicPartition {
 export interface ConsumerExplanation {
   readonly state: "running" | "stopped" | "closed";
   readonly partitions: readonly PartitionExplanation[];
+  /** For how long committed positions have been asked for in vain, as where an open transaction holds them; else absent. */
+  readonly positionsHeldMs?: number;
   toString(): string;
 }
 
@@ -62,6 +64,7 @@ interface PartitionFacts {
   /** For its stream to be run. */
   isWaiting(owned: OwnedPartition): boolean;
   stuckOf(owned: OwnedPartition): StuckPartition | undefined;
+  readonly positionsHeldMs: number | undefined;
 }
 
 const stateOf = (owned: OwnedPartition, flow: PartitionFacts): PartitionExplanation["state"] => {
@@ -182,10 +185,17 @@ export class SessionHistory {
         stuck: facts.stuckOf(owned),
       }),
     );
+    const { positionsHeldMs } = facts;
+    const held =
+      positionsHeldMs === undefined
+        ? ""
+        : `, waits for committed positions for ${Math.round(positionsHeldMs)} ms: an open transaction of a member that is gone may hold them`;
     return {
       state,
       partitions: explained,
-      toString: () => [`consumer ${state}, ${explained.length} partitions`, ...explained.map(inWords)].join("\n"),
+      ...(positionsHeldMs !== undefined && { positionsHeldMs }),
+      toString: () =>
+        [`consumer ${state}, ${explained.length} partitions${held}`, ...explained.map(inWords)].join("\n"),
     };
   }
 }

@@ -88,7 +88,7 @@ const delivering = (
   const partitions = (): Iterable<OwnedPartition> => assignment.partitions;
   const client = new RenewableClient({
     make: (heard) => settings.driver.consumer(settings.properties, heard),
-    ...{ listener, clock, logger },
+    ...{ listener, clock, logger, heldForMs: settings.heldPositionsTimeoutMs },
   });
   const userPauses = new UserPauses();
   const flow = new FlowControl({ ...settings, followed, partitioned }, client, partitions, userPauses);

@@ -80,11 +80,11 @@ export class RestartingControl<T> {
   /** See `Control.explain`; between two incarnations there are no partitions. */
   explain(): ConsumerExplanation {
     const { present, restarts, lastFailure } = this.#incarnations;
-    const { state, partitions } = present?.explain() ?? { state: "closed", partitions: [] };
+    const now: Omit<ConsumerExplanation, "toString"> = present?.explain() ?? { state: "closed", partitions: [] };
     const failure = lastFailure instanceof Error ? `, the last failure: ${lastFailure.message}` : "";
     const first = `${restarts} restarts${failure}`;
     const rest = (): string => (present ? present.explain().toString() : "waiting for the next incarnation");
-    return { state, partitions, toString: () => `${first}\n${rest()}` };
+    return { ...now, toString: () => `${first}\n${rest()}` };
   }
 
   /** See `Control.report`; sums up all incarnations. */

@@ -13,6 +13,7 @@ type Kept =
   | "startAt"
   | "until"
   | "lookupTimeoutMs"
+  | "heldPositionsTimeoutMs"
   | "maxPollRecords"
   | "maxBufferedRecords"
   | "commitTimeoutMs"
