@@ -65,6 +65,40 @@ describe("a group whose positions an open transaction of a dead member holds", (
     await passing(clock, control.drainAndShutdown(), "the drain");
   });
 
+  it("is told once where the client itself waits for it, without offsetResetProtection", async () => {
+    const { control, read } = run({ offsetResetProtection: undefined });
+    await clock.advance(45_000);
+    expect({ read, told: told() }).to.deep.equal({ read: [], told: 1 });
+    expect(control.explain().positionsHeldMs).to.be.greaterThan(10_000);
+    await passUntil(clock, () => read.length === 2, "the records", 40_000);
+    expect({ read, told: told() }).to.deep.equal({ read: ["a", "b"], told: 1 });
+    await passing(clock, control.drainAndShutdown(), "the drain");
+  });
+
+  it("keeps lag() waiting, and does not fail it", async () => {
+    const { control, read } = run({ offsetResetProtection: undefined });
+    await clock.advance(15_000);
+    const lag = control.lag();
+    await passUntil(clock, () => read.length === 2, "the records", 80_000);
+    expect(await passing(clock, lag, "the lag")).to.have.length(1);
+    await passing(clock, control.drainAndShutdown(), "the drain");
+  });
+
+  it("is not taken for one where no broker answers", async () => {
+    const { control } = run();
+    const failed = control.streamCompletion.catch((error: unknown) => error);
+    await clock.advance(10_000);
+    kafka.outage(60_000);
+    expect(await passing(clock, failed, "the failure", 30_000)).to.include({ code: "CLIENT_FAILED", clientCode: -185 });
+    expect(told()).to.equal(0);
+    await passing(
+      clock,
+      control.drainAndShutdown().catch(() => undefined),
+      "the drain",
+      20_000,
+    );
+  });
+
   it("fails the stream where it is held for longer than heldPositionsTimeoutMs", async () => {
     const { control } = run({ heldPositionsTimeoutMs: 0 });
     let failure: unknown;

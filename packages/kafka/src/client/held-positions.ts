@@ -17,13 +17,29 @@ export interface HeldPositionsOptions {
   readonly isOver: () => boolean;
 }
 
-const isHeld = (error: unknown): boolean =>
-  error instanceof KafkaConnectorError &&
-  (error.clientCode === UNSTABLE_OFFSET_COMMIT || error.clientCode === CODE.timedOut);
+type Lookup = Pick<ConsumerClient, "committed" | "metadata">;
+
+/**
+ * A client asks again by itself and then only says that it was out of time, as where no broker answers: then none answers
+ * another question either.
+ */
+const isHeld = async (
+  error: unknown,
+  client: Lookup,
+  topic: string | undefined,
+  timeoutMs: number,
+): Promise<boolean> => {
+  const code = error instanceof KafkaConnectorError ? error.clientCode : undefined;
+  if (code !== CODE.timedOut) return code === UNSTABLE_OFFSET_COMMIT;
+  return client.metadata(topic, timeoutMs).then(
+    () => true,
+    () => false,
+  );
+};
 
 /**
  * Reads committed positions while an open transaction may hold them: of a producer that died, until the broker aborts it at
- * its `transaction.timeout.ms`. A client asks again by itself and then only says that it was out of time.
+ * its `transaction.timeout.ms`.
  */
 export class HeldPositions {
   readonly #options: HeldPositionsOptions;
@@ -40,7 +56,7 @@ export class HeldPositions {
   }
 
   async committed(
-    client: () => Pick<ConsumerClient, "committed">,
+    client: () => Lookup,
     partitions: readonly TopicPartition[],
     timeoutMs: number,
   ): Promise<readonly TopicPartitionOffset[]> {
@@ -53,10 +69,12 @@ export class HeldPositions {
           return await client().committed(partitions, timeoutMs);
         } catch (error) {
           const waitedMs = clock.now() - began;
-          if (!isHeld(error) || isOver() || waitedMs >= heldForMs) throw error;
+          if (isOver() || waitedMs >= heldForMs) throw error;
+          const held = await isHeld(error, client(), partitions[0]?.topic, timeoutMs);
+          if (!held || isOver()) throw error;
           if (this.#waiting.size === 0) {
             logger.warn(
-              "kafka consumer: committed positions could not be read yet: brokers do not answer, or an open transaction of a member that is gone holds them until its transaction.timeout.ms; they are asked again",
+              "kafka consumer: committed positions cannot be read, although brokers answer: an open transaction of a member that is gone may hold them until its transaction.timeout.ms; they are asked for again",
               { partitions, waitedMs, heldForMs, error },
             );
           }

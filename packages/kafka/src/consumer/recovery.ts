@@ -4,6 +4,7 @@ import type { ParsedConsumer } from "../settings.js";
 import type { Assignment } from "./assignment.js";
 import { ConnectionChecker } from "./connection-checker.js";
 import type { FlowControl } from "./flow-control.js";
+import { HeldStarts } from "./held-starts.js";
 import { OffsetResets } from "./offset-resets.js";
 import type { OwnedPartition } from "./owned-partition.js";
 import type { ReadLoop } from "./read-loop.js";
@@ -44,6 +45,7 @@ export class Recovery {
   readonly #watchdog: Watchdog | undefined;
   readonly #checker: ConnectionChecker | undefined;
   readonly #unknownStarts: UnknownStarts;
+  readonly #heldStarts: HeldStarts | undefined;
 
   constructor(options: RecoveryOptions) {
     const { settings, client, clock, logger, onFailure, takingOn } = options;
@@ -56,6 +58,7 @@ export class Recovery {
       subscription: () => takingOn().subscription(),
     });
     const groupId = settings.groupId ?? "";
+    this.#heldStarts = groupId === "" ? undefined : new HeldStarts({ ...options, timeoutMs });
     this.#unknownStarts = new UnknownStarts({ ...options, groupId, remedies });
     this.#watchdog =
       watchdog === false
@@ -78,8 +81,13 @@ export class Recovery {
   close(): void {
     this.resets.close();
     this.#unknownStarts.close();
+    this.#heldStarts?.close();
     this.#checker?.close();
     this.#watchdog?.close();
+  }
+
+  taken(partitions: readonly OwnedPartition[]): void {
+    this.#heldStarts?.taken(partitions);
   }
 
   /** Polling failed, and goes on. */

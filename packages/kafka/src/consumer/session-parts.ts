@@ -186,7 +186,10 @@ export const sessionParts = (options: PartsOptions, hooks: SessionHooks): Sessio
     assignment,
     bounds,
     handlers,
-    onTaken,
+    onTaken: (taken) => {
+      recovery.taken(taken);
+      onTaken(taken);
+    },
     onFailure,
   });
   const groupId = settings.groupId ?? "";
