@@ -7,9 +7,20 @@ export interface Disturbance {
    * Its group forgets it; it drains and leaves; no broker is reachable for a while; another member of its group comes and
    * goes; or its user pauses and resumes, moves a partition, or replays one from a time. Or one of several effects of each
    * record takes longer from now on; or several of the next ones fail, in any order, while another may take longer; or a
-   * partition is fetched no more.
+   * partition is fetched no more; or a member that dies has left a transaction open, which holds positions of the group.
    */
-  readonly what: "expire" | "leave" | "outage" | "visit" | "pause" | "seek" | "replay" | "slow" | "fail" | "hang";
+  readonly what:
+    | "expire"
+    | "leave"
+    | "outage"
+    | "visit"
+    | "pause"
+    | "seek"
+    | "replay"
+    | "slow"
+    | "fail"
+    | "hang"
+    | "hold";
 }
 
 /** Bounds of a source, of which each may be the tighter one. */

@@ -10,6 +10,7 @@ import type { DeliveryInput } from "./delivery-world.js";
 import { EffectTroubles } from "./effect-troubles.js";
 import { Effects } from "./effects.js";
 import { History } from "./history.js";
+import { hold } from "./holder.js";
 import type { Life } from "./life.js";
 import { committedIn, type Steering, steeringOf } from "./materialised.js";
 import type { DeliveryPipeline, Settings } from "./options.js";
@@ -256,6 +257,7 @@ export class DeliveryRun {
     else if (what === "slow" || what === "fail") this.#troubles[what](this.#effects.kinds);
     else if (what === "hang") this.#hang();
     else if (what === "visit") this.#visit();
+    else if (what === "hold") this.#hold();
     else {
       const control = this.#supervisor.controlOf(life);
       if (control) this.#user[what](control);
@@ -315,6 +317,15 @@ export class DeliveryRun {
   #visit(): void {
     const visited = visit(this.#kafka, this.#clock, this.#plan.assignor, this.#random.int(10, 2000));
     void visited.then(() => this.#disturbed());
+  }
+
+  #hold(): void {
+    const openMs = this.#random.int(1000, 20_000);
+    this.#history.note(`a member dies, whose transaction holds positions of the group for ${openMs} ms`);
+    void hold(this.#kafka, this.#clock, this.#plan.assignor, openMs).then(() => {
+      this.#disturbed();
+      this.#clock.schedule(openMs, () => this.#disturbed());
+    });
   }
 
   #onCluster(event: ClusterEvent | undefined): void {

@@ -104,6 +104,7 @@ export const roughPlan = (settings: Settings, seed: number, steps: number): Deli
   if (settings.failing && more.happens(0.25)) return { ...failingPlan(settings, seed, steps, more), bounds };
   const drawn = { ...rates, ...(more.happens(0.3) && MOVING) };
   if (more.happens(0.4)) disturbances.push(...troubles(settings, steps, more));
+  if (more.happens(0.1)) disturbances.push({ atStep: more.int(1, Math.max(1, steps)), what: "hold" });
   return {
     ...calmPlan(settings, seed),
     assignor,

@@ -198,7 +198,7 @@ describe("checkDelivery finds by what it draws", function () {
   it("and draws each of it", () => {
     const plans = Array.from({ length: 400 }, (_, seed) => roughPlan(settings, seed, 40));
     const kinds = new Set(plans.flatMap(({ disturbances }) => disturbances.map(({ what }) => what)));
-    expect(kinds).to.include.all.keys("leave", "slow", "fail", "hang", "pause", "seek", "replay", "visit");
+    expect(kinds).to.include.all.keys("leave", "slow", "fail", "hang", "hold", "pause", "seek", "replay", "visit");
     const faults = new Set(plans.flatMap((plan) => Object.keys(plan.faults)));
     expect(faults).to.include.all.keys("seekErrorRate", "revocationCommitRefusalRate");
     const budgets = plans.map(({ bounds }) => Math.sign(bounds.maxReplay.records - bounds.maxInFlight));
@@ -214,6 +214,17 @@ describe("checkDelivery finds by what it draws", function () {
         .toMat(committerSink({ maxIntervalMs: 5000 }), DrainingControl.from);
     const report = await checkDelivery(pipeline, { guarantee: "at-least-once", records: 12, runs: 20 });
     expect(report.maxReplay).to.be.within(1, 8);
+  });
+
+  it("nothing in one whose positions a dead member's transaction holds, and that protects itself from resets", async () => {
+    const pipeline: DeliveryPipeline = (world) =>
+      source(world, undefined, { offsetResetProtection: {} })
+        .mapAsyncUnordered(4, effecting(world))
+        .toMat(committerSink(), DrainingControl.from);
+    for (let seed = 1; seed <= 20; seed++) {
+      const replay = { ...calmPlan(settings, seed), disturbances: at("hold", 3), kills: [8] };
+      await checkDelivery(pipeline, { guarantee: "at-least-once", replay });
+    }
   });
 
   it("nothing in one that has no watchdog, whose process is restarted when nothing is fetched", async () => {
