@@ -12,6 +12,12 @@ const turn = (): Promise<void> => new Promise((resolve) => nextTurn(resolve));
 
 const hot = (): Source<number> => Source.unfold(0, (n) => [n + 1, n]);
 
+/** From a stage that asks nobody how much to give. */
+const ownStage: Source<number> = Source.fromStage({
+  name: "own",
+  create: () => ({ outlet: { pull: () => [1], cancel: () => undefined }, mat: undefined }),
+});
+
 /** `work` is called with each element, and tells whether to go on. */
 type Work = () => boolean;
 
@@ -52,6 +58,11 @@ const kinds: Readonly<Record<string, (work: Work) => Source<unknown>>> = {
         return work();
       })
       .takeWhile((goOn) => goOn),
+  "one behind a long chain": (work) => {
+    let chain = ownStage.takeWhile(work);
+    for (let stage = 0; stage < 200; stage++) chain = chain.map((n) => n);
+    return chain;
+  },
   "an async iterable": (work) =>
     Source.from(
       (async function* () {
@@ -172,4 +183,25 @@ describe("inlets of a merge that are busy at the same time", () => {
       });
       expectFair(shares);
     }));
+
+  it("have each its share although the first element of one takes as long as all the others", () =>
+    assertAllClosed(() =>
+      withSpunTime(async (time) => {
+        const parts = 3;
+        const each = 10_000;
+        const given = Array.from({ length: parts }, () => 0);
+        const inlet = (part: number): Source<number> => hot().map(() => part);
+        await inlet(0)
+          .merge(inlet(1))
+          .merge(inlet(2))
+          .take(parts * each)
+          .runWith(
+            Sink.forEach((part) => {
+              time.spend(part === 0 && given[0] === 0 ? parts * each * ELEMENT_MS : ELEMENT_MS);
+              given[part] = (given[part] as number) + 1;
+            }),
+          );
+        expectFair(given.map((elements) => elements / each));
+      }),
+    ));
 });

@@ -1,4 +1,4 @@
-import { Flow, Join, Sink, Source } from "@millrace/streams";
+import { Flow, Join, Sink, Source, SourceWithContext } from "@millrace/streams";
 import { nextTurn } from "@millrace/streams/stage";
 import { assertAllClosed } from "@millrace/streams-testkit";
 import { expect } from "chai";
@@ -10,6 +10,14 @@ const MOST = 16;
 
 const elements = Array.from({ length: ELEMENTS }, (_, index) => index);
 const turn = (): Promise<void> => new Promise((resolve) => nextTurn(resolve));
+
+const withContext = (source: Source<number>): SourceWithContext<number> =>
+  SourceWithContext.fromSource(
+    source.map((value) => ({
+      value,
+      claim: { share: () => undefined, end: () => undefined, at: () => undefined },
+    })),
+  );
 
 /** Takes a millisecond. */
 type Slow = <A>(value: A) => A;
@@ -111,6 +119,24 @@ const slowBehind: Readonly<Record<string, (source: Source<number>, slow: Slow) =
   "a full buffer": (source, slow) => source.buffer(1000).map(slow).runWith(Sink.ignore),
   "what a throttle lets through at once": (source, slow) =>
     source.throttle({ elements: ELEMENTS, perMs: 1, maximumBurst: ELEMENTS }).map(slow).runWith(Sink.ignore),
+  "map with context": (source, slow) => withContext(source).map(slow).discardContext().runWith(Sink.ignore),
+  "mapConcat with context": (source, slow) =>
+    withContext(source)
+      .mapConcat((n) => [slow(n)])
+      .discardContext()
+      .runWith(Sink.ignore),
+  "mapAsync with context": (source, slow) =>
+    withContext(source)
+      .mapAsync(4, async (n) => slow(n))
+      .discardContext()
+      .runWith(Sink.ignore),
+  "a group with context": (source, slow) =>
+    withContext(source)
+      .groupBy(9, (n) => n % 9)
+      .map(slow)
+      .mergeSubstreams()
+      .discardContext()
+      .runWith(Sink.ignore),
   "Sink.forEach": (source, slow) => source.runWith(Sink.forEach((n) => void slow(n))),
   "Sink.fold": (source, slow) => source.runWith(Sink.fold(0, (sum, n) => sum + slow(n))),
   "the body of a loop": async (source, slow) => {
