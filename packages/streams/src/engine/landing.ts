@@ -1,6 +1,5 @@
 import { soon } from "./host.js";
 import { DONE, type Pull, type Pulled, WAIT, type Wake } from "./pull.js";
-import type { Run } from "./run.js";
 
 let cancelling = false;
 const cancels: (() => void)[] = [];
@@ -28,17 +27,13 @@ const inTurn = (cancel: () => void): void => {
  */
 export class Landing<A> implements Pull<A> {
   readonly #upstream: Pull<A>;
-  readonly #share: Run["share"];
   #wake: Wake | undefined;
   #answer: Pulled<A> = WAIT;
   #failure: { readonly error: unknown } | undefined;
   #cancelled = false;
-  /** Elements given since it was last asked whether the time is up: whoever loops downstream starts anew at each wake. */
-  #given = 0;
 
-  constructor(upstream: Pull<A>, run: Run) {
+  constructor(upstream: Pull<A>) {
     this.#upstream = upstream;
-    this.#share = run.share;
   }
 
   pull(wake: Wake): Pulled<A> {
@@ -47,13 +42,10 @@ export class Landing<A> implements Pull<A> {
     if (this.#cancelled || answer === DONE) return DONE;
     if (answer !== WAIT) {
       this.#answer = WAIT;
-      this.#given = answer.length;
       return answer;
     }
     this.#wake = wake;
-    if (this.#share.spent(this.#given)) this.#share.later(this.#ask);
-    else soon(this.#ask);
-    this.#given = 0;
+    soon(this.#ask);
     return WAIT;
   }
 

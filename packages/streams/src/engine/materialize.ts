@@ -31,15 +31,15 @@ const outletOf = (part: Built): Pull<never> => {
 const MOST_DEPTH = 128;
 
 /** What the next stage is put behind: `part`, with a landing where a pull would reach too deep. */
-const landed = (part: Built, run: Run): Built =>
-  part.depth < MOST_DEPTH ? part : built(new Landing(outletOf(part), run), part.mat, 0);
+const landed = (part: Built): Built =>
+  part.depth < MOST_DEPTH ? part : built(new Landing(outletOf(part)), part.mat, 0);
 
 const joining = (
   junction: Junction<never, unknown>,
   run: Run,
   parts: readonly Built[],
 ): { readonly outlet: Pull<unknown>; readonly depth: number } => {
-  const from = parts.map((part) => landed(part, run));
+  const from = parts.map(landed);
   return {
     outlet: run.wrap(junction.create(from.map(outletOf), run), junction.name),
     depth: 1 + from.reduce((deepest, { depth }) => Math.max(deepest, depth), 0),
@@ -53,7 +53,7 @@ const building: Reading<Run, Built> = {
     return built(run.wrap(outlet, source.name), mat, 1);
   },
   stage(plan, run, upstream) {
-    const from = landed(upstream, run);
+    const from = landed(upstream);
     const depth = from.depth + 1;
     if (plan.tag === "stage") {
       return built(run.wrap(plan.stage.create(outletOf(from), run), plan.stage.name), from.mat, depth);
@@ -73,7 +73,7 @@ const building: Reading<Run, Built> = {
     return built(outlet, combine(left.mat, right.mat), depth);
   },
   fork({ fork, branches }, run, upstream) {
-    const from = landed(upstream, run);
+    const from = landed(upstream);
     const outlets = fork.create(outletOf(from), branches.length, run);
     return outlets.map((outlet) => built(run.wrap(outlet, fork.name), undefined, from.depth + 1));
   },
