@@ -4,7 +4,7 @@ import { expect } from "chai";
 import { type FakeRecord, records } from "../support/fake-chunk.js";
 import { FakeKafka } from "../support/fake-kafka.js";
 import { type Message, p0, p1, source } from "../support/pipelines.js";
-import { rejectionOf, until } from "../support/until.js";
+import { Latch, rejectionOf, until } from "../support/until.js";
 
 type Settings = Partial<CommittableSettings<string, Buffer | null>>;
 
@@ -59,6 +59,32 @@ describe("what is read from before where a partition was", () => {
         kafka.client.give([...records("t", 0, 5, 2), ...records("t", 0, 0, 2)]);
         expect(await rejectionOf(control.streamCompletion)).to.include({ code: "OFFSET_RESET" });
         expect(offsets()).to.deep.equal(["0@5", "0@6"]);
+      }));
+
+    it("delivers and commits nothing that lies beyond the place which was not reached again, be the stream busy", () =>
+      assertAllClosed(async () => {
+        const worked = new Latch();
+        const control = source(kafka)
+          .mapAsync(1, async (message) => {
+            messages.push(message);
+            await worked.opened;
+            return message.offset;
+          })
+          .toMat(committerSink({ maxBatch: 1 }), DrainingControl.from)
+          .run({ clock });
+        await kafka.client.assign(p0);
+        kafka.client.give(records("t", 0, 5, 1));
+        await delivered(1);
+        kafka.client.give(records("t", 0, 0, 2));
+        kafka.client.give(records("t", 0, 9, 2));
+        const polls = kafka.client.of("poll").length;
+        await until(() => kafka.client.of("poll").length > polls + 2, "both to be read");
+        worked.open();
+        expect(await rejectionOf(control.streamCompletion)).to.include({ code: "OFFSET_RESET" });
+        await control.isShutdown.catch(() => undefined);
+        expect(offsets()).to.deep.equal(["0@5"]);
+        const committed = kafka.client.of("commit").flatMap(({ positions }) => positions);
+        expect(committed.filter(({ offset }) => offset > 6)).to.deep.equal([]);
       }));
 
     it("takes a seek back, and a partition that comes back, as what they are", () =>
