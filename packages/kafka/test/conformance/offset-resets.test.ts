@@ -142,7 +142,8 @@ describe("what is read from before where a partition was", () => {
         await until(() => seeks().length === 1, "a seek");
         kafka.client.give(records("t", 0, 12, 1));
         await delivered(4);
-        expect(offsets()).to.deep.equal(["0@10", "0@11", "1@0", "0@12"]);
+        // Between partitions there is no order.
+        expect(offsets().toSorted()).to.deep.equal(["0@10", "0@11", "0@12", "1@0"]);
         await control.drainAndShutdown();
       }));
 
