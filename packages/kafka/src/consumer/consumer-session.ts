@@ -363,7 +363,9 @@ export class ConsumerSession implements OffsetOwner {
     const wanted = chunk.runs().flatMap((run) => {
       const owned = this.#parts.assignment.get(run);
       if (owned?.retired) owned.passOver(chunk.offset(run.from));
-      if (!owned || owned.retired || !this.#parts.recovery.resets.accepts(owned, chunk, run)) return [];
+      // What is read behind a failure may lie beyond a gap that it left: it is read again by whoever comes next.
+      if (!owned || owned.retired || this.#failure) return [];
+      if (!this.#parts.recovery.resets.accepts(owned, chunk, run)) return [];
       const within = this.#parts.bounds ? this.#parts.bounds.cut(owned, chunk, run) : run;
       return within ? [{ owned, run: within }] : [];
     });

@@ -44,8 +44,6 @@ export class OffsetResets {
   readonly #options: OffsetResetsOptions;
   readonly #returns = new WeakMap<OwnedPartition, Return>();
   readonly #lastTimestamps = new WeakMap<OwnedPartition, number>();
-  /** Of these nothing is delivered any more: what comes behind the wrong place may lie beyond the gap it leaves. */
-  readonly #refused = new WeakSet<OwnedPartition>();
   readonly #timers = new Set<Cancellable>();
   #closed = false;
   #count = 0;
@@ -67,7 +65,7 @@ export class OffsetResets {
   /** Whether what was read goes on where the partition was; the rest is not to be delivered. */
   accepts(owned: OwnedPartition, chunk: RecordChunk, run: PartitionRun): boolean {
     const before = this.#returns.get(owned);
-    if (before?.seeking || this.#refused.has(owned)) return false;
+    if (before?.seeking) return false;
     const behind = (owned.nextToRead ?? 0) - chunk.offset(run.from);
     const isReset = behind > 0 && (before !== undefined || this.#isReset(owned, behind, chunk, run));
     if (isReset) this.#goBack(owned, before, chunk.offset(run.from));
@@ -151,7 +149,6 @@ export class OffsetResets {
 
   #refuse(owned: OwnedPartition, readAt: number): void {
     const { topic, partition, nextToRead: expected } = owned;
-    this.#refused.add(owned);
     this.#options.onFailure(
       new KafkaConnectorError(
         "OFFSET_RESET",
