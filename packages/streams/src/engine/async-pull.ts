@@ -117,10 +117,20 @@ export abstract class AsyncPull<In, Out> implements Pull<Out> {
     this.#fail(error);
   }
 
+  /** Advances, unless the stage has failed. What `advance` throws is a bug in it, and fails the stage wherever it is met. */
+  protected tryAdvance(): void {
+    if (this.stopped) return;
+    try {
+      this.advance();
+    } catch (error) {
+      this.fail(error);
+    }
+  }
+
   /** Advances, and wakes downstream when there is an answer. For wakes, timers and settled promises. */
   protected poke(): void {
     if (this.#closed) return;
-    if (this.#failure === undefined) this.advance();
+    this.tryAdvance();
     if (this.#wake !== undefined && this.#answered()) {
       const wake = this.#wake;
       this.#wake = undefined;
@@ -137,7 +147,7 @@ export abstract class AsyncPull<In, Out> implements Pull<Out> {
 
   pull(wake: Wake): Pulled<Out> {
     if (this.#closed) return DONE;
-    if (this.#failure === undefined) this.advance();
+    this.tryAdvance();
     if (this.ready.length > 0) return this.#hand(this.#size.of(this.ready.length));
     if (this.hasPending()) {
       const elements = this.#size.next();

@@ -36,7 +36,7 @@ export abstract class CallWindow<In, Out> extends AsyncPull<In, Out> {
     const pulled = super.pull(wake);
     if (pulled === WAIT || pulled === DONE) return pulled;
     this.#handed = pulled.length - 1;
-    if (!this.stopped) this.advance();
+    this.tryAdvance();
     return pulled;
   }
 }
