@@ -1,5 +1,5 @@
 import type { Clock } from "@millrace/streams";
-import { type Run, shared, soon } from "@millrace/streams/stage";
+import { type Run, oncePerProcess, soon } from "@millrace/streams/stage";
 import type { TopicPartition, TopicPartitionOffset } from "./client/port.js";
 import type { ConsumerExplanation, PartitionReport } from "./consumer/session-history.js";
 import type { ConsumerMetrics, PartitionLag } from "./consumer/steering.js";
@@ -144,7 +144,7 @@ export class RunControl implements ControlOfRun {
 }
 
 /** By the end of a run, which is one for all its stages. */
-const controls = shared("kafka.controls", () => new WeakMap<Promise<void>, RunControl>());
+const controls = oncePerProcess("kafka.controls", () => new WeakMap<Promise<void>, RunControl>());
 
 export const runControlOf = (run: Run): RunControl => {
   const known = controls.get(run.finished);

@@ -1,4 +1,4 @@
-import { shared } from "./copies.js";
+import { oncePerProcess } from "./copies.js";
 
 /** What becomes of a stage whose user function threw: fail the stream, drop the element, or drop it and start afresh. */
 export type Directive = "stop" | "resume" | "restart";
@@ -26,7 +26,7 @@ export const Supervision: {
   readonly stoppingDecider: Decider;
   readonly resumingDecider: Decider;
   readonly restartingDecider: Decider;
-} = shared("Supervision", () => ({
+} = oncePerProcess("Supervision", () => ({
   stoppingDecider: () => "stop",
   resumingDecider: () => "resume",
   restartingDecider: () => "restart",

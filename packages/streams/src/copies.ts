@@ -20,7 +20,7 @@ export const COPY: Copy = Object.freeze({
 const registry = globalThis as unknown as Record<symbol, unknown>;
 
 /** What all copies of this process have together; `create` is called by the first of them. */
-export const shared = <T>(name: string, create: () => T): T => {
+export const oncePerProcess = <T>(name: string, create: () => T): T => {
   const key = Symbol.for(`millrace.${PROTOCOL}.${name}`);
   return (registry[key] ??= create()) as T;
 };

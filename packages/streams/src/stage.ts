@@ -4,7 +4,7 @@ export { promiseOf } from "./engine/answer.js";
 export { AsyncPull } from "./engine/async-pull.js";
 export { type TimeShare } from "./engine/budget.js";
 export { Channel, type ChannelListener } from "./engine/channel.js";
-export { acrossCopies, shared } from "./copies.js";
+export { acrossCopies, oncePerProcess } from "./copies.js";
 export type { Decision } from "./engine/decision.js";
 export { ChunkSize } from "./engine/chunk-size.js";
 export { type DrainLogic, drainLoop, type DrainLoop } from "./engine/drain.js";

@@ -1,5 +1,5 @@
 import type { Attributes } from "@millrace/streams";
-import { shared, type Run } from "@millrace/streams/stage";
+import { oncePerProcess, type Run } from "@millrace/streams/stage";
 import type { ParsedCommitter } from "../committer-settings.js";
 import type { ConsumerSession } from "./consumer-session.js";
 import type { OwnedPartition } from "./owned-partition.js";
@@ -12,7 +12,7 @@ export const committerAttributes = (settings: ParsedCommitter): Attributes => ({
 const committerOf = (run: Run): ParsedCommitter | undefined => run.attributes[COMMITTER] as ParsedCommitter | undefined;
 
 /** By the end of a run, which is one for all its stages. */
-const sessions = shared("kafka.sessions", () => new WeakMap<Promise<void>, ConsumerSession[]>());
+const sessions = oncePerProcess("kafka.sessions", () => new WeakMap<Promise<void>, ConsumerSession[]>());
 
 /** The session delivers into this run, all or `only` of it, and commits what finishes there if there is a committer. */
 export const joinRun = (run: Run, session: ConsumerSession, only?: OwnedPartition): void => {

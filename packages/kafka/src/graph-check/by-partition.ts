@@ -1,4 +1,4 @@
-import { shared } from "@millrace/streams/stage";
+import { oncePerProcess } from "@millrace/streams/stage";
 import type { CommittableOffset } from "../committable-offset.js";
 import { partitionKey } from "../partition-key.js";
 
@@ -7,7 +7,7 @@ import { partitionKey } from "../partition-key.js";
  * with offsets may be split, for every group then holds whole partitions, in which order is kept. `groupByPartition` says
  * the same by name, and ends the groups of partitions that were given up.
  */
-export const byPartition: (message: { readonly offset: CommittableOffset }) => string = shared(
+export const byPartition: (message: { readonly offset: CommittableOffset }) => string = oncePerProcess(
   "kafka.byPartition",
   () => (message) => partitionKey(message.offset),
 );

@@ -2,7 +2,7 @@ import type { Attributes } from "../attributes.js";
 import { InvariantViolation } from "../errors.js";
 import { TimeShare } from "./budget.js";
 import { type Clock, systemClock } from "./clock.js";
-import { shared } from "../copies.js";
+import { oncePerProcess } from "../copies.js";
 import { Closing, type Unclosed } from "./closing.js";
 import { type Decision, decisionOf } from "./decision.js";
 import { Failures } from "./failures.js";
@@ -61,7 +61,7 @@ interface RunState {
   ended: boolean;
 }
 
-const live = shared("runs", () => new Set<object>());
+const live = oncePerProcess("runs", () => new Set<object>());
 
 /**
  * How many materialisations of this process have not ended yet, finalisers included. One that is iterated counts while it

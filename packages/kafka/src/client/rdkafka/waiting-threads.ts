@@ -1,4 +1,4 @@
-import { shared } from "@millrace/streams/stage";
+import { oncePerProcess } from "@millrace/streams/stage";
 
 /** Between looks of a consumer that waits for records without a thread. */
 const LOOK_MS = 10;
@@ -34,7 +34,7 @@ export class WaitingThreads {
 }
 
 /** Of all consumers of this process. */
-export const waitingThreads: WaitingThreads = shared(
+export const waitingThreads: WaitingThreads = oncePerProcess(
   "kafka.waitingThreads",
   () => new WaitingThreads(Number(process.env["UV_THREADPOOL_SIZE"]) || POOL_SIZE),
 );
