@@ -178,8 +178,8 @@ export abstract class Operators<K extends Kind, out Out, out Mat> {
   /**
    * Like `mapAsync`, with at most one open call per key: elements of a key are handled one after the other, in input order.
    * Keys are compared as a `Map` does. Elements that wait for the call of their key, up to `waiting` of them, do not hold
-   * back those of other keys. Emits when the oldest element has its result. Backpressures when open calls and
-   * results that wait are `parallelism` together, when the next element's key is busy and `waiting` elements wait, or when
+   * back those of other keys. Emits when the oldest element has its result. Backpressures when open calls and results that
+   * wait are `parallelism` together, when the next element's key is busy and `waiting` elements wait, or when
    * `parallelism + waiting` elements have been taken in and not emitted. Otherwise as `mapAsync`.
    */
   mapAsyncPartitioned<P, B>(
@@ -194,7 +194,8 @@ export abstract class Operators<K extends Kind, out Out, out Mat> {
 
   /**
    * Like `mapAsyncPartitioned`, but emits results as they come; those of one key still in input order.
-   * Emits when any call has its result. A result that is not the oldest takes no place once it has been emitted. Otherwise as `mapAsyncPartitioned`.
+   * Emits when any call has its result. A result takes no place once it has been emitted, whatever older calls are open.
+   * Otherwise as `mapAsyncPartitioned`.
    */
   mapAsyncPartitionedUnordered<P, B>(
     parallelism: number,

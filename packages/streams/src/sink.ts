@@ -1,6 +1,6 @@
 import type { Attributes } from "./attributes.js";
 import { type Blueprint, hole, node } from "./blueprint/blueprint.js";
-import type { SinkStage } from "./engine/stage.js";
+import type { SinkStage, Stage } from "./engine/stage.js";
 import { requirePositive } from "./errors.js";
 import { Keep } from "./keep.js";
 import type { SinkShape } from "./shapes.js";
@@ -17,6 +17,12 @@ export type NotPromised =
   | string
   | symbol
   | (object & { readonly then?: undefined });
+
+/** What `forEachAsync` does before its results are ignored. */
+const calling = <A>(parallelism: number, f: (element: A) => unknown): Stage<A, unknown> => ({
+  ...mapAsyncUnordered(parallelism, f),
+  name: "forEachAsync",
+});
 
 /** The end of a stream, with one open inlet; it asks for elements as fast as it handles them. */
 export class Sink<in In, out Mat> implements SinkShape<In, Mat> {
@@ -49,12 +55,14 @@ export class Sink<in In, out Mat> implements SinkShape<In, Mat> {
    */
   static forEachAsync<A>(parallelism: number, f: (element: A) => unknown): Sink<A, Promise<void>> {
     requirePositive(parallelism, "forEachAsync", "parallelism");
-    const ignoring = { sink: ignore, combine: Keep.right };
-    const stage = { ...mapAsyncUnordered(parallelism, f), name: "forEachAsync" };
-    return new Sink(node("sink", { ...ignoring, upstream: node("stage", { upstream: hole, stage }) }));
+    const upstream = node("stage", { upstream: hole, stage: calling(parallelism, f) });
+    return new Sink(node("sink", { upstream, sink: ignore, combine: Keep.right }));
   }
 
-  /** Folds all elements; the promise is of the last state. A function that answers a promise fails the stream, unless `zero` is one. */
+  /**
+   * Folds all elements; the promise is of the last state. A function that answers a promise fails the stream with
+   * `INVALID_ARGUMENT`, unless `zero` is one.
+   */
   static fold<A, S>(zero: S, f: (state: S, element: A) => S): Sink<A, Promise<S>> {
     return Sink.fromStage(foldSink(zero, f));
   }

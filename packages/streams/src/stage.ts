@@ -2,7 +2,7 @@ export type { SubstreamStage } from "./blueprint/blueprint.js";
 export { wire } from "./blueprint/wiring.js";
 export { promiseOf } from "./engine/answer.js";
 export { AsyncPull } from "./engine/async-pull.js";
-export { type TimeShare } from "./engine/budget.js";
+export type { TimeShare } from "./engine/budget.js";
 export { Channel, type ChannelListener } from "./engine/channel.js";
 export { acrossCopies, oncePerProcess } from "./copies.js";
 export type { Decision } from "./engine/decision.js";

@@ -1,5 +1,5 @@
 import type { Wiring, WiringNode } from "@millrace/streams/stage";
-import { type GraphNote } from "./report.js";
+import type { GraphNote } from "./report.js";
 
 /** Sources by the ends they feed. */
 type Origins = ReadonlySet<WiringNode>;

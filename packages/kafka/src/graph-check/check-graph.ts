@@ -96,7 +96,8 @@ const uncheckedPartitions = (source: string): GraphNote => ({
 
 /**
  * Walks the way of the offsets from every source of a graph to its committer, without running anything, and also in the
- * graphs that sources of partitions and `restarting` are given; `run()` refuses a graph with hazards. In tests: `expect(checkGraph(graph).hazards).to.be.empty`.
+ * graphs that sources of partitions and `restarting` are given; `run()` refuses a graph with hazards. In tests:
+ * `expect(checkGraph(graph).hazards).to.be.empty`.
  */
 export const checkGraph = (graph: RunnableGraph<unknown>): GraphReport => {
   const wired = wire(graph.blueprint);

@@ -26,7 +26,7 @@ export interface RunOptions {
 
 export type Finaliser = () => void | Promise<void>;
 
-/** What a terminal calls, once, when it has ended, and has cancelled what it leaves early; with what it failed with, if it did. */
+/** Called once by a terminal that has ended and has cancelled what it leaves early; with what it failed with, if it did. */
 export type EndOfTerminal = (failure?: { readonly error: unknown }) => void;
 
 interface Signal {

@@ -95,8 +95,9 @@ class Merge<A> implements Pull<A> {
     if (!this.#came) {
       const ready = this.#sides.filter(({ inlet }) => !inlet.done && !inlet.waits);
       const leastMs = ready.reduce((least, { usedMs }) => Math.min(least, usedMs), Number.POSITIVE_INFINITY);
-      for (const side of this.#sides)
-        if (ready.length > 0 && side.inlet.waits) side.usedMs = Math.max(side.usedMs, leastMs);
+      for (const side of ready.length > 0 ? this.#sides : []) {
+        if (side.inlet.waits) side.usedMs = Math.max(side.usedMs, leastMs);
+      }
     }
     this.#waker.notify();
   };
