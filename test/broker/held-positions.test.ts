@@ -2,6 +2,7 @@ import { DrainingControl, plainSource, rdkafkaDriver, string } from "@millrace/k
 import type { LocalKafka } from "@millrace/kafka-testkit";
 import { Sink } from "@millrace/streams";
 import { expect } from "chai";
+import { eventually } from "../../packages/kafka-testkit/test/support/owner.js";
 import { brokerOrSkip } from "../support/broker.js";
 import { fill } from "./support/topics.js";
 
@@ -11,13 +12,6 @@ const OPEN_MS = 25_000;
 /** Until its abort is noticed, by the broker and by the client. */
 const READ_MS = OPEN_MS + 25_000;
 const quiet = (): void => undefined;
-
-const until = async (holds: () => boolean, withinMs: number, what: string): Promise<void> => {
-  for (const deadline = Date.now() + withinMs; !holds(); ) {
-    if (Date.now() > deadline) throw new Error(`expected ${what} within ${withinMs} ms`);
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
-};
 
 describe("positions that an open transaction of a dead member holds, on a real broker", function () {
   this.timeout(CALL_MS + READ_MS + 20_000);
@@ -68,10 +62,10 @@ describe("positions that an open transaction of a dead member holds, on a real b
       .map(({ value }) => void read.push(value))
       .toMat(Sink.ignore, DrainingControl.from)
       .run();
-    await until(() => told() > 0, OPEN_MS, "a word of it");
+    await eventually("a word of it", () => told() > 0, OPEN_MS);
     expect(read).to.deep.equal([]);
     expect(String(control.explain())).to.include("open transaction");
-    await until(() => read.length > 0, READ_MS, "the record");
+    await eventually("the record", () => read.length > 0, READ_MS);
     expect({ read, told: told() }).to.deep.equal({ read: ["a"], told: 1 });
     await control.drainAndShutdown();
   });
