@@ -15,6 +15,9 @@ const GROWTH = 1.125;
 /** Elements between two looks at the clock (a look costs about 50 ns); starts at one, grows while elements are fast. */
 const MAX_STRIDE = 1024;
 
+/** Elements after which a run yields that is not to look at the machine's clock. */
+const COUNTED_ELEMENTS = 1024;
+
 /** Runs that wait for a slice, each once. */
 const queue: TimeShare[] = [];
 let ticking = false;
@@ -38,15 +41,25 @@ let credit = 1;
  * a queue, of which each turn of the event loop serves the first: so every run has its slices, however many are hot. While
  * others are woken between the slices, these are no longer than what the others use; else a stream that needs a turn for
  * each element would have one element per slice.
+ *
+ * A run that is `counted` yields by the number of its elements and has no part in that: it takes the same steps again,
+ * however fast the machine is.
  */
 export class TimeShare {
+  readonly #counted: boolean;
+  #elements = 0;
   #tasks: (() => void)[] = [];
   #waits = false;
   #workedMs = 0;
   #usedMs = 0;
 
+  constructor(counted: boolean = false) {
+    this.#counted = counted;
+  }
+
   /** Counts `elements` of work done and tells whether the caller has to go on `later`. */
   spent(elements: number): boolean {
+    if (this.#counted) return this.#count(elements);
     if (this !== current) TimeShare.#enter(this);
     credit -= elements;
     if (credit > 0) return false;
@@ -60,14 +73,26 @@ export class TimeShare {
     return true;
   }
 
+  #count(elements: number): boolean {
+    this.#elements += elements;
+    if (this.#elements < COUNTED_ELEMENTS) return false;
+    this.#elements = 0;
+    return true;
+  }
+
   /** Runs `f` in a slice of this run, in a later turn of the event loop. */
   later(f: () => void): void {
+    if (this.#counted) {
+      nextTurn(f);
+      return;
+    }
     this.#tasks.push(f);
     this.#wait();
   }
 
   /** How long this run has worked, in ms, as far as it can be told from others. */
   worked(): number {
+    if (this.#counted) return 0;
     if (this === current) TimeShare.#look(host.performance.now());
     else TimeShare.#enter(this);
     if (this.#isOver()) credit = 0;

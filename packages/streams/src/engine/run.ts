@@ -11,7 +11,7 @@ import type { Pull } from "./pull.js";
 
 /** What `run()` accepts. */
 export interface RunOptions {
-  /** Default: the machine's clock. */
+  /** Default: the machine's clock. With another one, and with `wrap`, the run takes the same steps on any machine. */
   readonly clock?: Clock;
   /** Attributes of the whole graph. */
   readonly attributes?: Attributes;
@@ -96,7 +96,7 @@ export class Run {
       drained: signal(),
       finished: signal(),
       failures: new Failures(() => state.terminals === 0),
-      share: new TimeShare(),
+      share: new TimeShare(options.wrap !== undefined || (options.clock ?? systemClock) !== systemClock),
       closing: new Closing(() => {
         if (!state.ended) recount(state);
       }),
