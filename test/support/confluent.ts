@@ -1,6 +1,6 @@
 /** Tests of the driver over Confluent's package, each in a process of its own: it may not share one with node-rdkafka. */
-import { appendFileSync } from "node:fs";
 import { spawnSync } from "node:child_process";
+import { skip } from "./broker.js";
 
 const TRY = `require("@confluentinc/kafka-javascript")`;
 
@@ -9,9 +9,6 @@ export function confluentOrSkip(context: Mocha.Context): void {
   const { status, stderr } = spawnSync(process.execPath, ["-e", TRY], { encoding: "utf8", timeout: 30_000 });
   if (status === 0) return;
   const said = stderr.split("\n").find((line) => line.startsWith("Error"));
-  const reason = `@confluentinc/kafka-javascript cannot be loaded: ${said ?? stderr.slice(0, 200)}`;
-  const log = process.env["MILLRACE_SKIP_LOG"];
-  process.stderr.write(`skipped: ${reason}\n`);
-  if (log) appendFileSync(log, `${context.test?.parent?.fullTitle() ?? "confluent"}\t${reason}\n`);
-  return context.skip();
+  const reason = `@confluentinc/kafka-javascript is not built; pnpm confluent builds it (${said ?? stderr.slice(0, 200)})`;
+  return skip(context, reason);
 }
