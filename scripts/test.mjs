@@ -2,7 +2,7 @@
 //   pnpm test              all rings
 //   pnpm test unit broker  only these
 import { spawn } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { appendFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -48,6 +48,9 @@ const folder = mkdtempSync(join(tmpdir(), "millrace-test-"));
 const skips = join(folder, "skips");
 writeFileSync(skips, "");
 
+const failures = join(folder, "failures");
+writeFileSync(failures, "");
+
 const total = { passed: 0, failed: 0, skipped: 0 };
 
 // A test that fails and leaves a client open would keep mocha from ever ending.
@@ -90,19 +93,27 @@ const runMocha = async (name, { files, ignored = [] }, screen) => {
   writeFileSync(counts, "");
   const args = [mocha, "--reporter", "scripts/mocha-reporter.cjs", ...ignored.flatMap((each) => ["--ignore", each])];
   const reporter = wanted.length > 0 ? "spec" : "dot";
-  const env = { MILLRACE_COUNTS: counts, MILLRACE_SKIP_LOG: skips, MILLRACE_REPORTER: reporter };
+  const env = {
+    MILLRACE_COUNTS: counts,
+    MILLRACE_SKIP_LOG: skips,
+    MILLRACE_FAILURES: failures,
+    MILLRACE_REPORTER: reporter,
+  };
   const status = await run([...args, ...files], env, screen);
   const lines = readFileSync(counts, "utf8").trim().split("\n").filter(Boolean);
-  let failures = 0;
+  let failed = 0;
   for (const line of lines) {
-    const [passed, failed, skipped] = line.split(" ").map(Number);
-    total.passed += passed;
-    failures += failed;
+    const [passes, fails, skipped] = line.split(" ").map(Number);
+    total.passed += passes;
+    failed += fails;
     total.skipped += skipped;
   }
   // mocha died before it could count, or failed outside a test.
-  if (lines.length === 0 || (status !== 0 && failures === 0)) failures += 1;
-  total.failed += failures;
+  if (lines.length === 0 || (status !== 0 && failed === 0)) {
+    appendFileSync(failures, `${name}: mocha ended with ${status} beside its tests\n`);
+    failed += 1;
+  }
+  total.failed += failed;
 };
 
 const runRing = async (name, screen) => {
@@ -113,7 +124,10 @@ const runRing = async (name, screen) => {
   const failedBefore = total.failed;
   if (ring.files) await runMocha(name, ring, screen);
   else if ((await run(ring.command, {}, screen)) === 0) total.passed += 1;
-  else total.failed += 1;
+  else {
+    appendFileSync(failures, `${name}: ${ring.what}\n`);
+    total.failed += 1;
+  }
   screen.write(`== ${name} took ${Math.round((Date.now() - start) / 1000)} s\n`);
   return total.failed === failedBefore;
 };
@@ -135,6 +149,7 @@ const reasons = readFileSync(skips, "utf8")
   .split("\n")
   .filter(Boolean)
   .map((line) => line.split("\t"));
+const failed = readFileSync(failures, "utf8").trim().split("\n").filter(Boolean);
 rmSync(folder, { recursive: true, force: true });
 
 console.log("");
@@ -148,5 +163,6 @@ if (reasons.length !== total.skipped) {
   );
   total.failed += 1;
 }
+for (const each of failed) console.log(`FAILED: ${each}`);
 console.log(`${total.passed} passed, ${total.failed} failed, ${total.skipped} skipped`);
 process.exitCode = total.failed === 0 ? 0 : 1;
