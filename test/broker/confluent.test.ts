@@ -6,6 +6,7 @@ import { expect } from "chai";
 import { eventually, killAndAwait } from "../../packages/kafka-testkit/test/support/owner.js";
 import { brokerOrSkip } from "../support/broker.js";
 import { confluentOrSkip } from "../support/confluent.js";
+import { fetchRaw } from "./support/ask.js";
 import type { ConfluentJob, ConfluentNews } from "./support/confluent-process.js";
 
 const STEP_MS = 30_000;
@@ -44,7 +45,7 @@ describe("the driver over @confluentinc/kafka-javascript on a real broker", func
     return { child, news };
   }
 
-  it("keeps headers of any bytes, and the metadata of a commit up to a byte less than the broker's limit", async () => {
+  it("keeps headers of any bytes, null too, and the metadata of a commit up to a byte less than the broker's limit", async () => {
     const { child, news } = start("keep");
     await reaches("its news", child, () => news.length > 0);
     expect(news).to.deep.equal([
@@ -52,12 +53,18 @@ describe("the driver over @confluentinc/kafka-javascript on a real broker", func
         headers: [
           ["bytes", "00ff8000"],
           ["empty", ""],
+          // Stored as null, as below, but the binding reads both alike.
+          ["none", ""],
           ["text", Buffer.from("één").toString("hex")],
         ],
         metadata: "mr1:AQEAtIE-pM8",
         refused: 12,
       },
     ]);
+    // As the protocol writes them: the length of the name, twice as much; the name; the length of the value, -1 for none.
+    const stored = await fetchRaw(kafka.brokers.split(",")[0] as string, `${topic}-keep`);
+    expect(stored.includes(Buffer.from("\x08none\x01"))).to.equal(true);
+    expect(stored.includes(Buffer.from("\x0aempty\x00"))).to.equal(true);
   });
 
   it("makes topics, sets positions, asks for metadata and tells statistics", async () => {

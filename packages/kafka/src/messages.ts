@@ -11,6 +11,7 @@ export interface ConsumerRecord<out K, out V> {
   /** `null` where the record has none. */
   readonly key: K | null;
   readonly value: V;
+  /** In their order, and may be produced as they are. Neither binding to librdkafka tells a value of `null` from an empty one. */
   readonly headers: Headers;
 }
 
@@ -20,6 +21,17 @@ export interface CommittableMessage<out K, out V> {
   readonly offset: CommittableOffset;
 }
 
+/** What a header of a record to produce holds: text, which is sent as UTF-8, bytes, or nothing. */
+export type HeaderValue = string | Buffer | null;
+
+/**
+ * Headers of a record to produce: a list, as those of a consumed record, which may be handed back as they are; or an object,
+ * which is shorter where no name comes twice.
+ */
+export type ProducerHeaders =
+  | readonly (readonly [name: string, value: HeaderValue])[]
+  | Readonly<Record<string, HeaderValue>>;
+
 /** A record to produce. */
 export interface ProducerRecord<out K, out V> {
   readonly topic: string;
@@ -27,8 +39,11 @@ export interface ProducerRecord<out K, out V> {
   readonly value: V;
   /** Absent: chosen by the hash of the key. */
   readonly partition?: number;
-  /** Text, or bytes that are valid UTF-8 without NUL; others are refused with `INVALID_RECORD`. */
-  readonly headers?: Readonly<Record<string, string | Buffer>>;
+  /**
+   * Sent in their order. What the driver cannot send intact is refused with `INVALID_RECORD`: node-rdkafka sends bytes only
+   * where they are UTF-8 without NUL, and no `null`.
+   */
+  readonly headers?: ProducerHeaders;
   /** Milliseconds since the epoch; absent: now. */
   readonly timestamp?: number;
 }

@@ -74,6 +74,7 @@ async function produce(): Promise<void> {
   const headers = [
     ["bytes", Buffer.from([0, 0xff, 0x80, 0])],
     ["empty", Buffer.alloc(0)],
+    ["none", null],
     ["text", Buffer.from("één")],
   ] as const;
   producer.produceBatch([{ topic, partition: 0, key: null, value: null, headers }], 0, 0);

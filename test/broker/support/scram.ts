@@ -1,7 +1,6 @@
 /** Gives a broker a user with a SCRAM password: librdkafka's admin client of node-rdkafka cannot, so the request is made by hand. */
 import { pbkdf2Sync, randomBytes } from "node:crypto";
-import { once } from "node:events";
-import { connect, type Socket } from "node:net";
+import { ask, int16, int32, int8 } from "./ask.js";
 
 const MECHANISMS = {
   "scram-sha-256": { code: 1, digest: "sha256", bytes: 32 },
@@ -10,19 +9,7 @@ const MECHANISMS = {
 /** As few as a broker takes. */
 const ITERATIONS = 4096;
 const ALTER_USER_SCRAM_CREDENTIALS = 51;
-const ANSWER_MS = 10_000;
 
-const int8 = (value: number): Buffer => Buffer.from([value]);
-const int16 = (value: number): Buffer => {
-  const bytes = Buffer.alloc(2);
-  bytes.writeInt16BE(value);
-  return bytes;
-};
-const int32 = (value: number): Buffer => {
-  const bytes = Buffer.alloc(4);
-  bytes.writeInt32BE(value);
-  return bytes;
-};
 /** Length and one, in one byte: everything here is short. */
 const compact = (bytes: Buffer): Buffer => Buffer.concat([int8(bytes.length + 1), bytes]);
 const NO_TAGS = int8(0);
@@ -47,26 +34,8 @@ export async function storeScramUser(
   const header = [int16(ALTER_USER_SCRAM_CREDENTIALS), int16(0), int32(1), int16(-1), NO_TAGS];
   // No deletions, one upsertion.
   const request = Buffer.concat([...header, int8(1), int8(2), upsertion, NO_TAGS]);
-  const answer = await ask(address, Buffer.concat([int32(request.length), request]));
+  const answer = await ask(address, request);
   // Length, correlation, tags, throttle time, one result: the user's name, and the code.
   const error = answer.readInt16BE(4 + 4 + 1 + 4 + 1 + 1 + Buffer.byteLength(user));
   if (error !== 0) throw new Error(`The broker refused the user with error ${error}.`);
-}
-
-async function ask(address: string, request: Buffer): Promise<Buffer> {
-  const [host = "", port] = address.split(":");
-  const socket: Socket = connect(Number(port), host);
-  try {
-    const signal = AbortSignal.timeout(ANSWER_MS);
-    await once(socket, "connect", { signal });
-    socket.write(request);
-    let answer = Buffer.alloc(0);
-    while (answer.length < 4 || answer.length < 4 + answer.readInt32BE(0)) {
-      const [bytes] = (await once(socket, "data", { signal })) as [Buffer];
-      answer = Buffer.concat([answer, bytes]);
-    }
-    return answer;
-  } finally {
-    socket.destroy();
-  }
 }

@@ -32,7 +32,7 @@ export interface TopicPartitionTime extends TopicPartition {
   readonly timestamp: number;
 }
 
-/** Header names may repeat; values are bytes, or `null`. */
+/** Header names may repeat; values are bytes, or `null`, which the bindings to librdkafka read as empty bytes. */
 export type Headers = readonly (readonly [name: string, value: Buffer | null])[];
 
 /** Neighbouring records of one partition inside a chunk, offsets ascending: indices `from` (inclusive) to `to` (exclusive). */

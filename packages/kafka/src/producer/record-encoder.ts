@@ -1,12 +1,10 @@
-import type { Headers, OutgoingRecord } from "../client/port.js";
+import type { OutgoingRecord } from "../client/port.js";
 import { KafkaConnectorError } from "../errors.js";
 import type { ProducerRecord } from "../messages.js";
 import { bytes, nullable, type Serializer, string } from "../serde.js";
+import { encodeHeaders } from "./encode-headers.js";
 
-const encodeHeaders = (headers: Readonly<Record<string, string | Buffer>>): Headers =>
-  Object.entries(headers).map(([name, value]) => [name, typeof value === "string" ? Buffer.from(value) : value]);
-
-/** Turns records into bytes; one that cannot be throws `SERIALIZATION_FAILED`. */
+/** Turns records into bytes; one that cannot be throws `SERIALIZATION_FAILED`, one with no proper headers `INVALID_RECORD`. */
 export const recordEncoder = <K, V>(settings: {
   readonly key?: Serializer<K>;
   readonly value?: Serializer<V>;
@@ -14,28 +12,30 @@ export const recordEncoder = <K, V>(settings: {
   const keys = settings.key ?? (string() as Serializer<never> as Serializer<K>);
   const values = settings.value ?? (nullable(bytes()) as Serializer<never> as Serializer<V>);
   return (record) => {
+    const { topic, partition, headers, timestamp } = record;
+    let key: Buffer | null;
+    let value: Buffer | null;
     try {
-      const { topic, partition, headers, timestamp } = record;
-      const key = record.key === undefined || record.key === null ? null : keys.encode(record.key);
-      const value = values.encode(record.value);
-      // Most records have no more than this; spreading what is absent costs as much as the rest.
-      if (headers === undefined && timestamp === undefined) {
-        return partition === undefined ? { topic, key, value } : { topic, partition, key, value };
-      }
-      return {
-        topic,
-        key,
-        value,
-        ...(partition === undefined ? undefined : { partition }),
-        ...(headers === undefined ? undefined : { headers: encodeHeaders(headers) }),
-        ...(timestamp === undefined ? undefined : { timestamp }),
-      };
+      key = record.key === undefined || record.key === null ? null : keys.encode(record.key);
+      value = values.encode(record.value);
     } catch (cause) {
       throw new KafkaConnectorError(
         "SERIALIZATION_FAILED",
-        `A record for ${record.topic} could not be encoded: ${cause instanceof Error ? cause.message : String(cause)}`,
+        `A record for ${topic} could not be encoded: ${cause instanceof Error ? cause.message : String(cause)}`,
         { cause },
       );
     }
+    // Most records have no more than this; spreading what is absent costs as much as the rest.
+    if (headers === undefined && timestamp === undefined) {
+      return partition === undefined ? { topic, key, value } : { topic, partition, key, value };
+    }
+    return {
+      topic,
+      key,
+      value,
+      ...(partition === undefined ? undefined : { partition }),
+      ...(headers === undefined ? undefined : { headers: encodeHeaders(headers, topic) }),
+      ...(timestamp === undefined ? undefined : { timestamp }),
+    };
   };
 };

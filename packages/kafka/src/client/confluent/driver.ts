@@ -24,13 +24,13 @@ const producersWith =
 /**
  * The driver over `@confluentinc/kafka-javascript`, which is librdkafka as well; install that package beside this one.
  *
- * Beyond node-rdkafka it sends the metadata of a committed position, takes header values that are any bytes, and knows of
- * every loss of partitions. Its properties are librdkafka's, as those of the default driver. Making a client throws
- * `INVALID_SETTINGS` where the package is missing. All clients of a program that take part in transactions need the same
- * driver.
+ * Beyond node-rdkafka it sends the metadata of a committed position, takes header values that are any bytes or null, and
+ * knows of every loss of partitions. Its properties are librdkafka's, as those of the default driver. Making a client
+ * throws `INVALID_SETTINGS` where the package is missing. All clients of a program that take part in transactions need the
+ * same driver.
  *
  * Limits that are its own: a NUL follows the metadata on the broker, and counts as a byte of its limit; of metadata that
- * another client wrote the last byte is not read.
+ * another client wrote the last byte is not read; a header value of null is read as empty.
  */
 export const confluentDriver: KafkaDriver = {
   name: PACKAGE,

@@ -8,34 +8,40 @@ const NONE: Headers = Object.freeze([]);
 // With the flag `u`, a surrogate matches only where its other half is missing.
 const BROKEN_NAME = /[\0\ud800-\udfff]/u;
 
+/** Without memory: bindings that take bytes have no other way to say `null`, and take a string for empty bytes. */
+const NOTHING: Buffer = Buffer.alloc(0);
+
 /**
- * Headers in node-rdkafka's shape. It decodes each value as UTF-8, cuts it at the first NUL and writes `null` as the text
- * "null", so whatever would not arrive as it left is refused. Other bindings take bytes, but no `null` either.
+ * Headers in the shape of the bindings. node-rdkafka decodes each value as UTF-8, cuts it at the first NUL and writes `null`
+ * as the text "null", so whatever would not arrive as it left is refused; `takesBytes`: the binding sends any value.
  */
 export function toNativeHeaders(headers: Headers, takesBytes = false): NativeHeaders {
-  const native: Record<string, string | Buffer>[] = [];
-  for (const [name, value] of headers) {
+  return headers.map(([name, value]): Record<string, string | Buffer> => {
     const reason = refusal(name, value, takesBytes);
     if (reason !== undefined) {
       throw new KafkaConnectorError(
         "INVALID_RECORD",
-        `Header ${JSON.stringify(name)} ${reason}, which the client cannot send intact. Encode it as text, for example base64.`,
+        `A record can never be sent: header ${JSON.stringify(name)} ${reason}.`,
       );
     }
-    const buffer = value as Buffer;
     // A computed key, so that a header named `__proto__` is a header.
-    native.push({ [name]: takesBytes && buffer.length > 0 ? buffer : buffer.toString("utf8") });
-  }
-  return native;
+    if (value === null) return { [name]: NOTHING };
+    return { [name]: takesBytes && value.length > 0 ? value : value.toString("utf8") };
+  });
 }
 
+const INSTEAD =
+  "which node-rdkafka cannot send intact. Use `confluentDriver`, which can, or encode the value as text, for example base64";
+
 function refusal(name: string, value: Buffer | null, takesBytes: boolean): string | undefined {
-  if (typeof name !== "string" || BROKEN_NAME.test(name)) return "has a name with a NUL or half a surrogate pair";
-  if (value === null) return "is null";
-  if (!(value instanceof Uint8Array)) return "is not a Buffer";
+  if (typeof name !== "string" || BROKEN_NAME.test(name)) {
+    return "has a name with a NUL or half a surrogate pair, which no client sends intact. Correct the name";
+  }
+  if (value !== null && !Buffer.isBuffer(value)) return "is no Buffer. Encode it first";
   if (takesBytes) return undefined;
-  if (value.includes(0)) return "contains a NUL byte";
-  return isUtf8(value) ? undefined : "is not valid UTF-8";
+  if (value === null) return `is null, ${INSTEAD}`;
+  if (value.includes(0)) return `contains a NUL byte, ${INSTEAD}`;
+  return isUtf8(value) ? undefined : `is not valid UTF-8, ${INSTEAD}`;
 }
 
 /** node-rdkafka gives one object with one property per header. */

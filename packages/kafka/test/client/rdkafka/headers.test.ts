@@ -12,7 +12,7 @@ describe("headers", () => {
     ["is not valid UTF-8", Buffer.from([0xed, 0xa0, 0x80])],
   ];
   for (const [reason, value] of refused) {
-    it(`refuse a value that ${reason} (${value?.toString("hex") ?? "null"}) and name the header`, () => {
+    it(`refuse a value that ${reason} (${value?.toString("hex") ?? "null"}), and name the header and the driver that sends it`, () => {
       const error = thrownBy(() =>
         toNativeHeaders([
           ["fine", Buffer.from("x")],
@@ -20,20 +20,39 @@ describe("headers", () => {
         ]),
       );
       expect(error).to.include({ code: "INVALID_RECORD" });
-      expect(error.message).to.contain(`Header "trace" ${reason}`);
+      expect(error.message)
+        .to.contain(`header "trace" ${reason}`)
+        .and.to.match(/node-rdkafka.*`confluentDriver`/);
     });
   }
 
-  it("refuse a name that would be cut or garbled", () => {
-    for (const name of ["a\0b", "a\ud800"])
-      expect(thrownBy(() => toNativeHeaders([[name, Buffer.from("x")]])).code).to.equal("INVALID_RECORD");
+  it("refuse a name that would be cut or garbled, which no driver sends", () => {
+    for (const takesBytes of [false, true]) {
+      for (const name of ["a\0b", "a\ud800"]) {
+        const error = thrownBy(() => toNativeHeaders([[name, Buffer.from("x")]], takesBytes));
+        expect(error).to.include({ code: "INVALID_RECORD" });
+        expect(error.message).to.contain("no client sends").and.not.to.contain("confluentDriver");
+      }
+    }
   });
 
   it("refuse a value that is no Buffer, also where bytes may be sent", () => {
     for (const takesBytes of [false, true]) {
-      for (const value of ["text" as never, null])
-        expect(thrownBy(() => toNativeHeaders([["n", value]], takesBytes)).code).to.equal("INVALID_RECORD");
+      for (const value of ["text", new Uint8Array(1), undefined])
+        expect(thrownBy(() => toNativeHeaders([["n", value as never]], takesBytes)).code).to.equal("INVALID_RECORD");
     }
+  });
+
+  it("are null by a Buffer without memory, and empty by a text, where the binding takes bytes", () => {
+    const [none, empty] = toNativeHeaders(
+      [
+        ["none", null],
+        ["empty", Buffer.alloc(0)],
+      ],
+      true,
+    );
+    expect((none?.["none"] as Buffer).buffer.byteLength).to.equal(0);
+    expect(empty).to.deep.equal({ empty: "" });
   });
 
   it("send every UTF-8 text without NUL intact", () => {
