@@ -44,7 +44,7 @@ export interface ProducerRecord<out K, out V> {
    * where they are UTF-8 without NUL, and no `null`.
    */
   readonly headers?: ProducerHeaders;
-  /** Milliseconds since the epoch; absent: now. */
+  /** Milliseconds since the epoch, 1 or more: clients take 0 for none, so it is refused. Absent: now. */
   readonly timestamp?: number;
 }
 

@@ -264,6 +264,9 @@ const invalidity = ({ topic, partition, key, value, timestamp }: OutgoingRecord)
   if (topic === "") return "its topic is not a name";
   if (!isBytes(key) || !isBytes(value)) return "a key or value is neither a Buffer nor null; serialize it first";
   if (partition !== undefined && !isNatural(partition)) return "its partition is not a natural number";
-  if (timestamp !== undefined && !isNatural(timestamp)) return "its timestamp is not in milliseconds since 1970";
+  // As librdkafka, which takes 0 for the present time.
+  if (timestamp !== undefined && !(isNatural(timestamp) && timestamp > 0)) {
+    return `its timestamp is ${timestamp}, and can be a whole number of milliseconds since 1970 from 1 on`;
+  }
   return undefined;
 };

@@ -193,6 +193,7 @@ export interface OutgoingRecord {
   readonly key: Buffer | null;
   readonly value: Buffer | null;
   readonly headers?: Headers;
+  /** 1 or more; 0 is refused like any other that cannot be stored. */
   readonly timestamp?: number;
 }
 

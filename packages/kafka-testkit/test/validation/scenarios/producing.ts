@@ -225,7 +225,7 @@ export const producing: readonly Scenario[] = [
     expected: { alone: 10, behind: 1, codes: ["ok"] },
   },
   {
-    name: "a record whose value is no Buffer, and one with a partition that is no number, are refused at once",
+    name: "a record whose value is no Buffer, whose partition is no number, or whose timestamp is 0, is refused at once",
     run: async (lab) => {
       await lab.createTopic("t", 1);
       const { client } = await lab.sender();
@@ -234,7 +234,9 @@ export const producing: readonly Scenario[] = [
         value: thrown(() => client.produceBatch([value], 0, 0)),
         partition: thrown(() => client.produceBatch([record(lab, { partition: 0.5 })], 0, 0)),
         topic: thrown(() => client.produceBatch([{ ...record(lab), topic: "" }], 0, 0)),
-        timestamp: thrown(() => client.produceBatch([record(lab, { timestamp: -5 })], 0, 0)),
+        timestamps: [-5, 0, 0.5, Number.NaN].map((timestamp) =>
+          thrown(() => client.produceBatch([record(lab, { timestamp })], 0, 0)),
+        ),
         behind: client.produceBatch([record(lab), value], 0, 0),
       };
     },
@@ -242,7 +244,7 @@ export const producing: readonly Scenario[] = [
       value: "INVALID_RECORD",
       partition: "INVALID_RECORD",
       topic: "INVALID_RECORD",
-      timestamp: "INVALID_RECORD",
+      timestamps: ["INVALID_RECORD", "INVALID_RECORD", "INVALID_RECORD", "INVALID_RECORD"],
       behind: 1,
     },
   },

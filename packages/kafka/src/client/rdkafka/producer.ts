@@ -302,8 +302,12 @@ function checkRecord(record: OutgoingRecord): void {
   if (!isBytes(value)) throw invalidRecord("its value is neither a Buffer nor null; serialize it first");
   if (!isBytes(key)) throw invalidRecord("its key is neither a Buffer nor null; serialize it first");
   if (partition !== undefined && !isNatural(partition)) throw invalidRecord("its partition is not a natural number");
-  if (timestamp !== undefined && !isNatural(timestamp))
-    throw invalidRecord("its timestamp is not in milliseconds since 1970");
+  if (timestamp !== undefined && !(isNatural(timestamp) && timestamp > 0)) {
+    // librdkafka takes 0 for none, and would store the present time.
+    throw invalidRecord(
+      `its timestamp is ${timestamp}, and can be a whole number of milliseconds since 1970 from 1 on. Leave it out for the present time`,
+    );
+  }
 }
 
 function isBytes(bytes: unknown): boolean {

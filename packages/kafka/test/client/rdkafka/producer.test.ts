@@ -43,6 +43,9 @@ describe("RdkafkaProducer", () => {
       ["a negative partition", { partition: -1 }],
       ["half a partition", { partition: 0.5 }],
       ["a timestamp that is no number", { timestamp: Number.NaN }],
+      ["a negative timestamp", { timestamp: -1 }],
+      ["half a millisecond", { timestamp: 0.5 }],
+      ["a timestamp of 0, which librdkafka stores as now", { timestamp: 0 }],
       ["a header that would not arrive intact", { headers: [["h", Buffer.from([0xff])]] }],
     ];
     for (const [name, bad] of invalid) {
