@@ -249,6 +249,37 @@ describe("members of a group, on a real broker", function () {
       expect(positions.flat()).to.deep.equal(Array(6).fill(50));
     });
 
+    it(`a pattern reads the topics that it matches in JavaScript (${protocol})`, async () => {
+      const names = ["orders-eu", "orders-us", "old-orders-eu", "orders.7", "returns"].map(
+        (name) => `${topic}-${name}`,
+      );
+      await Promise.all(names.map((name) => filled(name, 1, 1)));
+      // The guide's own, and what is written otherwise for one who matches whole names.
+      const sources = [
+        "^T-orders-",
+        "^T-.*orders",
+        "T-orders-eu$",
+        "^T-(?:old|returns)",
+        "^T-orders\\.\\d$",
+        "T-r|T-old",
+        "^T-[^o]",
+      ];
+      const patterns = sources.map((source) => new RegExp(source.replaceAll("T", topic)));
+      await Promise.all(
+        patterns.map(async (topicPattern, index) => {
+          const read = await plainSource({
+            ...settings(protocol, `${topic}-${index}`),
+            topics: undefined!,
+            topicPattern,
+            until: "end",
+          })
+            .map((row) => row.topic)
+            .runWith(Sink.toArray());
+          expect(read, String(topicPattern)).to.have.members(names.filter((name) => topicPattern.test(name)));
+        }),
+      );
+    });
+
     it(`a static member that comes back in time has what it had, and the others hear nothing of it (${protocol})`, async () => {
       await filled(topic, 4, 0);
       const told = telling();

@@ -11,6 +11,7 @@ import {
   type StatisticsSettings,
   withStatistics,
 } from "./client/statistics.js";
+import { topicPatternSchema } from "./client/topic-pattern.js";
 import { committerShape, type ParsedCommitter } from "./committer-settings.js";
 import type { Until } from "./consumer/bounds.js";
 import {
@@ -51,7 +52,7 @@ export interface KafkaSettings {
 /** Exactly one of `topics`, `topicPattern` and `assignment`. */
 export interface SubscriptionSettings {
   readonly topics?: readonly string[];
-  /** Topics whose name matches, also those created later. */
+  /** Topics of whose name a part matches, also those created later; what the client or the brokers cannot match is refused. */
   readonly topicPattern?: RegExp;
   /**
    * These partitions, without group management. Each begins at its offset, or at its first record that is not older than
@@ -127,7 +128,7 @@ const kafkaSchema = z.strictObject({
 
 const subscriptionShape = {
   topics: z.array(topic).min(1).optional(),
-  topicPattern: z.instanceof(RegExp).optional(),
+  topicPattern: topicPatternSchema.optional(),
   assignment: z
     .array(
       z

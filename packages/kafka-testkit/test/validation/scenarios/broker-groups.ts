@@ -166,6 +166,20 @@ export const brokerGroups: readonly Scenario[] = [
     expected: { early: { told: [], errors: [] }, told: ["assign t-0"], errors: [] },
   },
   {
+    name: "KIP-848: a pattern reads the topics of whose name it matches a part, and a later one too",
+    run: async (lab) => {
+      await lab.createTopic("in-a", 1);
+      await lab.createTopic("out-a", 1);
+      const member = await lab.member("a", { ...MODERN, "topic.metadata.refresh.interval.ms": 300 });
+      member.start({ kind: "pattern", pattern: new RegExp(`^${lab.prefix}in-`) });
+      await member.owns("in-a-0");
+      await lab.createTopic("in-b", 2);
+      await member.owns("in-a-0 in-b-0 in-b-1");
+      return { told: sizes(member.told), errors: member.errors };
+    },
+    expected: { told: ["assign 1", "assign 2"], errors: [] },
+  },
+  {
     name: "KIP-848: new partitions are added, and nothing is given up",
     run: async (lab) => {
       await lab.createTopic("t", 1);

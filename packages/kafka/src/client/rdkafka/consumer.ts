@@ -12,6 +12,7 @@ import type {
   TopicPartitionOffset,
   TopicPartitionTime,
 } from "../port.js";
+import { toSubscribe } from "../topic-pattern.js";
 import { CODE, codeOf, connectorError } from "./error-codes.js";
 import { brokersOf, CLIENT_TIMEOUTS, type ClientTimeouts, connectClient, connects, within } from "./client-life.js";
 import { consumerProperties } from "./default-properties.js";
@@ -20,18 +21,11 @@ import { leave } from "./leave.js";
 import { clusterMetadata } from "./metadata.js";
 import { changeAssignment } from "./manual-assignment.js";
 import { type NativeCall, NativeCalls, startCall } from "./native-calls.js";
-import {
-  type ConsumerFactory,
-  createNativeConsumer,
-  type NativeCommitted,
-  type NativeConsumer,
-  type NativeMessage,
-} from "./native.js";
-import { type CallNative, endFetchedOf, offsetsAt, seekAll } from "./positions.js";
+import { type ConsumerFactory, createNativeConsumer, type NativeConsumer, type NativeMessage } from "./native.js";
+import { type CallNative, committedOf, endFetchedOf, offsetsAt, seekAll } from "./positions.js";
 import { RdkafkaChunk } from "./record-chunk.js";
 import { Rebalancer } from "./rebalancer.js";
 import { splitProperties } from "./split-properties.js";
-import { namedTopics, toTopicPattern } from "./topic-pattern.js";
 import { waitingThreads } from "./waiting-threads.js";
 
 /** One waiting `consume` owns one of libuv's few threads, so it never waits longer than this at a stretch. */
@@ -60,6 +54,8 @@ export class RdkafkaConsumer implements ConsumerClient {
   readonly #listener: ConsumerListener;
   readonly #timeouts: ClientTimeouts;
   readonly #brokers: string;
+  /** Who matches the names of topics with a pattern. */
+  readonly #matcher: "client" | "broker";
   readonly #rebalancer: Rebalancer;
   readonly #calls: NativeCalls = new NativeCalls();
   readonly #watch: BrokerWatch;
@@ -86,6 +82,7 @@ export class RdkafkaConsumer implements ConsumerClient {
     this.#listener = listener;
     this.#timeouts = timeouts;
     this.#brokers = brokersOf(properties);
+    this.#matcher = properties["group.protocol"] === "consumer" ? "broker" : "client";
     this.#maxPollMs = Number(properties["max.poll.interval.ms"] ?? MAX_POLL_MS);
     this.#rebalancer = new Rebalancer(() => this.#native, listener);
     try {
@@ -137,8 +134,7 @@ export class RdkafkaConsumer implements ConsumerClient {
     this.#requireOpen("subscribe");
     try {
       if (subscription.kind === "assignment") this.#native.assign(subscription.partitions);
-      else if (subscription.kind === "pattern") this.#native.subscribe([toTopicPattern(subscription.pattern)]);
-      else this.#native.subscribe(namedTopics(subscription.topics));
+      else this.#native.subscribe(toSubscribe(subscription, this.#matcher));
     } catch (error) {
       throw connectorError("CLIENT_FAILED", "The consumer could not subscribe", error);
     }
@@ -212,21 +208,8 @@ export class RdkafkaConsumer implements ConsumerClient {
     });
   }
 
-  async committed(partitions: readonly TopicPartition[], timeoutMs: number): Promise<readonly TopicPartitionOffset[]> {
-    const answers = await this.#call<readonly (Error | NativeCommitted)[]>(
-      "read committed positions",
-      timeoutMs,
-      (done) => this.#native.committed(partitions, timeoutMs, done),
-    );
-    const positions: TopicPartitionOffset[] = [];
-    for (const answer of answers) {
-      if (answer instanceof Error)
-        throw connectorError("CLIENT_FAILED", "A committed position could not be read", answer);
-      const { topic, partition, offset, metadata } = answer;
-      if (offset === undefined || offset < 0) continue;
-      positions.push(metadata ? { topic, partition, offset, metadata } : { topic, partition, offset });
-    }
-    return positions;
+  committed(partitions: readonly TopicPartition[], timeoutMs: number): Promise<readonly TopicPartitionOffset[]> {
+    return committedOf(this.#native, this.#call, partitions, timeoutMs);
   }
 
   async watermarks(

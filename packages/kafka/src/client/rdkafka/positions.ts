@@ -1,5 +1,5 @@
 import type { TopicPartition, TopicPartitionOffset, TopicPartitionTime } from "../port.js";
-import { CODE } from "./error-codes.js";
+import { CODE, connectorError } from "./error-codes.js";
 import type { KafkaConnectorError } from "../../errors.js";
 import type { NativeCommitted, NativeConsumer, NativeError } from "./native.js";
 
@@ -35,6 +35,26 @@ export function endFetchedOf(native: NativeConsumer, { topic, partition }: Topic
   } catch {
     return undefined;
   }
+}
+
+/** Where the group was; a partition without a position is left out. */
+export async function committedOf(
+  native: NativeConsumer,
+  call: CallNative,
+  partitions: readonly TopicPartition[],
+  timeoutMs: number,
+): Promise<readonly TopicPartitionOffset[]> {
+  const answers = await call<readonly (Error | NativeCommitted)[]>("read committed positions", timeoutMs, (done) =>
+    native.committed(partitions, timeoutMs, done),
+  );
+  return answers.flatMap((answer) => {
+    if (answer instanceof Error) {
+      throw connectorError("CLIENT_FAILED", "A committed position could not be read", answer);
+    }
+    const { topic, partition, offset, metadata } = answer;
+    if (offset === undefined || offset < 0) return [];
+    return metadata ? { topic, partition, offset, metadata } : { topic, partition, offset };
+  });
 }
 
 const MISSING: readonly (number | undefined)[] = [CODE.unknownPartition, CODE.unknownTopic, 3];
