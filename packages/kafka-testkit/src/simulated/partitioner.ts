@@ -4,7 +4,7 @@ import { metadataRefreshMsOf } from "./consumer-settings.js";
 import type { Simulation } from "./simulation.js";
 import type { Topics } from "./topics.js";
 
-/** librdkafka's default: by CRC-32 of the key; records without a key go to one partition for a while, then to another. */
+/** The default: by CRC-32 of the key; records without a key go to one partition for a while, then to another. */
 const DEFAULT = "consistent_random";
 
 /** Which partition a record goes to, as far as the producer knows the topics: it looks at them now and then only. */
@@ -43,7 +43,7 @@ export class Partitioner {
   partitionOf({ topic, key }: OutgoingRecord): number {
     const count = this.countOf(topic);
     if (count === 0) return -1;
-    return key === null || key.length === 0 ? this.#stickyOf(topic, count) : crc32(key) % count;
+    return key === null ? this.#stickyOf(topic, count) : crc32(key) % count;
   }
 
   #stickyOf(topic: string, count: number): number {

@@ -61,6 +61,16 @@ export const producing: readonly Scenario[] = [
     expected: [4, 4, 0, 3, 0, 5, 4, 2, 4, 4, 4, 0, 3, 0, 5, 4, 2, 4],
   },
   {
+    name: "an empty key decides the partition as any other key does",
+    run: async (lab) => {
+      await lab.createTopic("t", 4);
+      const sender = await lab.sender({ "sticky.partitioning.linger.ms": 0 });
+      for (let index = 0; index < 20; index++) await sender.send([record(lab, { key: text("") })]);
+      return [...new Set(sender.reports.map(({ partition }) => partition))];
+    },
+    expected: [0],
+  },
+  {
     name: "records without a key spread over the partitions",
     run: async (lab) => {
       await lab.createTopic("t", 4);

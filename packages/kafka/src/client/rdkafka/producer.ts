@@ -20,6 +20,12 @@ import { RdkafkaTransactions } from "./transactions.js";
 /** Between polls while reports are outstanding and none arrives; linger and the broker take longer than this. */
 const IDLE_POLL_MS = 1;
 
+/**
+ * librdkafka's default partitioner takes an empty key for none, and spreads what belongs together over the partitions; its
+ * others do not. The hash, CRC-32, of no bytes is 0.
+ */
+const CRC32 = "consistent_random";
+
 /** The record itself is at fault: sending it again cannot help. */
 const INVALID: ReadonlySet<number> = new Set([
   CODE.invalidArgument,
@@ -44,6 +50,8 @@ export class RdkafkaProducer implements ProducerClient {
   readonly transactions?: ProducerTransactions;
   readonly #calls: NativeCalls = new NativeCalls();
   readonly #watch: BrokerWatch;
+  /** Where a record with an empty key goes; `null` leaves it to librdkafka. */
+  readonly #ofEmptyKey: number | null;
   #connecting: Promise<void> | undefined;
   /** Takes records: from connected until `close`. */
   #open = false;
@@ -69,6 +77,7 @@ export class RdkafkaProducer implements ProducerClient {
     this.#listener = listener;
     this.#timeouts = timeouts;
     this.#brokers = brokersOf(properties);
+    this.#ofEmptyKey = (topic["partitioner"] ?? CRC32) === CRC32 ? 0 : null;
     try {
       this.#native = create(client, topic);
     } catch (error) {
@@ -127,7 +136,7 @@ export class RdkafkaProducer implements ProducerClient {
         checkRecord(record);
         this.#native.produce(
           record.topic,
-          record.partition ?? null,
+          record.partition ?? (record.key?.length === 0 ? this.#ofEmptyKey : null),
           intact(record.value),
           intact(record.key),
           record.timestamp ?? null,

@@ -1,7 +1,7 @@
 import { expect } from "chai";
 import type { ClientTimeouts } from "../../../src/client/rdkafka/client-life.js";
 import { RdkafkaProducer } from "../../../src/client/rdkafka/producer.js";
-import type { DeliveryReports, OutgoingRecord } from "../../../src/client/port.js";
+import type { ClientProperties, DeliveryReports, OutgoingRecord } from "../../../src/client/port.js";
 import { rejectionOf, thrownBy } from "./support/errors.js";
 import { FakeProducer } from "./support/fake-native.js";
 
@@ -11,7 +11,7 @@ const record = (extra: object = {}): OutgoingRecord => ({ topic: "t", key: null,
 
 const records = (count: number): OutgoingRecord[] => Array.from({ length: count }, () => record());
 
-async function setUp(timeouts: ClientTimeouts = TIMEOUTS) {
+async function setUp(timeouts: ClientTimeouts = TIMEOUTS, properties: ClientProperties = {}) {
   const native = new FakeProducer();
   const reports: DeliveryReports[] = [];
   const errors: Error[] = [];
@@ -19,7 +19,7 @@ async function setUp(timeouts: ClientTimeouts = TIMEOUTS) {
     onReports: (report: DeliveryReports) => void reports.push(report),
     onError: (error: Error) => void errors.push(error),
   };
-  const producer = new RdkafkaProducer({}, listener, timeouts, native.create);
+  const producer = new RdkafkaProducer(properties, listener, timeouts, native.create);
   await producer.connect();
   return { native, producer, reports, errors };
 }
@@ -81,6 +81,21 @@ describe("RdkafkaProducer", () => {
       expect([nothing?.key, nothing?.value]).to.deep.equal([null, null]);
       await producer.close({ drop: true });
     });
+
+    const ofEmptyKeys: [what: string, properties: ClientProperties, partition: number | null][] = [
+      ["by CRC-32, which is the default, whose hash of nothing is 0", {}, 0],
+      ["by CRC-32 where it is named", { partitioner: "consistent_random" }, 0],
+      ["by Java's hash as librdkafka knows it", { partitioner: "murmur2_random" }, null],
+    ];
+    for (const [what, properties, partition] of ofEmptyKeys) {
+      it(`places an empty key ${what}; a record that names its partition keeps it, one without a key has none`, async () => {
+        const { native, producer } = await setUp(TIMEOUTS, properties);
+        const empty = Buffer.alloc(0);
+        producer.produceBatch([record({ key: empty }), record({ key: empty, partition: 3 }), record()], 0, 0);
+        expect(native.produced.map((each) => each.partition)).to.deep.equal([partition, 3, null]);
+        await producer.close({ drop: true });
+      });
+    }
 
     it("throws PRODUCE_FAILED, fatal, after a fatal error", async () => {
       const { native, producer } = await setUp();
