@@ -6,7 +6,7 @@ import type {
   TopicPartition,
   TopicPartitionOffset,
 } from "@millrace/kafka";
-import type { Clock } from "@millrace/streams";
+import { type Clock, systemClock } from "@millrace/streams";
 import { KafkaTestkitError } from "../errors.js";
 import type { ClientHost, SimulatedClient } from "./client-host.js";
 import { SimulatedConsumer } from "./consumer-client.js";
@@ -22,8 +22,11 @@ import { TransactionCoordinator } from "./transaction-coordinator.js";
 export interface SimulatedKafkaOptions {
   /** From which every choice is drawn; it is named in every error. */
   readonly seed: number;
-  /** All delays pass on it. Use a virtual one, and give the same one to the runs of the streams. */
-  readonly clock: Clock;
+  /**
+   * All delays pass on it. Use a virtual one, and give the same one to the runs of the streams. Default: the machine's, with
+   * which a seed no longer decides the order of everything.
+   */
+  readonly clock?: Clock;
   /** How many there are, counted from 1; each leads some of the partitions. Default 1. */
   readonly brokers?: number;
   /** The brokers' `group.consumer.heartbeat.interval.ms`, for groups with `group.protocol=consumer`; default 5000. */
@@ -69,7 +72,7 @@ export class SimulatedKafka {
   readonly #clients = new Set<SimulatedClient>();
 
   constructor(options: SimulatedKafkaOptions) {
-    const { seed, clock, brokers = 1, faults = {}, onEvent } = options;
+    const { seed, clock = systemClock, brokers = 1, faults = {}, onEvent } = options;
     if (!Number.isSafeInteger(brokers) || brokers < 1) {
       throw new RangeError(`A cluster has 1 broker or more, not ${brokers}.`);
     }
