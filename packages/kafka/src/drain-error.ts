@@ -1,4 +1,4 @@
-import { acrossCopies } from "@millrace/streams/stage";
+import { acrossCopies, messageOf } from "@millrace/streams/stage";
 import type { ConsumerExplanation } from "./consumer/session-history.js";
 import type { DrainReport } from "./drain-report.js";
 import { KafkaConnectorError } from "./errors.js";
@@ -25,11 +25,7 @@ export class DrainError extends KafkaConnectorError {
   }
 
   static failed(report: DrainReport, cause: unknown): DrainError {
-    return new DrainError(
-      report,
-      `The last commit or the closing of the client failed: ${cause instanceof Error ? cause.message : String(cause)}`,
-      cause,
-    );
+    return new DrainError(report, `The last commit or the closing of the client failed: ${messageOf(cause)}`, cause);
   }
 
   static leaked(report: DrainReport): DrainError {

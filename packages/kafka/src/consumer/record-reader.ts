@@ -1,9 +1,10 @@
 import type { WithClaim } from "@millrace/streams";
 import { CommittableOffset } from "../committable-offset.js";
+import { failureText } from "../decode-failures/failure-text.js";
 import { KafkaConnectorError } from "../errors.js";
 import type { Outcome } from "../ledger/partition-ledger.js";
 import type { CommittableMessage, ConsumerRecord } from "../messages.js";
-import { bytes, type Deserializer, nullable, string } from "../serde.js";
+import { bytes, callsOthers, decodeNow, type Deserializer, nullable, string } from "../serde.js";
 import type { ConsumerSession, Delivery } from "./consumer-session.js";
 import type { BufferedRun } from "./fetched-chunk.js";
 
@@ -19,6 +20,8 @@ export interface ConsumerSerdes<out K, out V> {
 export interface RecordReader<out A> {
   /** Elements refer to the fetched bytes, so that a chunk cannot be released. */
   readonly keepsBytes: boolean;
+  /** To read a record calls functions of others, which may do anything. */
+  readonly callsOthers: boolean;
   /** Elements carry their claims. */
   readonly followed: boolean;
   /** Whether an earlier owner has finished the record; its claim then ends at once. */
@@ -37,13 +40,13 @@ const decode = <T>(
   index: number,
 ): T => {
   try {
-    return deserializer.decode(value);
+    return decodeNow(deserializer, value);
   } catch (cause) {
     throw new KafkaConnectorError(
       "DESERIALIZATION_FAILED",
-      `The ${part} of ${run.topic}[${run.partition}]@${run.fetched.chunk.offset(index)} could not be decoded: ${
-        cause instanceof Error ? cause.message : String(cause)
-      }. Wrap the serde in attempt() to handle such records in the stream.`,
+      `The ${part} of ${run.topic}[${run.partition}]@${run.fetched.chunk.offset(index)} could not be decoded: ${failureText(
+        cause,
+      )}. Wrap the serde in attempt() to handle such records in the stream.`,
       { cause },
     );
   }
@@ -51,6 +54,7 @@ const decode = <T>(
 
 interface RecordDecoder<K, V> {
   readonly keepsBytes: boolean;
+  readonly callsOthers: boolean;
   readonly decode: (run: BufferedRun, index: number) => ConsumerRecord<K, V>;
 }
 
@@ -59,6 +63,7 @@ const recordDecoder = <K, V>({ key, value }: ConsumerSerdes<K, V>): RecordDecode
   const values = value ?? (nullable(bytes()) as Deserializer<unknown> as Deserializer<V>);
   return {
     keepsBytes: (keys.keepsBytes ?? false) || (values.keepsBytes ?? false),
+    callsOthers: callsOthers(keys) || callsOthers(values),
     decode(run, index) {
       const { topic, partition } = run;
       const { chunk } = run.fetched;
@@ -91,6 +96,7 @@ export const plainReader = <K, V>(serdes: ConsumerSerdes<K, V>): RecordReader<Co
   const decoder = recordDecoder(serdes);
   return {
     keepsBytes: decoder.keepsBytes,
+    callsOthers: decoder.callsOthers,
     followed: false,
     isFinished: never,
     read: ({ run }, index) => decoder.decode(run, index),
@@ -106,6 +112,7 @@ export const committableReader = <K, V>(
   const decoder = recordDecoder(serdes);
   return {
     keepsBytes: decoder.keepsBytes,
+    callsOthers: decoder.callsOthers || metadata !== undefined,
     followed: false,
     isFinished: never,
     read({ owned, run }, index, now, session) {
@@ -124,6 +131,7 @@ export const claimedReader = <K, V>(serdes: ConsumerSerdes<K, V>): RecordReader<
   const decoder = recordDecoder(serdes);
   return {
     keepsBytes: decoder.keepsBytes,
+    callsOthers: decoder.callsOthers,
     followed: true,
     isFinished(delivery, index, now) {
       const { owned, run } = delivery;

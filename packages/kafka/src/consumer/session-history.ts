@@ -1,3 +1,4 @@
+import { printable } from "@millrace/streams/stage";
 import type { TopicPartition } from "../client/port.js";
 import { partitionKey } from "../partition-key.js";
 import type { OwnedPartition } from "./owned-partition.js";
@@ -119,8 +120,17 @@ const blockingClaimOf = (owned: OwnedPartition, now: number): BlockingClaim | un
   return { offset: oldest.offset, key: claim?.key, ageMs: now - oldest.openedAt, stage: claim?.stage };
 };
 
-/** Keys are text, or whatever the serde made of them. */
-const inText = (key: unknown): string => (typeof key === "string" ? key : (JSON.stringify(key) ?? typeof key));
+/** What is told of a key: whoever writes records chooses it. */
+const LONGEST_KEY = 100;
+
+/** Keys are text, or whatever the serde made of them, which may have no JSON form or be nested too deep for one. */
+const inText = (key: unknown): string => {
+  try {
+    return printable(typeof key === "string" ? key : (JSON.stringify(key) ?? typeof key), LONGEST_KEY);
+  } catch {
+    return typeof key;
+  }
+};
 
 const inWords = (each: PartitionExplanation): string => {
   const { blockedBy } = each;

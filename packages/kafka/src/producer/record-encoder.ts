@@ -1,7 +1,9 @@
+import { textOf } from "@millrace/streams/stage";
 import type { OutgoingRecord } from "../client/port.js";
+import { failureText } from "../decode-failures/failure-text.js";
 import { KafkaConnectorError } from "../errors.js";
 import type { ProducerRecord } from "../messages.js";
-import { bytes, nullable, type Serializer, string } from "../serde.js";
+import { bytes, encodeNow, nullable, type Serializer, string } from "../serde.js";
 import { encodeHeaders } from "./encode-headers.js";
 
 /** Turns records into bytes; one that cannot be throws `SERIALIZATION_FAILED`, one with no proper headers `INVALID_RECORD`. */
@@ -16,12 +18,12 @@ export const recordEncoder = <K, V>(settings: {
     let key: Buffer | null;
     let value: Buffer | null;
     try {
-      key = record.key === undefined || record.key === null ? null : keys.encode(record.key);
-      value = values.encode(record.value);
+      key = record.key === undefined || record.key === null ? null : encodeNow(keys, record.key);
+      value = encodeNow(values, record.value);
     } catch (cause) {
       throw new KafkaConnectorError(
         "SERIALIZATION_FAILED",
-        `A record for ${topic} could not be encoded: ${cause instanceof Error ? cause.message : String(cause)}`,
+        `A record for ${textOf(topic)} could not be encoded: ${failureText(cause)}`,
         { cause },
       );
     }

@@ -1,3 +1,4 @@
+import { messageOf } from "@millrace/streams/stage";
 import type { TopicPartitionOffset } from "../client/port.js";
 import { Backoff } from "../backoff.js";
 import { KafkaConnectorError } from "../errors.js";
@@ -51,7 +52,7 @@ export class RestartPolicy {
   }
 
   #exhausted({ failure, unfinished }: Death): KafkaConnectorError {
-    const why = failure instanceof Error ? failure.message : String(failure);
+    const why = messageOf(failure);
     return new KafkaConnectorError(
       "RESTARTS_EXHAUSTED",
       `The graph failed again after ${this.#inARow} restarts without progress: ${why}${/[.!?]$/.test(why) ? "" : "."}${named(unfinished)} ` +

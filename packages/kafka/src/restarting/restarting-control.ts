@@ -1,3 +1,4 @@
+import { messageOf } from "@millrace/streams/stage";
 import type { TopicPartition, TopicPartitionOffset } from "../client/port.js";
 import type { ConsumerExplanation, PartitionReport } from "../consumer/session-history.js";
 import type { ConsumerMetrics, PartitionLag } from "../consumer/steering.js";
@@ -81,7 +82,7 @@ export class RestartingControl<T> {
   explain(): ConsumerExplanation {
     const { present, restarts, lastFailure } = this.#incarnations;
     const now: Omit<ConsumerExplanation, "toString"> = present?.explain() ?? { state: "closed", partitions: [] };
-    const failure = lastFailure instanceof Error ? `, the last failure: ${lastFailure.message}` : "";
+    const failure = lastFailure === undefined ? "" : `, the last failure: ${messageOf(lastFailure)}`;
     const first = `${restarts} restarts${failure}`;
     const rest = (): string => (present ? present.explain().toString() : "waiting for the next incarnation");
     return { ...now, toString: () => `${first}\n${rest()}` };

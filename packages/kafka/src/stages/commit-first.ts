@@ -16,6 +16,7 @@ export const endingReader = <A extends { readonly offset: number }>(
   reader: RecordReader<A>,
 ): RecordReader<EndedRecord<A>> => ({
   keepsBytes: reader.keepsBytes,
+  callsOthers: reader.callsOthers,
   followed: false,
   isFinished: () => false,
   read(delivery, index, now, session) {

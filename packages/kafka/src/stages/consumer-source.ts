@@ -51,6 +51,7 @@ export const consumerSource = <A>(options: ConsumerSourceOptions<A>): SourceStag
       session,
       reader,
       run,
+      logger,
       take: (records) => session.take(records),
       partitions: () => session.partitions,
       onFailure: () => {

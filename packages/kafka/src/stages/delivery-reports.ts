@@ -1,5 +1,5 @@
 import type { Logger } from "@millrace/streams";
-import { AsyncPull, type Chunk, isFailure, type Pull, type Run, type Stage } from "@millrace/streams/stage";
+import { AsyncPull, type Chunk, isFailure, type Pull, type Run, type Stage, textOf } from "@millrace/streams/stage";
 import type { DeliveryReports, OutgoingRecord, ProducerClient, ProducerListener } from "../client/port.js";
 import { isFatal } from "../errors.js";
 import type { ProducerEnvelope, ProducerFailure, ProducerRecord, ProducerResult } from "../messages.js";
@@ -22,7 +22,7 @@ export interface DeliveryOptions<in K, in V, in P> {
 /** What leaves the stage for one envelope. */
 export type Delivery<K, V, P> = ProducerResult<P> | ProducerFailure<K, V, P>;
 
-const asError = (error: unknown): Error => (error instanceof Error ? error : new Error(String(error)));
+const asError = (error: unknown): Error => (error instanceof Error ? error : new Error(textOf(error)));
 
 /**
  * Sends envelopes and emits each, in input order, once all its records are acknowledged (I9). A full client queue is

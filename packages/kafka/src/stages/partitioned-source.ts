@@ -127,10 +127,12 @@ class PartitionOutlets<A> {
       lane.left = true;
       session.abandonPartition(lane.owned);
     };
+    const { reader, logger } = this.#options;
     const outlet = new RecordOutlet({
       session,
-      reader: this.#options.reader,
+      reader,
       run,
+      logger,
       take: (records) => session.take(records, lane.owned),
       partitions: () => [lane.owned],
       onFailure: leave,

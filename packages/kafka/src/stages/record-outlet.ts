@@ -1,3 +1,4 @@
+import type { Logger } from "@millrace/streams";
 import {
   type Chunk,
   ChunkSize,
@@ -11,6 +12,7 @@ import {
 } from "@millrace/streams/stage";
 import type { OffsetOwner } from "../committable-offset.js";
 import type { ConsumerSession, Delivery } from "../consumer/consumer-session.js";
+import { hearingPromises } from "../consumer/left-promises.js";
 import type { OwnedPartition } from "../consumer/owned-partition.js";
 import type { RecordReader } from "../consumer/record-reader.js";
 
@@ -18,6 +20,7 @@ export interface RecordOutletOptions<out A> {
   readonly session: ConsumerSession;
   readonly reader: RecordReader<A>;
   readonly run: Run;
+  readonly logger: Logger;
   /** What may be delivered here now, of at most so many records. */
   readonly take: (records: number) => readonly Delivery[];
   /** The partitions whose records leave here. */
@@ -38,6 +41,8 @@ export class RecordOutlet<A> implements Pull<A> {
   #wakeScheduled = false;
   /** What was handed over last may still be at work: it was not asked for more. */
   #given = false;
+  /** A decoder has left a promise that rejected. */
+  #hasLeft = false;
   #ended = false;
   #cancelled = false;
   #failure: { readonly error: unknown } | undefined;
@@ -72,7 +77,8 @@ export class RecordOutlet<A> implements Pull<A> {
       const deliveries = take(this.#size.next());
       if (deliveries.length === 0) {
         if (session.failure) {
-          this.#fail(session.failure.error);
+          this.#failure = session.failure;
+          this.#options.onFailure();
           throw session.failure.error;
         }
         this.#wake = wake;
@@ -115,6 +121,24 @@ export class RecordOutlet<A> implements Pull<A> {
   }
 
   #read(deliveries: readonly Delivery[]): Chunk<A> {
+    const decode = (): Chunk<A> => this.#decode(deliveries);
+    const elements = this.#options.reader.callsOthers
+      ? hearingPromises(decode, (error) => this.#onPromiseLeft(error))
+      : decode();
+    if (this.#failure) this.#options.onFailure();
+    return elements;
+  }
+
+  #onPromiseLeft(error: unknown): void {
+    if (this.#hasLeft) return;
+    this.#hasLeft = true;
+    this.#options.logger.warn(
+      "kafka consumer: a promise has rejected that was made while records were decoded. Decode and validate synchronously; further ones are not told of",
+      { error },
+    );
+  }
+
+  #decode(deliveries: readonly Delivery[]): Chunk<A> {
     const { reader, run, session } = this.#options;
     const elements: A[] = [];
     const now = run.clock.now();
@@ -126,7 +150,7 @@ export class RecordOutlet<A> implements Pull<A> {
         } catch (error) {
           const decision = run.decide(error);
           if (typeof decision === "object") {
-            this.#fail(decision.error);
+            this.#failure = decision;
             return elements;
           }
           reader.skip(delivery, index, now);
@@ -135,11 +159,6 @@ export class RecordOutlet<A> implements Pull<A> {
       if (!reader.keepsBytes) fetched.runDone();
     }
     return elements;
-  }
-
-  #fail(error: unknown): void {
-    this.#failure = { error };
-    this.#options.onFailure();
   }
 }
 

@@ -1,20 +1,12 @@
 import type { Decider } from "../attributes.js";
 import { StreamError } from "../errors.js";
 import { promiseOf } from "./answer.js";
+import { textOf } from "./text-of.js";
 
 /** What a stage does about an error: go on without the element, afresh or not, or fail with `error`. */
 export type Decision = "resume" | "restart" | { readonly error: unknown };
 
 const nothing = (): void => undefined;
-
-/** An error may be anything, and so may its `toString`. */
-const textOf = (value: unknown): string => {
-  try {
-    return String(value);
-  } catch {
-    return "something without a text";
-  }
-};
 
 const failed = (how: string, error: unknown, cause: unknown): Decision => ({
   error: new StreamError(

@@ -193,6 +193,16 @@ const stageOf = (title: string): string => {
 };
 
 describe("a user function that throws, on a stream with context", () => {
+  it("may throw what has no text, and in its place something is told of the record that is dropped", async () => {
+    const thrown: unknown = Object.create(null);
+    const flow = FlowWithContext.of<number>().map(() => {
+      throw thrown;
+    });
+    const { claims, failure } = await runWith(flow, [1], Supervision.resumingDecider, 1);
+    expect(failure).to.equal(undefined);
+    expect(claims.endOf(0)?.reason).to.match(/map threw something without a text$/);
+  });
+
   it("is tried on every operator there is", () => {
     const tried = new Set([...Object.keys(SUPERVISED).map(name), ...WITHOUT_FUNCTION.split(" ")]);
     expect([...tried].sort()).to.deep.equal([...operatorsOf(OperatorsWithContext)].sort());

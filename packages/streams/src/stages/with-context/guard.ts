@@ -1,6 +1,7 @@
 import type { Decider, Directive } from "../../attributes.js";
 import { promiseOf } from "../../engine/answer.js";
 import type { Run } from "../../engine/run.js";
+import { textOf } from "../../engine/text-of.js";
 import type { Claim, WithClaim } from "./claim.js";
 import { isPart } from "./part.js";
 
@@ -56,7 +57,7 @@ export class Guard {
       this.#ended = true;
       return decision.error;
     }
-    const reason = `dropped by the decider (${decision}): ${this.name} threw ${String(error)}`;
+    const reason = `dropped by the decider (${decision}): ${this.name} threw ${textOf(error)}`;
     claim.end("discarded", reason);
     if (decision === "restart") state?.end("discarded", reason);
     return new Decided(decision);
