@@ -154,8 +154,8 @@ describe("a broker that goes away from its consumers", function () {
         else client.subscribe({ kind: "assignment", partitions: all.map((each) => ({ ...each, offset: 0 })) });
         await readUntil(10);
         expect(assigned).to.have.length(assignor ? 2 : 0);
-        expect(client.fetchedEnd?.({ topic, partition: 0 })).to.equal(10);
-        expect(client.fetchedEnd?.({ topic, partition: 7 })).to.equal(undefined);
+        expect(client.fetchedWatermarks?.({ topic, partition: 0 })).to.deep.equal({ low: 0, high: 10 });
+        expect(client.fetchedWatermarks?.({ topic, partition: 7 })).to.equal(undefined);
         client.reassign?.([
           { topic, partition: 0, offset: 6 },
           { topic, partition: 1, offset: 0 },

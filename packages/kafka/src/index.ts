@@ -28,6 +28,7 @@ export type {
   TopicPartition,
   TopicPartitionOffset,
   TopicPartitionTime,
+  Watermarks,
 } from "./client/port.js";
 export type { SaslSettings, SecuritySettings, TlsSettings } from "./client/security.js";
 export type { ClientStatistics, StatisticsSettings } from "./client/statistics.js";

@@ -11,6 +11,7 @@ import type {
   TopicPartition,
   TopicPartitionOffset,
   TopicPartitionTime,
+  Watermarks,
 } from "@millrace/kafka";
 import { errorText } from "./error-text.js";
 import type { Life } from "./life.js";
@@ -101,8 +102,8 @@ export class LivingConsumer implements ConsumerClient {
     this.inner.reassign?.(partitions);
   }
 
-  fetchedEnd(partition: TopicPartition): number | undefined {
-    return this.inner.fetchedEnd?.(partition);
+  fetchedWatermarks(partition: TopicPartition): Watermarks | undefined {
+    return this.inner.fetchedWatermarks?.(partition);
   }
 
   async commit(positions: readonly TopicPartitionOffset[]): Promise<void> {
@@ -126,7 +127,7 @@ export class LivingConsumer implements ConsumerClient {
     return this.#life.alive(this.inner.committed(partitions, timeoutMs));
   }
 
-  watermarks(partition: TopicPartition, timeoutMs: number): Promise<{ readonly low: number; readonly high: number }> {
+  watermarks(partition: TopicPartition, timeoutMs: number): Promise<Watermarks> {
     this.#life.requireAlive();
     return this.#life.alive(this.inner.watermarks(partition, timeoutMs));
   }

@@ -11,6 +11,7 @@ import type {
   TopicPartition,
   TopicPartitionOffset,
   TopicPartitionTime,
+  Watermarks,
 } from "@millrace/kafka";
 import type { Cancellable } from "@millrace/streams";
 import type { ClientHost, SimulatedClient } from "./client-host.js";
@@ -197,8 +198,8 @@ export class SimulatedConsumer implements ConsumerClient, SimulatedClient {
     this.#positions.take(partitions);
   }
 
-  fetchedEnd(partition: TopicPartition): number | undefined {
-    return this.#positions.fetchedEnd(partition);
+  fetchedWatermarks(partition: TopicPartition): Watermarks | undefined {
+    return this.#positions.fetchedWatermarks(partition);
   }
 
   async commit(positions: readonly TopicPartitionOffset[]): Promise<void> {
@@ -212,7 +213,7 @@ export class SimulatedConsumer implements ConsumerClient, SimulatedClient {
     return this.#lookups.committed(partitions, timeoutMs);
   }
 
-  watermarks(partition: TopicPartition, timeoutMs: number): Promise<{ readonly low: number; readonly high: number }> {
+  watermarks(partition: TopicPartition, timeoutMs: number): Promise<Watermarks> {
     return this.#lookups.watermarks(partition, timeoutMs);
   }
 

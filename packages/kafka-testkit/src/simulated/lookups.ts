@@ -1,4 +1,10 @@
-import type { ClusterMetadata, TopicPartition, TopicPartitionOffset, TopicPartitionTime } from "@millrace/kafka";
+import type {
+  ClusterMetadata,
+  TopicPartition,
+  TopicPartitionOffset,
+  TopicPartitionTime,
+  Watermarks,
+} from "@millrace/kafka";
 import type { ClientHost } from "./client-host.js";
 import type { Group } from "./group.js";
 import type { Isolation } from "./partition-log.js";
@@ -34,7 +40,7 @@ export class Lookups {
     );
   }
 
-  watermarks(partition: TopicPartition, timeoutMs: number): Promise<{ readonly low: number; readonly high: number }> {
+  watermarks(partition: TopicPartition, timeoutMs: number): Promise<Watermarks> {
     const { host, isolation } = this.#options;
     const { topics, simulation } = host;
     return this.#ask(`read the watermarks of ${keyOf(partition)}`, timeoutMs, topics.leaderOf(partition), () => {

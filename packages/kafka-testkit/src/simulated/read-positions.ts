@@ -1,4 +1,4 @@
-import type { StartPosition, TopicPartition, TopicPartitionOffset } from "@millrace/kafka";
+import type { StartPosition, TopicPartition, TopicPartitionOffset, Watermarks } from "@millrace/kafka";
 import type { GroupOffsets } from "./group-offsets.js";
 import type { Isolation, PartitionLog, StoredRecord } from "./partition-log.js";
 import { CODE, type Simulation } from "./simulation.js";
@@ -12,7 +12,7 @@ interface Reading {
   /** Absent while it is not known where to start. */
   position: number | undefined;
   /** As it was when it was last looked at. */
-  fetchedEnd?: number;
+  fetched?: Watermarks;
   /** It is fetched no more, and no error tells of that. */
   hung?: Cure;
   /** The end that was told last: it is told again only when something was read in between. */
@@ -73,8 +73,8 @@ export class ReadPositions {
     return reading !== undefined;
   }
 
-  fetchedEnd(partition: TopicPartition): number | undefined {
-    return this.#readings.get(keyOf(partition))?.fetchedEnd;
+  fetchedWatermarks(partition: TopicPartition): Watermarks | undefined {
+    return this.#readings.get(keyOf(partition))?.fetched;
   }
 
   /** Another assignment by hand takes the place of this one. */
@@ -150,7 +150,7 @@ export class ReadPositions {
     if (reading.position === undefined) this.#start(reading, log, undefined);
     else if (reading.position < log.low) this.#reset(reading, log);
     if (reading.position === undefined) return false;
-    reading.fetchedEnd = log.high;
+    reading.fetched = { low: log.low, high: log.high };
     reading.position = log.next(reading.position, isolation);
     if (reading.position < log.end(isolation)) return true;
     this.#tellEnd(reading, reading.position);

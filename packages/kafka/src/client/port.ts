@@ -135,6 +135,12 @@ export interface ClusterMetadata {
   readonly topics: readonly TopicMetadata[];
 }
 
+/** Where the log of a partition begins and ends: its first offset that is left, and the next that a record gets. */
+export interface Watermarks {
+  readonly low: number;
+  readonly high: number;
+}
+
 export interface ConsumerClient {
   connect(): Promise<void>;
   /** Returns at once; assignments arrive through the listener while polling. */
@@ -158,16 +164,16 @@ export interface ConsumerClient {
    */
   reassign?(partitions: readonly StartingPartition[]): void;
   /**
-   * The end of an assigned partition as the last answer to a fetch told, without asking a broker; `undefined` where nothing
-   * of it was fetched. Behind the broker's own end it says that the client has not fetched since.
+   * The watermarks of an assigned partition as the last answer to a fetch told them, without asking a broker; `undefined`
+   * where nothing of it was fetched. A high one behind the broker's own says that the client has not fetched since.
    */
-  fetchedEnd?(partition: TopicPartition): number | undefined;
+  fetchedWatermarks?(partition: TopicPartition): Watermarks | undefined;
   /** Resolves when the broker acknowledged; served inside `poll`. One at a time. */
   commit(positions: readonly TopicPartitionOffset[]): Promise<void>;
   /** Committed positions of this group; partitions without one are left out. */
   committed(partitions: readonly TopicPartition[], timeoutMs: number): Promise<readonly TopicPartitionOffset[]>;
   /** Low and high watermark as the broker knows them now. */
-  watermarks(partition: TopicPartition, timeoutMs: number): Promise<{ readonly low: number; readonly high: number }>;
+  watermarks(partition: TopicPartition, timeoutMs: number): Promise<Watermarks>;
   /** The first offset at or after each timestamp; a partition without such a record, or that does not exist, is left out. */
   offsetsForTimes(times: readonly TopicPartitionTime[], timeoutMs: number): Promise<readonly TopicPartitionOffset[]>;
   /**

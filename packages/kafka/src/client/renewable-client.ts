@@ -11,6 +11,7 @@ import type {
   TopicPartition,
   TopicPartitionOffset,
   TopicPartitionTime,
+  Watermarks,
 } from "./port.js";
 
 /** How long a new client waits for the old one to leave; what takes longer goes on beside it. */
@@ -144,8 +145,8 @@ export class RenewableClient implements ConsumerClient {
     this.#client.reassign?.(partitions);
   }
 
-  fetchedEnd(partition: TopicPartition): number | undefined {
-    return this.#client.fetchedEnd?.(partition);
+  fetchedWatermarks(partition: TopicPartition): Watermarks | undefined {
+    return this.#client.fetchedWatermarks?.(partition);
   }
 
   commit(positions: readonly TopicPartitionOffset[]): Promise<void> {
@@ -156,7 +157,7 @@ export class RenewableClient implements ConsumerClient {
     return this.#held.committed(() => this.#client, partitions, timeoutMs);
   }
 
-  watermarks(partition: TopicPartition, timeoutMs: number): Promise<{ readonly low: number; readonly high: number }> {
+  watermarks(partition: TopicPartition, timeoutMs: number): Promise<Watermarks> {
     return this.#client.watermarks(partition, timeoutMs);
   }
 

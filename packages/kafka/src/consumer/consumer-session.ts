@@ -291,7 +291,7 @@ export class ConsumerSession implements OffsetOwner {
       isPausedByUser: (owned) => flow.isPausedByUser(owned),
       isPaused: (owned) => flow.isPaused(owned),
       isWaiting: (owned) => this.#listener.isWaiting?.(owned) === true,
-      stuckOf: (owned) => recovery.stuckOf(owned),
+      recovery,
     });
   }
 

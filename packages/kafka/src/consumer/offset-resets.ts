@@ -22,6 +22,8 @@ export interface OffsetResetsOptions {
   readonly assignment: Assignment;
   readonly reading: ReadLoop;
   readonly onFailure: (error: unknown) => void;
+  /** What is read on where the partition was, before it counts as read. */
+  readonly onRead: (owned: OwnedPartition, chunk: RecordChunk, run: PartitionRun) => void;
 }
 
 /** A partition that is on its way back. */
@@ -85,6 +87,7 @@ export class OffsetResets {
   }
 
   #goOn(owned: OwnedPartition, chunk: RecordChunk, run: PartitionRun): void {
+    this.#options.onRead(owned, chunk, run);
     owned.readThrough(run.lastOffset);
     if (this.#options.protection?.timeThresholdMs === undefined) return;
     const timestamp = chunk.timestamp(run.to - 1);

@@ -5,9 +5,10 @@ import type { Assignment } from "./assignment.js";
 import { ConnectionChecker } from "./connection-checker.js";
 import type { FlowControl } from "./flow-control.js";
 import { HeldStarts } from "./held-starts.js";
-import { OffsetResets } from "./offset-resets.js";
+import { OffsetResets, type OffsetResetsOptions } from "./offset-resets.js";
 import type { OwnedPartition } from "./owned-partition.js";
 import type { ReadLoop } from "./read-loop.js";
+import { RemovedRecords } from "./removed-records.js";
 import type { TakingOn } from "./taking-on.js";
 import { UnknownStarts } from "./unknown-starts.js";
 import { Remedies } from "./watchdog/remedies.js";
@@ -18,6 +19,8 @@ import { Watchdog } from "./watchdog/watchdog.js";
 export interface RecoveryMetrics {
   /** Reads from before where a partition was, which `offsetResetProtection` did not deliver. */
   readonly offsetResets: number;
+  /** Offsets whose records the brokers removed before they were read: lost to this group, whatever it does. */
+  readonly removedOffsets: number;
   /** How often the watchdog asked for the end of a partition that gave nothing. */
   readonly watchdogProbes: number;
   /** How often it had stuck partitions read anew by a seek, by assigning everything again, by a new client. */
@@ -42,6 +45,7 @@ export interface RecoveryOptions {
 /** Looks after the client of a session: where it reads, whether it reads, and whether it reaches its brokers. */
 export class Recovery {
   readonly resets: OffsetResets;
+  readonly #removed: RemovedRecords;
   readonly #watchdog: Watchdog | undefined;
   readonly #checker: ConnectionChecker | undefined;
   readonly #unknownStarts: UnknownStarts;
@@ -50,14 +54,16 @@ export class Recovery {
   constructor(options: RecoveryOptions) {
     const { settings, client, clock, logger, onFailure, takingOn } = options;
     const { offsetResetProtection: protection, connectionChecker, watchdog, lookupTimeoutMs: timeoutMs } = settings;
-    this.resets = new OffsetResets({ ...options, protection, timeoutMs });
+    const groupId = settings.groupId ?? "";
+    this.#removed = new RemovedRecords({ ...{ client, logger, groupId }, timeoutMs });
+    const onRead: OffsetResetsOptions["onRead"] = (...read) => this.#removed.read(...read);
+    this.resets = new OffsetResets({ ...options, protection, timeoutMs, onRead });
     const remedies = new Remedies({
       ...options,
       timeoutMs,
       resume: (partitions) => takingOn().resume(partitions),
       subscription: () => takingOn().subscription(),
     });
-    const groupId = settings.groupId ?? "";
     this.#heldStarts = groupId === "" ? undefined : new HeldStarts({ ...options, timeoutMs });
     this.#unknownStarts = new UnknownStarts({ ...options, groupId, remedies });
     this.#watchdog =
@@ -86,7 +92,8 @@ export class Recovery {
     this.#watchdog?.close();
   }
 
-  taken(partitions: readonly OwnedPartition[]): void {
+  taken(partitions: readonly OwnedPartition[], committed: ReadonlyMap<string, number>): void {
+    this.#removed.taken(partitions, committed);
     this.#heldStarts?.taken(partitions);
   }
 
@@ -99,10 +106,16 @@ export class Recovery {
     return this.#watchdog?.stuckOf(owned);
   }
 
+  /** Offsets whose records were removed before they were read. */
+  removedOf(owned: OwnedPartition): number {
+    return this.#removed.of(owned);
+  }
+
   metrics(): RecoveryMetrics {
     const { probe = 0, seek = 0, reassign = 0, renew = 0 } = this.#watchdog?.steps ?? {};
     return {
       offsetResets: this.resets.count,
+      removedOffsets: this.#removed.count,
       watchdogProbes: probe,
       watchdogSeeks: seek,
       watchdogReassignments: reassign,

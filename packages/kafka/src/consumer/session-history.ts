@@ -2,6 +2,7 @@ import { printable } from "@millrace/streams/stage";
 import type { TopicPartition } from "../client/port.js";
 import { partitionKey } from "../partition-key.js";
 import type { OwnedPartition } from "./owned-partition.js";
+import type { Recovery } from "./recovery.js";
 import type { StuckPartition } from "./watchdog/watched-partition.js";
 
 /** What became of the records of one partition, over all its assignments to this consumer. */
@@ -47,6 +48,8 @@ export interface PartitionExplanation extends TopicPartition {
   readonly blockedBy: BlockingClaim | undefined;
   /** What the watchdog knows of it, where nothing of it is fetched though the broker has more. */
   readonly stuck: StuckPartition | undefined;
+  /** Offsets whose records the brokers removed before they were read, under this assignment. */
+  readonly removed: number;
 }
 
 /** What a consumer is waiting for; `toString` tells it in words. */
@@ -64,7 +67,7 @@ interface PartitionFacts {
   isPaused(owned: OwnedPartition): boolean;
   /** For its stream to be run. */
   isWaiting(owned: OwnedPartition): boolean;
-  stuckOf(owned: OwnedPartition): StuckPartition | undefined;
+  readonly recovery: Pick<Recovery, "stuckOf" | "removedOf">;
   readonly positionsHeldMs: number | undefined;
 }
 
@@ -143,7 +146,8 @@ const inWords = (each: PartitionExplanation): string => {
   const fetching = stuck
     ? `; nothing fetched for ${Math.round(stuck.forMs)} ms though the broker has ${stuck.behind ?? "some"} more, last step: ${stuck.lastStep}`
     : "";
-  return `${each.topic}[${each.partition}] ${each.state}: ${reason}; ${counts}; committed ${each.committed ?? "nothing yet"}${fetching}`;
+  const removed = each.removed > 0 ? `; the records of ${each.removed} offsets were removed before they were read` : "";
+  return `${each.topic}[${each.partition}] ${each.state}: ${reason}; ${counts}; committed ${each.committed ?? "nothing yet"}${fetching}${removed}`;
 };
 
 /** What a session tells of itself: of partitions it has given up, and of those it has. */
@@ -192,7 +196,8 @@ export class SessionHistory {
         uncommitted: owned.ledger.uncommitted,
         committed: owned.committed,
         blockedBy: blockingClaimOf(owned, now),
-        stuck: facts.stuckOf(owned),
+        stuck: facts.recovery.stuckOf(owned),
+        removed: facts.recovery.removedOf(owned),
       }),
     );
     const { positionsHeldMs } = facts;

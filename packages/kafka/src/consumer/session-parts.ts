@@ -186,8 +186,8 @@ export const sessionParts = (options: PartsOptions, hooks: SessionHooks): Sessio
     assignment,
     bounds,
     handlers,
-    onTaken: (taken) => {
-      recovery.taken(taken);
+    onTaken: (taken, committed) => {
+      recovery.taken(taken, committed);
       onTaken(taken);
     },
     onFailure,

@@ -19,7 +19,8 @@ export interface TakingOnOptions {
   readonly assignment: Assignment;
   readonly bounds: Bounds | undefined;
   readonly handlers: HandlerCalls;
-  readonly onTaken: (partitions: readonly OwnedPartition[]) => void;
+  /** `committed` are positions of the group that were looked up for it. */
+  readonly onTaken: (partitions: readonly OwnedPartition[], committed: ReadonlyMap<string, number>) => void;
   readonly onFailure: (error: unknown) => void;
 }
 
@@ -111,7 +112,7 @@ export class TakingOn {
     taken.forEach((owned, index) => {
       owned.beginAt(partitions[index]?.offset ?? this.startOf(owned) ?? committed.get(owned.key));
     });
-    onTaken(taken);
+    onTaken(taken, committed);
     const { rememberFinished, commitTimeoutMs } = settings;
     if (!rememberFinished || taken.length === 0) return;
     const { maxBytes, parallelConsumer } = rememberFinished;

@@ -26,7 +26,7 @@ describe("the watchdog", () => {
     warnings = [];
     kafka.onConsumer = (consumer) => {
       consumer.onWatermarks = ({ partition }) => ({ low: 0, high: partition === 0 ? end : 0 });
-      consumer.onFetchedEnd = () => fetchedEnd;
+      consumer.onFetchedWatermarks = () => (fetchedEnd === undefined ? undefined : { low: 0, high: fetchedEnd });
     };
   });
   afterEach(() => kafka.verify());

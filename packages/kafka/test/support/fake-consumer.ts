@@ -9,6 +9,7 @@ import type {
   TopicPartition,
   TopicPartitionOffset,
   TopicPartitionTime,
+  Watermarks,
 } from "../../src/client/port.js";
 import { FakeChunk, type FakeRecord } from "./fake-chunk.js";
 
@@ -56,12 +57,12 @@ export class FakeConsumer implements ConsumerClient {
   onSeek: (positions: readonly TopicPartitionOffset[]) => Promise<void> | void = () => undefined;
   /** Called when `reassign` is; may throw. What was given of the partitions and not fetched is gone then. */
   onReassign: (partitions: readonly TopicPartition[]) => void = () => undefined;
-  /** What `fetchedEnd` answers. */
-  onFetchedEnd: (partition: TopicPartition) => number | undefined = () => undefined;
+  /** What `fetchedWatermarks` answers. */
+  onFetchedWatermarks: (partition: TopicPartition) => Watermarks | undefined = () => undefined;
   /** What `offsetsForTimes` answers. */
   onTimes: (times: readonly TopicPartitionTime[]) => readonly TopicPartitionOffset[] = () => [];
   /** What `watermarks` answers. */
-  onWatermarks: (partition: TopicPartition) => { readonly low: number; readonly high: number } = () => ({
+  onWatermarks: (partition: TopicPartition) => Watermarks = () => ({
     low: 0,
     high: 0,
   });
@@ -261,8 +262,8 @@ export class FakeConsumer implements ConsumerClient {
     this.#forget(new Set(partitions.map(keyOf)));
   }
 
-  fetchedEnd(partition: TopicPartition): number | undefined {
-    return this.onFetchedEnd(partition);
+  fetchedWatermarks(partition: TopicPartition): Watermarks | undefined {
+    return this.onFetchedWatermarks(partition);
   }
 
   async offsetsForTimes(times: readonly TopicPartitionTime[]): Promise<readonly TopicPartitionOffset[]> {
@@ -276,7 +277,7 @@ export class FakeConsumer implements ConsumerClient {
     return this.stored;
   }
 
-  async watermarks(partition: TopicPartition): Promise<{ readonly low: number; readonly high: number }> {
+  async watermarks(partition: TopicPartition): Promise<Watermarks> {
     return this.onWatermarks(partition);
   }
 

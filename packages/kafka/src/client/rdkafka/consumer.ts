@@ -11,6 +11,7 @@ import type {
   TopicPartition,
   TopicPartitionOffset,
   TopicPartitionTime,
+  Watermarks,
 } from "../port.js";
 import { toSubscribe } from "../topic-pattern.js";
 import { CODE, codeOf, connectorError } from "./error-codes.js";
@@ -22,7 +23,7 @@ import { clusterMetadata } from "./metadata.js";
 import { changeAssignment } from "./manual-assignment.js";
 import { type NativeCall, NativeCalls, startCall } from "./native-calls.js";
 import { type ConsumerFactory, createNativeConsumer, type NativeConsumer, type NativeMessage } from "./native.js";
-import { type CallNative, committedOf, endFetchedOf, offsetsAt, seekAll } from "./positions.js";
+import { type CallNative, committedOf, offsetsAt, seekAll, watermarksFetchedOf } from "./positions.js";
 import { RdkafkaChunk } from "./record-chunk.js";
 import { Rebalancer } from "./rebalancer.js";
 import { splitProperties } from "./split-properties.js";
@@ -186,8 +187,8 @@ export class RdkafkaConsumer implements ConsumerClient {
     this.#rebalancer.reassign(partitions);
   }
 
-  fetchedEnd(partition: TopicPartition): number | undefined {
-    return this.#connected && this.#closing === undefined ? endFetchedOf(this.#native, partition) : undefined;
+  fetchedWatermarks(partition: TopicPartition): Watermarks | undefined {
+    return this.#connected && this.#closing === undefined ? watermarksFetchedOf(this.#native, partition) : undefined;
   }
 
   commit(positions: readonly TopicPartitionOffset[]): Promise<void> {
@@ -212,10 +213,7 @@ export class RdkafkaConsumer implements ConsumerClient {
     return committedOf(this.#native, this.#call, partitions, timeoutMs);
   }
 
-  async watermarks(
-    { topic, partition }: TopicPartition,
-    timeoutMs: number,
-  ): Promise<{ readonly low: number; readonly high: number }> {
+  async watermarks({ topic, partition }: TopicPartition, timeoutMs: number): Promise<Watermarks> {
     const { lowOffset, highOffset } = await this.#call<{ lowOffset: number; highOffset: number }>(
       `read the watermarks of ${topic} ${partition}`,
       timeoutMs,

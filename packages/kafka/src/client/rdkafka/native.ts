@@ -117,7 +117,7 @@ export interface NativeConsumer extends NativeClient {
     done: Done<{ lowOffset: number; highOffset: number }>,
   ): unknown;
   /** As the last fetch told; throws for a partition that the client does not know. */
-  getWatermarkOffsets(topic: string, partition: number): { readonly highOffset: number };
+  getWatermarkOffsets(topic: string, partition: number): { readonly lowOffset: number; readonly highOffset: number };
   disconnect(done: Done<unknown>): unknown;
 }
 

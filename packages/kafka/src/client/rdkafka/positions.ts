@@ -1,4 +1,4 @@
-import type { TopicPartition, TopicPartitionOffset, TopicPartitionTime } from "../port.js";
+import type { TopicPartition, TopicPartitionOffset, TopicPartitionTime, Watermarks } from "../port.js";
 import { CODE, connectorError } from "./error-codes.js";
 import type { KafkaConnectorError } from "../../errors.js";
 import type { NativeCommitted, NativeConsumer, NativeError } from "./native.js";
@@ -28,10 +28,13 @@ export async function seekAll(
 }
 
 /** The client knows partitions that it has fetched of, and negative offsets stand for none. */
-export function endFetchedOf(native: NativeConsumer, { topic, partition }: TopicPartition): number | undefined {
+export function watermarksFetchedOf(
+  native: NativeConsumer,
+  { topic, partition }: TopicPartition,
+): Watermarks | undefined {
   try {
-    const { highOffset } = native.getWatermarkOffsets(topic, partition);
-    return highOffset < 0 ? undefined : highOffset;
+    const { lowOffset, highOffset } = native.getWatermarkOffsets(topic, partition);
+    return highOffset < 0 ? undefined : { low: Math.max(0, lowOffset), high: highOffset };
   } catch {
     return undefined;
   }

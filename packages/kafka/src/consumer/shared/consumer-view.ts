@@ -9,6 +9,7 @@ import type {
   TopicPartition,
   TopicPartitionOffset,
   TopicPartitionTime,
+  Watermarks,
 } from "../../client/port.js";
 import { KafkaConnectorError } from "../../errors.js";
 import { ViewBuffer } from "./view-buffer.js";
@@ -134,8 +135,8 @@ export class ConsumerView implements ConsumerClient {
     this.#shared.reassign(this, partitions);
   }
 
-  fetchedEnd(partition: TopicPartition): number | undefined {
-    return this.#shared.client.fetchedEnd?.(partition);
+  fetchedWatermarks(partition: TopicPartition): Watermarks | undefined {
+    return this.#shared.client.fetchedWatermarks?.(partition);
   }
 
   metadata(topic: string | undefined, timeoutMs: number): Promise<ClusterMetadata> {
@@ -151,7 +152,7 @@ export class ConsumerView implements ConsumerClient {
     return this.#shared.client.committed(partitions, timeoutMs);
   }
 
-  watermarks(partition: TopicPartition, timeoutMs: number): Promise<{ readonly low: number; readonly high: number }> {
+  watermarks(partition: TopicPartition, timeoutMs: number): Promise<Watermarks> {
     return this.#shared.client.watermarks(partition, timeoutMs);
   }
 

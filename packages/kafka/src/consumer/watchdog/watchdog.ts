@@ -19,7 +19,7 @@ const DOES: Readonly<Record<Exclude<Step, "probe">, string>> = {
 export interface WatchdogOptions {
   readonly settings: ParsedWatchdog;
   readonly groupId: string;
-  readonly client: Pick<Required<ConsumerClient>, "watermarks" | "fetchedEnd">;
+  readonly client: Pick<Required<ConsumerClient>, "watermarks" | "fetchedWatermarks">;
   readonly timeoutMs: number;
   readonly clock: Clock;
   readonly logger: Logger;
@@ -159,7 +159,7 @@ export class Watchdog {
     watch.end = high;
     // There may be more just now.
     if (before === undefined) return undefined;
-    const fetched = client.fetchedEnd(place);
+    const fetched = client.fetchedWatermarks(place)?.high;
     if (!remedies.areAll || (fetched !== undefined && fetched >= before)) {
       const again = !watch.lookedAgain && nextToRead !== undefined;
       watch.lookedAgain = true;
