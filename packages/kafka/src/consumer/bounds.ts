@@ -16,15 +16,12 @@ export interface BoundsOptions {
   readonly client: Pick<ConsumerClient, "offsetsForTimes" | "watermarks">;
   readonly timeoutMs: number;
   readonly until: Until;
-  readonly owned: (partition: TopicPartition) => OwnedPartition | undefined;
 }
 
 /** The offsets at which a bounded source is done with its partitions. They are looked up once, and never move. */
 export class Bounds {
   readonly #options: BoundsOptions;
   readonly #bounds = new Map<string, number>();
-  /** Told during a poll, whose records come after. */
-  #ends: TopicPartitionOffset[] = [];
 
   constructor(options: BoundsOptions) {
     this.#options = options;
@@ -55,7 +52,7 @@ export class Bounds {
 
   /** What of a run lies below the bound. */
   cut(owned: OwnedPartition, chunk: RecordChunk, run: PartitionRun): PartitionRun | undefined {
-    const bound = this.#boundOf(owned);
+    const bound = this.of(owned);
     if (run.lastOffset < bound) {
       if (run.lastOffset === bound - 1) owned.complete();
       return run;
@@ -66,21 +63,13 @@ export class Bounds {
     return to === run.from ? undefined : { ...run, to, lastOffset: chunk.offset(to - 1) };
   }
 
-  #boundOf(partition: TopicPartition): number {
+  of(partition: TopicPartition): number {
     return this.#bounds.get(partitionKey(partition)) ?? Number.POSITIVE_INFINITY;
   }
 
-  /** A partition has nothing below that offset but what the running poll returns: the last records may be hidden ones. */
-  ended(end: TopicPartitionOffset): void {
-    this.#ends.push(end);
-  }
-
-  /** A poll is over, and what came of it waits to be delivered. */
-  polled(): void {
-    for (const end of this.#ends.splice(0)) {
-      const owned = this.#options.owned(end);
-      if (owned && end.offset >= this.#boundOf(end)) owned.complete();
-    }
+  /** Everything below was read: the last records before the bound may be hidden ones. */
+  reachEnd(owned: OwnedPartition, offset: number): void {
+    if (offset >= this.of(owned)) owned.complete();
   }
 }
 

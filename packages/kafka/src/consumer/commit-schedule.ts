@@ -6,6 +6,9 @@ import type { OwnedPartition } from "./owned-partition.js";
 /** Wait before a commit that is due while another is under way. */
 const NEXT_COMMIT_MS = 5;
 
+/** How long the end of a partition, above what is committed, waits for a commit that a committer in the stream asks for. */
+const END_COMMIT_MS = 1000;
+
 export interface CommitScheduleOptions {
   readonly clock: Clock;
   readonly logger: Logger;
@@ -31,6 +34,7 @@ export class CommitSchedule {
   #settings: ParsedCommitter | undefined;
   #timer: Cancellable | undefined;
   #replayTimer: Cancellable | undefined;
+  #endTimer: Cancellable | undefined;
   #refreshMs = Number.POSITIVE_INFINITY;
   #refreshTimer: Cancellable | undefined;
   /** A commit has failed that nobody waits for. */
@@ -113,6 +117,16 @@ export class CommitSchedule {
     if (records !== undefined || ms !== undefined) this.#hurryIfShort();
   }
 
+  /** More of it can be committed than before, though no claim has ended. */
+  reachedEnd(owned: OwnedPartition): void {
+    if (this.#settings) return this.ended(owned);
+    // A committer in the stream commits when something ends, and nothing may.
+    this.#endTimer ??= this.#options.clock.schedule(END_COMMIT_MS, () => {
+      this.#endTimer = undefined;
+      if (this.#options.hasFinished()) void this.told(this.#options.commit());
+    });
+  }
+
   hurry(): void {
     for (const flush of this.#flushes) flush();
     if (this.#settings && this.#options.hasFinished()) this.#commitSoon();
@@ -135,6 +149,7 @@ export class CommitSchedule {
     this.committing();
     this.#replayTimer?.cancel();
     this.#refreshTimer?.cancel();
+    this.#endTimer?.cancel();
   }
 
   #hurryIfShort(): void {

@@ -362,7 +362,7 @@ export class ConsumerSession implements OffsetOwner {
   #buffer(chunk: RecordChunk): void {
     const wanted = chunk.runs().flatMap((run) => {
       const owned = this.#parts.assignment.get(run);
-      if (owned?.retired) owned.passOver(chunk.offset(run.from));
+      if (owned?.retired) owned.reading.saw(chunk.offset(run.from));
       // What is read behind a failure may lie beyond a gap that it left: it is read again by whoever comes next.
       if (!owned || owned.retired || this.#failure) return [];
       if (!this.#parts.recovery.resets.accepts(owned, chunk, run)) return [];
@@ -375,7 +375,7 @@ export class ConsumerSession implements OffsetOwner {
   }
 
   #onPolled(): void {
-    this.#parts.bounds?.polled();
+    if (!this.#failure) this.#parts.ends.polled();
     this.#tellDone();
   }
 

@@ -41,7 +41,7 @@ export class HeldStarts {
 
   #ask(partitions: readonly OwnedPartition[]): void {
     const { client, assignment, timeoutMs } = this.#options;
-    const silent = partitions.filter((owned) => assignment.get(owned) === owned && owned.readsFrom === undefined);
+    const silent = partitions.filter((owned) => assignment.get(owned) === owned && owned.reading.from === undefined);
     // The answer is for the client to act on.
     if (silent.length > 0) client.committed(silent.map(placeOf), timeoutMs).catch(() => undefined);
   }

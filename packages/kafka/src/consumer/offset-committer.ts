@@ -31,9 +31,9 @@ const audited = ({ owned, position, stored }: Watermark): AuditedPosition => ({
   stored,
 });
 
-/** Where something has been delivered meanwhile, what was stored before concerns nobody any more. */
+/** Where something may be committed meanwhile, what was stored before concerns nobody any more. */
 const isOwned = ({ owned, stored }: Watermark): boolean =>
-  !owned.ledger.fenced && !(stored && owned.ledger.delivered > 0);
+  !owned.ledger.fenced && !(stored && owned.ledger.watermark !== undefined);
 
 interface Waiter {
   /** Also what has not changed since it was committed, and these. */

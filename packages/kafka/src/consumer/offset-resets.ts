@@ -68,11 +68,11 @@ export class OffsetResets {
   accepts(owned: OwnedPartition, chunk: RecordChunk, run: PartitionRun): boolean {
     const before = this.#returns.get(owned);
     if (before?.seeking) return false;
-    const behind = (owned.nextToRead ?? 0) - chunk.offset(run.from);
+    const behind = (owned.reading.next ?? 0) - chunk.offset(run.from);
     const isReset = behind > 0 && (before !== undefined || this.#isReset(owned, behind, chunk, run));
     if (isReset) this.#goBack(owned, before, chunk.offset(run.from));
     // What the partition was to begin at is not known to have been there.
-    else if (behind > 0 && owned.hasRead) this.#refuse(owned, chunk.offset(run.from));
+    else if (behind > 0 && owned.reading.hasBegun) this.#refuse(owned, chunk.offset(run.from));
     else {
       this.#returns.delete(owned);
       this.#goOn(owned, chunk, run);
@@ -88,7 +88,7 @@ export class OffsetResets {
 
   #goOn(owned: OwnedPartition, chunk: RecordChunk, run: PartitionRun): void {
     this.#options.onRead(owned, chunk, run);
-    owned.readThrough(run.lastOffset);
+    owned.reading.through(run.lastOffset);
     if (this.#options.protection?.timeThresholdMs === undefined) return;
     const timestamp = chunk.timestamp(run.to - 1);
     if (timestamp !== -1) this.#lastTimestamps.set(owned, timestamp);
@@ -109,7 +109,8 @@ export class OffsetResets {
   }
 
   #goBack(owned: OwnedPartition, before: Return | undefined, readAt: number): void {
-    const { topic, partition, nextToRead: expected } = owned;
+    const { topic, partition } = owned;
+    const expected = owned.reading.next;
     const attempts = (before?.attempts ?? 0) + 1;
     this.#count += 1;
     this.#options.logger.warn(
@@ -137,7 +138,7 @@ export class OffsetResets {
     const { reading, assignment, client, timeoutMs, logger } = this.#options;
     try {
       await reading.between(async () => {
-        const offset = owned.nextToRead;
+        const offset = owned.reading.next;
         if (assignment.get(owned) !== owned || owned.retired || offset === undefined) return;
         await client.seek([{ ...placeOf(owned), offset }], timeoutMs);
         state.seeking = false;
@@ -151,7 +152,8 @@ export class OffsetResets {
   }
 
   #refuse(owned: OwnedPartition, readAt: number): void {
-    const { topic, partition, nextToRead: expected } = owned;
+    const { topic, partition } = owned;
+    const expected = owned.reading.next;
     this.#options.onFailure(
       new KafkaConnectorError(
         "OFFSET_RESET",

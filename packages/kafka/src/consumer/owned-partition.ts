@@ -1,12 +1,14 @@
 import { acrossCopies } from "@millrace/streams/stage";
-import type { StartPosition, TopicPartition } from "../client/port.js";
+import type { TopicPartition } from "../client/port.js";
 import type { AuditTrail } from "../ledger/auditor.js";
 import { encodeFinished } from "../ledger/finished-set/encode-finished.js";
 import { type FinishedSet, NOTHING_FINISHED } from "../ledger/finished-set/finished-set.js";
 import { type Outcome, PartitionLedger } from "../ledger/partition-ledger.js";
+import { ClaimChain } from "../ledger/claim-chain.js";
 import { RecordClaim } from "../ledger/record-claim.js";
 import { partitionKey } from "../partition-key.js";
 import type { BufferedRun } from "./fetched-chunk.js";
+import { ReadPosition } from "./read-position.js";
 
 /** A position to commit, and how much of the ledger it stands for. */
 export interface Watermark {
@@ -61,12 +63,7 @@ export class OwnedPartition implements TopicPartition {
   #finishedAbove = 0;
   #runs: BufferedRun[] = [];
   #buffered = 0;
-  /** Where it was made to begin, before anything is read; `undefined` where only the client knows. */
-  #start: StartPosition["offset"] | undefined;
-  /** One after the last offset that was read. */
-  #readTo: number | undefined;
-  /** The offset that was read first. */
-  #first: number | undefined;
+  readonly reading: ReadPosition = new ReadPosition();
   /** Offsets of the chunk handed over last, and the one after it. */
   #lastTaken: { readonly from: number; readonly next: number } | undefined;
   #handedOver = 0;
@@ -81,8 +78,7 @@ export class OwnedPartition implements TopicPartition {
   /** When the oldest record that a crash would repeat was delivered. */
   #replaysSince: number | undefined;
   #metadata: string | undefined;
-  #firstClaim: RecordClaim | undefined;
-  #lastClaim: RecordClaim | undefined;
+  readonly #claims = new ClaimChain();
 
   constructor(
     { topic, partition }: TopicPartition,
@@ -112,7 +108,14 @@ export class OwnedPartition implements TopicPartition {
 
   /** The next offset that is not finished or, where nobody finishes records, not handed over; none before any. */
   get position(): number | undefined {
-    return this.ledger.watermark ?? this.#lastTaken?.next;
+    const next = this.ledger.watermark ?? this.#lastTaken?.next;
+    return this.#isThrough ? Math.max(this.reading.end, next ?? 0) || next : next;
+  }
+
+  /** All that was read has been handed over and, where that is known, is finished. */
+  get #isThrough(): boolean {
+    const { inFlight, delivered } = this.ledger;
+    return this.#buffered === 0 && inFlight === 0 && (!this.#isCommitted || delivered === this.#handedOver);
   }
 
   /**
@@ -120,31 +123,12 @@ export class OwnedPartition implements TopicPartition {
    * last chunk handed over, for how much of it was seen is not known. None: reading has not begun.
    */
   get resumeAt(): number | undefined {
-    return this.ledger.watermark ?? this.#lastTaken?.from ?? this.#first;
+    return this.ledger.watermark ?? this.#lastTaken?.from ?? this.reading.first;
   }
 
-  /** The next offset to come, as far as it is known. */
-  get nextToRead(): number | undefined {
-    const { readsFrom } = this;
-    return typeof readsFrom === "number" ? readsFrom : undefined;
-  }
-
-  /** Where to assign it again so that nothing is missed or repeated; `undefined`: as the client would by itself. */
-  get readsFrom(): StartPosition["offset"] | undefined {
-    return this.#readTo ?? this.#start;
-  }
-
-  get hasRead(): boolean {
-    return this.#readTo !== undefined;
-  }
-
-  beginAt(start: StartPosition["offset"] | undefined): void {
-    this.#start = start;
-  }
-
-  /** Everything up to and including that offset was read. */
-  readThrough(offset: number): void {
-    this.#readTo = offset + 1;
+  /** It ends in offsets without a record that can be committed. */
+  get #hasTail(): boolean {
+    return this.reading.end > (this.#committed ?? 0) && this.#isThrough;
   }
 
   /** For a while nothing of it is delivered. */
@@ -203,14 +187,9 @@ export class OwnedPartition implements TopicPartition {
   }
 
   add(run: BufferedRun): void {
-    this.#first ??= run.fetched.chunk.offset(run.from);
+    this.reading.saw(run.fetched.chunk.offset(run.from));
     this.#runs.push(run);
     this.#buffered += run.to - run.from;
-  }
-
-  /** Read and not kept, because nothing more of it is delivered. */
-  passOver(offset: number): void {
-    this.#first ??= offset;
   }
 
   /** The oldest waiting run, or as much of it as `room` allows. */
@@ -238,6 +217,7 @@ export class OwnedPartition implements TopicPartition {
     for (const run of this.#runs) run.fetched.runDone();
     this.#runs = [];
     this.#buffered = 0;
+    this.reading.lose();
     return dropped;
   }
 
@@ -261,8 +241,7 @@ export class OwnedPartition implements TopicPartition {
   fence(): void {
     this.#retired = true;
     this.drop();
-    this.#firstClaim = undefined;
-    this.#lastClaim = undefined;
+    this.#claims.clear();
     this.ledger.fence();
     this.#trail.fenced();
   }
@@ -302,32 +281,20 @@ export class OwnedPartition implements TopicPartition {
   /** Opens the claim of a record that it follows. */
   claim(offset: number, key: unknown, now: number): RecordClaim {
     const claim = new RecordClaim(this, this.open(offset, now), offset, key);
-    if (this.#lastClaim) this.#lastClaim.next = claim;
-    else this.#firstClaim = claim;
-    this.#lastClaim = claim;
+    this.#claims.add(claim);
     return claim;
   }
 
   /** The claim that blocks the watermark, where records are followed by theirs. */
   get blockingClaim(): RecordClaim | undefined {
-    this.#forgetEnded();
-    return this.#firstClaim;
-  }
-
-  #forgetEnded(): void {
-    for (let first = this.#firstClaim; first?.ended; first = this.#firstClaim) {
-      this.#firstClaim = first.next;
-      // An old dead one would keep all after it alive until a full collection.
-      first.next = undefined;
-    }
-    if (!this.#firstClaim) this.#lastClaim = undefined;
+    return this.#claims.first;
   }
 
   /** Ends one claim. */
   end(sequence: number, offset: number, outcome: Outcome): void {
     if (!this.ledger.end(sequence, outcome)) return;
     this.#trail.ended(offset);
-    this.#forgetEnded();
+    this.#claims.forgetEnded();
     this.#listener.onEnded(this);
   }
 
@@ -358,13 +325,17 @@ export class OwnedPartition implements TopicPartition {
   get hasNews(): boolean {
     if (!this.#isCommitted) return false;
     const { uncommitted, behindWatermark, endedInPart } = this.ledger;
-    if (endedInPart !== undefined && endedInPart > (this.#committed ?? 0)) return true;
+    if ((endedInPart !== undefined && endedInPart > (this.#committed ?? 0)) || this.#hasTail) return true;
     return uncommitted > 0 || (this.#metadataBytes > 0 && behindWatermark !== this.#finishedAbove);
   }
 
   /** What to commit, if anything has finished since the last commit or, with `again`, has ever been committed. */
   watermark(now: number, again: boolean = false): Watermark | undefined {
     const { ledger } = this;
+    if (this.#isCommitted && this.#hasTail) {
+      ledger.passTo(this.reading.end);
+      this.#trail.passedTo(this.reading.end);
+    }
     const position = ledger.watermark;
     if (ledger.fenced || position === undefined) return undefined;
     if (!this.hasNews && (!again || this.#committed === undefined)) return undefined;

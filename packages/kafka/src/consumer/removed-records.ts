@@ -46,13 +46,13 @@ export class RemovedRecords {
   /** Looks at what was read before it counts as read. */
   read(owned: OwnedPartition, chunk: RecordChunk, run: PartitionRun): void {
     const { client, groupId } = this.#options;
-    const next = owned.hasRead ? owned.nextToRead : this.#starts.get(owned);
+    const next = owned.reading.hasBegun ? owned.reading.next : this.#starts.get(owned);
     if (next !== undefined && run.lastOffset - next < run.to - run.from) return;
     const low = client.fetchedWatermarks?.(owned)?.low ?? 0;
     if (low === 0) return;
     if (next !== undefined) this.#readOn(owned, { chunk, run, next, low });
     // Whoever named where to begin has asked for what is left.
-    else if (groupId !== "" && owned.readsFrom === undefined) void this.#began(owned, chunk.offset(run.from), low);
+    else if (groupId !== "" && owned.reading.from === undefined) void this.#began(owned, chunk.offset(run.from), low);
   }
 
   #readOn(owned: OwnedPartition, read: { chunk: RecordChunk; run: PartitionRun; next: number; low: number }): void {
@@ -60,7 +60,7 @@ export class RemovedRecords {
     let { next } = read;
     for (let index = run.from; index < run.to; index++) {
       const offset = chunk.offset(index);
-      if (next < offset && next < low) this.#tell(owned, next, Math.min(offset, low));
+      if (next < offset && next < low) this.#tell(owned, next, offset);
       next = offset + 1;
     }
   }
@@ -70,7 +70,7 @@ export class RemovedRecords {
     const { client, timeoutMs, logger, groupId } = this.#options;
     try {
       const [stored] = await client.committed([placeOf(owned)], timeoutMs);
-      if (stored && stored.offset < Math.min(first, low)) this.#tell(owned, stored.offset, Math.min(first, low));
+      if (stored && stored.offset < low) this.#tell(owned, stored.offset, first);
     } catch (error) {
       const what = "it is not known whether records were removed before they were read";
       logger.info(`kafka consumer: ${what}`, { groupId, ...placeOf(owned), error });

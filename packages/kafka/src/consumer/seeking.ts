@@ -80,7 +80,7 @@ export class Seeking {
       const offset = start ?? owned.resumeAt;
       if (assignment.get(owned) !== owned) return;
       if (offset !== undefined) await this.#options.client.seek([this.#at(owned, offset)], this.#options.timeoutMs);
-      if (assignment.get(owned) === owned) after = this.#replace(owned, offset ?? owned.readsFrom);
+      if (assignment.get(owned) === owned) after = this.#replace(owned, offset ?? owned.reading.from);
     });
     return after;
   }
@@ -129,7 +129,7 @@ export class Seeking {
     history.add([owned]);
     assignment.remove([owned]);
     const [after] = assignment.add([owned]) as [OwnedPartition];
-    after.beginAt(start);
+    after.reading.beginAt(start);
     if (owned.isCommitted) after.commits();
     flow.replace(owned, after);
     return after;

@@ -7,6 +7,7 @@ import type { ParsedConsumer } from "../settings.js";
 import { Assignment } from "./assignment.js";
 import { Bounds } from "./bounds.js";
 import { CommitSchedule } from "./commit-schedule.js";
+import { Ends } from "./ends.js";
 import { FlowControl } from "./flow-control.js";
 import { GivingUp } from "./giving-up.js";
 import { OffsetCommitter } from "./offset-committer.js";
@@ -62,6 +63,7 @@ export interface SessionParts {
   readonly committer: OffsetCommitter;
   readonly schedule: CommitSchedule;
   readonly bounds: Bounds | undefined;
+  readonly ends: Ends;
   readonly handlers: HandlerCalls;
   readonly takingOn: TakingOn;
   readonly givingUp: GivingUp;
@@ -157,7 +159,7 @@ export const sessionParts = (options: PartsOptions, hooks: SessionHooks): Sessio
     onLost: (partitions) => rebalanced(givingUp.lose(partitions)),
     onError: hooks.onError,
     onStatistics: (json) => statistics.tell(json),
-    ...(settings.until && { onPartitionEnd: (end: TopicPartitionOffset) => bounds?.ended(end) }),
+    ...((settings.until ?? settings.groupId) && { onPartitionEnd: (end: TopicPartitionOffset) => ends.tell(end) }),
   };
   const parts = delivering(options, hooks, listener, (error) => recovery.pollFailed(error));
   const { client, assignment } = parts;
@@ -167,13 +169,14 @@ export const sessionParts = (options: PartsOptions, hooks: SessionHooks): Sessio
     ...{ settings, clock, logger, isClosing, onFailure },
     takingOn: () => takingOn,
   });
-  const bounds =
-    until &&
-    new Bounds({
-      ...{ client, timeoutMs, until },
-      // Where a client that was reset meets an end, it has not read what it should.
-      owned: (each) => assignment.owned([each]).find((owned) => !recovery.resets.isAstray(owned)),
-    });
+  const groupId = settings.groupId ?? "";
+  const bounds = until && new Bounds({ client, timeoutMs, until });
+  const ends = new Ends({
+    ...{ client, groupId, timeoutMs, logger, assignment, bounds },
+    isAstray: (owned) => recovery.resets.isAstray(owned),
+    beginsAtBeginning: ["earliest", "smallest", "beginning"].includes(`${settings.properties["auto.offset.reset"]}`),
+    onTail: (owned) => parts.schedule.reachedEnd(owned),
+  });
   const handlers = new HandlerCalls({
     handlers: settings.handlers,
     timeoutMs: handlerTimeoutMs,
@@ -192,11 +195,10 @@ export const sessionParts = (options: PartsOptions, hooks: SessionHooks): Sessio
     },
     onFailure,
   });
-  const groupId = settings.groupId ?? "";
   const givingUp = new GivingUp({
     ...parts,
     ...{ groupId, logger, handlers, isClosing, isDead, commit, onGivenUp, onFailure },
   });
   const steered = steering(options, hooks, { ...parts, statistics, recovery, takingOn, rebalances: () => rebalances });
-  return { ...parts, bounds, handlers, takingOn, givingUp, recovery, ...steered };
+  return { ...parts, bounds, ends, handlers, takingOn, givingUp, recovery, ...steered };
 };

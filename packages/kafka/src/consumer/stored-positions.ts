@@ -18,7 +18,7 @@ export const storedPositions = async (
   timeoutMs: number,
 ): Promise<readonly Watermark[]> => {
   const idle = new Map<string, OwnedPartition>();
-  for (const owned of partitions) if (owned.ledger.delivered === 0) idle.set(owned.key, owned);
+  for (const owned of partitions) if (owned.ledger.watermark === undefined) idle.set(owned.key, owned);
   if (idle.size === 0) return [];
   const stored = await client.committed([...idle.values()].map(placeOf), timeoutMs);
   return stored.flatMap((each) => {

@@ -77,7 +77,7 @@ export class TakingOn {
   resume(partitions: readonly OwnedPartition[]): void {
     this.#startOffsets.resumeAt(
       partitions.flatMap((owned) => {
-        const offset = owned.resumeAt ?? owned.nextToRead;
+        const offset = owned.resumeAt ?? owned.reading.next;
         return offset === undefined ? [] : { ...placeOf(owned), offset };
       }),
     );
@@ -110,7 +110,7 @@ export class TakingOn {
     const { client, settings, logger, assignment, onTaken } = this.#options;
     const taken = assignment.add(partitions);
     taken.forEach((owned, index) => {
-      owned.beginAt(partitions[index]?.offset ?? this.startOf(owned) ?? committed.get(owned.key));
+      owned.reading.beginAt(partitions[index]?.offset ?? this.startOf(owned) ?? committed.get(owned.key));
     });
     onTaken(taken, committed);
     const { rememberFinished, commitTimeoutMs } = settings;

@@ -41,7 +41,7 @@ export class UnknownStarts {
   pollFailed(error: unknown): void {
     const { assignment, remedies } = this.#options;
     if (!(error instanceof KafkaConnectorError && UNANSWERED.includes(error.clientCode)) || !remedies.areAll) return;
-    for (const owned of assignment.partitions) if (owned.readsFrom === undefined) this.#unknown.add(owned);
+    for (const owned of assignment.partitions) if (owned.reading.from === undefined) this.#unknown.add(owned);
     if (!this.#beginning && !this.#timer) void this.#begin();
   }
 
@@ -55,7 +55,7 @@ export class UnknownStarts {
     this.#timer = undefined;
     // What was assigned anew meanwhile has been asked for again.
     for (const owned of this.#unknown) {
-      if (assignment.get(owned) !== owned || owned.readsFrom !== undefined) this.#unknown.delete(owned);
+      if (assignment.get(owned) !== owned || owned.reading.from !== undefined) this.#unknown.delete(owned);
     }
     if (this.#closed || this.#unknown.size === 0) return;
     this.#beginning = true;

@@ -139,6 +139,11 @@ export class AuditTrail {
     }
   }
 
+  /** The broker has nothing below that offset but what was delivered. */
+  passedTo(offset: number): void {
+    if (this.#last < offset - 1) this.#last = offset - 1;
+  }
+
   /** The partition is no longer owned: from now on nothing counts. */
   fenced(): void {
     this.#fenced = true;

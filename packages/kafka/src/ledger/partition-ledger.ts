@@ -210,9 +210,14 @@ export class PartitionLedger {
     return this.#next;
   }
 
+  /** Below that offset there is nothing but what was delivered. */
+  passTo(offset: number): void {
+    this.#lastOffset = Math.max(this.#lastOffset, offset - 1);
+  }
+
   /** What may be committed: the offset of the first unfinished claim, or one after the last delivered; none before any. */
   get watermark(): number | undefined {
-    if (this.#next === 0) return undefined;
+    if (this.#lastOffset < 0) return undefined;
     return this.#head === this.#next ? this.#lastOffset + 1 : this.#offsets[this.#head & this.#mask];
   }
 
@@ -270,7 +275,7 @@ export class PartitionLedger {
   }
 
   get lastOffset(): number | undefined {
-    return this.#next === 0 ? undefined : this.#lastOffset;
+    return this.#lastOffset < 0 ? undefined : this.#lastOffset;
   }
 
   /** The claim that blocks the watermark. */

@@ -41,7 +41,7 @@ describe("partitions whose start is not known", () => {
     const [owned] = assignment.add([p0]);
     starts.pollFailed(failure(3));
     starts.pollFailed(new Error("16"));
-    owned?.readThrough(4);
+    owned?.reading.through(4);
     starts.pollFailed(failure(16));
     await clock.advance(10_000);
     expect(remedies.attempts).to.equal(0);

@@ -38,7 +38,9 @@ export class Remedies {
     return this.#between(async () => {
       const positions = partitions
         .filter((owned) => this.#isOwned(owned))
-        .flatMap((owned) => (owned.nextToRead === undefined ? [] : { ...placeOf(owned), offset: owned.nextToRead }));
+        .flatMap((owned) =>
+          owned.reading.next === undefined ? [] : { ...placeOf(owned), offset: owned.reading.next },
+        );
       if (positions.length === 0) return false;
       await client.seek(positions, timeoutMs);
       return true;
@@ -54,7 +56,7 @@ export class Remedies {
       if (partitions.length === 0 || partitions.some(({ retired }) => retired)) return false;
       client.reassign(
         partitions.map((owned) => {
-          const offset = owned.readsFrom;
+          const offset = owned.reading.from;
           return offset === undefined ? placeOf(owned) : { ...placeOf(owned), offset };
         }),
       );

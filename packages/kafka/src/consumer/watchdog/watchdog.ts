@@ -74,7 +74,7 @@ export class Watchdog {
 
   stuckOf(owned: OwnedPartition): StuckPartition | undefined {
     const watch = this.#watched.get(owned.key);
-    if (watch?.owned !== owned || watch.lastStep === undefined || watch.nextToRead !== owned.nextToRead)
+    if (watch?.owned !== owned || watch.lastStep === undefined || watch.nextToRead !== owned.reading.next)
       return undefined;
     const { nextToRead, end, since, lastStep } = watch;
     return {
@@ -116,7 +116,7 @@ export class Watchdog {
     for (const [key, { lastStep }] of before) if (lastStep !== "renew") this.#watched.delete(key);
     for (const each of owned) {
       const watch = before.get(each.key);
-      if (watch?.owned === each && watch.nextToRead === each.nextToRead) {
+      if (watch?.owned === each && watch.nextToRead === each.reading.next) {
         this.#watched.set(each.key, watch);
         if (hadQueueEmpty) starving.push(watch);
         continue;

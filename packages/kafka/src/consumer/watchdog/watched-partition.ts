@@ -35,7 +35,7 @@ const MAX_ROUNDS = 4;
 
 export const watched = (owned: OwnedPartition, now: number, rounds = 0): WatchedPartition => ({
   owned,
-  nextToRead: owned.nextToRead,
+  nextToRead: owned.reading.next,
   since: now,
   rounds: Math.min(rounds, MAX_ROUNDS),
   rest: 2 ** Math.min(rounds, MAX_ROUNDS) - 1,
