@@ -4,9 +4,11 @@ import { partitionKey, placeOf } from "../partition-key.js";
 import type { Assignment } from "./assignment.js";
 import type { Bounds } from "./bounds.js";
 import type { OwnedPartition } from "./owned-partition.js";
+import { NO_POSITION, type RemovedRecords } from "./removed-records.js";
 
 export interface EndsOptions {
-  readonly client: Pick<ConsumerClient, "committed" | "fetchedWatermarks">;
+  readonly client: Pick<ConsumerClient, "committed">;
+  readonly removed: RemovedRecords;
   readonly groupId: string;
   readonly timeoutMs: number;
   readonly logger: Logger;
@@ -20,6 +22,11 @@ export interface EndsOptions {
   readonly onTail: (owned: OwnedPartition) => void;
 }
 
+interface Met {
+  readonly owned: OwnedPartition;
+  readonly offset: number;
+}
+
 /**
  * Ends of partitions that the client has met. Offsets below an end that hold no record to be seen, such as the markers of
  * transactions and what these took back, count as read: a bounded source has come to its bound, and the group commits the end,
@@ -27,58 +34,63 @@ export interface EndsOptions {
  */
 export class Ends {
   readonly #options: EndsOptions;
-  /** Told during a poll, whose records come after. */
-  #told: TopicPartitionOffset[] = [];
+  /** Told during a poll, whose records come after. An assignment that begins before it is over is another matter. */
+  #told: Met[] = [];
 
   constructor(options: EndsOptions) {
     this.#options = options;
   }
 
   /** A partition has nothing below that offset but what the running poll returns. */
-  tell(end: TopicPartitionOffset): void {
-    this.#told.push(end);
+  tell({ offset, ...place }: TopicPartitionOffset): void {
+    const owned = this.#options.assignment.get(place);
+    if (owned) this.#told.push({ owned, offset });
   }
 
   /** A poll is over, and what came of it waits to be delivered. */
   polled(): void {
     if (this.#told.length === 0) return;
-    const { assignment, bounds, groupId, isAstray } = this.#options;
-    const unknown: TopicPartitionOffset[] = [];
-    for (const { offset, ...place } of this.#told.splice(0)) {
-      const owned = assignment.get(place);
-      if (!owned || owned.retired || isAstray(owned)) continue;
+    const { bounds, groupId, isAstray } = this.#options;
+    const unknown: Met[] = [];
+    for (const { owned, offset } of this.#told.splice(0)) {
+      if (!this.#isOwned(owned) || isAstray(owned)) continue;
       bounds?.reachEnd(owned, offset);
       if (groupId === "") continue;
-      const end = Math.min(offset, bounds?.of(owned) ?? offset);
-      if (owned.reading.next === undefined) unknown.push({ ...place, offset: end });
-      else this.#reach(owned, end, owned.reading.next);
+      const met = { owned, offset: Math.min(offset, bounds?.of(owned) ?? offset) };
+      if (owned.reading.next === undefined) unknown.push(met);
+      else this.#reach(met, owned.reading.next);
     }
     if (unknown.length > 0) void this.#lookUp(unknown);
   }
 
   /** Only the client knows where these began, of which nothing was read. */
-  async #lookUp(ends: readonly TopicPartitionOffset[]): Promise<void> {
-    const { client, groupId, timeoutMs, logger, assignment, beginsAtBeginning } = this.#options;
-    const owned = assignment.owned(ends);
+  async #lookUp(ends: readonly Met[]): Promise<void> {
+    const { client, groupId, timeoutMs, logger, beginsAtBeginning } = this.#options;
     try {
-      const committed = await client.committed(owned.map(placeOf), timeoutMs);
+      const committed = await client.committed(
+        ends.map(({ owned }) => placeOf(owned)),
+        timeoutMs,
+      );
       const starts = new Map(committed.map((each) => [partitionKey(each), each.offset]));
-      owned.forEach((each, index) => {
-        const start = starts.get(each.key) ?? (beginsAtBeginning ? 0 : undefined);
-        if (start === undefined || assignment.get(each) !== each || each.retired) return;
-        this.#reach(each, (ends[index] as TopicPartitionOffset).offset, start);
-      });
+      for (const met of ends) {
+        const start = starts.get(met.owned.key) ?? (beginsAtBeginning ? NO_POSITION : undefined);
+        if (start !== undefined && this.#isOwned(met.owned)) this.#reach(met, start);
+      }
     } catch (error) {
       logger.info("kafka consumer: it is not known whether hidden records are to be committed", { groupId, error });
     }
   }
 
-  #reach(owned: OwnedPartition, end: number, start: number): void {
-    const { client, beginsAtBeginning, onTail } = this.#options;
-    if (end <= start) return;
-    // Where the log begins above it, the client was reset, and may have left out what there is.
-    if (!beginsAtBeginning && (client.fetchedWatermarks?.(owned)?.low ?? 0) > start) return;
-    owned.reading.reachEnd(end);
+  #isOwned(owned: OwnedPartition): boolean {
+    return this.#options.assignment.get(owned) === owned && !owned.retired;
+  }
+
+  #reach({ owned, offset }: Met, start: number): void {
+    const { removed, beginsAtBeginning, onTail } = this.#options;
+    if (offset <= start) return;
+    // A client that was reset to the end has left out what there is.
+    if (removed.beforeEnd(owned, start, offset) && !beginsAtBeginning) return owned.reading.through(offset - 1);
+    owned.reading.reachEnd(offset);
     onTail(owned);
   }
 }

@@ -45,7 +45,7 @@ export interface RecoveryOptions {
 /** Looks after the client of a session: where it reads, whether it reads, and whether it reaches its brokers. */
 export class Recovery {
   readonly resets: OffsetResets;
-  readonly #removed: RemovedRecords;
+  readonly removed: RemovedRecords;
   readonly #watchdog: Watchdog | undefined;
   readonly #checker: ConnectionChecker | undefined;
   readonly #unknownStarts: UnknownStarts;
@@ -55,8 +55,8 @@ export class Recovery {
     const { settings, client, clock, logger, onFailure, takingOn } = options;
     const { offsetResetProtection: protection, connectionChecker, watchdog, lookupTimeoutMs: timeoutMs } = settings;
     const groupId = settings.groupId ?? "";
-    this.#removed = new RemovedRecords({ ...{ client, logger, groupId }, timeoutMs });
-    const onRead: OffsetResetsOptions["onRead"] = (...read) => this.#removed.read(...read);
+    this.removed = new RemovedRecords({ ...{ client, logger, groupId }, timeoutMs });
+    const onRead: OffsetResetsOptions["onRead"] = (...read) => this.removed.read(...read);
     this.resets = new OffsetResets({ ...options, protection, timeoutMs, onRead });
     const remedies = new Remedies({
       ...options,
@@ -93,7 +93,7 @@ export class Recovery {
   }
 
   taken(partitions: readonly OwnedPartition[], committed: ReadonlyMap<string, number>): void {
-    this.#removed.taken(partitions, committed);
+    this.removed.taken(partitions, committed);
     this.#heldStarts?.taken(partitions);
   }
 
@@ -106,16 +106,11 @@ export class Recovery {
     return this.#watchdog?.stuckOf(owned);
   }
 
-  /** Offsets whose records were removed before they were read. */
-  removedOf(owned: OwnedPartition): number {
-    return this.#removed.of(owned);
-  }
-
   metrics(): RecoveryMetrics {
     const { probe = 0, seek = 0, reassign = 0, renew = 0 } = this.#watchdog?.steps ?? {};
     return {
       offsetResets: this.resets.count,
-      removedOffsets: this.#removed.count,
+      removedOffsets: this.removed.count,
       watchdogProbes: probe,
       watchdogSeeks: seek,
       watchdogReassignments: reassign,

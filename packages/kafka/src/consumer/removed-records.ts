@@ -3,6 +3,9 @@ import type { ConsumerClient, PartitionRun, RecordChunk } from "../client/port.j
 import { placeOf } from "../partition-key.js";
 import type { OwnedPartition } from "./owned-partition.js";
 
+/** Below every offset: the group has never been anywhere. */
+export const NO_POSITION = -1;
+
 export interface RemovedRecordsOptions {
   readonly client: Pick<ConsumerClient, "committed" | "fetchedWatermarks">;
   readonly groupId: string;
@@ -53,6 +56,14 @@ export class RemovedRecords {
     if (next !== undefined) this.#readOn(owned, { chunk, run, next, low });
     // Whoever named where to begin has asked for what is left.
     else if (groupId !== "" && owned.reading.from === undefined) void this.#began(owned, chunk.offset(run.from), low);
+  }
+
+  /** The end is met, and nothing was read since `start`; answers whether records were removed there. */
+  beforeEnd(owned: OwnedPartition, start: number, end: number): boolean {
+    const low = this.#options.client.fetchedWatermarks?.(owned)?.low ?? 0;
+    if (start === NO_POSITION || low <= start) return false;
+    this.#tell(owned, start, Math.min(low, end));
+    return true;
   }
 
   #readOn(owned: OwnedPartition, read: { chunk: RecordChunk; run: PartitionRun; next: number; low: number }): void {

@@ -67,7 +67,7 @@ interface PartitionFacts {
   isPaused(owned: OwnedPartition): boolean;
   /** For its stream to be run. */
   isWaiting(owned: OwnedPartition): boolean;
-  readonly recovery: Pick<Recovery, "stuckOf" | "removedOf">;
+  readonly recovery: Pick<Recovery, "stuckOf" | "removed">;
   readonly positionsHeldMs: number | undefined;
 }
 
@@ -197,7 +197,7 @@ export class SessionHistory {
         committed: owned.committed,
         blockedBy: blockingClaimOf(owned, now),
         stuck: facts.recovery.stuckOf(owned),
-        removed: facts.recovery.removedOf(owned),
+        removed: facts.recovery.removed.of(owned),
       }),
     );
     const { positionsHeldMs } = facts;

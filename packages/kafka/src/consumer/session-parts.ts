@@ -173,6 +173,7 @@ export const sessionParts = (options: PartsOptions, hooks: SessionHooks): Sessio
   const bounds = until && new Bounds({ client, timeoutMs, until });
   const ends = new Ends({
     ...{ client, groupId, timeoutMs, logger, assignment, bounds },
+    removed: recovery.removed,
     isAstray: (owned) => recovery.resets.isAstray(owned),
     beginsAtBeginning: ["earliest", "smallest", "beginning"].includes(`${settings.properties["auto.offset.reset"]}`),
     onTail: (owned) => parts.schedule.reachedEnd(owned),
