@@ -46,6 +46,9 @@ export class LivingConsumer implements ConsumerClient {
       onError: (error) => {
         if (!life.dead) listener.onError(error);
       },
+      onTopicRemade: (topic) => {
+        if (!life.dead) listener.onTopicRemade?.(topic);
+      },
       ...(listener.onPartitionEnd && {
         onPartitionEnd: (end: TopicPartitionOffset) => {
           if (!life.dead) listener.onPartitionEnd?.(end);

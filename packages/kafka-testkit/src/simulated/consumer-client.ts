@@ -77,6 +77,7 @@ export class SimulatedConsumer implements ConsumerClient, SimulatedClient {
       reset,
       isolation,
       onEnd: (end) => this.#listener.onPartitionEnd?.(end),
+      onRemade: (topic) => this.#listener.onTopicRemade?.(topic),
     });
     this.#lookups = new Lookups({
       ...{ host, group: this.#group, isolation },

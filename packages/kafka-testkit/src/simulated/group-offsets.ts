@@ -20,6 +20,13 @@ export class GroupOffsets {
     return ![...this.#held.values()].some((positions) => positions.has(keyOf(partition)));
   }
 
+  /** The topic is deleted. */
+  forget(topic: string): void {
+    for (const held of [this.#committed, ...this.#held.values()]) {
+      for (const [key, position] of held) if (position.topic === topic) held.delete(key);
+    }
+  }
+
   store(positions: readonly TopicPartitionOffset[]): void {
     for (const { topic, partition, offset, metadata } of positions) {
       this.#committed.set(

@@ -28,6 +28,7 @@ export interface ReadPositionsOptions {
   readonly isolation: Isolation;
   /** Everything below was read, and there is nothing more now. */
   readonly onEnd: (end: TopicPartitionOffset) => void;
+  readonly onRemade: (topic: string) => void;
 }
 
 /** What makes a partition that hangs be fetched again; what does more does so as well. */
@@ -46,6 +47,8 @@ export class ReadPositions {
   readonly #incurable = new Set<string>();
   /** Partitions without any position, of which the consumer is to be told. */
   readonly #adrift: TopicPartition[] = [];
+  /** Which topic each name stood for when it was looked at last. */
+  readonly #ids = new Map<string, number | undefined>();
 
   constructor(options: ReadPositionsOptions) {
     this.#options = options;
@@ -125,6 +128,7 @@ export class ReadPositions {
   /** Some of what there is, beginning with a partition that is drawn. */
   fetch(maxRecords: number): readonly StoredRecord[] {
     const { random } = this.#options.simulation;
+    this.#lookAtTopics();
     const ready = [...this.#readings.values()].filter((reading) => this.#advance(reading));
     if (ready.length === 0) return [];
     const first = random.int(0, ready.length - 1);
@@ -138,6 +142,24 @@ export class ReadPositions {
       fetched.push(...records);
     }
     return fetched;
+  }
+
+  #lookAtTopics(): void {
+    const { topics, onRemade } = this.#options;
+    for (const topic of new Set([...this.#readings.values()].map((reading) => reading.topic))) {
+      const [before, now] = [this.#ids.get(topic), topics.idOf(topic)];
+      this.#ids.set(topic, now);
+      if (before === undefined || before === now) continue;
+      for (const reading of this.#readings.values()) if (reading.topic === topic) this.#goOnIn(reading);
+      onRemade(topic);
+    }
+  }
+
+  /** At the offset where it was, if the new log reaches so far. */
+  #goOnIn(reading: Reading): void {
+    const log = this.#log(reading);
+    reading.toldEnd = undefined;
+    if (log && reading.position !== undefined && reading.position > log.high) this.#reset(reading, log);
   }
 
   /** Moves over what cannot be read; answers whether a record follows. */

@@ -107,6 +107,18 @@ export class SimulatedKafka {
     this.#simulation.event(`${topic} has ${this.#topics.partitionsOf(topic)} partitions`);
   }
 
+  /**
+   * Deletes the topic and makes it anew, with so many partitions and nothing in them: groups have no positions in it any
+   * more. Consumers are told once they look at the topics again, and read on at the offsets where they were in the old one.
+   */
+  recreateTopic(topic: string, partitions: number): void {
+    if (!this.#topics.remove(topic)) throw this.#noPartition({ topic, partition: 0 });
+    for (const { offsets } of this.#groups.values()) offsets.forget(topic);
+    this.#topics.create(topic, partitions);
+    this.#simulation.event(`${topic} is deleted and made again with ${partitions} partitions`);
+    this.#topics.changed();
+  }
+
   /** Moves the low watermark: a consumer that stands below goes where `auto.offset.reset` says. */
   deleteRecords(topic: string, partition: number, beforeOffset: number): void {
     this.#log({ topic, partition }).deleteBefore(beforeOffset);

@@ -12,7 +12,8 @@ const PORT = 9092;
 /** All topics of the cluster, and which broker leads each partition. */
 export class Topics {
   readonly #brokers: number;
-  readonly #topics = new Map<string, { readonly first: number; readonly logs: PartitionLog[] }>();
+  readonly #topics = new Map<string, { readonly first: number; readonly id: number; readonly logs: PartitionLog[] }>();
+  #ids = 0;
   readonly #waiting = new Set<() => void>();
   #version = 0;
 
@@ -32,8 +33,19 @@ export class Topics {
   /** Answers whether the topic is new. */
   create(topic: string, partitions: number): boolean {
     if (this.#topics.has(topic)) return false;
-    this.#topics.set(topic, { first: this.#topics.size, logs: [] });
+    this.#topics.set(topic, { first: this.#topics.size, id: this.#ids++, logs: [] });
     return this.grow(topic, partitions);
+  }
+
+  /** Answers whether there was one. */
+  remove(topic: string): boolean {
+    this.#version += 1;
+    return this.#topics.delete(topic);
+  }
+
+  /** One made again under its name has another one. */
+  idOf(topic: string): number | undefined {
+    return this.#topics.get(topic)?.id;
   }
 
   /** Answers whether the topic exists. */

@@ -97,6 +97,11 @@ export interface ConsumerListener {
    * it resolves. It comes again each time the end is reached.
    */
   onPartitionEnd?(end: TopicPartitionOffset): void;
+  /**
+   * The topic was deleted and made again under its name: offsets of the old one mean nothing in it. The client itself reads
+   * on from where it was. Told before anything of the new one is read, or with what is read first.
+   */
+  onTopicRemade?(topic: string): void;
   /** The client's statistics as JSON text, where `statistics.interval.ms` asks for them. */
   onStatistics?(json: string): void;
 }

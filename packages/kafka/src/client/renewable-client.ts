@@ -66,6 +66,9 @@ export class RenewableClient implements ConsumerClient {
           if (isCurrent()) listener.onPartitionEnd?.(end);
         },
       }),
+      onTopicRemade: (topic) => {
+        if (isCurrent()) listener.onTopicRemade?.(topic);
+      },
       ...(listener.onStatistics && {
         onStatistics: (json: string) => {
           if (isCurrent()) listener.onStatistics?.(json);

@@ -375,7 +375,7 @@ export class ConsumerSession implements OffsetOwner {
   }
 
   #onPolled(): void {
-    if (!this.#failure) this.#parts.ends.polled();
+    if (!this.#failure && !this.#stopped) this.#parts.ends.polled();
     this.#tellDone();
   }
 

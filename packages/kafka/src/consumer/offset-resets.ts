@@ -64,6 +64,11 @@ export class OffsetResets {
     return this.#returns.has(owned);
   }
 
+  /** Somebody else sends the client elsewhere: until the partition has begun anew, nothing that is read of it counts. */
+  leave(owned: OwnedPartition): void {
+    this.#returns.set(owned, { attempts: 0, seeking: true });
+  }
+
   /** Whether what was read goes on where the partition was; the rest is not to be delivered. */
   accepts(owned: OwnedPartition, chunk: RecordChunk, run: PartitionRun): boolean {
     const before = this.#returns.get(owned);

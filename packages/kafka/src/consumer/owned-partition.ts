@@ -217,7 +217,7 @@ export class OwnedPartition implements TopicPartition {
     for (const run of this.#runs) run.fetched.runDone();
     this.#runs = [];
     this.#buffered = 0;
-    this.reading.lose();
+    this.reading.stop(dropped > 0);
     return dropped;
   }
 

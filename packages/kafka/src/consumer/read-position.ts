@@ -8,7 +8,7 @@ export class ReadPosition {
   #next: number | undefined;
   #first: number | undefined;
   #end = 0;
-  #hasLost = false;
+  #stopped = false;
 
   beginAt(start: StartPosition["offset"] | undefined): void {
     this.#start = start;
@@ -29,14 +29,14 @@ export class ReadPosition {
    * of transactions, or what they took back.
    */
   reachEnd(offset: number): void {
-    if (!this.#hasLost) this.#end = offset;
+    if (!this.#stopped) this.#end = offset;
     this.#next = Math.max(this.#next ?? 0, offset);
   }
 
-  /** Some of what was read will not be delivered. */
-  lose(): void {
-    this.#hasLost = true;
-    this.#end = 0;
+  /** Nothing that is read from now on is delivered nor, with `lost`, some of what was. */
+  stop(lost: boolean): void {
+    this.#stopped = true;
+    if (lost) this.#end = 0;
   }
 
   /** The offset that was read first. */

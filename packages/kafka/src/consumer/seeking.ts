@@ -85,6 +85,23 @@ export class Seeking {
     return after;
   }
 
+  /** The logs of these are other ones now: they are read from their beginning; answers the new assignments. */
+  async beginAnew(partitions: readonly OwnedPartition[]): Promise<readonly OwnedPartition[]> {
+    const { client, timeoutMs, reading, onReplaced } = this.#options;
+    const begun: OwnedPartition[] = [];
+    await reading.between(async () => {
+      const moves = partitions.map((owned): Move => ({ owned, offset: 0 }));
+      const positions = this.#owned(moves).map(({ owned, offset }) => this.#at(owned, offset));
+      if (positions.length > 0) await client.seek(positions, timeoutMs);
+      for (const { owned, offset } of this.#owned(moves)) {
+        const after = this.#replace(owned, offset);
+        onReplaced(owned, after);
+        begun.push(after);
+      }
+    });
+    return begun;
+  }
+
   #at({ topic, partition }: TopicPartition, offset: number): TopicPartitionOffset {
     return { topic, partition, offset };
   }

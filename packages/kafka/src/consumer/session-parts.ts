@@ -14,11 +14,12 @@ import { OffsetCommitter } from "./offset-committer.js";
 import type { OwnedPartition, Watermark } from "./owned-partition.js";
 import { ReadLoop } from "./read-loop.js";
 import { Recovery } from "./recovery.js";
+import { RemadeTopics } from "./remade-topics.js";
 import { HandlerCalls } from "./rebalance-handlers.js";
 import { Revocations } from "./revocations.js";
 import { Seeking } from "./seeking.js";
 import { SessionHistory } from "./session-history.js";
-import { storedPositions } from "./stored-positions.js";
+import { outright, storedPositions } from "./stored-positions.js";
 import { Steering } from "./steering.js";
 import { TakingOn } from "./taking-on.js";
 import { UserPauses } from "./user-pauses.js";
@@ -142,6 +143,12 @@ const steering = (
   return { seeking, steering };
 };
 
+/** Why a topic that is made again cannot be read on from its beginning. */
+const refusalOfRemade = ({ until, offsetsOnAssign }: ParsedConsumer): string | undefined => {
+  if (until) return "the bound of its source was looked up in the old one";
+  return offsetsOnAssign && "its positions are kept elsewhere, for the old one";
+};
+
 /** Everything that a session consists of, wired. */
 export const sessionParts = (options: PartsOptions, hooks: SessionHooks): SessionParts => {
   const { settings, logger, clock } = options;
@@ -158,6 +165,7 @@ export const sessionParts = (options: PartsOptions, hooks: SessionHooks): Sessio
     onRevoke: (partitions) => rebalanced(givingUp.revoke(partitions)),
     onLost: (partitions) => rebalanced(givingUp.lose(partitions)),
     onError: hooks.onError,
+    onTopicRemade: (topic) => void remadeTopics.remade(topic),
     onStatistics: (json) => statistics.tell(json),
     ...((settings.until ?? settings.groupId) && { onPartitionEnd: (end: TopicPartitionOffset) => ends.tell(end) }),
   };
@@ -201,5 +209,15 @@ export const sessionParts = (options: PartsOptions, hooks: SessionHooks): Sessio
     ...{ groupId, logger, handlers, isClosing, isDead, commit, onGivenUp, onFailure },
   });
   const steered = steering(options, hooks, { ...parts, statistics, recovery, takingOn, rebalances: () => rebalances });
+  const remadeTopics = new RemadeTopics({
+    ...{ groupId, logger, assignment, onFailure },
+    ...{ seeking: steered.seeking, resets: recovery.resets },
+    refusal: refusalOfRemade(settings),
+    isOver: () => isDead() || isClosing(),
+    begun: async (begun) => {
+      const committed = begun.filter(({ isCommitted }) => isCommitted);
+      if (committed.length > 0) await hooks.refresh(committed.map((owned) => outright(owned, 0, undefined)));
+    },
+  });
   return { ...parts, bounds, ends, handlers, takingOn, givingUp, recovery, ...steered };
 };

@@ -2,8 +2,8 @@ import type { ConsumerClient } from "../client/port.js";
 import { partitionKey, placeOf } from "../partition-key.js";
 import type { OwnedPartition, Watermark } from "./owned-partition.js";
 
-/** The same position once more: it stands for nothing of this assignment. */
-const again = (owned: OwnedPartition, position: number, metadata: string | undefined): Watermark => ({
+/** A position that stands for nothing of this assignment: what the group has already, or a beginning. */
+export const outright = (owned: OwnedPartition, position: number, metadata: string | undefined): Watermark => ({
   ...{ owned, position, metadata, stored: true },
   ...{ asked: undefined, below: 0, finishedAbove: 0, oldestAbove: undefined, takenAt: 0 },
 });
@@ -23,6 +23,6 @@ export const storedPositions = async (
   const stored = await client.committed([...idle.values()].map(placeOf), timeoutMs);
   return stored.flatMap((each) => {
     const owned = idle.get(partitionKey(each));
-    return owned ? again(owned, each.offset, each.metadata) : [];
+    return owned ? outright(owned, each.offset, each.metadata) : [];
   });
 };

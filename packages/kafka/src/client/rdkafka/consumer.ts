@@ -27,6 +27,7 @@ import { type CallNative, committedOf, offsetsAt, seekAll, watermarksFetchedOf }
 import { RdkafkaChunk } from "./record-chunk.js";
 import { Rebalancer } from "./rebalancer.js";
 import { splitProperties } from "./split-properties.js";
+import { hearRemadeTopics, tellingTopicIds } from "./topic-ids.js";
 import { waitingThreads } from "./waiting-threads.js";
 
 /** One waiting `consume` owns one of libuv's few threads, so it never waits longer than this at a stretch. */
@@ -79,7 +80,8 @@ export class RdkafkaConsumer implements ConsumerClient {
     timeouts: ClientTimeouts = CLIENT_TIMEOUTS,
     create: ConsumerFactory = createNativeConsumer,
   ) {
-    const { client, topic } = splitProperties(consumerProperties(properties, listener.onPartitionEnd !== undefined));
+    const own = tellingTopicIds(consumerProperties(properties, listener.onPartitionEnd !== undefined));
+    const { client, topic } = splitProperties(own);
     this.#listener = listener;
     this.#timeouts = timeouts;
     this.#brokers = brokersOf(properties);
@@ -117,6 +119,7 @@ export class RdkafkaConsumer implements ConsumerClient {
     this.#native.on("partition.eof", ({ topic, partition, offset }) =>
       listener.onPartitionEnd?.({ topic, partition, offset }),
     );
+    hearRemadeTopics(this.#native, listener);
     this.#native.on("event.stats", ({ message }) => listener.onStatistics?.(message));
     this.#native.on("offset.commit", (error) => this.#onCommit(error));
   }
@@ -345,7 +348,7 @@ export class RdkafkaConsumer implements ConsumerClient {
       this.#commit?.reject(
         new KafkaConnectorError(
           "CONSUMER_CLOSED",
-          "The consumer closed before the commit was answered; it may have been stored.",
+          "The consumer closed before a commit was answered; it may be stored.",
         ),
       );
       this.#commit = undefined;

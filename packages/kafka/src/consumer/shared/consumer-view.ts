@@ -179,6 +179,10 @@ export class ConsumerView implements ConsumerClient {
     this.#failure = { error };
   }
 
+  onTopicRemade(topic: string): void {
+    this.#listener.onTopicRemade?.(topic);
+  }
+
   onStatistics(json: string): void {
     this.#listener.onStatistics?.(json);
   }

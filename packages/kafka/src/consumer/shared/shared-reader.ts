@@ -70,6 +70,9 @@ export class SharedReader implements ViewHost {
         else options.onWarning(error);
       },
       onPartitionEnd: (end) => this.#ends.push(end),
+      onTopicRemade: (topic) => {
+        for (const view of this.#views) view.onTopicRemade(topic);
+      },
       onStatistics: (json) => {
         for (const view of this.#views) view.onStatistics(json);
       },
