@@ -143,10 +143,38 @@ const steering = (
   return { seeking, steering };
 };
 
-/** Why a topic that is made again cannot be read on from its beginning. */
-const refusalOfRemade = ({ until, offsetsOnAssign }: ParsedConsumer): string | undefined => {
-  if (until) return "the bound of its source was looked up in the old one";
-  return offsetsOnAssign && "its positions are kept elsewhere, for the old one";
+const endsOf = (
+  { settings, logger }: PartsOptions,
+  { client, assignment, schedule }: Delivering,
+  { removed, resets }: Recovery,
+  bounds: Bounds | undefined,
+): Ends =>
+  new Ends({
+    ...{ client, logger, assignment, bounds, removed },
+    groupId: settings.groupId ?? "",
+    timeoutMs: settings.lookupTimeoutMs,
+    isAstray: (owned) => resets.isAstray(owned),
+    beginsAtBeginning: ["earliest", "smallest", "beginning"].includes(`${settings.properties["auto.offset.reset"]}`),
+    onTail: (owned) => schedule.reachedEnd(owned),
+  });
+
+const remadeTopicsOf = (
+  { settings, logger }: PartsOptions,
+  { isClosing, isDead, refresh, onFailure }: SessionHooks,
+  { assignment, seeking, recovery }: Pick<SessionParts, "assignment" | "seeking" | "recovery">,
+): RemadeTopics => {
+  const { until, offsetsOnAssign, groupId = "" } = settings;
+  const elsewhere = offsetsOnAssign && "its positions are kept elsewhere, for the old one";
+  return new RemadeTopics({
+    ...{ groupId, logger, assignment, seeking, onFailure },
+    resets: recovery.resets,
+    refusal: until ? "the bound of its source was looked up in the old one" : elsewhere,
+    isOver: () => isDead() || isClosing(),
+    begun: async (begun) => {
+      const committed = begun.filter(({ isCommitted }) => isCommitted);
+      if (committed.length > 0) await refresh(committed.map((owned) => outright(owned, 0, undefined)));
+    },
+  });
 };
 
 /** Everything that a session consists of, wired. */
@@ -179,13 +207,7 @@ export const sessionParts = (options: PartsOptions, hooks: SessionHooks): Sessio
   });
   const groupId = settings.groupId ?? "";
   const bounds = until && new Bounds({ client, timeoutMs, until });
-  const ends = new Ends({
-    ...{ client, groupId, timeoutMs, logger, assignment, bounds },
-    removed: recovery.removed,
-    isAstray: (owned) => recovery.resets.isAstray(owned),
-    beginsAtBeginning: ["earliest", "smallest", "beginning"].includes(`${settings.properties["auto.offset.reset"]}`),
-    onTail: (owned) => parts.schedule.reachedEnd(owned),
-  });
+  const ends = endsOf(options, parts, recovery, bounds);
   const handlers = new HandlerCalls({
     handlers: settings.handlers,
     timeoutMs: handlerTimeoutMs,
@@ -209,15 +231,6 @@ export const sessionParts = (options: PartsOptions, hooks: SessionHooks): Sessio
     ...{ groupId, logger, handlers, isClosing, isDead, commit, onGivenUp, onFailure },
   });
   const steered = steering(options, hooks, { ...parts, statistics, recovery, takingOn, rebalances: () => rebalances });
-  const remadeTopics = new RemadeTopics({
-    ...{ groupId, logger, assignment, onFailure },
-    ...{ seeking: steered.seeking, resets: recovery.resets },
-    refusal: refusalOfRemade(settings),
-    isOver: () => isDead() || isClosing(),
-    begun: async (begun) => {
-      const committed = begun.filter(({ isCommitted }) => isCommitted);
-      if (committed.length > 0) await hooks.refresh(committed.map((owned) => outright(owned, 0, undefined)));
-    },
-  });
+  const remadeTopics = remadeTopicsOf(options, hooks, { ...parts, ...steered, recovery });
   return { ...parts, bounds, ends, handlers, takingOn, givingUp, recovery, ...steered };
 };
