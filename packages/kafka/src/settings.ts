@@ -1,8 +1,11 @@
 import type { Logger } from "@millrace/streams";
 import { z } from "zod";
+import { addressSchema, checkAddresses } from "./client/addresses.js";
 import type { ClientProperties, KafkaDriver, Subscription } from "./client/port.js";
+import { warnOfDangers } from "./client/insecure.js";
 import { checkProperties } from "./client/rdkafka/check-properties.js";
 import { rdkafkaDriver } from "./client/rdkafka/driver.js";
+import { KNOWN_PROPERTIES } from "./client/rdkafka/known-properties.js";
 import { redact, withSecrets } from "./client/secrets.js";
 import { securityProperties, type SecuritySettings, securitySchema, tokensOf } from "./client/security.js";
 import {
@@ -27,6 +30,7 @@ import type { HandlerOptions } from "./consumer/rebalance-handlers.js";
 import type { AssignedPartition, OffsetsOnAssign, StartAt } from "./consumer/start-offsets.js";
 import { KafkaConnectorError } from "./errors.js";
 import { idempotent } from "./producer/idempotence.js";
+import { namesIn, settingsError } from "./settings-error.js";
 import { silentLogger } from "./silent-logger.js";
 
 /** How to reach a cluster, shared by sources and producers of one service. */
@@ -116,7 +120,7 @@ const driver = z.custom<KafkaDriver>(
 );
 
 const kafkaSchema = z.strictObject({
-  brokers: z.union([z.string().min(1), z.array(z.string().min(1)).min(1)]),
+  brokers: z.union([addressSchema, z.array(addressSchema).min(1)]),
   groupId: z.string().min(1).optional(),
   clientId: z.string().min(1).optional(),
   properties: properties.optional(),
@@ -213,13 +217,15 @@ export const schemas: Readonly<Record<"kafka" | "consumer" | "producer" | "commi
   committer: committerSchema,
 };
 
-/** Parses settings at the edge; the error names every wrong field and the call it was given to. */
+/** Parses settings at the edge; the error names every wrong field and the call it was given to, and repeats no value. */
 export const parse = <S extends z.ZodType>(schema: S, settings: unknown, call: string): z.output<S> => {
   const result = schema.safeParse(settings);
   if (result.success) return result.data;
-  throw new KafkaConnectorError("INVALID_SETTINGS", `${call}: ${z.prettifyError(result.error)}`, {
-    cause: result.error,
-  });
+  throw settingsError(result.error.issues, call, [
+    ...KNOWN_PROPERTIES,
+    ...Object.values(schemas).flatMap(namesIn),
+    ...namesIn(schema),
+  ]);
 };
 
 /** librdkafka also takes `1`, `t`, `TRUE` and an empty text for true, so whatever is not plainly off is on. */
@@ -238,12 +244,14 @@ interface Reached {
 const reach = (kafka: z.output<typeof kafkaSchema>, own: ClientProperties | undefined, call: string): Reached => {
   const raw = { "client.id": kafka.clientId ?? "millrace", ...kafka.properties, ...own };
   checkProperties(raw, call);
+  checkAddresses(raw, call);
   const properties = {
     ...raw,
     ...securityProperties(kafka.security, raw, call),
     ...statisticsProperties(kafka.statistics, raw, call),
     "bootstrap.servers": typeof kafka.brokers === "string" ? kafka.brokers : kafka.brokers.join(","),
   };
+  warnOfDangers(properties, kafka.logger ?? silentLogger);
   const driver = withSecrets(kafka.driver ?? rdkafkaDriver, properties, tokensOf(kafka.security));
   return { properties: redact(properties), driver: withStatistics(driver, kafka.statistics, kafka.logger) };
 };

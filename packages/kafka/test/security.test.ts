@@ -61,7 +61,7 @@ describe("security settings", () => {
     ["an empty password", { sasl: { ...plain, password: "" } }, /password/],
     ["a password that is a number", { sasl: { ...plain, password: 1234 } }, /password/],
     ["credentials as one text", { sasl: `me:${SECRET}` }, /sasl/],
-    ["a misspelt field beside a password", { sasl: { ...plain, user: SECRET } }, /user/],
+    ["a misspelt field beside a password", { sasl: { ...plain, usrname: SECRET } }, /did you mean "username"/],
     ["a token that is text", { sasl: { mechanism: "oauthbearer", token: TOKEN } }, /token is a function/],
     ["a password in two places", { sasl: plain }, /sasl\.password is decided/, { "sasl.password": SECRET }],
     ["a mechanism in two places", { sasl: plain }, /sasl\.mechanism is decided/, { "sasl.mechanism": "PLAIN" }],
@@ -185,6 +185,8 @@ describe("secrets", () => {
     "ssl.key.pem": PEM,
     "ssl.key.password": SECRET,
     "ssl.keystore.password": SECRET,
+    "sasl.oauthbearer.token.endpoint.url": `https://me:${SECRET}@login.example/token`,
+    "sasl.kerberos.kinit.cmd": `kinit ${SECRET}`,
   };
 
   for (const [what, settings] of [

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { KafkaConnectorError } from "../errors.js";
+import { issuesInText } from "../settings-error.js";
 import type { OauthToken, TokenProvider } from "./port.js";
 
 /** Ten years: what is longer was meant as a date. */
@@ -25,6 +26,8 @@ const tokenSchema: z.ZodType<CheckedToken> = z.strictObject({
   principal: z.string().optional(),
   extensions: z.record(z.string().regex(/^[a-zA-Z]+$/, "letters only"), visible).optional(),
 });
+
+const FIELDS: ReadonlySet<string> = new Set(["token", "lifetimeMs", "principal", "extensions"]);
 
 const failed = (text: string, cause?: unknown): KafkaConnectorError =>
   new KafkaConnectorError("TOKEN_FAILED", text, { retriable: true, ...(cause === undefined ? {} : { cause }) });
@@ -56,5 +59,5 @@ export const freshToken = async (tokens: TokenProvider, timeoutMs: number = TIME
   }
   const result = tokenSchema.safeParse(given);
   if (result.success) return result.data;
-  throw failed(`security.sasl.token gave no usable OAuth token. ${z.prettifyError(result.error)}`);
+  throw failed(`security.sasl.token gave no usable OAuth token. ${issuesInText(result.error.issues, FIELDS)}`);
 };

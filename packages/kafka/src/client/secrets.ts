@@ -1,13 +1,19 @@
 import type { ClientProperties, KafkaDriver, TokenProvider } from "./port.js";
 
 /** Properties of librdkafka whose value gives access; newer ones are likely to be named alike. */
-const SECRET = /password|passphrase|secret|jaas|key\.pem$|^ssl_key$|^sasl\.oauthbearer\.config$/i;
+const SECRET = /password|passphrase|secret|jaas|key\.pem$|^ssl_key$|kinit\.cmd$|^sasl\.oauthbearer\.config$/i;
+
+/** Credentials inside an address, as of a token's endpoint. */
+const CREDENTIALS = /:\/\/[^/?#]*@/;
+
+const isSecret = ([key, value]: readonly [string, string | number | boolean]): boolean =>
+  SECRET.test(key) || CREDENTIALS.test(String(value));
 
 export const REDACTED = "[redacted]";
 
 /** The properties as they may be shown and kept. */
 export const redact = (properties: ClientProperties): ClientProperties =>
-  Object.fromEntries(Object.entries(properties).map(([key, value]) => [key, SECRET.test(key) ? REDACTED : value]));
+  Object.fromEntries(Object.entries(properties).map((each) => [each[0], isSecret(each) ? REDACTED : each[1]]));
 
 /**
  * The driver, which puts back what `redact` took out. It alone holds the secrets, in a closure: whatever else is printed,
@@ -18,7 +24,7 @@ export const withSecrets = (
   properties: ClientProperties,
   tokens: TokenProvider | undefined,
 ): KafkaDriver => {
-  const secrets = Object.entries(properties).filter(([key]) => SECRET.test(key));
+  const secrets = Object.entries(properties).filter(isSecret);
   if (secrets.length === 0 && tokens === undefined) return driver;
   const whole = (redacted: ClientProperties): ClientProperties => ({ ...redacted, ...Object.fromEntries(secrets) });
   const topicAdmin = driver.topicAdmin?.bind(driver);

@@ -70,6 +70,6 @@ export const parseReading = (
   if ("topics" in own || "topicPattern" in own) {
     refuse("a shared consumer is no member of a group. Give it an assignment, or leave consumer out.");
   }
-  const parsed = parseConsumer({ ...shared.client, ...own }, call, commits);
+  const parsed = parseConsumer({ ...shared.ofClient(), ...own }, call, commits);
   return { settings: { ...parsed, driver: shared.driver }, logger: shared.logger };
 };

@@ -87,8 +87,8 @@ export class SharedConsumers implements SharedConsumer {
     acrossCopies(this, "SharedConsumers");
   }
 
-  /** As the user gave it, for the settings of its sources. */
-  readonly client: Client;
+  /** As the user gave it, with the secrets, which are nobody's to print. */
+  readonly #client: Client;
   readonly #parsed: ParsedConsumer;
   readonly #limits: { readonly maxPollRecords: number; readonly maxBufferedRecords: number };
   readonly #counts: SharedCounts = { polls: 0, commits: 0 };
@@ -99,13 +99,18 @@ export class SharedConsumers implements SharedConsumer {
   constructor(settings: SharedConsumerSettings) {
     const { maxPollRecords, maxBufferedRecords } = parse(schema, settings, "sharedConsumer");
     const { maxPollRecords: _, maxBufferedRecords: __, ...client } = settings;
-    this.client = client;
+    this.#client = client;
     this.#parsed = parseClient(client);
     this.#limits = { maxPollRecords, maxBufferedRecords };
   }
 
+  /** What it is made of, for the settings of its sources. No getter: those are printed. */
+  ofClient(): Client {
+    return this.#client;
+  }
+
   get logger(): NonNullable<KafkaSettings["logger"]> {
-    return this.client.kafka.logger ?? silentLogger;
+    return this.#client.kafka.logger ?? silentLogger;
   }
 
   /** Makes views in place of clients. */

@@ -1,0 +1,45 @@
+import { z } from "zod";
+import { KafkaConnectorError } from "./errors.js";
+import { nearestName, unlikeName } from "./nearest-name.js";
+
+/** The schemas inside a schema. */
+const within = (schema: unknown): readonly unknown[] => {
+  if (schema instanceof z.ZodObject) return Object.values(schema.shape);
+  if (schema instanceof z.ZodUnion) return schema.options;
+  if (schema instanceof z.ZodArray) return [schema.element];
+  if (schema instanceof z.ZodPipe) return [schema.in, schema.out];
+  return schema instanceof z.ZodOptional || schema instanceof z.ZodDefault ? [schema.unwrap()] : [];
+};
+
+/** The names of all fields that a schema knows, at any depth. */
+export const namesIn = (schema: unknown): readonly string[] => [
+  ...(schema instanceof z.ZodObject ? Object.keys(schema.shape) : []),
+  ...within(schema).flatMap(namesIn),
+];
+
+type Issue = z.core.$ZodIssue;
+
+const misnamed = (name: string, known: ReadonlySet<string>): string => {
+  const meant = nearestName(name, known);
+  if (meant === undefined) return unlikeName(name);
+  return meant === name ? `"${name}"` : `"${name}" (did you mean "${meant}"?)`;
+};
+
+const messageOf = (issue: Issue, known: ReadonlySet<string>): string =>
+  issue.code === "unrecognized_keys"
+    ? `There is no such setting here: ${issue.keys.map((key) => misnamed(key, known)).join(", ")}`
+    : issue.message;
+
+/** What is wrong with settings, by field. A name that is none of a setting's is not repeated: it may be a secret. */
+export const issuesInText = (issues: readonly Issue[], known: ReadonlySet<string>): string =>
+  z.prettifyError({
+    issues: issues.map((issue) => ({
+      ...issue,
+      message: messageOf(issue, known),
+      path: issue.path.map((key) => (typeof key === "number" || known.has(String(key)) ? key : "…")),
+    })),
+  });
+
+/** An `INVALID_SETTINGS` for what a schema refused; without a cause, which would repeat what was given. */
+export const settingsError = (issues: readonly Issue[], call: string, known: Iterable<string>): KafkaConnectorError =>
+  new KafkaConnectorError("INVALID_SETTINGS", `${call}: ${issuesInText(issues, new Set(known))}`);
