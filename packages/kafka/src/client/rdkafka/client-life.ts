@@ -8,7 +8,10 @@ export interface ClientTimeouts {
   readonly connectMs: number;
   /** How long `close` waits for rebalance listeners, reports and native calls. */
   readonly closeMs: number;
-  /** How long it waits for a commit in flight, and for the client to disconnect once nothing else is awaited. */
+  /**
+   * How long it waits for a commit in flight, for the client to disconnect once nothing else is awaited, and for a client
+   * that has ended to say why.
+   */
   readonly graceMs: number;
 }
 

@@ -24,6 +24,7 @@ import { changeAssignment } from "./manual-assignment.js";
 import { type NativeCall, NativeCalls, startCall } from "./native-calls.js";
 import { type ConsumerFactory, createNativeConsumer, type NativeConsumer, type NativeMessage } from "./native.js";
 import { type CallNative, committedOf, offsetsAt, seekAll, watermarksFetchedOf } from "./positions.js";
+import { ReadFailures, topicsIn } from "./read-failures.js";
 import { RdkafkaChunk } from "./record-chunk.js";
 import { Rebalancer } from "./rebalancer.js";
 import { splitProperties } from "./split-properties.js";
@@ -40,6 +41,7 @@ const MAX_POLL_MS = 300_000;
 interface Commit {
   readonly resolve: () => void;
   readonly reject: (error: KafkaConnectorError) => void;
+  readonly topics: readonly string[];
 }
 
 /**
@@ -61,6 +63,7 @@ export class RdkafkaConsumer implements ConsumerClient {
   readonly #rebalancer: Rebalancer;
   readonly #calls: NativeCalls = new NativeCalls();
   readonly #watch: BrokerWatch;
+  readonly #failures: ReadFailures;
   readonly #maxPollMs: number;
   /** When the last native poll ended. */
   #polledAt = Number.POSITIVE_INFINITY;
@@ -98,6 +101,7 @@ export class RdkafkaConsumer implements ConsumerClient {
         "Correct or remove the property.",
       );
     }
+    this.#failures = new ReadFailures(this.#native, this.#call);
     this.#native.on("event.error", (error) => {
       const failure = connectorError("CLIENT_FAILED", "The consumer reported an error", error);
       if (failure.clientCode === CODE.fencedInstance) this.#rebalancer.markLost();
@@ -136,6 +140,7 @@ export class RdkafkaConsumer implements ConsumerClient {
 
   subscribe(subscription: Subscription): void {
     this.#requireOpen("subscribe");
+    this.#failures.onSubscribe(subscription);
     try {
       if (subscription.kind === "assignment") this.#native.assign(subscription.partitions);
       else this.#native.subscribe(toSubscribe(subscription, this.#matcher));
@@ -208,7 +213,7 @@ export class RdkafkaConsumer implements ConsumerClient {
       } catch (error) {
         throw connectorError("COMMIT_FAILED", "The client refused to commit", error);
       }
-      this.#commit = { resolve, reject };
+      this.#commit = { resolve, reject, topics: [...new Set(positions.map(({ topic }) => topic))] };
     });
   }
 
@@ -287,7 +292,7 @@ export class RdkafkaConsumer implements ConsumerClient {
         const code = codeOf(error);
         if (code === CODE.partitionEof || code === CODE.timedOut) return resolve([]);
         if (code === CODE.maxPollExceeded) this.#rebalancer.markLost();
-        reject(connectorError("POLL_FAILED", "The consumer could not read", error));
+        void this.#failures.of(error).then(reject);
       });
     });
   }
@@ -310,7 +315,8 @@ export class RdkafkaConsumer implements ConsumerClient {
     if (error === undefined || error === null) return commit?.resolve();
     const code = codeOf(error);
     if (code === CODE.unknownMember || code === CODE.fencedInstance) this.#rebalancer.markLost();
-    commit?.reject(connectorError("COMMIT_FAILED", "The broker refused the commit", error));
+    const of = topicsIn(code, commit?.topics ?? []);
+    commit?.reject(connectorError("COMMIT_FAILED", `The broker refused the commit${of && ` for${of}`}`, error));
   }
 
   readonly #call: CallNative = (what, timeoutMs, call) => {

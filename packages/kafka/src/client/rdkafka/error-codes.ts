@@ -23,6 +23,12 @@ export const CODE = {
   producerFenced: 90,
   messageTooLarge: 10,
   missingTopic: 3,
+  invalidTopic: 17,
+  topicForbidden: 29,
+  clusterForbidden: 31,
+  transactionForbidden: 53,
+  purgedInQueue: -152,
+  purgedInFlight: -151,
   topicExists: 36,
 } as const;
 
@@ -75,14 +81,19 @@ const ADVICE: ReadonlyMap<number, string> = new Map([
   ],
   [CODE.messageTooLarge, "Send smaller records, or raise `message.max.bytes` here and on the broker."],
   [22, "The group has rebalanced: these partitions belong to another member, which reads the records again."],
-  [17, "A name has 1 to 249 letters, digits, '.', '_' and '-'."],
+  [CODE.invalidTopic, "A name has 1 to 249 letters, digits, '.', '_' and '-'."],
   [CODE.topicExists, "Use it as it is, or delete it first."],
   [37, "A topic has at least one partition, and never fewer than before."],
   [38, "Ask for no more copies than there are brokers."],
   [25, "The group no longer knows this member: these partitions belong to another one, which reads the records again."],
   [27, "The group rebalances: commit again after it, for the partitions that are still assigned."],
-  [29, "Grant this user access to the topic."],
+  [CODE.topicForbidden, "Grant this user access to the topic."],
   [30, "Grant this user access to the consumer group."],
+  [
+    CODE.clusterForbidden,
+    "Grant this user to write to a topic, which an idempotent producer may need before its first record, or set `enable.idempotence` to false.",
+  ],
+  [CODE.transactionForbidden, "Grant this user access to the transactional id."],
   [113, "The group has moved on: commit again, for the partitions that are still assigned."],
 ]);
 
@@ -139,6 +150,34 @@ export function connectorError(
     ...(clientCode === undefined ? {} : { clientCode }),
     retriable: native?.isRetriable ?? (clientCode !== undefined && RETRIABLE.has(clientCode)),
     fatal: native?.isFatal ?? (clientCode !== undefined && FATAL.has(clientCode)),
+    cause: error,
+  });
+}
+
+/**
+ * What ends a producer when the client reports it beside the records; a report or a call may fail by the same codes without.
+ * librdkafka says "fatal", and the bindings lose it.
+ */
+const ENDS_PRODUCER: ReadonlySet<number | undefined> = new Set([
+  CODE.clusterForbidden,
+  CODE.transactionForbidden,
+  // Unsupported feature, gapless guarantee, inconsistent state.
+  -165,
+  -148,
+  -149,
+  // Broker: out of order sequence number, transaction timeout, unknown producer id.
+  45,
+  50,
+  59,
+]);
+
+/** An error that a producer reported, of no record. */
+export function producerError(error: NativeError): KafkaConnectorError {
+  const failure = connectorError("CLIENT_FAILED", "The producer reported an error", error);
+  if (failure.fatal || !ENDS_PRODUCER.has(failure.clientCode)) return failure;
+  return new KafkaConnectorError(failure.code, failure.message, {
+    clientCode: failure.clientCode as number,
+    fatal: true,
     cause: error,
   });
 }

@@ -1,6 +1,6 @@
 import { isUtf8 } from "node:buffer";
-import { KafkaConnectorError } from "../../errors.js";
 import type { Headers } from "../port.js";
+import { invalidRecord } from "./invalid-record.js";
 import type { NativeHeaders, NativeMessage } from "./native.js";
 
 const NONE: Headers = Object.freeze([]);
@@ -15,14 +15,11 @@ const NOTHING: Buffer = Buffer.alloc(0);
  * Headers in the shape of the bindings. node-rdkafka decodes each value as UTF-8, cuts it at the first NUL and writes `null`
  * as the text "null", so whatever would not arrive as it left is refused; `takesBytes`: the binding sends any value.
  */
-export function toNativeHeaders(headers: Headers, takesBytes = false): NativeHeaders {
+export function toNativeHeaders(topic: string, headers: Headers, takesBytes = false): NativeHeaders {
   return headers.map(([name, value]): Record<string, string | Buffer> => {
     const reason = refusal(name, value, takesBytes);
     if (reason !== undefined) {
-      throw new KafkaConnectorError(
-        "INVALID_RECORD",
-        `A record can never be sent: header ${JSON.stringify(name)} ${reason}.`,
-      );
+      throw invalidRecord(topic, `header ${JSON.stringify(name)} ${reason}`);
     }
     // A computed key, so that a header named `__proto__` is a header.
     if (value === null) return { [name]: NOTHING };

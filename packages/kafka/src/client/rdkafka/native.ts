@@ -25,6 +25,7 @@ export interface NativeMessage {
 }
 
 export interface NativeReport {
+  readonly topic: string;
   readonly partition: number;
   readonly offset: number;
   readonly opaque: number;
@@ -91,6 +92,7 @@ export interface NativeConsumer extends NativeClient {
   unassign(): unknown;
   incrementalAssign(partitions: readonly NativeTopicPartition[]): unknown;
   incrementalUnassign(partitions: readonly NativeTopicPartition[]): unknown;
+  assignments(): readonly NativeTopicPartition[];
   rebalanceProtocol(): string;
   /** Whether what is being revoked belongs to others already; node-rdkafka does not say. */
   assignmentLost?(): boolean;

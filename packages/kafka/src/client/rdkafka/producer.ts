@@ -8,8 +8,9 @@ import type {
 } from "../port.js";
 import { brokersOf, CLIENT_TIMEOUTS, type ClientTimeouts, connectClient, connects, within } from "./client-life.js";
 import { producerProperties } from "./default-properties.js";
-import { CODE, codeOf, connectorError } from "./error-codes.js";
+import { CODE, codeOf, connectorError, producerError } from "./error-codes.js";
 import { toNativeHeaders } from "./headers.js";
+import { checkRecord, produceError } from "./invalid-record.js";
 import { BrokerWatch, LOOK_MS, patienceOf } from "./broker-watch.js";
 import { NativeCalls, startCall } from "./native-calls.js";
 import { createNativeProducer, type NativeProducer, type ProducerFactory } from "./native.js";
@@ -25,14 +26,6 @@ const IDLE_POLL_MS = 1;
  * others do not. The hash, CRC-32, of no bytes is 0.
  */
 const CRC32 = "consistent_random";
-
-/** The record itself is at fault: sending it again cannot help. */
-const INVALID: ReadonlySet<number> = new Set([
-  CODE.invalidArgument,
-  CODE.unknownPartition,
-  CODE.unknownTopic,
-  CODE.messageTooLarge,
-]);
 
 /**
  * A producer over `produce` and `dr_cb`, which counts its reports: neither `flush` nor `disconnect` of node-rdkafka waits
@@ -52,6 +45,8 @@ export class RdkafkaProducer implements ProducerClient {
   readonly #watch: BrokerWatch;
   /** Where a record with an empty key goes; `null` leaves it to librdkafka. */
   readonly #ofEmptyKey: number | null;
+  /** What the client told before it gave up. */
+  #ended: KafkaConnectorError | undefined;
   #connecting: Promise<void> | undefined;
   /** Takes records: from connected until `close`. */
   #open = false;
@@ -90,7 +85,8 @@ export class RdkafkaProducer implements ProducerClient {
     }
     if (properties["transactional.id"] !== undefined) this.transactions = this.#transactions();
     this.#native.on("event.error", (error) => {
-      const failure = connectorError("CLIENT_FAILED", "The producer reported an error", error);
+      const failure = producerError(error);
+      if (failure.fatal) this.#ended ??= failure;
       if (this.#polls) this.#watch.onError(failure);
       listener.onError(failure);
     });
@@ -141,12 +137,18 @@ export class RdkafkaProducer implements ProducerClient {
           intact(record.key),
           record.timestamp ?? null,
           firstId + index,
-          record.headers?.length ? toNativeHeaders(record.headers, this.#native.takesBytesInHeaders) : undefined,
+          record.headers?.length
+            ? toNativeHeaders(record.topic, record.headers, this.#native.takesBytesInHeaders)
+            : undefined,
         );
       }
     } catch (error) {
       // What was queued before a bad record is reported by the count; the bad one throws when it comes first.
-      if (index === from && codeOf(error) !== CODE.queueFull) throw produceError(error);
+      if (index === from && codeOf(error) !== CODE.queueFull) {
+        const failure = this.#ended ?? produceError((records[index] as OutgoingRecord).topic, error);
+        if (this.#ended !== undefined || failure.clientCode !== CODE.fatal) throw failure;
+        this.#learnEnd(failure, performance.now() + this.#timeouts.graceMs);
+      }
     } finally {
       this.#outstanding += index - from;
       if (this.#outstanding > 0) this.#pollLater();
@@ -210,6 +212,18 @@ export class RdkafkaProducer implements ProducerClient {
     );
   }
 
+  /** It has ended while nothing was polled, so what ended it is still to come; where nothing comes, `failure` has to do. */
+  #learnEnd(failure: KafkaConnectorError, deadline: number): void {
+    if (!this.#polls || this.#ended !== undefined) return;
+    if (performance.now() >= deadline) {
+      this.#ended = failure;
+      this.#listener.onError(failure);
+      return;
+    }
+    this.#native.poll();
+    setTimeout(() => this.#learnEnd(failure, deadline), IDLE_POLL_MS);
+  }
+
   #reaches(): Promise<boolean> {
     const failed = (): KafkaConnectorError => this.#notOpenError();
     const asking = startCall<unknown>({ timeoutMs: LOOK_MS, failed, late: failed }, (done) =>
@@ -252,6 +266,7 @@ export class RdkafkaProducer implements ProducerClient {
   #handOver(): void {
     const reports = this.#arrived;
     if (reports.length === 0) return;
+    if (this.#ended !== undefined) reports.endedBy(this.#ended);
     this.#arrived = new ReportColumns();
     this.#outstanding -= reports.length;
     if (this.#outstanding === 0) this.#resumeDrained();
@@ -303,37 +318,4 @@ const EMPTY: Buffer = Buffer.alloc(1).subarray(0, 0);
 
 function intact(bytes: Buffer | null): Buffer | null {
   return bytes?.length === 0 ? EMPTY : bytes;
-}
-
-function checkRecord(record: OutgoingRecord): void {
-  const { topic, partition, key, value, timestamp } = record;
-  if (typeof topic !== "string" || topic === "") throw invalidRecord("its topic is not a name");
-  if (!isBytes(value)) throw invalidRecord("its value is neither a Buffer nor null; serialize it first");
-  if (!isBytes(key)) throw invalidRecord("its key is neither a Buffer nor null; serialize it first");
-  if (partition !== undefined && !isNatural(partition)) throw invalidRecord("its partition is not a natural number");
-  if (timestamp !== undefined && !(isNatural(timestamp) && timestamp > 0)) {
-    // librdkafka takes 0 for none, and would store the present time.
-    throw invalidRecord(
-      `its timestamp is ${timestamp}, and can be a whole number of milliseconds since 1970 from 1 on. Leave it out for the present time`,
-    );
-  }
-}
-
-function isBytes(bytes: unknown): boolean {
-  return bytes === null || bytes instanceof Uint8Array;
-}
-
-function isNatural(number: number): boolean {
-  return Number.isSafeInteger(number) && number >= 0;
-}
-
-function invalidRecord(reason: string): KafkaConnectorError {
-  return new KafkaConnectorError("INVALID_RECORD", `A record can never be sent: ${reason}.`);
-}
-
-function produceError(error: unknown): KafkaConnectorError {
-  const code = codeOf(error);
-  if (code !== undefined && INVALID.has(code))
-    return connectorError("INVALID_RECORD", "A record can never be sent", error);
-  return connectorError("PRODUCE_FAILED", "The client refused a record", error);
 }

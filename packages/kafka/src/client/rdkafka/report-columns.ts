@@ -1,7 +1,9 @@
 import type { KafkaConnectorError } from "../../errors.js";
 import type { DeliveryReports } from "../port.js";
-import { connectorError } from "./error-codes.js";
+import { CODE, connectorError } from "./error-codes.js";
 import type { NativeError, NativeReport } from "./native.js";
+
+const PURGED: ReadonlySet<number | undefined> = new Set([CODE.purgedInQueue, CODE.purgedInFlight]);
 
 /** Collects node-rdkafka's reports, one call each, into the columns that are handed over. */
 export class ReportColumns implements DeliveryReports {
@@ -9,7 +11,7 @@ export class ReportColumns implements DeliveryReports {
   readonly partitions: number[] = [];
   readonly offsets: number[] = [];
   readonly errors: (KafkaConnectorError | undefined)[] = [];
-  /** When a broker dies thousands of records fail with one text: they share one error, and one stack. */
+  /** When a broker dies thousands of records fail alike: those of one topic share one error, and one stack. */
   readonly #byText: Map<string, KafkaConnectorError> = new Map();
 
   get length(): number {
@@ -20,14 +22,21 @@ export class ReportColumns implements DeliveryReports {
     this.ids.push(report.opaque);
     this.partitions.push(report.partition);
     this.offsets.push(report.offset >= 0 ? report.offset : -1);
-    this.errors.push(error === null || error === undefined ? undefined : this.#failure(error));
+    this.errors.push(error === null || error === undefined ? undefined : this.#failure(error, report.topic));
   }
 
-  #failure(error: NativeError): KafkaConnectorError {
-    const text = String((error as { readonly message?: unknown }).message);
+  /** What the client only threw away, because it had ended, failed by what ended it. */
+  endedBy(end: KafkaConnectorError): void {
+    this.errors.forEach((error, index) => {
+      if (PURGED.has(error?.clientCode)) this.errors[index] = end;
+    });
+  }
+
+  #failure(error: NativeError, topic: string): KafkaConnectorError {
+    const text = `${topic} ${String((error as { readonly message?: unknown }).message)}`;
     let failure = this.#byText.get(text);
     if (failure === undefined) {
-      failure = connectorError("PRODUCE_FAILED", "The record was not delivered", error);
+      failure = connectorError("PRODUCE_FAILED", `A record for ${topic} was not delivered`, error);
       this.#byText.set(text, failure);
     }
     return failure;

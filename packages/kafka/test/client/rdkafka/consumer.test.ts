@@ -38,6 +38,45 @@ describe("RdkafkaConsumer", () => {
       expect((await consumer.poll({ maxRecords: 1, waitMs: 50 }))?.offset(0)).to.equal(1);
     });
 
+    describe("names the topic of an error that is one's of a topic", () => {
+      interface Case {
+        readonly wanted: readonly string[];
+        readonly shown?: readonly string[];
+        readonly fetched?: readonly string[];
+        readonly code?: number;
+      }
+      const cases: [what: string, given: Case, said: string][] = [
+        ["the only one", { wanted: ["a"] }, "read topic a:"],
+        ["the one that the broker hides", { wanted: ["a", "b"], shown: ["b"] }, "read topic a:"],
+        ["all that do not exist", { wanted: ["a", "b", "c"], shown: ["b"], code: 3 }, "read topics a, c:"],
+        ["the one that gave nothing", { wanted: ["a", "b"], shown: ["a", "b"], fetched: ["b"] }, "read topic a:"],
+        ["any that may be it", { wanted: ["a", "b"], shown: ["a", "b"] }, "read one of the topics a, b:"],
+        ["any where no broker answers", { wanted: ["a", "b"] }, "read one of the topics a, b:"],
+        [
+          "no more than five",
+          { wanted: ["a", "b", "c", "d", "e", "f", "g"] },
+          "read one of the topics a, b, c, d, e and 2 more:",
+        ],
+        ["none where it is of no topic", { wanted: ["a"], code: 30 }, "read: "],
+      ];
+      for (const kind of ["topics", "assignment"] as const) {
+        for (const [what, { wanted, shown, fetched = [], code = 29 }, said] of cases) {
+          it(`${what} (${kind})`, async () => {
+            const { native, consumer } = await setUp();
+            const partitions = wanted.map((topic) => ({ topic, partition: 0 }));
+            consumer.subscribe(kind === "topics" ? { kind, topics: wanted } : { kind, partitions });
+            native.assigned = partitions;
+            native.shown = shown;
+            native.fetched = fetched;
+            native.onConsume = (consume) => consume.fail({ code, message: "" });
+            const error = await rejectionOf(consumer.poll({ maxRecords: 10, waitMs: 50 }));
+            expect(error).to.include({ code: "POLL_FAILED", clientCode: code });
+            expect(error.message).to.contain(`The consumer could not ${said}`);
+          });
+        }
+      }
+    });
+
     it("does not take end of partition or a timeout for an error", async () => {
       const { native, consumer } = await setUp();
       for (const code of [-191, -185]) {
@@ -122,6 +161,15 @@ describe("RdkafkaConsumer", () => {
       const again = consumer.commit(position);
       native.emit("offset.commit", { code: 22, message: "Broker: Specified group generation id is not valid" });
       expect(await rejectionOf(again)).to.include({ code: "COMMIT_FAILED", clientCode: 22, retriable: false });
+    });
+
+    it("names the topics where one of them is forbidden", async () => {
+      const { native, consumer } = await setUp();
+      const commit = consumer.commit([...position, { topic: "t", partition: 1, offset: 2 }]);
+      native.emit("offset.commit", { code: 29, message: "Broker: Topic authorization failed" });
+      const error = await rejectionOf(commit);
+      expect(error).to.include({ code: "COMMIT_FAILED", clientCode: 29 });
+      expect(error.message).to.contain("refused the commit for topic t:");
     });
 
     it("rejects when the client refuses at once", async () => {

@@ -14,7 +14,7 @@ describe("headers", () => {
   for (const [reason, value] of refused) {
     it(`refuse a value that ${reason} (${value?.toString("hex") ?? "null"}), and name the header and the driver that sends it`, () => {
       const error = thrownBy(() =>
-        toNativeHeaders([
+        toNativeHeaders("t", [
           ["fine", Buffer.from("x")],
           ["trace", value],
         ]),
@@ -29,7 +29,7 @@ describe("headers", () => {
   it("refuse a name that would be cut or garbled, which no driver sends", () => {
     for (const takesBytes of [false, true]) {
       for (const name of ["a\0b", "a\ud800"]) {
-        const error = thrownBy(() => toNativeHeaders([[name, Buffer.from("x")]], takesBytes));
+        const error = thrownBy(() => toNativeHeaders("t", [[name, Buffer.from("x")]], takesBytes));
         expect(error).to.include({ code: "INVALID_RECORD" });
         expect(error.message).to.contain("no client sends").and.not.to.contain("confluentDriver");
       }
@@ -39,12 +39,15 @@ describe("headers", () => {
   it("refuse a value that is no Buffer, also where bytes may be sent", () => {
     for (const takesBytes of [false, true]) {
       for (const value of ["text", new Uint8Array(1), undefined])
-        expect(thrownBy(() => toNativeHeaders([["n", value as never]], takesBytes)).code).to.equal("INVALID_RECORD");
+        expect(thrownBy(() => toNativeHeaders("t", [["n", value as never]], takesBytes)).code).to.equal(
+          "INVALID_RECORD",
+        );
     }
   });
 
   it("are null by a Buffer without memory, and empty by a text, where the binding takes bytes", () => {
     const [none, empty] = toNativeHeaders(
+      "t",
       [
         ["none", null],
         ["empty", Buffer.alloc(0)],
@@ -59,7 +62,10 @@ describe("headers", () => {
     const text = fc.string({ unit: "grapheme" }).filter((value) => !value.includes("\0"));
     fc.assert(
       fc.property(fc.array(fc.tuple(text, text)), (pairs) => {
-        const native = toNativeHeaders(pairs.map(([name, value]) => [name, Buffer.from(value)] as const));
+        const native = toNativeHeaders(
+          "t",
+          pairs.map(([name, value]) => [name, Buffer.from(value)] as const),
+        );
         expect(native.map((header) => Object.entries(header)[0])).to.deep.equal(pairs);
       }),
     );
@@ -70,7 +76,7 @@ describe("headers", () => {
       fc.property(fc.uint8Array(), fc.boolean(), (bytes, takesBytes) => {
         let native: NativeHeaders;
         try {
-          native = toNativeHeaders([["h", Buffer.from(bytes)]], takesBytes);
+          native = toNativeHeaders("t", [["h", Buffer.from(bytes)]], takesBytes);
         } catch {
           expect(takesBytes).to.equal(false);
           return;

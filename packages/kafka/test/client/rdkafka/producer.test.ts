@@ -24,6 +24,10 @@ async function setUp(timeouts: ClientTimeouts = TIMEOUTS, properties: ClientProp
   return { native, producer, reports, errors };
 }
 
+async function eventually(isSo: () => boolean): Promise<void> {
+  while (!isSo()) await new Promise(setImmediate);
+}
+
 /** Reports everything produced and not yet reported, from the next poll on. */
 function reportAll(native: FakeProducer): void {
   let next = 0;
@@ -60,15 +64,21 @@ describe("RdkafkaProducer", () => {
       });
     }
 
-    it("throws INVALID_RECORD for what librdkafka will never take, with its code", async () => {
-      const { native, producer } = await setUp();
-      native.throws.set("produce", Object.assign(new Error("message size too large"), { code: 10 }));
-      expect(thrownBy(() => producer.produceBatch(records(1), 0, 0))).to.include({
-        code: "INVALID_RECORD",
-        clientCode: 10,
+    const refusals: [what: string, clientCode: number, code: string][] = [
+      ["is too large", 10, "INVALID_RECORD"],
+      ["is for a topic that does not exist", -188, "INVALID_RECORD"],
+      ["is for a topic that is forbidden", 29, "PRODUCE_FAILED"],
+    ];
+    for (const [what, clientCode, code] of refusals) {
+      it(`throws ${code} for a record that ${what}, with librdkafka's code and the topic`, async () => {
+        const { native, producer } = await setUp();
+        native.throws.set("produce", Object.assign(new Error("refused"), { code: clientCode }));
+        const error = thrownBy(() => producer.produceBatch(records(1), 0, 0));
+        expect(error).to.include({ code, clientCode });
+        expect(error.message).to.match(/record for t\b/);
+        await producer.close();
       });
-      await producer.close();
-    });
+    }
 
     it("gives an empty key and an empty value memory of their own, for without it they would be null", async () => {
       const { native, producer } = await setUp();
@@ -97,14 +107,57 @@ describe("RdkafkaProducer", () => {
       });
     }
 
-    it("throws PRODUCE_FAILED, fatal, after a fatal error", async () => {
-      const { native, producer } = await setUp();
-      native.throws.set("produce", Object.assign(new Error("fatal error"), { code: -150 }));
-      expect(thrownBy(() => producer.produceBatch(records(1), 0, 0))).to.include({
-        code: "PRODUCE_FAILED",
-        fatal: true,
+    describe("after the client has ended", () => {
+      const refused = { code: -1, message: "cluster authorization failed" };
+      const ended = Object.assign(new Error("fatal error"), { code: -150 });
+
+      it("throws what the client told of it", async () => {
+        const { native, producer, errors } = await setUp();
+        native.emit("event.error", refused);
+        native.throws.set("produce", ended);
+        expect(thrownBy(() => producer.produceBatch(records(1), 0, 0))).to.equal(errors[0]);
+        expect(errors[0]).to.include({ code: "CLIENT_FAILED", clientCode: 31, fatal: true });
+        expect(errors[0]?.message).to.contain("Cluster authorization failed").and.to.contain("Grant this user");
+        await producer.close();
       });
-      await producer.close();
+
+      it("takes nothing until the reason is there, where it ended between two polls", async () => {
+        const { native, producer, errors } = await setUp();
+        native.throws.set("produce", ended);
+        native.onPoll = () => {
+          native.onPoll = undefined;
+          setImmediate(() => native.emit("event.error", refused));
+        };
+        expect(producer.produceBatch(records(1), 0, 0)).to.equal(0);
+        await eventually(() => errors.length > 0);
+        expect(errors[0]).to.include({ clientCode: 31, fatal: true });
+        expect(thrownBy(() => producer.produceBatch(records(1), 0, 0))).to.equal(errors[0]);
+        await producer.close();
+      });
+
+      it("tells that it has ended, where no reason comes", async () => {
+        const { native, producer, errors } = await setUp();
+        native.throws.set("produce", ended);
+        expect(producer.produceBatch(records(1), 0, 0)).to.equal(0);
+        await eventually(() => errors.length > 0);
+        expect(errors[0]).to.include({ code: "PRODUCE_FAILED", clientCode: -150, fatal: true });
+        await producer.close();
+      });
+
+      it("fails records that it threw away by what ended it, whichever comes first", async () => {
+        const { native, producer, reports, errors } = await setUp();
+        producer.produceBatch(records(2), 0, 0);
+        native.onPoll = () => {
+          native.onPoll = undefined;
+          native.report({ opaque: 0, offset: -1001 }, { code: -1, message: "purged in queue" });
+          native.emit("event.error", refused);
+          native.report({ opaque: 1, offset: -1001 }, { code: -1, message: "topic authorization failed" });
+        };
+        await producer.flush(1000);
+        expect(reports[0]?.errors[0]).to.equal(errors[0]);
+        expect(reports[0]?.errors[1]).to.include({ code: "PRODUCE_FAILED", clientCode: 29 });
+        await producer.close();
+      });
     });
 
     it("returns fewer than given when the queue is full, without an exception", async () => {
@@ -134,14 +187,15 @@ describe("RdkafkaProducer", () => {
   });
 
   describe("reports", () => {
-    it("carry rebuilt codes, and share one error per text", async () => {
+    it("carry rebuilt codes, name their topic, and share one error per topic and text", async () => {
       const { native, producer, reports } = await setUp();
-      producer.produceBatch(records(3), 0, 0);
+      producer.produceBatch(records(4), 0, 0);
       native.onPoll = () => {
         native.onPoll = undefined;
-        for (const opaque of [0, 1])
-          native.report({ opaque, offset: -1001 }, { code: -1, message: "message timed out" });
+        const failure = { code: -1, message: "message timed out" };
+        for (const opaque of [0, 1]) native.report({ opaque, offset: -1001 }, failure);
         native.report({ opaque: 2, offset: 8 });
+        native.report({ topic: "other", opaque: 3, offset: -1001 }, failure);
       };
       await producer.flush(1000);
       const [report] = reports;
@@ -149,9 +203,11 @@ describe("RdkafkaProducer", () => {
       expect(report?.errors[1]).to.equal(report?.errors[0]);
       expect(report?.errors[2]).to.equal(undefined);
       expect([report?.ids, report?.offsets]).to.deep.equal([
-        [0, 1, 2],
-        [-1, -1, 8],
+        [0, 1, 2, 3],
+        [-1, -1, 8, -1],
       ]);
+      expect(report?.errors[0]?.message).to.contain("A record for t was not delivered");
+      expect(report?.errors[3]?.message).to.contain("A record for other was not delivered");
       await producer.close();
     });
 

@@ -65,6 +65,12 @@ export class FakeConsumer extends FakeClient {
   disconnected = false;
   /** What `disconnect` does instead of answering at once. */
   onDisconnect: ((done: () => void) => void) | undefined;
+  /** What `assignments` answers. */
+  assigned: readonly NativeTopicPartition[] = [];
+  /** Topics that the broker shows; `undefined` answers no question. */
+  shown: readonly string[] | undefined = [];
+  /** Topics of which something was fetched. */
+  fetched: readonly string[] = [];
   #timeoutMs = 1000;
 
   readonly create: ConsumerFactory = (_client, _topic, rebalance) => {
@@ -95,6 +101,17 @@ export class FakeConsumer extends FakeClient {
 
   rebalanceProtocol(): string {
     return this.protocol;
+  }
+  assignments(): readonly NativeTopicPartition[] {
+    return this.assigned;
+  }
+  getMetadata(_options: unknown, done: (error: NativeError, metadata: unknown) => void): void {
+    const partitions = [{ id: 0, leader: 1, replicas: [1], isrs: [1] }];
+    if (this.shown === undefined) done({ code: -185, message: "Local: Timed out" }, undefined);
+    else done(null, { brokers: [], topics: this.shown.map((name) => ({ name, partitions })) });
+  }
+  getWatermarkOffsets(topic: string): { readonly lowOffset: number; readonly highOffset: number } {
+    return this.fetched.includes(topic) ? { lowOffset: 0, highOffset: 5 } : { lowOffset: -1001, highOffset: -1001 };
   }
   subscribe(topics: unknown): void {
     this.record("subscribe", topics);
@@ -208,7 +225,7 @@ export class FakeProducer extends FakeClient {
   }
 
   report(report: Partial<NativeReport> & { readonly opaque: number }, error: NativeError | null = null): void {
-    this.emit("delivery-report", error, { partition: 0, offset: 0, ...report });
+    this.emit("delivery-report", error, { topic: "t", partition: 0, offset: 0, ...report });
   }
 
   disconnect(_flushMs: number, done: () => void): void {
