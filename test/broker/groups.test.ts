@@ -16,6 +16,7 @@ import { Keep, Sink } from "@millrace/streams";
 import { liveRuns } from "@millrace/streams/stage";
 import { type SinkProbe, sinkProbe } from "@millrace/streams-testkit";
 import { expect } from "chai";
+import { onBroker } from "../../packages/kafka-testkit/test/validation/broker-cluster.js";
 import { eventually } from "../../packages/kafka-testkit/test/support/owner.js";
 import { ownBrokersOrSkip } from "../support/broker.js";
 import { committedPositions, fill } from "./support/topics.js";
@@ -339,6 +340,21 @@ describe("members of a group, on a real broker", function () {
     });
   }
 
+  it("a static member whose process was killed comes back by itself, and loses nothing (KIP-848)", async () => {
+    await onBroker(kafka as LocalKafka, `${topic}-`, async (lab) => {
+      await lab.createTopic("t", 2);
+      const killed = await lab.spawn("killed", { "group.protocol": "consumer", "group.instance.id": "one" });
+      await lab.until(() => killed.held.length === 2, "both partitions");
+      killed.kill();
+      await write(`${topic}-t`, 2, PER_PARTITION);
+      const again = { ...settings("KIP-848", `${topic}-g`), topics: [`${topic}-t`], groupInstanceId: "one" };
+      const rows = await plainSource(again)
+        .take(2 * PER_PARTITION)
+        .runWith(Sink.toArray());
+      expect(rows).to.have.length(2 * PER_PARTITION);
+    });
+  });
+
   it("fails when another member takes its name, for its partitions are not its own any more", async () => {
     await filled(topic, 2, 0);
     const settingsOfOne = { ...settings("eager"), groupInstanceId: "one" };
@@ -348,6 +364,8 @@ describe("members of a group, on a real broker", function () {
     await eventually("both partitions", () => owned(control).length === 2, STEP_MS);
     const other = idle("eager", { groupInstanceId: "one" });
     await eventually("both there", () => owned(other).length === 2, STEP_MS);
-    expect(await failed).to.include({ code: "POLL_FAILED", fatal: true });
+    const failure = await failed;
+    expect(failure).to.include({ code: "POLL_FAILED", clientCode: 82, fatal: true });
+    expect(String(failure)).to.contain("give each an id of its own");
   });
 });

@@ -11,6 +11,8 @@ export interface SimulatedClient {
   kill(): void;
   /** Its group forgets it, while it goes on; absent where a client is in no group. */
   expire?(): void;
+  /** Its coordinator takes it for another; absent where a client is no static member of the classic protocol. */
+  fence?(): void;
   /** It fetches no more of a partition until `cure`; answers whether it reads it. Absent where a client reads nothing. */
   hang?(partition: TopicPartition, cure: Cure): boolean;
   onOutage(error: Error): void;

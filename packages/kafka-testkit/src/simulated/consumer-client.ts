@@ -48,7 +48,7 @@ export class SimulatedConsumer implements ConsumerClient, SimulatedClient {
   readonly #errors: Error[] = [];
   /** Thrown by one poll each. */
   readonly #pollErrors: Error[] = [];
-  #failed = false;
+  #failure: KafkaConnectorError | undefined;
   #membership: Membership | undefined;
   #connected = false;
   #dead = false;
@@ -205,8 +205,10 @@ export class SimulatedConsumer implements ConsumerClient, SimulatedClient {
 
   async commit(positions: readonly TopicPartitionOffset[]): Promise<void> {
     this.#requireOpen("commit");
-    if (this.#failed)
-      throw this.#simulation.error("COMMIT_FAILED", "The client has failed. Make a new one.", CODE.fatal);
+    if (this.#failure) {
+      const { clientCode } = this.#failure;
+      throw this.#simulation.error("COMMIT_FAILED", "The client has failed. Make a new one.", clientCode);
+    }
     await this.#commits.send({ membership: this.identity.membership, positions }, this.#membership?.revoking === true);
   }
 
@@ -243,6 +245,10 @@ export class SimulatedConsumer implements ConsumerClient, SimulatedClient {
 
   expire(): void {
     this.#membership?.expire();
+  }
+
+  fence(): void {
+    this.#membership?.fence?.();
   }
 
   hang(partition: TopicPartition, cure: Cure): boolean {
@@ -352,7 +358,7 @@ export class SimulatedConsumer implements ConsumerClient, SimulatedClient {
 
   #fail(error: KafkaConnectorError): void {
     if (this.#dead || this.#closing) return;
-    this.#failed ||= error.fatal;
+    if (error.fatal) this.#failure ??= error;
     this.#pollErrors.push(error);
     this.#wake();
   }

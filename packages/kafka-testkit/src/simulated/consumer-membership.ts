@@ -193,7 +193,7 @@ export class ConsumerMembership implements Membership {
       this.#options.simulation.error(
         "POLL_FAILED",
         `Another consumer has group.instance.id ${this.#options.instanceId}. Give every consumer an id of its own, or wait for the session of the last one to end.`,
-        CODE.fatal,
+        CODE.unreleasedInstance,
       ),
     );
   }

@@ -121,6 +121,12 @@ export class GroupMembership implements Membership, MemberChannel {
     if (this.#memberId !== undefined) this.#group.classic.expire(this.#memberId);
   }
 
+  fence(): void {
+    if (this.#memberId === undefined) return;
+    this.#group.classic.silence(this.#memberId);
+    this.onFenced();
+  }
+
   quit(): void {
     if (this.#memberId === undefined) return;
     const memberId = this.#memberId;
@@ -191,7 +197,7 @@ export class GroupMembership implements Membership, MemberChannel {
       this.#options.simulation.error(
         "POLL_FAILED",
         `Another consumer came with group.instance.id ${this.#options.instanceId}: this one is fenced. Give every consumer an id of its own.`,
-        CODE.fatal,
+        CODE.fencedInstance,
       ),
     );
   }

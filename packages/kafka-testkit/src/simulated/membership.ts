@@ -29,6 +29,8 @@ export interface Membership {
   kill(): void;
   /** The network to the coordinator fails for longer than a session, while the process lives. */
   expire(): void;
+  /** Its coordinator takes it for an old one; with KIP-848 the epoch, not the id, tells them apart. */
+  fence?(): void;
   /** The client noticed that it did not poll for too long, and leaves by itself. */
   quit(): void;
   /** Gives everything up. A static member does not leave its place, so that it may come back to what it had. */

@@ -180,6 +180,14 @@ export class SimulatedKafka {
   }
 
   /**
+   * The coordinator takes the static member for an old one, as after a restart in which it forgot who had joined last: it is
+   * fenced, though nobody else has its id.
+   */
+  fence(clientId: string): void {
+    for (const client of this.#clients) if (client.clientId === clientId) client.fence?.();
+  }
+
+  /**
    * Clients that read the partition now fetch nothing more of it, without an error, until `cure`: a seek, or else another
    * assignment of it, or else nothing but a new client. Answers how many they are.
    */

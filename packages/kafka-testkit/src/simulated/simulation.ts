@@ -27,6 +27,7 @@ export const CODE = {
   groupAuthorization: 30,
   oldProducerEpoch: 47,
   unknownProducer: 59,
+  fencedInstance: 82,
   fencedMemberEpoch: 110,
   unreleasedInstance: 111,
   staleMemberEpoch: 113,
@@ -43,7 +44,12 @@ const RETRIABLE: ReadonlySet<number> = new Set([
   CODE.staleMemberEpoch,
 ]);
 
-const FATAL: ReadonlySet<number> = new Set([CODE.fatal, CODE.producerFenced]);
+const FATAL: ReadonlySet<number> = new Set([
+  CODE.fatal,
+  CODE.producerFenced,
+  CODE.fencedInstance,
+  CODE.unreleasedInstance,
+]);
 
 /** What all parts of one simulated cluster share: its time, its choices, its faults and its history. */
 export class Simulation {

@@ -160,7 +160,7 @@ describe("a simulated group that the broker assigns", () => {
     await owning(member("a", { "group.instance.id": "one" }), 2);
     const second = member("b", { "group.instance.id": "one" });
     await passUntil(clock, () => second.errors.length > 0, "an error");
-    expect(second.errors[0]).to.include({ code: "POLL_FAILED", clientCode: -150, fatal: true });
+    expect(second.errors[0]).to.include({ code: "POLL_FAILED", clientCode: 111, fatal: true });
   });
 
   it("gives out the partitions of a topic that grows by the next heartbeat", async () => {

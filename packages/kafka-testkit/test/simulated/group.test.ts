@@ -199,7 +199,7 @@ describe("a simulated group", () => {
     const second = member("b", { "group.instance.id": "one" });
     await owning(second, 2);
     await passUntil(clock, () => first.errors.length > 0, "an error");
-    expect(first.errors[0]).to.include({ code: "POLL_FAILED", clientCode: -150, fatal: true });
+    expect(first.errors[0]).to.include({ code: "POLL_FAILED", clientCode: 82, fatal: true });
   });
 
   it("rebalances when a topic comes into being that a member's pattern matches", async () => {

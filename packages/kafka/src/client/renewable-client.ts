@@ -83,7 +83,7 @@ export class RenewableClient implements ConsumerClient {
    */
   async renew(assigned: readonly TopicPartition[], subscription: () => Promise<Subscription>): Promise<void> {
     const { listener, make } = this.#options;
-    await listener.onLost?.(assigned);
+    if (assigned.length > 0) await listener.onLost?.(assigned);
     if (this.#closing) return;
     this.#generation += 1;
     await this.#leave(this.#client);

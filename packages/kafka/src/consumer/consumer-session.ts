@@ -391,7 +391,7 @@ export class ConsumerSession implements OffsetOwner {
   }
 
   #fail(error: unknown): void {
-    if (this.#failure || this.#closing) return;
+    if (this.#failure || this.#closing || this.#parts.recovery.mends(error)) return;
     this.#failure = { error };
     this.#streamFailed = true;
     this.#logger.error("kafka consumer: failed", { groupId: this.groupId, error });

@@ -4,7 +4,10 @@ import { KafkaConnectorError } from "../errors.js";
 
 /** How a consumer is a member of its group. Each stands for a librdkafka property; giving both is refused. */
 export interface GroupSettings {
-  /** Static membership: within `sessionTimeoutMs` a restart under the same id keeps its partitions. Default: none. */
+  /**
+   * Static membership: within `sessionTimeoutMs` a restart under the same id keeps its partitions. Each consumer needs an id of
+   * its own: of two that live one fails. Default: none.
+   */
   readonly groupInstanceId?: string;
   /** How long a silent member keeps its partitions; librdkafka's default: 45 000 ms. Not with `groupProtocol: "consumer"`. */
   readonly sessionTimeoutMs?: number;

@@ -8,8 +8,11 @@ import type { OwnedPartition, Watermark } from "./owned-partition.js";
 const RETRY_MS = 50;
 const RETRY_LIMIT_MS = 1000;
 
-/** Kafka's codes for a generation the group has left behind, and a member it does not know: both pass with the rebalance. */
-const REBALANCED: readonly (number | undefined)[] = [22, 25];
+/**
+ * Kafka's codes for a generation the group has left behind, for a member it does not know, and for a static one that it takes
+ * for another: all pass with the rebalance, or the stream fails.
+ */
+const REBALANCED: readonly (number | undefined)[] = [22, 25, 82];
 
 const METADATA_TOO_LARGE = 12;
 

@@ -11,6 +11,7 @@ import type { ReadLoop } from "./read-loop.js";
 import { RemovedRecords } from "./removed-records.js";
 import type { TakingOn } from "./taking-on.js";
 import { UnknownStarts } from "./unknown-starts.js";
+import { StaticPlace } from "./static-place.js";
 import { Remedies } from "./watchdog/remedies.js";
 import type { StuckPartition } from "./watchdog/watched-partition.js";
 import { Watchdog } from "./watchdog/watchdog.js";
@@ -50,6 +51,7 @@ export class Recovery {
   readonly #checker: ConnectionChecker | undefined;
   readonly #unknownStarts: UnknownStarts;
   readonly #heldStarts: HeldStarts | undefined;
+  readonly #staticPlace: StaticPlace | undefined;
 
   constructor(options: RecoveryOptions) {
     const { settings, client, clock, logger, onFailure, takingOn } = options;
@@ -58,12 +60,16 @@ export class Recovery {
     this.removed = new RemovedRecords({ ...{ client, logger, groupId }, timeoutMs });
     const onRead: OffsetResetsOptions["onRead"] = (...read) => this.removed.read(...read);
     this.resets = new OffsetResets({ ...options, protection, timeoutMs, onRead });
-    const remedies = new Remedies({
-      ...options,
-      timeoutMs,
-      resume: (partitions) => takingOn().resume(partitions),
+    const beginning = {
+      resume: (partitions: readonly OwnedPartition[]) => takingOn().resume(partitions),
       subscription: () => takingOn().subscription(),
-    });
+    };
+    const remedies = new Remedies({ ...options, ...beginning, timeoutMs });
+    const instanceId = settings.properties["group.instance.id"];
+    this.#staticPlace =
+      instanceId === undefined
+        ? undefined
+        : new StaticPlace({ ...options, ...beginning, groupId, instanceId: String(instanceId) });
     this.#heldStarts = groupId === "" ? undefined : new HeldStarts({ ...options, timeoutMs });
     this.#unknownStarts = new UnknownStarts({ ...options, groupId, remedies });
     this.#watchdog =
@@ -88,6 +94,7 @@ export class Recovery {
     this.resets.close();
     this.#unknownStarts.close();
     this.#heldStarts?.close();
+    this.#staticPlace?.close();
     this.#checker?.close();
     this.#watchdog?.close();
   }
@@ -95,6 +102,18 @@ export class Recovery {
   taken(partitions: readonly OwnedPartition[], committed: ReadonlyMap<string, number>): void {
     this.removed.taken(partitions, committed);
     this.#heldStarts?.taken(partitions);
+    if (partitions.length > 0) this.#staticPlace?.taken();
+  }
+
+  /** The client reported an error; `then` is what else comes of it. */
+  heard(error: Error, then: (error: Error) => void): void {
+    this.#staticPlace?.heard(error);
+    then(error);
+  }
+
+  /** Whether another client takes over from one that failed with this, so that the stream goes on. */
+  mends(error: unknown): boolean {
+    return this.#staticPlace?.retakes(error) === true;
   }
 
   /** Polling failed, and goes on. */

@@ -192,7 +192,7 @@ export const sessionParts = (options: PartsOptions, hooks: SessionHooks): Sessio
     startOf: (partition) => takingOn.startOf(partition),
     onRevoke: (partitions) => rebalanced(givingUp.revoke(partitions)),
     onLost: (partitions) => rebalanced(givingUp.lose(partitions)),
-    onError: hooks.onError,
+    onError: (error) => recovery.heard(error, hooks.onError),
     onTopicRemade: (topic) => void remadeTopics.remade(topic),
     onStatistics: (json) => statistics.tell(json),
     ...((settings.until ?? settings.groupId) && { onPartitionEnd: (end: TopicPartitionOffset) => ends.tell(end) }),

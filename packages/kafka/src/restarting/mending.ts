@@ -66,8 +66,8 @@ export const MENDS: Readonly<Record<Code, boolean | "lasting">> = {
   RATE_EXCEEDED: true,
 };
 
-/** A member with the same `group.instance.id`, or a producer with the same `transactional.id`, has come after this one. */
-const FENCED: readonly (number | undefined)[] = [-144, 82, 90];
+/** Another member has the same `group.instance.id`, or another producer the same `transactional.id`. */
+const FENCED: readonly (number | undefined)[] = [-144, 82, 90, 111];
 
 /** Whether a restart may mend it; what user code throws may. */
 export const mayMend = (failure: unknown): boolean => {

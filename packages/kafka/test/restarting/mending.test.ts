@@ -25,7 +25,7 @@ describe("whether a restart mends a failure", () => {
     }
     expect(mayMend(new StreamError("INVALID_ARGUMENT", "again"))).to.equal(false);
     expect(mayMend(new InvariantViolation("again"))).to.equal(false);
-    for (const clientCode of [-144, 82, 90]) {
+    for (const clientCode of [-144, 82, 90, 111]) {
       expect(mayMend(new KafkaConnectorError("CLIENT_FAILED", "fenced", { clientCode }))).to.equal(false);
     }
   });

@@ -132,7 +132,20 @@ export const brokerGroups: readonly Scenario[] = [
       await lab.pass(1000);
       return { a: a.errors, toldA: a.told, b: [...new Set(b.errors)], toldB: b.told };
     },
-    expected: { a: [], toldA: ["assign t-0 t-1"], b: ["poll -150"], toldB: [] },
+    expected: { a: [], toldA: ["assign t-0 t-1"], b: ["poll 111"], toldB: [] },
+  },
+  {
+    name: "KIP-848: a static member whose process died keeps its place, and who comes in its stead is refused meanwhile",
+    run: async (lab) => {
+      await lab.createTopic("t", 1);
+      const process = await lab.spawn("b", { ...MODERN, "group.instance.id": "one" });
+      await lab.until(() => process.held.length === 1, "the partition");
+      process.kill();
+      const again = await lab.join("c", { ...MODERN, "group.instance.id": "one" });
+      await again.fails();
+      return { errors: [...new Set(again.errors)], told: again.told };
+    },
+    expected: { errors: ["poll 111"], told: [] },
   },
   {
     name: "KIP-848: a consumer that polls too late loses its partitions, is told, and joins again",

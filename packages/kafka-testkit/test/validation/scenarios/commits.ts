@@ -318,6 +318,6 @@ export const commits: readonly Scenario[] = [
       const code = await outcome(a.client.commit([lab.position("t", 0, 2)]));
       return { code, committed: await lab.committed("t") };
     },
-    expected: { code: -150, committed: ["none"] },
+    expected: { code: 82, committed: ["none"] },
   },
 ];

@@ -17,6 +17,7 @@ import { toSubscribe } from "../topic-pattern.js";
 import { CODE, codeOf, connectorError } from "./error-codes.js";
 import { brokersOf, CLIENT_TIMEOUTS, type ClientTimeouts, connectClient, connects, within } from "./client-life.js";
 import { consumerProperties } from "./default-properties.js";
+import { FatalCause } from "./fatal-cause.js";
 import { BrokerWatch, LOOK_MS, patienceOf } from "./broker-watch.js";
 import { leave } from "./leave.js";
 import { clusterMetadata } from "./metadata.js";
@@ -64,6 +65,7 @@ export class RdkafkaConsumer implements ConsumerClient {
   readonly #calls: NativeCalls = new NativeCalls();
   readonly #watch: BrokerWatch;
   readonly #failures: ReadFailures;
+  readonly #fatalCause: FatalCause;
   readonly #maxPollMs: number;
   /** When the last native poll ended. */
   #polledAt = Number.POSITIVE_INFINITY;
@@ -102,6 +104,7 @@ export class RdkafkaConsumer implements ConsumerClient {
       );
     }
     this.#failures = new ReadFailures(this.#native, this.#call);
+    this.#fatalCause = new FatalCause(this.#native);
     this.#native.on("event.error", (error) => {
       const failure = connectorError("CLIENT_FAILED", "The consumer reported an error", error);
       if (failure.clientCode === CODE.fencedInstance) this.#rebalancer.markLost();
@@ -291,8 +294,9 @@ export class RdkafkaConsumer implements ConsumerClient {
         if (error === null || error === undefined) return resolve(messages);
         const code = codeOf(error);
         if (code === CODE.partitionEof || code === CODE.timedOut) return resolve([]);
-        if (code === CODE.maxPollExceeded) this.#rebalancer.markLost();
-        void this.#failures.of(error).then(reject);
+        if (code === CODE.maxPollExceeded || code === CODE.fatal) this.#rebalancer.markLost();
+        const failed = this.#fatalCause.of(error).then((cause) => this.#failures.of(cause));
+        void failed.then(reject);
       });
     });
   }
@@ -316,7 +320,8 @@ export class RdkafkaConsumer implements ConsumerClient {
     const code = codeOf(error);
     if (code === CODE.unknownMember || code === CODE.fencedInstance) this.#rebalancer.markLost();
     const of = topicsIn(code, commit?.topics ?? []);
-    commit?.reject(connectorError("COMMIT_FAILED", `The broker refused the commit${of && ` for${of}`}`, error));
+    const what = `The broker refused the commit${of && ` for${of}`}`;
+    void this.#fatalCause.of(error).then((cause) => commit?.reject(connectorError("COMMIT_FAILED", what, cause)));
   }
 
   readonly #call: CallNative = (what, timeoutMs, call) => {

@@ -19,6 +19,7 @@ export const CODE = {
   maxPollExceeded: -147,
   invalidProducerEpoch: 47,
   fencedInstance: 82,
+  unreleasedInstance: 111,
   unknownMember: 25,
   producerFenced: 90,
   messageTooLarge: 10,
@@ -52,11 +53,12 @@ const RETRIABLE: ReadonlySet<number> = new Set([
   78, 80, 83, 88, 89, 100, 113,
 ]);
 
-/** The client is of no further use: fatal, fenced, fenced instance, invalid producer epoch, producer fenced. */
+/** The client is of no further use: fatal, fenced, fenced instance, instance held by another, invalid producer epoch, producer fenced. */
 const FATAL: ReadonlySet<number> = new Set([
   CODE.fatal,
   CODE.fenced,
   CODE.fencedInstance,
+  CODE.unreleasedInstance,
   CODE.invalidProducerEpoch,
   CODE.producerFenced,
 ]);
@@ -71,7 +73,15 @@ const ADVICE: ReadonlyMap<number, string> = new Map([
   [CODE.timedOut, "Try again; if it stays, check the brokers' load and the network."],
   [-181, "Check the `ssl.*` properties and the brokers' certificates."],
   [-169, "Check the `sasl.*` properties; the client goes on trying."],
-  [CODE.fatal, "Close this client and start a new one; the client's log names the cause."],
+  [CODE.fatal, "Close this client and start a new one."],
+  [
+    CODE.fencedInstance,
+    "Another consumer has joined the group with the same `group.instance.id`: give each an id of its own. Of two that follow each other, end the old one first.",
+  ],
+  [
+    CODE.unreleasedInstance,
+    "Another member of the group has the same `group.instance.id`: give each consumer an id of its own. One that died keeps it until its session ends at the broker.",
+  ],
   [-147, "Make the stages behind the source faster, or raise `max.poll.interval.ms`; the next poll rejoins the group."],
   [-140, "There is no valid offset: commit one, assign one, or set `auto.offset.reset` to `earliest` or `latest`."],
   [3, "Create the topic, or correct its name."],

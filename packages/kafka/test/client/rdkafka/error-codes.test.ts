@@ -38,7 +38,7 @@ describe("error codes", () => {
   });
 
   it("mark fatal and fenced clients as of no further use", () => {
-    for (const code of [-150, -144, 82, 90]) {
+    for (const code of [-150, -144, 82, 90, 111]) {
       expect(connectorError("CLIENT_FAILED", "x", stripped(code)), String(code)).to.include({
         fatal: true,
         retriable: false,

@@ -1,0 +1,28 @@
+import { CODE, codeOf, codeOfText } from "./error-codes.js";
+import type { NativeConsumer, NativeError } from "./native.js";
+
+/**
+ * What ended a client for good. Its errors say no more than that something did (-150), and node-rdkafka hands on no other:
+ * the cause stands in librdkafka's log alone, which tells of it first.
+ */
+export class FatalCause {
+  #cause: NativeError;
+
+  constructor(native: Pick<NativeConsumer, "on">) {
+    native.on("event.log", ({ fac, message }) => {
+      if (fac !== "FATAL" || this.#cause) return;
+      // It begins with the thread's name in brackets.
+      const text = message.replace(/^\[thrd:.*?\]: /, "").replace(/^Fatal error: /, "");
+      const code = codeOfText(text);
+      if (code !== undefined) this.#cause = { code, message: text, isFatal: true, isRetriable: false };
+    });
+  }
+
+  /** The cause, where the error says only that there is one; any other error is answered as it is. */
+  async of(error: NativeError): Promise<NativeError> {
+    if (codeOf(error) !== CODE.fatal) return error;
+    // 1. It was logged before; 2. the log is handed on by another handle, in the same turn.
+    await new Promise((resolve) => setImmediate(resolve));
+    return this.#cause ?? error;
+  }
+}

@@ -1,0 +1,158 @@
+import type { Cancellable, Clock, Logger } from "@millrace/streams";
+import type { Subscription } from "../client/port.js";
+import { CODE } from "../client/rdkafka/error-codes.js";
+import type { RenewableClient } from "../client/renewable-client.js";
+import { KafkaConnectorError } from "../errors.js";
+import { placeOf } from "../partition-key.js";
+import type { Assignment } from "./assignment.js";
+import type { OwnedPartition } from "./owned-partition.js";
+import type { ReadLoop } from "./read-loop.js";
+
+/** Before another client asks for the place. */
+const AGAIN_MS = 500;
+/** How often it is said that the place is waited for. */
+const SAY_MS = 10_000;
+/** Twice what brokers let a session last, unless told otherwise: who has the place for longer is alive. */
+const HELD_MS = 120_000;
+/** How long after a broker was away being fenced may come of that. */
+const AFTERMATH_MS = 60_000;
+/** So often in a row; two that live would fence each other for ever. */
+const MOST_FENCES = 3;
+const FORGET_FENCES_MS = 300_000;
+
+/** What a client reports of brokers that it does not reach. */
+const AWAY: readonly (number | undefined)[] = [CODE.transport, CODE.allBrokersDown];
+
+export interface StaticPlaceOptions {
+  readonly instanceId: string;
+  readonly groupId: string;
+  readonly client: Pick<RenewableClient, "renew">;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly assignment: Assignment;
+  readonly reading: ReadLoop;
+  readonly resume: (partitions: readonly OwnedPartition[]) => void;
+  readonly subscription: () => Promise<Subscription>;
+  readonly isClosing: () => boolean;
+  readonly onFailure: (error: unknown) => void;
+}
+
+/**
+ * The place of a static member in its group, which a client that is refused it never asks for again.
+ *
+ * 1. With KIP-848 a member that died keeps its place until its session ends, and whoever comes in its stead is refused.
+ * 2. A coordinator that comes back knows those that had joined when it last wrote them down: it takes one that joined since
+ * for an old one, and fences it. Both pass, so another client asks. Where another living consumer has the id, they do not.
+ */
+export class StaticPlace {
+  readonly #options: StaticPlaceOptions;
+  #awayAt = Number.NEGATIVE_INFINITY;
+  /** When the place was refused first, and last. */
+  #heldSince = 0;
+  #heldAt = Number.NEGATIVE_INFINITY;
+  #saidAt = Number.NEGATIVE_INFINITY;
+  #fences: readonly number[] = [];
+  /** Another client is to ask for it; the one there is of no use. */
+  #retaking = false;
+  #timer: Cancellable | undefined;
+  #closed = false;
+
+  constructor(options: StaticPlaceOptions) {
+    this.#options = options;
+  }
+
+  /** The client reported an error. */
+  heard(error: Error): void {
+    if (error instanceof KafkaConnectorError && AWAY.includes(error.clientCode)) this.#awayAt = this.#now;
+  }
+
+  /** It has been assigned something. */
+  taken(): void {
+    this.#heldAt = Number.NEGATIVE_INFINITY;
+  }
+
+  /** Whether another client asks for the place, so that the error fails nothing. */
+  retakes(error: unknown): boolean {
+    const code = error instanceof KafkaConnectorError ? error.clientCode : undefined;
+    if (code !== CODE.unreleasedInstance && code !== CODE.fencedInstance) return false;
+    if (this.#retaking) return true;
+    if (this.#closed || !(code === CODE.fencedInstance ? this.#mayBeAftermath() : this.#mayBeDead(error))) return false;
+    this.#retaking = true;
+    // Nobody has the place of one that was forgotten; a dead one has it for a while.
+    this.#later(code === CODE.fencedInstance ? 0 : AGAIN_MS);
+    return true;
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.#timer?.cancel();
+  }
+
+  get #now(): number {
+    return this.#options.clock.now();
+  }
+
+  #later(delayMs: number): void {
+    this.#timer = this.#options.clock.schedule(delayMs, () => void this.#retake());
+  }
+
+  #mayBeDead(error: unknown): boolean {
+    const { instanceId, groupId, logger } = this.#options;
+    const now = this.#now;
+    // A coordinator that was away has started all sessions again.
+    if (now - this.#heldAt > AFTERMATH_MS || this.#awayAt > this.#heldSince) this.#heldSince = now;
+    this.#heldAt = now;
+    const waitedMs = now - this.#heldSince;
+    if (waitedMs > HELD_MS) return false;
+    if (now - this.#saidAt >= SAY_MS) {
+      this.#saidAt = now;
+      logger.warn(
+        "kafka consumer: the group still has a member with this groupInstanceId. One that died goes when its session ends at the broker, after 45 s by default, and this one takes its place; if a living one has it, give each an id of its own",
+        { groupId, instanceId, waitedMs, error },
+      );
+    }
+    return true;
+  }
+
+  #mayBeAftermath(): boolean {
+    const { instanceId, groupId, logger } = this.#options;
+    const now = this.#now;
+    if (now - this.#awayAt > AFTERMATH_MS) return false;
+    this.#fences = [...this.#fences.filter((at) => now - at < FORGET_FENCES_MS), now];
+    if (this.#fences.length > MOST_FENCES) return false;
+    logger.warn(
+      "kafka consumer: fenced after a broker was away, which may have forgotten that this member had joined; it joins again. If another living consumer has its groupInstanceId, give each an id of its own",
+      { groupId, instanceId },
+    );
+    return true;
+  }
+
+  async #retake(): Promise<void> {
+    const { reading, isClosing, onFailure } = this.#options;
+    try {
+      await reading.between(() => this.#renew());
+    } catch (error) {
+      this.#retaking = false;
+      if (!isClosing()) onFailure(error);
+    }
+  }
+
+  async #renew(): Promise<void> {
+    const { assignment, client, clock, resume, subscription, isClosing } = this.#options;
+    // What is being given up ends first.
+    if ([...assignment.partitions].some(({ retired }) => retired)) return this.#later(AGAIN_MS);
+    while (!isClosing()) {
+      const partitions = [...assignment.partitions];
+      resume(partitions);
+      try {
+        await client.renew(partitions.map(placeOf), subscription);
+        break;
+      } catch (error) {
+        // Its broker may be away again.
+        if (!(error instanceof KafkaConnectorError && error.retriable)) throw error;
+        await new Promise<void>((resolve) => clock.schedule(AGAIN_MS, resolve));
+      }
+    }
+    this.#retaking = false;
+  }
+}
