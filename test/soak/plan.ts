@@ -41,6 +41,16 @@ const LEAST_SEGMENTS = 3;
 /** Parts of the run, in each of which another slot is spared, so that some lives are long enough to see slow growth. */
 export const segmentsOf = (durationMs: number): number => Math.max(LEAST_SEGMENTS, Math.round(durationMs / SEGMENT_MS));
 
+/** From here on a run is long enough for what grows slowly. */
+export const LONG_MINUTES = 20;
+const LONG_MS = LONG_MINUTES * 60_000;
+/** A life as long as the gates ask for, and the time in which the last processes that were disturbed come back. */
+const LEAST_CALM_MS = 6 * 60_000;
+
+/** Of a long run the last quarter is calm, so that there are lives to judge, whatever became of those before. */
+export const calmMs = (durationMs: number): number =>
+  durationMs < LONG_MS ? LAST_MS : Math.max(durationMs / 4, LEAST_CALM_MS);
+
 class Planner {
   readonly #options: PlanOptions;
   readonly #random: Random;
@@ -56,16 +66,18 @@ class Planner {
   }
 
   plan(): readonly Fault[] {
-    const { durationMs, slots } = this.#options;
+    const { slots } = this.#options;
+    const calm = calmMs(this.#options.durationMs);
+    const durationMs = this.#options.durationMs - calm;
     const segments = segmentsOf(durationMs);
     const first = this.#random.whole(0, slots);
     for (let segment = 0; segment < segments; segment++) {
       const spared = slots > 1 ? (first + segment) % slots : -1;
       if (segment > 0) this.#all((segment * durationMs) / segments, segment % 2 === 1 ? "rolling" : "blackout");
-      const end = Math.min(((segment + 1) * durationMs) / segments, durationMs - LAST_MS);
+      const end = ((segment + 1) * durationMs) / segments;
       while (this.#nowMs < end) this.#one(spared);
     }
-    return this.#faults.filter(({ atMs }) => atMs < durationMs - LAST_MS);
+    return this.#faults.filter(({ atMs }) => atMs < durationMs);
   }
 
   #all(atMs: number, kind: "rolling" | "blackout"): void {

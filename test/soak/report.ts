@@ -3,7 +3,12 @@ import type { LifeSlopes } from "./gates.js";
 import type { Law, Verdict } from "./verdict.js";
 
 const LIVES_SHOWN = 4;
-const MARKS: Readonly<Record<Law["outcome"], string>> = { held: "ok", broken: "BROKEN", "not judged": "skipped" };
+const MARKS: Readonly<Record<Law["outcome"], string>> = {
+  held: "ok",
+  broken: "BROKEN",
+  "not judged": "UNKNOWN",
+  "too short": "skipped",
+};
 
 const slopeLine = ({ life, minutes, heap, rss, cpuPerRecord }: LifeSlopes): string =>
   `  process ${life.slot} (life ${life.number}, ${life.pipeline}) ${minutes.toFixed(1)} min: ` +
@@ -25,6 +30,6 @@ export const reportOf = ({ laws, explained, slopes, passed }: Verdict, options: 
     ...laws.map(({ name, outcome, detail }) => `${MARKS[outcome].padEnd(8)} ${name}: ${detail}`),
     "",
     passed ? `It held; again by: ${commandOf(options)}` : `It did NOT hold; again by: ${commandOf(options)}`,
-    `${count("held")} passed, ${count("broken")} failed, ${count("not judged")} skipped`,
+    `${count("held")} passed, ${count("broken") + count("not judged")} failed, ${count("too short")} skipped`,
   ].join("\n");
 };

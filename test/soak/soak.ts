@@ -94,7 +94,8 @@ export class Soak {
     await observer.upToDate(REST_MS);
     const { timelines } = this.#oracle;
     const history = { lives: this.#lives, brokerFaults: chaos.brokerFaults, timelines, drained: this.#drained };
-    return judge({ oracle: this.#oracle, watch, history, rates: this.#rates });
+    const { minutes } = this.#options;
+    return judge({ oracle: this.#oracle, watch, history, rates: this.#rates, minutes });
   }
 
   /** Ends every process and removes what was created; idempotent. */
