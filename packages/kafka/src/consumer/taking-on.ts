@@ -1,11 +1,11 @@
 import type { Logger } from "@millrace/streams";
 import type { ConsumerClient, StartingPartition, StartPosition, Subscription, TopicPartition } from "../client/port.js";
-import { decodeFinished } from "../ledger/finished-set/decode-finished.js";
 import { NOTHING_FINISHED } from "../ledger/finished-set/finished-set.js";
 import { partitionKey, placeOf } from "../partition-key.js";
 import type { ParsedConsumer } from "../settings.js";
 import type { Assignment } from "./assignment.js";
 import type { Bounds } from "./bounds.js";
+import { finishedBefore } from "./finished-before.js";
 import type { OwnedPartition } from "./owned-partition.js";
 import type { HandlerCalls } from "./rebalance-handlers.js";
 import { type AssignedPartition, StartOffsets } from "./start-offsets.js";
@@ -119,14 +119,9 @@ export class TakingOn {
     for (const owned of taken) this.begin(owned);
     // Whoever names an offset to begin at wants to read from there.
     const resumed = partitions.filter((each) => !("offset" in each) && this.startOf(each) === undefined);
-    try {
-      for (const { topic, partition, offset, metadata } of await client.committed(resumed, commitTimeoutMs)) {
-        const finished = decodeFinished(offset, metadata, { parallelConsumer });
-        assignment.get({ topic, partition })?.rememberFinished(maxBytes, finished);
-      }
-    } catch (error) {
-      // What is finished above the positions is unknown then, and read again.
-      logger.warn("kafka consumer: committed metadata could not be read", { groupId: settings.groupId ?? "", error });
+    const asking = { client, logger, groupId: settings.groupId ?? "", timeoutMs: commitTimeoutMs, parallelConsumer };
+    for (const { finished, ...place } of await finishedBefore(asking, resumed)) {
+      assignment.get(place)?.rememberFinished(maxBytes, finished);
     }
   }
 }

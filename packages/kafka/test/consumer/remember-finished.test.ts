@@ -1,11 +1,29 @@
 import { KafkaConnectorError } from "@millrace/kafka";
+import type { Logger } from "@millrace/streams";
 import { assertAllClosed } from "@millrace/streams-testkit";
 import { expect } from "chai";
+import { deflateRawSync } from "node:zlib";
+import { decodeFinished } from "../../src/ledger/finished-set/decode-finished.js";
+import { encodeFinished } from "../../src/ledger/finished-set/encode-finished.js";
+import { sealFrame } from "../../src/ledger/finished-set/frame.js";
 import { records } from "../support/fake-chunk.js";
 import { FollowedRig } from "../support/followed-rig.js";
 import { Gate } from "../support/gate.js";
 import { p0 } from "../support/pipelines.js";
 import { errorOf, until } from "../support/until.js";
+
+/** A logger, and what it was told about something. */
+const lines = () => {
+  const told: [level: string, message: string, fields: unknown][] = [];
+  const add =
+    (level: string) =>
+    (message: string, fields?: unknown): void =>
+      void told.push([level, message, fields]);
+  const logger: Logger = { debug: add("debug"), info: add("info"), warn: add("warn"), error: add("error") };
+  const about = (words: RegExp) =>
+    told.filter(([, message]) => words.test(message)).map(([level, , fields]) => [level, fields]);
+  return { logger, about };
+};
 
 describe("a source with offset context", () => {
   let rig: FollowedRig;
@@ -35,12 +53,17 @@ describe("a source with offset context", () => {
         rig.gate = new Gate();
         rig.kafka.onConsumer = (consumer) => {
           consumer.stored = stored;
+          consumer.onWatermarks = () => ({ low: 0, high: 5 });
         };
-        const second = rig.unordered({ rememberFinished: true });
+        const log = lines();
+        const second = rig.unordered({ rememberFinished: true, kafka: { ...rig.kafka.settings, logger: log.logger } });
         await rig.kafka.client.assign(p0);
         rig.kafka.client.give(records("t", 0, 1, 5));
         await rig.started(3);
         expect(rig.gate.started).to.deep.equal(["0@1", "0@3", "0@5"]);
+        expect(log.about(/not delivered again/)).to.deep.equal([
+          ["info", { groupId: "g", ...p0, position: 1, records: 2, last: 4 }],
+        ]);
         rig.gate.open("0@1", "0@3", "0@5");
         await until(() => rig.last()?.[0]?.[1] === 6, "a commit of all");
         await second.drainAndShutdown();
@@ -77,6 +100,87 @@ describe("a source with offset context", () => {
         rig.gate.open("0@1");
         await control.drainAndShutdown();
         expect(rig.last()).to.deep.equal([[0, 3]]);
+      }));
+
+    /** Metadata of a commit at position 0 that tells of offsets 1 to 49: ours, and eight letters of somebody else's. */
+    const foreign = {
+      "of its own": encodeFinished(
+        0,
+        Array.from({ length: 49 }, (_, index) => index + 1),
+        100,
+      )!,
+      "of Parallel Consumer's, or of anybody's who writes eight letters": "bgABADE=",
+    };
+    for (const [whose, metadata] of Object.entries(foreign)) {
+      /** What of 50 records is delivered where the partition ends as `watermarks` says. */
+      const delivered = async (watermarks: () => { readonly low: number; readonly high: number }) => {
+        const log = lines();
+        rig.kafka.onConsumer = (consumer) => {
+          consumer.stored = [{ ...p0, offset: 0, metadata }];
+          consumer.onWatermarks = watermarks;
+        };
+        const control = rig.unordered({
+          rememberFinished: { parallelConsumer: true },
+          kafka: { ...rig.kafka.settings, logger: log.logger },
+        });
+        await rig.kafka.client.assign(p0);
+        rig.kafka.client.give(records("t", 0, 0, 50));
+        rig.gate.openAll();
+        await until(() => rig.last()?.[0]?.[1] === 50, "a commit of all");
+        await control.drainAndShutdown();
+        return { started: rig.gate.started, log };
+      };
+
+      it(`does not believe metadata ${whose} about records that the partition does not have, and says so`, () =>
+        assertAllClosed(async () => {
+          const { started, log } = await delivered(() => ({ low: 0, high: 49 }));
+          expect(started).to.have.length(50);
+          expect(log.about(/beyond the partition's end/)).to.deep.equal([
+            ["warn", { groupId: "g", ...p0, position: 0, records: 49, last: 49, end: 49 }],
+          ]);
+        }));
+
+      it(`does not believe metadata ${whose} where the partition's end is not known, and says so`, () =>
+        assertAllClosed(async () => {
+          const error = new KafkaConnectorError("CLIENT_FAILED", "no leader", { retriable: true });
+          const { started, log } = await delivered(() => {
+            throw error;
+          });
+          expect(started).to.have.length(50);
+          expect(log.about(/could not be read/)).to.deep.equal([["warn", { groupId: "g", error }]]);
+        }));
+
+      it(`skips what metadata ${whose} tells of below the partition's end, and says how much`, () =>
+        assertAllClosed(async () => {
+          const { started, log } = await delivered(() => ({ low: 0, high: 50 }));
+          expect(started).to.deep.equal(["0@0"]);
+          expect(log.about(/not delivered again/)).to.deep.equal([
+            ["info", { groupId: "g", ...p0, position: 0, records: 49, last: 49 }],
+          ]);
+        }));
+    }
+
+    it("goes on committing behind metadata that tells of a hundred thousand runs in eighty letters", () =>
+      assertAllClosed(async () => {
+        const payload = Buffer.alloc(32 * 1024, 0b10101010);
+        const body = deflateRawSync(payload);
+        const metadata = sealFrame(0, { form: 3, payloadLength: payload.length, body });
+        expect(metadata.length).to.be.at.most(80);
+        rig.kafka.onConsumer = (consumer) => {
+          consumer.stored = [{ ...p0, offset: 0, metadata }];
+          consumer.onWatermarks = () => ({ low: 0, high: 1_000_000 });
+        };
+        const control = rig.unordered({ rememberFinished: true });
+        await rig.kafka.client.assign(p0);
+        rig.kafka.client.give(records("t", 0, 0, 4));
+        rig.gate.openAll();
+        // Offsets 1 and 3 are told of as finished.
+        await until(() => rig.last()?.[0]?.[1] === 4, "a commit of all");
+        expect(rig.gate.started).to.deep.equal(["0@0", "0@2"]);
+        const told = rig.kafka.client.of("commit").at(-1)?.positions[0]?.metadata;
+        const finished = decodeFinished(4, told);
+        expect([4, 5, 6, 7].map((offset) => finished.has(offset))).to.deep.equal([false, true, false, true]);
+        await control.drainAndShutdown();
       }));
 
     it("never fails on metadata it does not know", () =>

@@ -76,6 +76,7 @@ describe("what Confluent Parallel Consumer lost", () => {
       const stored = rig.kafka.client.of("commit").at(-1)?.positions ?? [];
       rig.kafka.onConsumer = (consumer) => {
         consumer.stored = stored;
+        consumer.onWatermarks = () => ({ low: 0, high: 4 });
       };
       rig.renewGate();
       const second = rig.run({ rememberFinished: true });

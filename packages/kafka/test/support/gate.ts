@@ -4,9 +4,11 @@ import { Latch } from "./until.js";
 export class Gate {
   readonly started: string[] = [];
   readonly #latches = new Map<string, Latch>();
+  #open = false;
 
   async pass(name: string): Promise<void> {
     this.started.push(name);
+    if (this.#open) return;
     const latch = new Latch();
     this.#latches.set(name, latch);
     await latch.opened;
@@ -18,6 +20,11 @@ export class Gate {
       if (!latch) throw new Error(`${name} has not started`);
       latch.open();
     }
+  }
+
+  /** What comes ends at once. */
+  openAll(): void {
+    this.#open = true;
   }
 
   fail(name: string, error: unknown): void {

@@ -13,6 +13,15 @@ export const NO_EDGES: Edges = new Uint32Array(0);
 /** Furthest distance from the position that an edge can say; what is finished beyond it is replayed. */
 export const MAX_EDGE: number = 2 ** 32 - 1;
 
+/**
+ * Runs that a set has at most; what lies beyond them is replayed. Eighty letters of metadata can say a hundred thousand, which
+ * every commit would go through.
+ */
+export const MAX_RUNS: number = 2 ** 14;
+
+/** The runs nearest the position, so many that a set may have them. */
+export const bounded = (edges: Edges): Edges => edges.subarray(0, 2 * MAX_RUNS);
+
 /** The edges of ascending offsets, those below the position left out. */
 export function edgesOf(position: number, offsets: readonly number[]): Edges {
   const edges: number[] = [];
@@ -50,8 +59,11 @@ export function union(one: Edges, other: Edges): Edges {
 export function rebase(edges: Edges, distance: number): Edges {
   if (distance < 0) return NO_EDGES;
   const rest = edges.subarray(countAtOrBelow(edges, distance)).map((edge) => edge - distance);
+  if (rest.length % 2 === 0) return rest;
   // An odd rest starts inside a run, which then starts at the new position.
-  return rest.length % 2 === 0 ? rest : Uint32Array.of(0, ...rest);
+  const whole = new Uint32Array(rest.length + 1);
+  whole.set(rest, 1);
+  return whole;
 }
 
 /** How many edges are at or below a distance. */

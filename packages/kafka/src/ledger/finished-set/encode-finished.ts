@@ -1,6 +1,6 @@
 import { constants, deflateRawSync } from "node:zlib";
 import { bitmapThatFits, writeBitmap } from "./bitmap.js";
-import { type Edges, edgesOf, union } from "./edges.js";
+import { bounded, type Edges, edgesOf, union } from "./edges.js";
 import { type FinishedSet, NOTHING_FINISHED } from "./finished-set.js";
 import { BITMAP, bodyThatFits, DEFLATED, type Frame, MAX_PAYLOAD, RUNS, sealFrame } from "./frame.js";
 import { runsThatFit, writeRuns } from "./runs.js";
@@ -25,7 +25,7 @@ export function encodeFinished(
   maxBytes: number,
   carried: FinishedSet = NOTHING_FINISHED,
 ): string | undefined {
-  const edges = union(edgesOf(position, finishedOffsets), carried.edgesFrom(position));
+  const edges = bounded(union(edgesOf(position, finishedOffsets), carried.edgesFrom(position)));
   const frame = fit(edges, bodyThatFits(maxBytes));
   return frame && sealFrame(position, frame);
 }

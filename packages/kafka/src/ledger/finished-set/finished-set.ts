@@ -1,4 +1,4 @@
-import { countAtOrBelow, type Edges, NO_EDGES, rebase } from "./edges.js";
+import { bounded, countAtOrBelow, type Edges, NO_EDGES, rebase } from "./edges.js";
 
 /**
  * Offsets at or above a committed position whose records are finished already.
@@ -11,12 +11,19 @@ export class FinishedSet {
 
   constructor(position: number, edges: Edges) {
     this.#position = position;
-    this.#edges = edges;
+    this.#edges = bounded(edges);
   }
 
   /** Whether nothing is known to be finished. */
   get isEmpty(): boolean {
     return this.#edges.length === 0;
+  }
+
+  /** How many offsets are finished. */
+  get size(): number {
+    let size = 0;
+    this.#edges.forEach((edge, index) => (size += index % 2 === 0 ? -edge : edge));
+    return size;
   }
 
   /** The highest finished offset; -1 if nothing is: beyond it there is no need to ask. */

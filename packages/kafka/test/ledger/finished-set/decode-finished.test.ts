@@ -1,6 +1,8 @@
+import { deflateRawSync } from "node:zlib";
 import { expect } from "chai";
 import fc from "fast-check";
 import { decodeFinished } from "../../../src/ledger/finished-set/decode-finished.js";
+import { MAX_RUNS } from "../../../src/ledger/finished-set/edges.js";
 import { encodeFinished } from "../../../src/ledger/finished-set/encode-finished.js";
 import { sealFrame } from "../../../src/ledger/finished-set/frame.js";
 import { cases, probes } from "./support.js";
@@ -96,6 +98,21 @@ describe("decodeFinished", () => {
     expect(decodeFinished(0, "bGFB".repeat(100_000), { parallelConsumer: true }).isEmpty).to.equal(true);
   });
 
+  it("keeps the runs nearest the position of a text that tells of more than a set may have, here and further on", () => {
+    const payload = Buffer.alloc(32 * 1024, 0b10101010);
+    const body = deflateRawSync(payload);
+    const finished = decodeFinished(9, sealFrame(9, { form: 3, payloadLength: payload.length, body }));
+    expect(finished.size).to.equal(MAX_RUNS);
+    expect(finished.lastOffset).to.equal(9 + 2 * MAX_RUNS - 1);
+    expect([9, 10, 11, 12].map((offset) => finished.has(offset))).to.deep.equal([false, true, false, true]);
+    for (const moved of [0, 1, 2]) {
+      const later = decodeFinished(9 + moved, encodeFinished(9 + moved, [], 4096, finished));
+      expect([9, 10, 11, 12, 13, 14].slice(moved).map((offset) => later.has(offset))).to.deep.equal(
+        [false, true, false, true, false, true].slice(moved),
+      );
+    }
+  });
+
   it("does not throw at, nor inflate beyond the length told, what has the right checksum and was not ours", () => {
     fc.assert(
       fc.property(
@@ -127,6 +144,7 @@ describe("decodeFinished", () => {
         const finished = decodeFinished(position, encodeFinished(position, offsets, 100_000));
         const known = new Set(offsets);
         for (const probe of probes({ position, offsets })) expect(finished.has(probe)).to.equal(known.has(probe));
+        expect(finished.size).to.equal(known.size);
         expect(finished.isEmpty).to.equal(false);
         expect(finished.lastOffset).to.equal(offsets.at(-1));
       }),
