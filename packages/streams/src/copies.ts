@@ -9,7 +9,7 @@ export interface Copy {
   readonly url: string;
 }
 
-const PROTOCOL = 1;
+const PROTOCOL = 2;
 
 /** This copy of the package. */
 export const COPY: Copy = Object.freeze({

@@ -11,7 +11,7 @@ const SLOW_MS = 1;
 
 /**
  * How many elements to hand over at a time, for whoever has many: few at first, twice as many whenever the run was quickly
- * done with the last ones, and only what it can do in that time once it was slow.
+ * done with the last ones, and only what it can do in that time once it was slow; never more than a stage of the run wants.
  */
 export class ChunkSize {
   readonly #run: Run;
@@ -40,11 +40,14 @@ export class ChunkSize {
     const tookMs = workedMs - this.#workedMs;
     this.#workedMs = workedMs;
     const slowMs = Math.min(SLOW_MS, this.#run.share.sliceMs / 2);
-    if (this.#handed === 0) return this.#size;
+    if (this.#handed > 0) this.#adapt(tookMs, slowMs);
+    return Math.min(this.#size, this.#run.chunkLimit);
+  }
+
+  #adapt(tookMs: number, slowMs: number): void {
     if (tookMs > slowMs) this.#size = Math.max(1, Math.floor((this.#handed * slowMs) / tookMs));
     else if (tookMs < slowMs / 4) this.#size = Math.max(this.#size, Math.min(this.#handed * 2, this.#max));
     this.#handed = 0;
-    return this.#size;
   }
 
   gave(elements: number): void {

@@ -1,6 +1,7 @@
 import type { Attributes } from "../attributes.js";
 import { InvariantViolation } from "../errors.js";
 import { TimeShare } from "./budget.js";
+import { ChunkLimits } from "./chunk-limits.js";
 import { type Clock, systemClock } from "./clock.js";
 import { oncePerProcess } from "../copies.js";
 import { Closing, type Unclosed } from "./closing.js";
@@ -52,6 +53,7 @@ interface RunState {
   readonly finished: Signal;
   readonly failures: Failures;
   readonly share: TimeShare;
+  readonly chunkLimits: ChunkLimits;
   readonly closing: Closing;
   terminals: number;
   started: boolean;
@@ -97,6 +99,7 @@ export class Run {
       finished: signal(),
       failures: new Failures(() => state.terminals === 0),
       share: new TimeShare(options.wrap !== undefined || (options.clock ?? systemClock) !== systemClock),
+      chunkLimits: new ChunkLimits(),
       closing: new Closing(() => {
         if (!state.ended) recount(state);
       }),
@@ -165,6 +168,19 @@ export class Run {
   /** Its part in the time of the event loop: whoever loops asks it whether to go on, and puts off what is left. */
   get share(): TimeShare {
     return this.#state.share;
+  }
+
+  /** The most elements that any stage wants to be handed at a time. */
+  get chunkLimit(): number {
+    return this.#state.chunkLimits.least;
+  }
+
+  /**
+   * For a stage whose elements may be large: the function that it is answered says how many it wants to be handed at a time,
+   * from the next chunk on that is cut anywhere in the run. It may say so again and again.
+   */
+  limitChunks(): (elements: number) => void {
+    return this.#state.chunkLimits.add();
   }
 
   wrap<A>(outlet: Pull<A>, stage: string): Pull<A> {

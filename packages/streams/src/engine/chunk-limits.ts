@@ -1,0 +1,23 @@
+/**
+ * What stages of a run ask of the chunks that reach them: an element may be small where a chunk is cut and large where it
+ * arrives, so that only who receives it can tell how many fit into memory.
+ */
+export class ChunkLimits {
+  readonly #limits: number[] = [];
+  #least = Number.POSITIVE_INFINITY;
+
+  /** The most elements to hand over at a time. */
+  get least(): number {
+    return this.#least;
+  }
+
+  /** Answers a function by which one stage sets its limit. */
+  add(): (elements: number) => void {
+    const at = this.#limits.push(Number.POSITIVE_INFINITY) - 1;
+    return (elements) => {
+      if (this.#limits[at] === elements) return;
+      this.#limits[at] = elements;
+      this.#least = Math.min(...this.#limits);
+    };
+  }
+}
