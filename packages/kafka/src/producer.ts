@@ -36,13 +36,14 @@ const flow = <K, V, P>(
   settings: ProducerSettings<K, V>,
   onDropped?: (passThrough: P) => void,
 ): Flow<ProducerEnvelope<K, V, P>, Delivery<K, V, P>> => {
-  const parsed = parseProducer(settings, name, name.startsWith("producerFlow") ? "failures" : undefined);
+  const parsed = parseProducer(settings, name, name.startsWith("producerFlow") ? ["failures"] : []);
   return Flow.fromStage(
     deliveryReports<K, V, P>({
       name,
       open: openerOf(settings, parsed, name),
       logger: loggerOf(settings),
       parallelism: parsed.parallelism,
+      maxInFlightBytes: parsed.maxInFlightBytes,
       failures: parsed.failures,
       encode: recordEncoder(settings),
       ...(onDropped && { onDropped }),
@@ -59,8 +60,8 @@ const failing = <K, V, P>(
 
 /**
  * Sends the records of each envelope and passes its pass-through on.
- * Emits, in input order, when every record of an envelope was acknowledged. Backpressures when `parallelism` records are in
- * flight or the client's queue is full. Completes when upstream has completed and everything is acknowledged; a failure of
+ * Emits, in input order, when every record of an envelope was acknowledged. Backpressures when `parallelism` records, or
+ * `maxInFlightBytes`, are in flight, or the client's queue is full. Completes when upstream has completed and everything is acknowledged; a failure of
  * upstream waits for what was sent. A record that fails fails the stream, and nothing queued behind it is sent any more;
  * adheres to supervision: resume drops the envelope. With `failures: "element"` it leaves as a `ProducerFailure`, in its
  * place, and what stands behind it is sent: records of the same key too, so that one sent later again comes after them.

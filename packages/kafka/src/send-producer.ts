@@ -2,6 +2,7 @@ import type { DeliveryReports, OutgoingRecord, ProducerClient, ProducerListener 
 import { isFatal, KafkaConnectorError } from "./errors.js";
 import type { ProducerEnvelope, ProducerRecord, ProducerResult, RecordMetadata } from "./messages.js";
 import type { ProducerSettings } from "./producer/producer-settings.js";
+import { recordBytes } from "./producer/record-bytes.js";
 import { recordEncoder } from "./producer/record-encoder.js";
 import { openShared, type SharedProducer, sharedProducer } from "./producer/shared-producer.js";
 import { parseProducer } from "./settings.js";
@@ -9,17 +10,22 @@ import { parseProducer } from "./settings.js";
 /** How long `close` waits for what was sent. */
 const CLOSE_MS = 30_000;
 
-/** What a sender takes beside the settings of a producer; its `parallelism` bounds the records in flight. */
+/** What a sender takes beside the settings of a producer; its `parallelism` and `maxInFlightBytes` bound what is in flight. */
 export interface WaitingSends {
   /** Sends that wait until there is room in flight; one more rejects with `SEND_QUEUE_FULL`. Default 10 000. */
   readonly maxWaiting?: number;
+  /** Bytes of records that wait likewise; one send may always wait. Default 32 MB. */
+  readonly maxWaitingBytes?: number;
 }
 
 export type SendSettings<K, V> = ProducerSettings<K, V> & WaitingSends;
 
 /** One call of `send`, from its records to its promise. */
 interface Send {
-  readonly outgoing: readonly OutgoingRecord[];
+  /** None once the client has copies of all. */
+  outgoing: readonly OutgoingRecord[];
+  readonly topics: readonly string[];
+  readonly bytes: number;
   readonly metadata: RecordMetadata[];
   readonly resolve: () => void;
   readonly reject: (error: unknown) => void;
@@ -46,11 +52,15 @@ export class SendProducer<in K = string, in V = Buffer | null> implements AsyncD
   /** The client's owner, where that is this sender. */
   readonly #owned: SharedProducer | undefined;
   readonly #parallelism: number;
+  readonly #maxInFlightBytes: number;
   readonly #maxWaiting: number;
+  readonly #maxWaitingBytes: number;
   /** Those of which the client has not taken every record; only the first may have begun. */
   readonly #line = new Set<Send>();
   /** By the id of each record in flight. */
   readonly #inFlight = new Map<number, Send>();
+  #waitingBytes = 0;
+  #inFlightBytes = 0;
   #nextId = 0;
   #client: ProducerClient | undefined;
   #connected = false;
@@ -59,12 +69,15 @@ export class SendProducer<in K = string, in V = Buffer | null> implements AsyncD
 
   private constructor(settings: SendSettings<K, V>) {
     const { kafka, properties, producer } = settings;
-    const { parallelism, maxWaiting } = parseProducer(settings, "SendProducer", "maxWaiting");
+    const own = ["maxWaiting", "maxWaitingBytes"] as const;
+    const { parallelism, maxInFlightBytes, maxWaiting, maxWaitingBytes } = parseProducer(settings, "SendProducer", own);
     this.#owned = kafka && sharedProducer({ kafka, ...(properties && { properties }) });
     this.#open = openShared(this.#owned ?? producer, "SendProducer");
     this.#encode = recordEncoder(settings);
     this.#parallelism = parallelism;
+    this.#maxInFlightBytes = maxInFlightBytes;
     this.#maxWaiting = maxWaiting;
+    this.#maxWaitingBytes = maxWaitingBytes;
   }
 
   /**
@@ -111,10 +124,15 @@ export class SendProducer<in K = string, in V = Buffer | null> implements AsyncD
       if (this.#closing) throw closedError();
       const outgoing = records.map(this.#encode);
       if (outgoing.length === 0) return resolve([]);
-      if (this.#line.size >= this.#maxWaiting) throw this.#fullError();
+      const bytes = outgoing.reduce((sum, each) => sum + recordBytes(each), 0);
+      const { size } = this.#line;
+      if (size >= this.#maxWaiting || (size > 0 && this.#waitingBytes + bytes > this.#maxWaitingBytes))
+        throw this.#fullError();
+      const topics = outgoing.map(({ topic }) => topic);
       const metadata: RecordMetadata[] = [];
       const settled = { resolve: () => resolve(metadata), reject };
-      this.#line.add({ outgoing, metadata, ...settled, firstId: -1, taken: 0, left: outgoing.length });
+      this.#line.add({ outgoing, topics, bytes, metadata, ...settled, firstId: -1, taken: 0, left: outgoing.length });
+      this.#waitingBytes += bytes;
       this.#connect();
       this.#advance();
     });
@@ -146,11 +164,19 @@ export class SendProducer<in K = string, in V = Buffer | null> implements AsyncD
     if (!client || !this.#connected) return;
     for (const send of this.#line) {
       if (this.#client !== client) return;
-      const { size } = this.#inFlight;
-      if (send.taken === 0 && size > 0 && size + send.outgoing.length > this.#parallelism) return;
-      if (!this.#give(client, send)) return;
+      if (!this.#hasRoom(send) || !this.#give(client, send)) return;
       this.#line.delete(send);
+      this.#waitingBytes -= send.bytes;
+      send.outgoing = [];
+      if (send.left > 0) this.#inFlightBytes += send.bytes;
     }
+  }
+
+  /** One alone always has, and one that has begun. */
+  #hasRoom({ taken, outgoing, bytes }: Send): boolean {
+    const { size } = this.#inFlight;
+    if (taken > 0 || size === 0) return true;
+    return size + outgoing.length <= this.#parallelism && this.#inFlightBytes + bytes <= this.#maxInFlightBytes;
   }
 
   /** Gives the client what is left of a send; answers whether it took everything. */
@@ -185,8 +211,9 @@ export class SendProducer<in K = string, in V = Buffer | null> implements AsyncD
       if (!send) continue;
       this.#inFlight.delete(id);
       send.left -= 1;
+      if (send.left === 0) this.#inFlightBytes -= send.bytes;
       const record = id - send.firstId;
-      const { topic } = send.outgoing[record] as OutgoingRecord;
+      const topic = send.topics[record] as string;
       send.metadata[record] = { topic, partition: partitions[index] as number, offset: offsets[index] as number };
       if (errors[index]) send.reject(errors[index]);
       else if (send.left === 0) send.resolve();
@@ -203,6 +230,8 @@ export class SendProducer<in K = string, in V = Buffer | null> implements AsyncD
     const unanswered = new Set([...this.#inFlight.values(), ...this.#line]);
     this.#inFlight.clear();
     this.#line.clear();
+    this.#inFlightBytes = 0;
+    this.#waitingBytes = 0;
     for (const send of unanswered) send.reject(error);
     void client?.close({ drop: true });
     this.#checkIdle();
@@ -230,7 +259,7 @@ export class SendProducer<in K = string, in V = Buffer | null> implements AsyncD
   #fullError(): KafkaConnectorError {
     return new KafkaConnectorError(
       "SEND_QUEUE_FULL",
-      `${this.#line.size} sends wait already (maxWaiting), behind ${this.#inFlight.size} records in flight. Await earlier sends first, or send through a stream, which is held back.`,
+      `${this.#line.size} sends of ${this.#waitingBytes} bytes wait already (maxWaiting, maxWaitingBytes), behind ${this.#inFlight.size} records in flight. Await earlier sends first, or send through a stream, which is held back.`,
       { retriable: true },
     );
   }

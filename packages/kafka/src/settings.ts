@@ -1,5 +1,6 @@
 import type { Logger } from "@millrace/streams";
 import { z } from "zod";
+import { byteCount } from "./byte-count.js";
 import { addressSchema, checkAddresses } from "./client/addresses.js";
 import type { ClientProperties, KafkaDriver, Subscription } from "./client/port.js";
 import { warnOfDangers } from "./client/insecure.js";
@@ -17,6 +18,7 @@ import {
 import { topicPatternSchema } from "./client/topic-pattern.js";
 import { committerShape, type ParsedCommitter } from "./committer-settings.js";
 import type { Until } from "./consumer/bounds.js";
+import { boundsOf, type BoundSettings, boundShape, type ParsedBounds, prefetch } from "./consumer/bound-settings.js";
 import {
   checkGroupTimes,
   groupProperties,
@@ -30,6 +32,7 @@ import type { HandlerOptions } from "./consumer/rebalance-handlers.js";
 import type { AssignedPartition, OffsetsOnAssign, StartAt } from "./consumer/start-offsets.js";
 import { KafkaConnectorError } from "./errors.js";
 import { idempotent } from "./producer/idempotence.js";
+import { withQueue } from "./producer/queue-bytes.js";
 import { namesIn, settingsError } from "./settings-error.js";
 import { silentLogger } from "./silent-logger.js";
 
@@ -71,29 +74,19 @@ export interface SubscriptionSettings {
 }
 
 /** Settings every consumer source takes beside its subscription and serdes. */
-export interface ConsumerSettings extends SubscriptionSettings, ReadingSettings, GroupSettings, RecoverySettings {
+export interface ConsumerSettings
+  extends SubscriptionSettings,
+    ReadingSettings,
+    GroupSettings,
+    RecoverySettings,
+    BoundSettings {
   readonly kafka: KafkaSettings;
   /** Overrides `kafka.groupId`. */
   readonly groupId?: string;
   /** librdkafka properties of this consumer, over those of `kafka`. */
   readonly properties?: ClientProperties;
-  /** Records of one read, at most; default 500: smaller ones cost more to ask for, larger ones live long enough to cost the garbage collector. */
-  readonly maxPollRecords?: number;
-  /**
-   * Records read ahead of the stream before reading stops; default 1000. While a stream stalls as much again may come in,
-   * one record a poll. The client's own prefetch comes on top.
-   */
-  readonly maxBufferedRecords?: number;
   /** How long a commit may take, retries included, before it fails with `COMMIT_TIMEOUT`; default 15 000 ms. */
   readonly commitTimeoutMs?: number;
-  /**
-   * Delivered records of one partition that are not finished, or are finished behind an older one, before that partition
-   * is held back; default 10 000. The other partitions go on. It holds on the followed surface; where offsets are carried,
-   * the stream's own buffers are the bound.
-   */
-  readonly maxInFlight?: number;
-  /** The same over all partitions; default 50 000. */
-  readonly maxInFlightTotal?: number;
   /** How long a revocation waits for the records in flight of its partitions; default 5000 ms. What is late is read again. */
   readonly revokeTimeoutMs?: number;
   /**
@@ -169,14 +162,11 @@ const consumerSchema = z
     ...readingShape,
     ...groupShape,
     ...recoveryShape,
+    ...boundShape,
     metadata: z.unknown().optional(),
     groupId: z.string().min(1).optional(),
     properties: properties.optional(),
-    maxPollRecords: positive.default(500),
-    maxBufferedRecords: positive.default(1000),
     commitTimeoutMs: positive.default(15_000),
-    maxInFlight: positive.default(10_000),
-    maxInFlightTotal: positive.default(50_000),
     revokeTimeoutMs: z.number().int().nonnegative().default(5000),
     maxReplay: z.strictObject({ records: positive.optional(), ms: positive.optional() }).default({}),
     rememberFinished: z.union([z.boolean(), rememberSchema]).default(false),
@@ -195,8 +185,10 @@ const producerSchema = z
     ...serdes,
     properties: properties.optional(),
     parallelism: positive.default(4000),
+    maxInFlightBytes: byteCount.default(32 * 2 ** 20),
     failures: z.enum(["stream", "element"]).default("stream"),
     maxWaiting: positive.default(10_000),
+    maxWaitingBytes: byteCount.default(32 * 2 ** 20),
   })
   .refine(
     ({ kafka, producer }) => (kafka === undefined) !== (producer === undefined),
@@ -265,7 +257,7 @@ export const parseKafka = (
   return { ...reach(kafka, undefined, call), groupId: kafka.groupId, logger: kafka.logger ?? silentLogger };
 };
 
-export interface ParsedConsumer extends ParsedRecovery {
+export interface ParsedConsumer extends ParsedRecovery, ParsedBounds {
   readonly subscription:
     | Exclude<Subscription, { readonly kind: "assignment" }>
     | { readonly kind: "assignment"; readonly partitions: readonly AssignedPartition[] };
@@ -273,11 +265,7 @@ export interface ParsedConsumer extends ParsedRecovery {
   readonly properties: ClientProperties;
   readonly driver: KafkaDriver;
   readonly groupId: string | undefined;
-  readonly maxPollRecords: number;
-  readonly maxBufferedRecords: number;
   readonly commitTimeoutMs: number;
-  readonly maxInFlight: number;
-  readonly maxInFlightTotal: number;
   readonly revokeTimeoutMs: number;
   readonly maxReplay: { readonly records?: number | undefined; readonly ms?: number | undefined };
   readonly rememberFinished: { readonly maxBytes: number; readonly parallelConsumer: boolean } | undefined;
@@ -330,17 +318,14 @@ export const parseConsumer = (settings: unknown, call: string, commits: boolean)
       `${call}: a ${commits ? "committable source" : "topic subscription"} needs a consumer group. Set groupId in the source's settings or in kafka.`,
     );
   }
+  const defaults = { ...(commits ? SAFE_START : {}), ...prefetch(parsed) };
   return {
     subscription: subscriptionOf(parsed),
     // librdkafka wants a group even where none is used; this one is never committed to.
-    properties: { ...(commits ? SAFE_START : {}), ...properties, "group.id": groupId ?? "millrace-ungrouped" },
+    properties: { ...defaults, ...properties, "group.id": groupId ?? "millrace-ungrouped" },
     driver,
     groupId,
-    maxPollRecords: parsed.maxPollRecords,
-    maxBufferedRecords: parsed.maxBufferedRecords,
     commitTimeoutMs: parsed.commitTimeoutMs,
-    maxInFlight: parsed.maxInFlight,
-    maxInFlightTotal: parsed.maxInFlightTotal,
     revokeTimeoutMs: parsed.revokeTimeoutMs,
     maxReplay: parsed.maxReplay,
     rememberFinished: parsed.rememberFinished === true ? DEFAULT_REMEMBER : parsed.rememberFinished || undefined,
@@ -359,6 +344,7 @@ export const parseConsumer = (settings: unknown, call: string, commits: boolean)
     handlerTimeoutMs: parsed.handlerTimeoutMs,
     restartBackoff: parsed.restartBackoff,
     ...recoveryOf(parsed),
+    ...boundsOf(parsed),
   };
 };
 
@@ -368,22 +354,31 @@ export interface ParsedProducer {
   /** Absent where the producer uses another one's client. */
   readonly driver: KafkaDriver | undefined;
   readonly parallelism: number;
+  readonly maxInFlightBytes: number;
   readonly failures: "stream" | "element";
   readonly maxWaiting: number;
+  readonly maxWaitingBytes: number;
 }
 
-/** `own` names the setting that only some producers have. */
-export const parseProducer = (settings: unknown, call: string, own?: "failures" | "maxWaiting"): ParsedProducer => {
+/** Settings that only some producers have. */
+const OWN = ["failures", "maxWaiting", "maxWaitingBytes"] as const;
+
+/** `own` names those of them that this one has. */
+export const parseProducer = (
+  settings: unknown,
+  call: string,
+  own: readonly (typeof OWN)[number][] = [],
+): ParsedProducer => {
   const parsed = parse(producerSchema, settings, call);
-  for (const key of ["failures", "maxWaiting"] as const) {
-    if (key !== own && key in (settings as object)) {
-      throw new KafkaConnectorError("INVALID_SETTINGS", `${call} has no setting ${key}. Remove it.`);
-    }
+  const foreign = OWN.find((key) => !own.includes(key) && key in (settings as object));
+  if (foreign !== undefined) {
+    throw new KafkaConnectorError("INVALID_SETTINGS", `${call} has no setting ${foreign}. Remove it.`);
   }
-  const { kafka, parallelism, failures, maxWaiting } = parsed;
-  if (kafka === undefined) return { properties: {}, driver: undefined, parallelism, failures, maxWaiting };
+  const { kafka, parallelism, maxInFlightBytes, failures, maxWaiting, maxWaitingBytes } = parsed;
+  const bounds = { parallelism, maxInFlightBytes, failures, maxWaiting, maxWaitingBytes };
+  if (kafka === undefined) return { properties: {}, driver: undefined, ...bounds };
   const { properties, driver } = reach(kafka, parsed.properties, call);
-  return { properties: idempotent(properties, call), driver, parallelism, failures, maxWaiting };
+  return { properties: withQueue(idempotent(properties, call), maxInFlightBytes), driver, ...bounds };
 };
 
 export const parseCommitter = (settings: unknown, call: string): ParsedCommitter =>

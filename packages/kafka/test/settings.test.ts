@@ -128,6 +128,7 @@ describe("settings", () => {
       "bootstrap.servers": "a:1,b:2",
       "client.id": "c",
       "group.id": "own",
+      "queued.max.messages.kbytes": 16_384,
       "fetch.min.bytes": 2,
       "fetch.wait.max.ms": 7,
     });

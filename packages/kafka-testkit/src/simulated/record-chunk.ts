@@ -4,12 +4,12 @@ import type { StoredRecord } from "./partition-log.js";
 /** Fetched records. Reading one after `release` throws, as a driver with an arena would hand out rubbish. */
 export class SimulatedChunk implements RecordChunk {
   readonly length: number;
-  #records: readonly StoredRecord[];
+  #records: (StoredRecord | undefined)[];
   readonly #runs: readonly PartitionRun[];
 
   constructor(records: readonly StoredRecord[]) {
     this.length = records.length;
-    this.#records = records;
+    this.#records = [...records];
     this.#runs = runsOf(records);
   }
 
@@ -41,8 +41,16 @@ export class SimulatedChunk implements RecordChunk {
     return this.#at(index).headers;
   }
 
+  bytes(index: number): number {
+    return bytesOf(this.#at(index));
+  }
+
   runs(): readonly PartitionRun[] {
     return this.#runs;
+  }
+
+  forget(from: number, to: number): void {
+    this.#records.fill(undefined, from, to);
   }
 
   release(): void {
@@ -56,13 +64,22 @@ export class SimulatedChunk implements RecordChunk {
   }
 }
 
+const lengthOf = (bytes: Buffer | null): number => bytes?.length ?? 0;
+
+function bytesOf({ key, value, headers }: StoredRecord): number {
+  return headers.reduce((sum, [name, each]) => sum + name.length + lengthOf(each), lengthOf(key) + lengthOf(value));
+}
+
 function runsOf(records: readonly StoredRecord[]): PartitionRun[] {
   const runs: PartitionRun[] = [];
-  records.forEach(({ topic, partition, offset }, index) => {
+  records.forEach((record, index) => {
+    const { topic, partition, offset } = record;
     const last = runs.at(-1);
     const goesOn = last?.topic === topic && last.partition === partition;
     if (goesOn) runs.pop();
-    runs.push({ topic, partition, from: goesOn ? last.from : index, to: index + 1, lastOffset: offset });
+    const from = goesOn ? last.from : index;
+    const bytes = (goesOn ? last.bytes : 0) + bytesOf(record);
+    runs.push({ topic, partition, from, to: index + 1, lastOffset: offset, bytes });
   });
   return runs;
 }

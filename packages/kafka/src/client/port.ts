@@ -40,6 +40,8 @@ export interface PartitionRun extends TopicPartition {
   readonly from: number;
   readonly to: number;
   readonly lastOffset: number;
+  /** Of all these records together, as `RecordChunk.bytes` counts them. */
+  readonly bytes: number;
 }
 
 /**
@@ -56,7 +58,14 @@ export interface RecordChunk {
   key(index: number): Buffer | null;
   value(index: number): Buffer | null;
   headers(index: number): Headers;
+  /** What key, value and headers of a record take. */
+  bytes(index: number): number;
   runs(): readonly PartitionRun[];
+  /**
+   * Records from `from` (inclusive) to `to` (exclusive) are not asked for again, so that their memory may go before that of
+   * the others. What was handed out of them stays valid until `release`. Absent where they go together.
+   */
+  forget?(from: number, to: number): void;
   release(): void;
 }
 

@@ -58,9 +58,9 @@ export class Bounds {
       return run;
     }
     owned.complete();
-    let { to } = run;
-    while (to > run.from && chunk.offset(to - 1) >= bound) to -= 1;
-    return to === run.from ? undefined : { ...run, to, lastOffset: chunk.offset(to - 1) };
+    let { to, bytes } = run;
+    while (to > run.from && chunk.offset(to - 1) >= bound) bytes -= chunk.bytes(--to);
+    return to === run.from ? undefined : { ...run, to, bytes, lastOffset: chunk.offset(to - 1) };
   }
 
   of(partition: TopicPartition): number {

@@ -7,12 +7,13 @@ import { KafkaConnectorError } from "../errors.js";
 import type { ParsedConsumer } from "../settings.js";
 import { isDone } from "./bounds.js";
 import { commitResult } from "./commit-results.js";
-import { type BufferedRun, FetchedChunk } from "./fetched-chunk.js";
+import { FetchedChunk } from "./fetched-chunk.js";
 import type { OwnedPartition, Watermark } from "./owned-partition.js";
 import type { ConsumerExplanation, PartitionReport } from "./session-history.js";
 import { type SessionParts, sessionParts } from "./session-parts.js";
 import { StallWatch } from "./stall-watch.js";
 import type { Steering } from "./steering.js";
+import { type Delivery, Turns } from "./turns.js";
 
 export interface SessionListener {
   /** There may be records to take, or the session failed. */
@@ -37,12 +38,6 @@ export interface SessionOptions {
   readonly listener: SessionListener;
 }
 
-/** A part of a fetched chunk that is delivered now. */
-export interface Delivery {
-  readonly owned: OwnedPartition;
-  readonly run: BufferedRun;
-}
-
 /**
  * One consumer client at work. It is read from `start` until the client is closed; what the stream does not take yet waits
  * in bounded buffers, one per partition.
@@ -58,8 +53,7 @@ export class ConsumerSession implements OffsetOwner {
   readonly #parts: SessionParts;
   /** Bounds hold back what waits to be delivered. */
   #held = false;
-  /** Whose turn it is to deliver, as an index that only grows. */
-  #turn = 0;
+  readonly #turns = new Turns();
   readonly #stall: StallWatch;
   #stopped = false;
   /** The stream has failed or was cancelled: claims in flight will not end any more. */
@@ -120,16 +114,10 @@ export class ConsumerSession implements OffsetOwner {
   take(records: number, only?: OwnedPartition): readonly Delivery[] {
     if (this.#stopped) return [];
     const now = this.#clock.now();
-    const deliveries: Delivery[] = [];
-    const partitions = only ? [only] : [...this.#parts.assignment.partitions];
-    let room = Math.min(this.#parts.flow.totalRoom(now), records);
-    for (let tried = 0; tried < partitions.length && room > 0; tried++) {
-      const owned = partitions[this.#turn++ % partitions.length] as OwnedPartition;
-      const run = owned.take(Math.min(this.#parts.flow.room(owned), room));
-      if (!run) continue;
-      deliveries.push({ owned, run });
-      room -= run.to - run.from;
-    }
+    const { flow, assignment } = this.#parts;
+    const room = flow.deliveryRoom(now, records);
+    const partitions = only ? [only] : [...assignment.partitions];
+    const deliveries = this.#turns.take(partitions, room, (owned) => flow.room(owned));
     return this.#taken(deliveries, now);
   }
 
@@ -182,6 +170,11 @@ export class ConsumerSession implements OffsetOwner {
 
   get isStopped(): boolean {
     return this.#stopped;
+  }
+
+  /** Claims are opened with the sizes of their records. */
+  get countsBytes(): boolean {
+    return this.#settings.maxInFlightBytes !== undefined;
   }
 
   /** Finished work is committed by the session itself, by number and by time: of `only`, or of everything. */

@@ -16,9 +16,11 @@ export class FetchedChunk {
     this.#runs += 1;
   }
 
-  runDone(): void {
-    this.#runs -= 1;
+  /** Nobody reads this run again. With `inUse` what was read of it goes on in the stream, so that the chunk is kept. */
+  done({ from, to }: Pick<PartitionRun, "from" | "to">, inUse = false): void {
+    if (!inUse) this.#runs -= 1;
     if (this.#runs === 0) this.chunk.release();
+    else this.chunk.forget?.(from, to);
   }
 }
 

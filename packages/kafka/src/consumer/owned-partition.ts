@@ -7,6 +7,7 @@ import { type Outcome, PartitionLedger } from "../ledger/partition-ledger.js";
 import { ClaimChain } from "../ledger/claim-chain.js";
 import { RecordClaim } from "../ledger/record-claim.js";
 import { partitionKey } from "../partition-key.js";
+import { BufferedRuns } from "./buffered-runs.js";
 import type { BufferedRun } from "./fetched-chunk.js";
 import { ReadPosition } from "./read-position.js";
 
@@ -61,8 +62,7 @@ export class OwnedPartition implements TopicPartition {
   /** Bytes that a commit may say in its metadata about records finished above the position; 0 says nothing. */
   #metadataBytes = 0;
   #finishedAbove = 0;
-  #runs: BufferedRun[] = [];
-  #buffered = 0;
+  readonly #waiting = new BufferedRuns();
   readonly reading: ReadPosition = new ReadPosition();
   /** Offsets of the chunk handed over last, and the one after it. */
   #lastTaken: { readonly from: number; readonly next: number } | undefined;
@@ -98,7 +98,11 @@ export class OwnedPartition implements TopicPartition {
 
   /** Records that wait to be delivered. */
   get buffered(): number {
-    return this.#buffered;
+    return this.#waiting.records;
+  }
+
+  get bufferedBytes(): number {
+    return this.#waiting.bytes;
   }
 
   /** Records handed to the stream under this assignment. */
@@ -115,7 +119,7 @@ export class OwnedPartition implements TopicPartition {
   /** All that was read has been handed over and, where that is known, is finished. */
   get #isThrough(): boolean {
     const { inFlight, delivered } = this.ledger;
-    return this.#buffered === 0 && inFlight === 0 && (!this.#isCommitted || delivered === this.#handedOver);
+    return this.#waiting.records === 0 && inFlight === 0 && (!this.#isCommitted || delivered === this.#handedOver);
   }
 
   /**
@@ -188,35 +192,21 @@ export class OwnedPartition implements TopicPartition {
 
   add(run: BufferedRun): void {
     this.reading.saw(run.fetched.chunk.offset(run.from));
-    this.#runs.push(run);
-    this.#buffered += run.to - run.from;
+    this.#waiting.add(run);
   }
 
-  /** The oldest waiting run, or as much of it as `room` allows. */
-  take(room: number): BufferedRun | undefined {
-    const first = this.#runs[0];
-    if (!first || room <= 0) return undefined;
-    const { from, to } = first;
-    const count = Math.min(to - from, room);
-    const { chunk } = first.fetched;
-    this.#lastTaken = { from: chunk.offset(from), next: chunk.offset(from + count - 1) + 1 };
-    this.#handedOver += count;
-    this.#buffered -= count;
-    if (count === to - from) {
-      this.#runs.shift();
-      return first;
-    }
-    this.#runs[0] = { ...first, from: from + count };
-    first.fetched.split();
-    return { ...first, to: from + count };
+  /** The oldest waiting run, or as much of it as fits into so many records and bytes. */
+  take(records: number, bytes?: number): BufferedRun | undefined {
+    const run = this.#waiting.take(records, bytes);
+    if (!run) return undefined;
+    this.#lastTaken = { from: run.fetched.chunk.offset(run.from), next: run.lastOffset + 1 };
+    this.#handedOver += run.to - run.from;
+    return run;
   }
 
   /** Forgets what waits and answers how much it was. */
   drop(): number {
-    const dropped = this.#buffered;
-    for (const run of this.#runs) run.fetched.runDone();
-    this.#runs = [];
-    this.#buffered = 0;
+    const dropped = this.#waiting.drop();
     this.reading.stop(dropped > 0);
     return dropped;
   }
@@ -262,11 +252,11 @@ export class OwnedPartition implements TopicPartition {
     return this.#finished.has(offset);
   }
 
-  /** Opens the claim of a record that is delivered now. */
-  open(offset: number, now: number): number {
+  /** Opens the claim of a record that is delivered now, and takes so many bytes, where these are bounded. */
+  open(offset: number, now: number, bytes?: number): number {
     this.#replaysSince ??= now;
     this.#trail.delivered(offset);
-    return this.ledger.open(offset, now, this.#claimBound);
+    return this.ledger.open(offset, now, this.#claimBound, bytes);
   }
 
   /** A record that is delivered ends at once: nothing of it goes on in the stream. */
@@ -279,8 +269,8 @@ export class OwnedPartition implements TopicPartition {
   }
 
   /** Opens the claim of a record that it follows. */
-  claim(offset: number, key: unknown, now: number): RecordClaim {
-    const claim = new RecordClaim(this, this.open(offset, now), offset, key);
+  claim(offset: number, key: unknown, now: number, bytes?: number): RecordClaim {
+    const claim = new RecordClaim(this, this.open(offset, now, bytes), offset, key);
     this.#claims.add(claim);
     return claim;
   }

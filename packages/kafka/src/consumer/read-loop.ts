@@ -2,6 +2,7 @@ import type { Clock, Logger } from "@millrace/streams";
 import type { ConsumerClient, RecordChunk } from "../client/port.js";
 import { KafkaConnectorError } from "../errors.js";
 import type { FlowControl } from "./flow-control.js";
+import { RecordSizes } from "./record-sizes.js";
 
 /** The longest a poll waits for its first record: how late a rebalance or commit result may be noticed. */
 const POLL_WAIT_MS = 50;
@@ -16,7 +17,6 @@ export interface ReadLoopOptions {
   readonly logger: Logger;
   readonly flow: FlowControl;
   readonly maxPollRecords: number;
-  readonly maxBufferedRecords: number;
   /** Nothing more is delivered. */
   readonly isStopped: () => boolean;
   /** A commit waits for its answer. */
@@ -33,6 +33,7 @@ export interface ReadLoopOptions {
 /** Polls until it is closed, because rebalances and commit results are served only by polling. */
 export class ReadLoop {
   readonly #options: ReadLoopOptions;
+  readonly #sizes = new RecordSizes();
   #lastPollMs = 0;
   #closed = false;
   #wake: () => void = () => undefined;
@@ -101,20 +102,20 @@ export class ReadLoop {
   }
 
   /**
-   * Reads when there is room for a whole read: a read of few records costs as much as one of many. Until then it goes on
-   * polling for one record a time, because rebalances and commits are answered by nothing else. What comes of that has as
-   * much room again; only then are partitions paused, for a pause makes the client throw its prefetch away.
+   * Reads when there is room for a whole read. Until then it goes on polling for one record a time, because rebalances and
+   * commits are answered by nothing else. Only when there is no room for that either are partitions paused, for a pause
+   * makes the client throw its prefetch away.
    */
   async #step(): Promise<void> {
-    const { maxPollRecords, maxBufferedRecords, flow, clock } = this.#options;
+    const { maxPollRecords, flow, clock } = this.#options;
     const stopped = this.#options.isStopped();
-    const room = stopped ? 0 : maxBufferedRecords - flow.buffered;
-    if (room >= Math.min(maxPollRecords, Math.ceil(maxBufferedRecords / 2))) {
+    const room = flow.readRoom(this.#sizes.mean);
+    if (room.isWhole && !stopped) {
       flow.apply(false);
-      await this.#poll(Math.min(room, maxPollRecords));
+      await this.#poll(Math.min(room.records, maxPollRecords, this.#sizes.fitting(room.bytes)));
       return;
     }
-    if (stopped || room <= -maxBufferedRecords) flow.apply(true);
+    if (stopped || room.isFull) flow.apply(true);
     else {
       const dueMs = this.#lastPollMs + this.#waitMs - clock.now();
       if (dueMs > 0) {
@@ -144,6 +145,7 @@ export class ReadLoop {
     this.#lastPollMs = this.#options.clock.now();
     this.#polls += 1;
     if ((chunk?.length ?? 0) < maxRecords) this.#drains += 1;
+    if (chunk) this.#sizes.saw(chunk);
     if (chunk && !this.#options.isStopped()) this.#options.onChunk(chunk);
     this.#options.onPolled();
   }

@@ -5,8 +5,9 @@ import { KafkaConnectorError } from "../errors.js";
 import type { Outcome } from "../ledger/partition-ledger.js";
 import type { CommittableMessage, ConsumerRecord } from "../messages.js";
 import { bytes, callsOthers, decodeNow, type Deserializer, nullable, string } from "../serde.js";
-import type { ConsumerSession, Delivery } from "./consumer-session.js";
+import type { ConsumerSession } from "./consumer-session.js";
 import type { BufferedRun } from "./fetched-chunk.js";
+import type { Delivery } from "./turns.js";
 
 /** How keys and values are decoded. */
 export interface ConsumerSerdes<out K, out V> {
@@ -24,6 +25,8 @@ export interface RecordReader<out A> {
   readonly callsOthers: boolean;
   /** Elements carry their claims. */
   readonly followed: boolean;
+  /** Claims are open until the stream has ended them. */
+  readonly opensClaims: boolean;
   /** Whether an earlier owner has finished the record; its claim then ends at once. */
   isFinished(delivery: Delivery, index: number, now: number): boolean;
   /** Decodes record `index` and opens its claim. A throw is supervised. */
@@ -98,6 +101,7 @@ export const plainReader = <K, V>(serdes: ConsumerSerdes<K, V>): RecordReader<Co
     keepsBytes: decoder.keepsBytes,
     callsOthers: decoder.callsOthers,
     followed: false,
+    opensClaims: false,
     isFinished: never,
     read: ({ run }, index) => decoder.decode(run, index),
     skip: () => undefined,
@@ -114,12 +118,13 @@ export const committableReader = <K, V>(
     keepsBytes: decoder.keepsBytes,
     callsOthers: decoder.callsOthers || metadata !== undefined,
     followed: false,
+    opensClaims: true,
     isFinished: never,
     read({ owned, run }, index, now, session) {
       const record = decoder.decode(run, index);
       const { topic, partition, offset } = record;
       const text = metadata?.(record);
-      owned.open(offset, now);
+      owned.open(offset, now, session.countsBytes ? run.fetched.chunk.bytes(index) : 0);
       return { record, offset: new CommittableOffset(session, topic, partition, offset, owned.epoch, text) };
     },
     skip: discard,
@@ -133,15 +138,17 @@ export const claimedReader = <K, V>(serdes: ConsumerSerdes<K, V>): RecordReader<
     keepsBytes: decoder.keepsBytes,
     callsOthers: decoder.callsOthers,
     followed: true,
+    opensClaims: true,
     isFinished(delivery, index, now) {
       const { owned, run } = delivery;
       if (!owned.isFinished(run.fetched.chunk.offset(index))) return false;
       pass(delivery, index, now, "processed");
       return true;
     },
-    read({ owned, run }, index, now) {
+    read({ owned, run }, index, now, session) {
       const value = decoder.decode(run, index);
-      return { value, claim: owned.claim(value.offset, keptKey(value.key), now) };
+      const bytes = session.countsBytes ? run.fetched.chunk.bytes(index) : 0;
+      return { value, claim: owned.claim(value.offset, keptKey(value.key), now, bytes) };
     },
     skip: discard,
   };

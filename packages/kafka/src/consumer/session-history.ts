@@ -38,7 +38,10 @@ export interface PartitionExplanation extends TopicPartition {
   readonly state: "delivering" | "paused" | "pausedByUser" | "notRun" | "revoking";
   /** Records read and not delivered yet. */
   readonly buffered: number;
+  readonly bufferedBytes: number;
   readonly inFlight: number;
+  /** Counted where `maxInFlightBytes` is given, else 0. */
+  readonly inFlightBytes: number;
   /** Finished records that wait for an older one. */
   readonly behindWatermark: number;
   /** Finished records whose position is not committed yet. */
@@ -135,9 +138,12 @@ const inText = (key: unknown): string => {
   }
 };
 
+/** Where it is much. */
+const megabytes = (bytes: number): string => (bytes < 2 ** 20 ? "" : ` (${(bytes / 2 ** 20).toFixed(1)} MB)`);
+
 const inWords = (each: PartitionExplanation): string => {
   const { blockedBy } = each;
-  const counts = `${each.inFlight} in flight, ${each.behindWatermark} finished behind them, ${each.uncommitted} to commit, ${each.buffered} buffered`;
+  const counts = `${each.inFlight} in flight${megabytes(each.inFlightBytes)}, ${each.behindWatermark} finished behind them, ${each.uncommitted} to commit, ${each.buffered} buffered${megabytes(each.bufferedBytes)}`;
   const idle = each.state === "notRun" ? "waits for its stream to be run" : "everything delivered is finished";
   const reason = blockedBy
     ? `waits for offset ${blockedBy.offset}${blockedBy.key === undefined ? "" : ` (key ${inText(blockedBy.key)})`}, delivered ${Math.round(blockedBy.ageMs)} ms ago${blockedBy.stage === undefined ? "" : `, last seen in ${blockedBy.stage}`}`
@@ -191,7 +197,9 @@ export class SessionHistory {
         partition: owned.partition,
         state: stateOf(owned, facts),
         buffered: owned.buffered,
+        bufferedBytes: owned.bufferedBytes,
         inFlight: owned.ledger.inFlight,
+        inFlightBytes: owned.ledger.openBytes,
         behindWatermark: owned.ledger.behindWatermark,
         uncommitted: owned.ledger.uncommitted,
         committed: owned.committed,

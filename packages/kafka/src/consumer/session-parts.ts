@@ -84,7 +84,7 @@ const delivering = (
 ): Delivering => {
   const { settings, logger, clock, followed, partitioned } = options;
   const auditor = new Auditor();
-  const { commitTimeoutMs, maxReplay, maxPollRecords, maxBufferedRecords, maxInFlight } = settings;
+  const { commitTimeoutMs, maxReplay, maxPollRecords, maxInFlight } = settings;
   // What a budget lets out is known record by record: of records that share a claim it is not known which are finished.
   const claimBound = followed ? Number.POSITIVE_INFINITY : Math.max(maxInFlight, maxReplay.records ?? 0);
   const assignment = new Assignment(auditor, claimBound, { onEnded: hooks.onClaimEnded, onRoom: hooks.onRoom });
@@ -103,7 +103,7 @@ const delivering = (
     history: new SessionHistory(),
     revocations: new Revocations(clock, settings.revokeTimeoutMs),
     reading: new ReadLoop({
-      ...{ client, clock, logger, flow, maxPollRecords, maxBufferedRecords },
+      ...{ client, clock, logger, flow, maxPollRecords },
       ...{ isStopped, isCommitting, onChunk, onPolled, onRetry, onFailure },
     }),
     schedule: new CommitSchedule({

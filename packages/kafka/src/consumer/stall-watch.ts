@@ -23,7 +23,7 @@ export class StallWatch {
     this.#timer ??= this.#clock.schedule(STALL_MS, () => {
       this.#timer = undefined;
       this.#logger.warn(
-        `kafka consumer: a bound holds records back, and no record has finished for ${STALL_MS} ms. If no handler is slow, raise maxInFlight or maxReplay above what the stream gathers or filters out in a row`,
+        `kafka consumer: a bound holds records back, and no record has finished for ${STALL_MS} ms. If no handler is slow, raise maxInFlight, maxInFlightBytes or maxReplay above what the stream gathers or filters out in a row`,
         { explanation: this.#explain() },
       );
       this.held();

@@ -30,8 +30,12 @@ export interface ConsumerMetrics extends RecoveryMetrics {
   readonly abandoned: number;
   /** Delivered and not finished now. */
   readonly inFlight: number;
+  /** Keys, values and headers of those; counted where `maxInFlightBytes` is given, else 0. */
+  readonly inFlightBytes: number;
   /** Read and not delivered yet. */
   readonly buffered: number;
+  /** Keys, values and headers of those. */
+  readonly bufferedBytes: number;
   /** Finished and not committed yet. */
   readonly uncommitted: number;
   /** Commits that the broker acknowledged. */
@@ -120,11 +124,13 @@ export class Steering {
       sum.parked += each.parked;
       sum.abandoned += each.abandoned;
     }
-    const now = { inFlight: 0, buffered: 0, uncommitted: 0 };
-    for (const { ledger, buffered } of assignment.partitions) {
+    const now = { inFlight: 0, inFlightBytes: 0, buffered: 0, bufferedBytes: 0, uncommitted: 0 };
+    for (const { ledger, buffered, bufferedBytes } of assignment.partitions) {
       now.inFlight += ledger.inFlight;
+      now.inFlightBytes += ledger.openBytes;
       now.uncommitted += ledger.uncommitted;
       now.buffered += buffered;
+      now.bufferedBytes += bufferedBytes;
     }
     return {
       assignedPartitions: assignment.size,

@@ -59,6 +59,9 @@ export class PartitionLedger {
   readonly #ended = { processed: 0, discarded: 0, parked: 0 };
   /** In their order; none of them lies below the head. */
   readonly #shared: SharedClaim[] = [];
+  /** What the records of each open claim take, once one was opened with a size; 0 in every other slot. */
+  #bytes: Float64Array | undefined;
+  #openBytes = 0;
   /** Records beyond one per claim: of all claims, and of those below the watermark. */
   #more = 0;
   #moreBelow = 0;
@@ -66,12 +69,18 @@ export class PartitionLedger {
   /**
    * Opens the claim of the next delivered record and answers its sequence number. With `bound` claims between the head
    * and it, one claim stands for all that follow until some have ended: that is for claims that end in order only.
+   * `bytes` is what the record takes, where that is bounded.
    */
-  open(offset: number, now: number, bound: number = Number.POSITIVE_INFINITY): number {
+  open(offset: number, now: number, bound: number = Number.POSITIVE_INFINITY, bytes: number = 0): number {
     this.#requireLater(offset);
-    if (this.#next - this.#head < bound) return this.#add(offset, now, true);
+    if (this.#next - this.#head < bound) {
+      const sequence = this.#add(offset, now, true);
+      if (bytes > 0) this.#addBytes(sequence & this.#mask, bytes);
+      return sequence;
+    }
     const shared = this.#sharedBy(offset, now);
     const slot = shared.sequence & this.#mask;
+    if (bytes > 0) this.#addBytes(slot, bytes);
     // Those before it that share the claim have ended, if there are any.
     if (shared.open === 0) this.#offsets[slot] = offset;
     (this.#open[slot >>> 5] as number) |= 1 << slot;
@@ -89,6 +98,20 @@ export class PartitionLedger {
     this.#count(outcome, 1);
     this.#advance();
     return true;
+  }
+
+  #addBytes(slot: number, bytes: number): void {
+    this.#bytes ??= new Float64Array(this.#mask + 1);
+    (this.#bytes[slot] as number) += bytes;
+    this.#openBytes += bytes;
+  }
+
+  /** That part of them has ended. */
+  #endBytes(slot: number, part: number): void {
+    if (this.#bytes === undefined) return;
+    const bytes = Math.round((this.#bytes[slot] as number) * part);
+    (this.#bytes[slot] as number) -= bytes;
+    this.#openBytes -= bytes;
   }
 
   #requireLater(offset: number): void {
@@ -135,6 +158,7 @@ export class PartitionLedger {
       throw new InvariantViolation(`claim ${sequence} was ended twice`);
     }
     this.#open[slot >>> 5] = word ^ bit;
+    this.#endBytes(slot, 1);
     this.#count(outcome, 1);
     if (sequence === this.#head) this.#advance();
     return true;
@@ -157,6 +181,7 @@ export class PartitionLedger {
         break;
       }
       this.#open[slot >>> 5] = word ^ bit;
+      this.#endBytes(slot, 1);
       records += shared ? shared.open : 1;
       if (shared) shared.open = 0;
     }
@@ -175,6 +200,7 @@ export class PartitionLedger {
     const records = Math.min(shared.records, shared.last - offset);
     const open = Math.min(shared.open, shared.lastOpen - offset);
     const ended = shared.open - open;
+    this.#endBytes(shared.sequence & this.#mask, ended / shared.open);
     this.#moreBelow += shared.records - records;
     shared.records = records;
     shared.open = open;
@@ -251,6 +277,11 @@ export class PartitionLedger {
     return this.delivered - this.#endedInAll;
   }
 
+  /** What the records that have not ended take, of those that were opened with a size. */
+  get openBytes(): number {
+    return this.#openBytes;
+  }
+
   /** Records that have ended and wait for an older one. */
   get behindWatermark(): number {
     return this.#endedInAll - this.belowWatermark;
@@ -314,16 +345,19 @@ export class PartitionLedger {
     const offsets = new Float64Array(size);
     const openedAt = new Int32Array(size);
     const open = new Int32Array(size / WORD_BITS);
+    const bytes = this.#bytes && new Float64Array(size);
     for (let sequence = this.#head; sequence < this.#next; sequence++) {
       const from = sequence & this.#mask;
       const to = sequence & (size - 1);
       offsets[to] = this.#offsets[from] as number;
       openedAt[to] = this.#openedAt[from] as number;
+      if (bytes && this.#bytes) bytes[to] = this.#bytes[from] as number;
       (open[to >>> 5] as number) |= (((this.#open[from >>> 5] as number) >>> from) & 1) << to;
     }
     this.#offsets = offsets;
     this.#openedAt = openedAt;
     this.#open = open;
+    this.#bytes = bytes;
     this.#mask = size - 1;
   }
 }

@@ -11,6 +11,11 @@ interface ProducerOptions<K, V> {
   readonly value?: Serializer<V>;
   /** Records in flight; beyond it upstream is held back. Default 4000. */
   readonly parallelism?: number;
+  /**
+   * Bytes of records in flight; beyond it upstream is held back, and elements that wait for that have a quarter of it. One
+   * envelope always passes. Default 32 MB.
+   */
+  readonly maxInFlightBytes?: number;
 }
 
 /** A producer with a client of its own, made for each run and closed with it. */

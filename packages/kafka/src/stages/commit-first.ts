@@ -18,6 +18,7 @@ export const endingReader = <A extends { readonly offset: number }>(
   keepsBytes: reader.keepsBytes,
   callsOthers: reader.callsOthers,
   followed: false,
+  opensClaims: false,
   isFinished: () => false,
   read(delivery, index, now, session) {
     const record = reader.read(delivery, index, now, session);

@@ -1,5 +1,6 @@
 import type { Logger } from "@millrace/streams";
 import { isFailure, type Run, type SourceStage } from "@millrace/streams/stage";
+import { requireFinishing } from "../consumer/bound-settings.js";
 import { ConsumerSession } from "../consumer/consumer-session.js";
 import type { RecordReader } from "../consumer/record-reader.js";
 import { joinRun } from "../consumer/run-sessions.js";
@@ -24,7 +25,11 @@ export const consumerOptions = <A>(
   settings: ConsumerSettings | BorrowedConsumerSettings,
   commits: boolean,
   reader: RecordReader<A>,
-): ConsumerSourceOptions<A> => ({ name, ...parseReading(settings, name, commits), reader });
+): ConsumerSourceOptions<A> => {
+  const reading = parseReading(settings, name, commits);
+  requireFinishing(reading.settings, name, reader.opensClaims);
+  return { name, ...reading, reader };
+};
 
 /** As the source is drawn and named in errors: `committableSource(orders)`. */
 export const stageName = ({ name, settings }: Pick<ConsumerSourceOptions<never>, "name" | "settings">): string =>

@@ -3,6 +3,8 @@ import { AsyncPull, type Chunk, isFailure, type Pull, type Run, type Stage, text
 import type { DeliveryReports, OutgoingRecord, ProducerClient, ProducerListener } from "../client/port.js";
 import { isFatal } from "../errors.js";
 import type { ProducerEnvelope, ProducerFailure, ProducerRecord, ProducerResult } from "../messages.js";
+import { PulledBytes } from "../producer/pulled-bytes.js";
+import { recordBytes } from "../producer/record-bytes.js";
 import { InFlightRecords } from "./in-flight-records.js";
 
 export interface DeliveryOptions<in K, in V, in P> {
@@ -12,6 +14,8 @@ export interface DeliveryOptions<in K, in V, in P> {
   readonly logger: Logger;
   /** Records sent, or waiting to be sent, whose envelope has not been answered, and results waiting for downstream. */
   readonly parallelism: number;
+  /** Of encoded records that are not acknowledged. */
+  readonly maxInFlightBytes: number;
   readonly encode: (record: ProducerRecord<K, V>) => OutgoingRecord;
   /** What a record that fails does: fail the stream, after its decider was asked, or leave as an element. */
   readonly failures: "stream" | "element";
@@ -33,6 +37,7 @@ class DeliveryReportsPull<K, V, P> extends AsyncPull<ProducerEnvelope<K, V, P>, 
   readonly #options: DeliveryOptions<K, V, P>;
   readonly #client: ProducerClient;
   readonly #inFlight: InFlightRecords<K, V, P>;
+  readonly #pulled: PulledBytes;
   #connected = false;
   #input: Chunk<ProducerEnvelope<K, V, P>> = [];
   #next = 0;
@@ -45,7 +50,9 @@ class DeliveryReportsPull<K, V, P> extends AsyncPull<ProducerEnvelope<K, V, P>, 
     super(upstream, run);
     this.#run = run;
     this.#options = options;
-    this.#inFlight = new InFlightRecords(options.parallelism, options.failures === "element", options.onDropped);
+    const { parallelism, maxInFlightBytes, failures, onDropped } = options;
+    this.#inFlight = new InFlightRecords(parallelism, maxInFlightBytes, failures === "element", onDropped);
+    this.#pulled = new PulledBytes(maxInFlightBytes, run.limitChunks());
     this.#client = options.open({
       onReports: (reports) => this.#onReports(reports),
       onError: (error) => this.#onError(error),
@@ -65,6 +72,7 @@ class DeliveryReportsPull<K, V, P> extends AsyncPull<ProducerEnvelope<K, V, P>, 
     if (!this.#connected) return;
     while (!this.stopped && this.#send() && this.ready.length < this.#options.parallelism) {
       if (this.#next === this.#input.length) {
+        if (!this.#inFlight.hasRoomInBytes) break;
         const chunk = this.take();
         if (!chunk) break;
         this.#input = chunk;
@@ -86,27 +94,37 @@ class DeliveryReportsPull<K, V, P> extends AsyncPull<ProducerEnvelope<K, V, P>, 
     this.#sent = 0;
     this.#firstId = this.#inFlight.nextId;
     const from = this.#next;
+    let bytes = 0;
     while (this.#next < this.#input.length && !this.stopped) {
       const envelope = this.#input[this.#next] as ProducerEnvelope<K, V, P>;
       if (!this.#inFlight.hasRoom(envelope.records.length, this.ready.length)) break;
       this.#next += 1;
-      this.#encode(envelope);
+      bytes += this.#encode(envelope);
     }
-    return this.#next > from;
+    const elements = this.#next - from;
+    if (elements > 0) this.#pulled.saw(elements, bytes);
+    return elements > 0;
   }
 
-  #encode(envelope: ProducerEnvelope<K, V, P>): void {
+  /** Answers the bytes that are to be sent. */
+  #encode(envelope: ProducerEnvelope<K, V, P>): number {
     const before = this.#outgoing.length;
+    let bytes = 0;
     try {
-      for (const record of envelope.records) this.#outgoing.push(this.#options.encode(record));
+      for (const record of envelope.records) {
+        const outgoing = this.#options.encode(record);
+        this.#outgoing.push(outgoing);
+        bytes += recordBytes(outgoing);
+      }
     } catch (error) {
       const index = this.#outgoing.length - before;
       this.#outgoing.length = before;
       if (this.#options.failures === "element") this.#inFlight.addFailed(envelope, index, asError(error));
       else if (this.#goesOn(error)) this.#options.onDropped?.(envelope.passThrough);
-      return;
+      return 0;
     }
-    this.#inFlight.add(envelope);
+    this.#inFlight.add(envelope, bytes);
+    return bytes;
   }
 
   /** Hands the client what it takes; answers whether it took everything. */
@@ -122,6 +140,9 @@ class DeliveryReportsPull<K, V, P> extends AsyncPull<ProducerEnvelope<K, V, P>, 
         if (this.stopped) return false;
       }
     }
+    // The client has copies.
+    this.#outgoing = [];
+    this.#sent = 0;
     return true;
   }
 

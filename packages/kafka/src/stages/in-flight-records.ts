@@ -23,6 +23,8 @@ interface OpenEnvelope<out K, out V, out P> {
   readonly count: number;
   /** Of each record; where there is one record, its topic. */
   readonly topics: string | readonly string[];
+  /** Of its encoded records, which the client has until they are reported, or which are kept to name them. */
+  readonly bytes: number;
   /** Records not yet reported. */
   left: number;
   /** A record of it failed, and supervision said to go on without it. */
@@ -42,6 +44,7 @@ const topicsOf = (records: ProducerEnvelope<unknown, unknown, unknown>["records"
  */
 export class InFlightRecords<K, V, P> {
   readonly #bound: number;
+  readonly #maxBytes: number;
   readonly #keepsRecords: boolean;
   readonly #onDropped: (passThrough: P) => void;
   #ring: (OpenEnvelope<K, V, P> | undefined)[];
@@ -51,11 +54,18 @@ export class InFlightRecords<K, V, P> {
   #first: OpenEnvelope<K, V, P> | undefined;
   #last: OpenEnvelope<K, V, P> | undefined;
   #open = 0;
+  #bytes = 0;
   #nextId = 0;
 
   /** With `keepsRecords` envelopes can fail; `onDropped` gets the pass-through of each that leaves without a result. */
-  constructor(bound: number, keepsRecords = false, onDropped: (passThrough: P) => void = () => undefined) {
+  constructor(
+    bound: number,
+    maxBytes: number = Number.POSITIVE_INFINITY,
+    keepsRecords = false,
+    onDropped: (passThrough: P) => void = () => undefined,
+  ) {
     this.#bound = bound;
+    this.#maxBytes = maxBytes;
     this.#keepsRecords = keepsRecords;
     this.#onDropped = onDropped;
     this.#ring = new Array<OpenEnvelope<K, V, P> | undefined>(FIRST_SIZE).fill(undefined);
@@ -71,32 +81,40 @@ export class InFlightRecords<K, V, P> {
     return this.#first === undefined;
   }
 
+  /** Whether more bytes may be sent; an envelope always may where there is no other, however large it is. */
+  get hasRoomInBytes(): boolean {
+    return this.isEmpty || this.#bytes < this.#maxBytes;
+  }
+
   /**
    * Whether an envelope of `records` may go while so many `results` wait for downstream; one alone always may, however many
    * records it has.
    */
   hasRoom(records: number, results = 0): boolean {
     if (this.isEmpty) return results < this.#bound;
+    if (this.#bytes >= this.#maxBytes) return false;
     return this.#span() + records + results <= this.#bound && this.#open + results < this.#bound;
   }
 
-  add(envelope: ProducerEnvelope<K, V, P>): void {
-    this.#add(envelope, envelope.records.length, undefined);
+  /** `bytes`: of its encoded records. */
+  add(envelope: ProducerEnvelope<K, V, P>, bytes: number): void {
+    this.#add(envelope, envelope.records.length, bytes, undefined);
   }
 
   /** An envelope of which the record at `index` cannot be sent, and so none is, in its place among the others. */
   addFailed(envelope: ProducerEnvelope<K, V, P>, index: number, error: Error): void {
     const errors = new Array<Error | undefined>(envelope.records.length).fill(undefined);
     errors[index] = error;
-    this.#add(envelope, 0, { errors, unsent: true });
+    this.#add(envelope, 0, 0, { errors, unsent: true });
   }
 
-  #add(envelope: ProducerEnvelope<K, V, P>, count: number, failing: Failing | undefined): void {
+  #add(envelope: ProducerEnvelope<K, V, P>, count: number, bytes: number, failing: Failing | undefined): void {
     const open: OpenEnvelope<K, V, P> = {
       passThrough: envelope.passThrough,
       firstId: this.#nextId,
       count,
       topics: topicsOf(envelope.records),
+      bytes,
       left: count,
       dropped: false,
       records: this.#keepsRecords ? envelope.records : undefined,
@@ -108,6 +126,7 @@ export class InFlightRecords<K, V, P> {
     else this.#first = open;
     this.#last = open;
     this.#open += 1;
+    this.#bytes += bytes;
     for (let index = 0; index < count; index++) this.#ring[this.#nextId++ & (this.#ring.length - 1)] = open;
   }
 
@@ -138,6 +157,7 @@ export class InFlightRecords<K, V, P> {
       // An old dead one would keep all after it alive until a full collection.
       open.next = undefined;
       this.#open -= 1;
+      if (this.#keepsRecords) this.#bytes -= open.bytes;
     }
     if (!this.#first) this.#last = undefined;
   }
@@ -178,6 +198,7 @@ export class InFlightRecords<K, V, P> {
     }
     this.#ring[slot] = undefined;
     open.left -= 1;
+    if (open.left === 0 && !this.#keepsRecords) this.#bytes -= open.bytes;
     return open;
   }
 

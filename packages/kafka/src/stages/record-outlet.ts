@@ -11,10 +11,11 @@ import {
   type Wake,
 } from "@millrace/streams/stage";
 import type { OffsetOwner } from "../committable-offset.js";
-import type { ConsumerSession, Delivery } from "../consumer/consumer-session.js";
+import type { ConsumerSession } from "../consumer/consumer-session.js";
 import { hearingPromises } from "../consumer/left-promises.js";
 import type { OwnedPartition } from "../consumer/owned-partition.js";
 import type { RecordReader } from "../consumer/record-reader.js";
+import type { Delivery } from "../consumer/turns.js";
 
 export interface RecordOutletOptions<out A> {
   readonly session: ConsumerSession;
@@ -156,7 +157,7 @@ export class RecordOutlet<A> implements Pull<A> {
           reader.skip(delivery, index, now);
         }
       }
-      if (!reader.keepsBytes) fetched.runDone();
+      fetched.done(delivery.run, reader.keepsBytes);
     }
     return elements;
   }

@@ -13,7 +13,8 @@ const consumer = {
 
 const metrics = {
   ...{ assignedPartitions: 0, delivered: 0, processed: 0, discarded: 0, parked: 0, abandoned: 0 },
-  ...{ inFlight: 0, buffered: 0, uncommitted: 0, commits: 0, failedCommits: 0, polls: 0, rebalances: 0 },
+  ...{ inFlight: 0, inFlightBytes: 0, buffered: 0, bufferedBytes: 0, uncommitted: 0 },
+  ...{ commits: 0, failedCommits: 0, polls: 0, rebalances: 0 },
   ...{
     offsetResets: 0,
     removedOffsets: 0,

@@ -4,6 +4,10 @@ import fc from "fast-check";
 import { InFlightRecords } from "../../src/stages/in-flight-records.js";
 import { errorOf } from "../support/until.js";
 
+/** Of each record. */
+const BYTES = 10;
+const MAX_BYTES = 500;
+
 interface Open {
   readonly passThrough: number;
   readonly ids: number[];
@@ -19,6 +23,12 @@ class Model {
   add(passThrough: number, records: number): void {
     const ids = Array.from({ length: records }, () => this.nextId++);
     this.open.push({ passThrough, ids, unsettled: new Set(ids), dropped: false });
+  }
+
+  /** What is held of records that are not reported or, where they are kept, of envelopes that have not left. */
+  bytes(keepsRecords: boolean): number {
+    const held = this.open.filter(({ unsettled }) => keepsRecords || unsettled.size > 0);
+    return held.reduce((sum, { ids }) => sum + ids.length * BYTES, 0);
   }
 
   get unsettled(): number[] {
@@ -68,13 +78,13 @@ const steps = fc.array(
 describe("InFlightRecords", () => {
   it("does what a plain list does, whatever is added and reported in whatever order", () => {
     fc.assert(
-      fc.property(steps, (all) => {
-        const inFlight = new InFlightRecords<string, null, number>(100);
+      fc.property(steps, fc.boolean(), (all, keepsRecords) => {
+        const inFlight = new InFlightRecords<string, null, number>(100, MAX_BYTES, keepsRecords);
         const model = new Model();
         let passThrough = 0;
         for (const step of all) {
           if (step.do === "add") {
-            inFlight.add(envelopeOf(passThrough, step.records));
+            inFlight.add(envelopeOf(passThrough, step.records), step.records * BYTES);
             model.add(passThrough++, step.records);
           } else if (step.do === "settle") {
             const { unsettled } = model;
@@ -85,6 +95,9 @@ describe("InFlightRecords", () => {
             else inFlight.acknowledge(id, 0, 10 * id);
           } else expect(collected(inFlight)).to.deep.equal(model.collect());
           expect(inFlight.nextId).to.equal(model.nextId);
+          const mayGo = inFlight.isEmpty || model.bytes(keepsRecords) < MAX_BYTES;
+          expect(inFlight.hasRoomInBytes).to.equal(mayGo);
+          if (!mayGo) expect(inFlight.hasRoom(0)).to.equal(false);
         }
         for (const id of model.unsettled) {
           model.settle(id, false);
@@ -99,16 +112,16 @@ describe("InFlightRecords", () => {
   it("has room for its bound of records and of envelopes, and always for one envelope alone", () => {
     const inFlight = new InFlightRecords<string, null, number>(3);
     expect(inFlight.hasRoom(10)).to.equal(true);
-    inFlight.add(envelopeOf(0, 2));
+    inFlight.add(envelopeOf(0, 2), 0);
     expect([inFlight.hasRoom(1), inFlight.hasRoom(2)]).to.deep.equal([true, false]);
-    inFlight.add(envelopeOf(1, 0));
-    inFlight.add(envelopeOf(2, 0));
+    inFlight.add(envelopeOf(1, 0), 0);
+    inFlight.add(envelopeOf(2, 0), 0);
     expect(inFlight.hasRoom(0)).to.equal(false);
   });
 
   const failing = (count: number): InFlightRecords<string, null, number> => {
-    const inFlight = new InFlightRecords<string, null, number>(100, true);
-    inFlight.add(envelopeOf(0, count));
+    const inFlight = new InFlightRecords<string, null, number>(100, MAX_BYTES, true);
+    inFlight.add(envelopeOf(0, count), 0);
     return inFlight;
   };
 
@@ -137,7 +150,7 @@ describe("InFlightRecords", () => {
 
   it("refuses a second report of a record", () => {
     const inFlight = new InFlightRecords<string, null, number>(10);
-    inFlight.add(envelopeOf(0, 2));
+    inFlight.add(envelopeOf(0, 2), 0);
     inFlight.acknowledge(0, 0, 0);
     expect(errorOf(() => inFlight.acknowledge(0, 0, 0))).to.include({ code: "INVARIANT_VIOLATION" });
   });
@@ -145,11 +158,11 @@ describe("InFlightRecords", () => {
   it("refuses a second report also where the slot has a new record, whose envelope it would end too early", () => {
     const inFlight = new InFlightRecords<string, null, number>(1024);
     for (let id = 0; id < 1024; id++) {
-      inFlight.add(envelopeOf(id, 1));
+      inFlight.add(envelopeOf(id, 1), 0);
       inFlight.acknowledge(id, 0, 0);
       collected(inFlight);
     }
-    inFlight.add(envelopeOf(1024, 1));
+    inFlight.add(envelopeOf(1024, 1), 0);
     expect(errorOf(() => inFlight.acknowledge(0, 0, 0))).to.include({ code: "INVARIANT_VIOLATION" });
     expect(collected(inFlight)).to.deep.equal([]);
   });

@@ -51,6 +51,7 @@ class Bench {
       },
       maxPollRecords: READ,
       maxBufferedRecords: BOUND,
+      maxBufferedBytes: 2 ** 20,
       counts: { polls: 0, commits: 0 },
       onWarning: () => expect.fail(),
       onEnd: () => expect.fail(),

@@ -17,6 +17,7 @@ const bytesOf = (value: string | Buffer | null | undefined): Buffer | null =>
 /** Records as a client hands them over; `released` tells whether a stage has let go of them. */
 export class FakeChunk implements RecordChunk {
   readonly #records: readonly FakeRecord[];
+  readonly #forgotten = new Set<number>();
   released = false;
 
   constructor(records: readonly FakeRecord[]) {
@@ -29,7 +30,9 @@ export class FakeChunk implements RecordChunk {
 
   #at(index: number): FakeRecord {
     const record = this.#records[index];
-    if (!record || this.released) throw new RangeError(`no record ${index}, or the chunk was released`);
+    if (!record || this.released || this.#forgotten.has(index)) {
+      throw new RangeError(`no record ${index}, or it was forgotten, or the chunk was released`);
+    }
     return record;
   }
 
@@ -55,15 +58,26 @@ export class FakeChunk implements RecordChunk {
     return this.#at(index).headers ?? [];
   }
 
+  bytes(index: number): number {
+    const headers = this.headers(index).reduce((sum, [name, value]) => sum + name.length + (value?.length ?? 0), 0);
+    return (this.key(index)?.length ?? 0) + (this.value(index)?.length ?? 0) + headers;
+  }
+
   runs(): readonly PartitionRun[] {
     const runs: PartitionRun[] = [];
     this.#records.forEach(({ topic, partition, offset }, index) => {
       const last = runs.at(-1);
       const extends_ = last?.topic === topic && last.partition === partition && offset > last.lastOffset;
       if (extends_) runs.pop();
-      runs.push({ topic, partition, from: extends_ ? last.from : index, to: index + 1, lastOffset: offset });
+      const from = extends_ ? last.from : index;
+      const bytes = (extends_ ? last.bytes : 0) + this.bytes(index);
+      runs.push({ topic, partition, from, to: index + 1, lastOffset: offset, bytes });
     });
     return runs;
+  }
+
+  forget(from: number, to: number): void {
+    for (let index = from; index < to; index++) this.#forgotten.add(index);
   }
 
   release(): void {

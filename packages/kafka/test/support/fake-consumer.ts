@@ -38,6 +38,9 @@ export type Call =
   | { readonly call: "seek"; readonly positions: readonly TopicPartitionOffset[] }
   | { readonly call: "commit"; readonly positions: readonly TopicPartitionOffset[] };
 
+/** What a poll brings. */
+type Queued = FakeRecord[] | { readonly error: unknown } | { readonly end: TopicPartitionOffset };
+
 /** A consumer client at the hand of a test. It keeps the port's rules and notes where the connector breaks one. */
 export class FakeConsumer implements ConsumerClient {
   readonly properties: ClientProperties;
@@ -69,7 +72,7 @@ export class FakeConsumer implements ConsumerClient {
   /** What `metadata` answers. */
   onMetadata: (topic: string | undefined) => ClusterMetadata = () => ({ brokers: [], topics: [] });
   closed = false;
-  #queue: (FakeRecord[] | { readonly error: unknown } | { readonly end: TopicPartitionOffset })[] = [];
+  #queue: Queued[] = [];
   #unserved: FakeCommit[] = [];
   #commitInFlight = false;
   #owned: TopicPartition[] = [];
@@ -179,30 +182,34 @@ export class FakeConsumer implements ConsumerClient {
     this.calls.push({ call: "poll" });
     for (const commit of this.#unserved.splice(0)) this.onCommit(commit);
     if (!this.#ready()) await this.#wait(Math.min(waitMs, EMPTY_POLL_MS));
-    const next = this.#queue[0];
+    const at = this.#queue.findIndex((each) => !this.#isPaused(each));
+    const next = this.#queue[at];
     if (next && "error" in next) {
-      this.#queue.shift();
+      this.#queue.splice(at, 1);
       throw next.error;
     }
     if (next && "end" in next) {
-      this.#queue.shift();
+      this.#queue.splice(at, 1);
       this.listener.onPartitionEnd?.(next.end);
       return undefined;
     }
-    return next && this.#fetch(next, maxRecords);
+    return next && this.#fetch(next, at, maxRecords);
   }
 
-  #fetch(queued: FakeRecord[], maxRecords: number): RecordChunk | undefined {
+  #fetch(queued: FakeRecord[], at: number, maxRecords: number): RecordChunk | undefined {
     const fetched = queued.filter((one) => !this.paused.has(keyOf(one))).slice(0, maxRecords);
     const left = queued.filter((one) => !fetched.includes(one));
-    if (left.length > 0) this.#queue[0] = left;
-    else this.#queue.shift();
+    this.#queue.splice(at, 1, ...(left.length > 0 ? [left] : []));
     return fetched.length > 0 ? new FakeChunk(fetched) : undefined;
   }
 
   #ready(): boolean {
-    const next = this.#queue[0];
-    return next !== undefined && (!Array.isArray(next) || next.some((one) => !this.paused.has(keyOf(one))));
+    return this.#queue.some((each) => !this.#isPaused(each) && (!Array.isArray(each) || each.length > 0));
+  }
+
+  /** All its records are, so that those behind it come first. */
+  #isPaused(queued: Queued): boolean {
+    return Array.isArray(queued) && queued.length > 0 && queued.every((one) => this.paused.has(keyOf(one)));
   }
 
   #wait(ms: number): Promise<void> {

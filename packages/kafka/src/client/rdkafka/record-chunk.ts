@@ -2,13 +2,13 @@ import type { Headers, PartitionRun, RecordChunk } from "../port.js";
 import { fromNativeHeaders } from "./headers.js";
 import type { NativeMessage } from "./native.js";
 
-/** A chunk over node-rdkafka's message array; its buffers are copies, so `release` only lets the array go. */
+/** A chunk over node-rdkafka's message array; its buffers are copies, so `release` and `forget` only let the array go. */
 export class RdkafkaChunk implements RecordChunk {
   readonly length: number;
-  #messages: readonly NativeMessage[];
+  #messages: (NativeMessage | undefined)[];
   #runs: readonly PartitionRun[] | undefined;
 
-  constructor(messages: readonly NativeMessage[]) {
+  constructor(messages: NativeMessage[]) {
     this.#messages = messages;
     this.length = messages.length;
   }
@@ -41,9 +41,17 @@ export class RdkafkaChunk implements RecordChunk {
     return fromNativeHeaders(this.#at(index).headers);
   }
 
+  bytes(index: number): number {
+    return bytesOf(this.#at(index));
+  }
+
   runs(): readonly PartitionRun[] {
-    this.#runs ??= findRuns(this.#messages);
+    this.#runs ??= findRuns(this.#messages as readonly NativeMessage[]);
     return this.#runs;
+  }
+
+  forget(from: number, to: number): void {
+    this.#messages.fill(undefined, from, to);
   }
 
   release(): void {
@@ -58,24 +66,44 @@ export class RdkafkaChunk implements RecordChunk {
   }
 }
 
+function bytesOf({ key, value, headers }: NativeMessage): number {
+  const bytes = (key?.length ?? 0) + (value?.length ?? 0);
+  return headers === undefined ? bytes : bytes + bytesOfHeaders(headers);
+}
+
+function bytesOfHeaders(headers: NonNullable<NativeMessage["headers"]>): number {
+  let bytes = 0;
+  for (const header of headers) {
+    for (const [name, value] of Object.entries(header)) bytes += name.length + (value?.length ?? 0);
+  }
+  return bytes;
+}
+
 function findRuns(messages: readonly NativeMessage[]): PartitionRun[] {
   const runs: PartitionRun[] = [];
   let first = messages[0];
   if (first === undefined) return runs;
   let last = first;
   let from = 0;
+  let bytes = bytesOf(first);
+  const add = (to: number): void => {
+    const { topic, partition } = first as NativeMessage;
+    runs.push({ topic, partition, from, to, lastOffset: last.offset, bytes });
+  };
   for (let index = 1; index < messages.length; index++) {
     const message = messages[index] as NativeMessage;
     // A client that was reset goes back within what one read returns.
     const goesOn =
       message.partition === first.partition && message.topic === first.topic && message.offset > last.offset;
     if (!goesOn) {
-      runs.push({ topic: first.topic, partition: first.partition, from, to: index, lastOffset: last.offset });
+      add(index);
       from = index;
       first = message;
+      bytes = 0;
     }
     last = message;
+    bytes += bytesOf(message);
   }
-  runs.push({ topic: first.topic, partition: first.partition, from, to: messages.length, lastOffset: last.offset });
+  add(messages.length);
   return runs;
 }

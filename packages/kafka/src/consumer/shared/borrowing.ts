@@ -20,7 +20,9 @@ type Kept =
   | "maxInFlight"
   | "maxInFlightTotal"
   | "revokeTimeoutMs"
-  | "maxReplay";
+  | "maxReplay"
+  | "maxBufferedBytes"
+  | "maxInFlightBytes";
 
 /** They say what the client is, which is not this source's to say. */
 const OF_CLIENT = [

@@ -12,7 +12,7 @@ import type {
   Watermarks,
 } from "../../client/port.js";
 import { KafkaConnectorError } from "../../errors.js";
-import { ViewBuffer } from "./view-buffer.js";
+import type { ViewBuffer } from "./view-buffer.js";
 
 const closedError = (call: string): KafkaConnectorError =>
   new KafkaConnectorError("CONSUMER_CLOSED", `Cannot ${call}: this source's part of the shared consumer is closed.`);
@@ -47,10 +47,10 @@ export class ConsumerView implements ConsumerClient {
   #polling: Promise<unknown> | undefined;
   #closing: Promise<void> | undefined;
 
-  constructor(shared: ViewHost, listener: ConsumerListener, maxBufferedRecords: number) {
+  constructor(shared: ViewHost, listener: ConsumerListener, buffer: ViewBuffer) {
     this.#shared = shared;
     this.#listener = listener;
-    this.buffer = new ViewBuffer(maxBufferedRecords);
+    this.buffer = buffer;
   }
 
   get isClosed(): boolean {

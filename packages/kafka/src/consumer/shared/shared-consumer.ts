@@ -8,6 +8,7 @@ import type {
   TopicPartition,
 } from "../../client/port.js";
 import { KafkaConnectorError } from "../../errors.js";
+import { boundShape } from "../bound-settings.js";
 import { type KafkaSettings, parse, type ParsedConsumer, parseConsumer } from "../../settings.js";
 import { silentLogger } from "../../silent-logger.js";
 import type { GroupSettings } from "../group-settings.js";
@@ -24,6 +25,11 @@ export interface SharedConsumerSettings extends Pick<GroupSettings, "autoOffsetR
   readonly maxPollRecords?: number;
   /** Records of one partition that wait for its source before the partition is paused; default 500. One read may exceed it. */
   readonly maxBufferedRecords?: number;
+  /**
+   * Bytes read and not delivered by the sources, over all partitions, of which each has a like part; default 64 MB. A record
+   * always passes.
+   */
+  readonly maxBufferedBytes?: number;
 }
 
 /** Counts since `sharedConsumer` was called, over all sources; each source's own are told by its control. */
@@ -33,6 +39,8 @@ export interface SharedConsumerMetrics {
   readonly assignedPartitions: number;
   /** Read, and not taken by their sources yet. */
   readonly buffered: number;
+  /** Read, and not delivered by their sources yet: what `maxBufferedBytes` bounds. */
+  readonly bufferedBytes: number;
   readonly polls: number;
   /** Commits that the broker acknowledged. */
   readonly commits: number;
@@ -61,17 +69,24 @@ const schema = z.strictObject({
   isolationLevel: z.unknown().optional(),
   maxPollRecords: z.number().int().positive().default(500),
   maxBufferedRecords: z.number().int().positive().default(500),
+  maxBufferedBytes: boundShape.maxBufferedBytes,
 });
 
 /** For the test that compares it with the page of settings. */
 export const sharedConsumerSchema: z.ZodType = schema;
 
 /** What of the settings concerns the client. */
-type Client = Omit<SharedConsumerSettings, "maxPollRecords" | "maxBufferedRecords">;
+type Client = Omit<SharedConsumerSettings, keyof Limits>;
+
+interface Limits {
+  readonly maxPollRecords: number;
+  readonly maxBufferedRecords: number;
+  readonly maxBufferedBytes: number;
+}
 
 /** The client is that of any source; a group makes it one of a source that commits. */
-const parseClient = (client: Client): ParsedConsumer => {
-  const whole = { ...client, assignment: [{ topic: "any", partition: 0 }] };
+const parseClient = (client: Client, { maxBufferedBytes }: Limits): ParsedConsumer => {
+  const whole = { ...client, maxBufferedBytes, assignment: [{ topic: "any", partition: 0 }] };
   const { groupId } = parseConsumer(whole, "sharedConsumer", false);
   return parseConsumer(whole, "sharedConsumer", groupId !== undefined);
 };
@@ -90,18 +105,18 @@ export class SharedConsumers implements SharedConsumer {
   /** As the user gave it, with the secrets, which are nobody's to print. */
   readonly #client: Client;
   readonly #parsed: ParsedConsumer;
-  readonly #limits: { readonly maxPollRecords: number; readonly maxBufferedRecords: number };
+  readonly #limits: Limits;
   readonly #counts: SharedCounts = { polls: 0, commits: 0 };
   readonly #closings = new Set<Promise<void>>();
   #current: SharedReader | undefined;
   #closing: Promise<void> | undefined;
 
   constructor(settings: SharedConsumerSettings) {
-    const { maxPollRecords, maxBufferedRecords } = parse(schema, settings, "sharedConsumer");
-    const { maxPollRecords: _, maxBufferedRecords: __, ...client } = settings;
+    const { maxPollRecords, maxBufferedRecords, maxBufferedBytes } = parse(schema, settings, "sharedConsumer");
+    const { maxPollRecords: _, maxBufferedRecords: __, maxBufferedBytes: ___, ...client } = settings;
     this.#client = client;
-    this.#parsed = parseClient(client);
-    this.#limits = { maxPollRecords, maxBufferedRecords };
+    this.#limits = { maxPollRecords, maxBufferedRecords, maxBufferedBytes };
+    this.#parsed = parseClient(client, this.#limits);
   }
 
   /** What it is made of, for the settings of its sources. No getter: those are printed. */
@@ -137,6 +152,7 @@ export class SharedConsumers implements SharedConsumer {
       users: this.users,
       assignedPartitions: this.assignment().length,
       buffered: this.#current?.buffered ?? 0,
+      bufferedBytes: this.#current?.bufferedBytes ?? 0,
       ...this.#counts,
     };
   }

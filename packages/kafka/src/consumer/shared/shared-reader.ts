@@ -9,7 +9,9 @@ import type {
 import { isFatal, KafkaConnectorError } from "../../errors.js";
 import { partitionKey, placeOf } from "../../partition-key.js";
 import { FetchedChunk } from "../fetched-chunk.js";
+import { RecordSizes } from "../record-sizes.js";
 import { ConsumerView, type ViewHost } from "./consumer-view.js";
+import { ViewBuffer } from "./view-buffer.js";
 
 /** What is counted over all clients of a shared consumer. */
 export interface SharedCounts {
@@ -23,6 +25,8 @@ export interface SharedReaderOptions {
   readonly maxPollRecords: number;
   /** Of one partition that wait for their source, before the partition is paused. */
   readonly maxBufferedRecords: number;
+  /** Of all partitions, read and not delivered by the sources; each has a like part of it. */
+  readonly maxBufferedBytes: number;
   readonly counts: SharedCounts;
   /** An error of the client that does not end it. */
   readonly onWarning: (error: Error) => void;
@@ -46,6 +50,7 @@ export class SharedReader implements ViewHost {
   readonly #options: SharedReaderOptions;
   readonly #views = new Set<ConsumerView>();
   readonly #owners = new Map<string, ConsumerView>();
+  readonly #sizes = new RecordSizes();
   /** What has to be done alone. */
   #last: Promise<unknown> = Promise.resolve();
   #lastCommit: Promise<unknown> = Promise.resolve();
@@ -93,12 +98,27 @@ export class SharedReader implements ViewHost {
     return buffered;
   }
 
+  get bufferedBytes(): number {
+    let bytes = 0;
+    for (const view of this.#views) bytes += view.buffer.bufferedBytes;
+    return bytes;
+  }
+
+  /** Of each partition. */
+  get #byteShare(): number {
+    return this.#options.maxBufferedBytes / Math.max(1, this.#owners.size);
+  }
+
   get assignment(): readonly TopicPartition[] {
     return [...this.#views].flatMap((view) => view.buffer.reading);
   }
 
   view(listener: ConsumerListener): ConsumerView {
-    const view = new ConsumerView(this, listener, this.#options.maxBufferedRecords);
+    // A quarter is left for the next read, which may be for this partition alone.
+    const byteLimit = (): number =>
+      Math.max(1, Math.min((3 / 4) * this.#byteShare, this.#byteShare - this.#sizes.mean));
+    const buffer = new ViewBuffer(this.#options.maxBufferedRecords, byteLimit);
+    const view = new ConsumerView(this, listener, buffer);
     this.#views.add(view);
     return view;
   }
@@ -176,19 +196,29 @@ export class SharedReader implements ViewHost {
 
   async #poll(): Promise<void> {
     if (this.#end) throw this.#end.error;
-    const maxRecords = this.#wanted ? this.#options.maxPollRecords : 1;
+    const maxRecords = this.#wanted ? Math.min(this.#options.maxPollRecords, this.#fitting()) : 1;
     const waitMs = this.#wanted ? this.#waitMs : 0;
     this.#wanted = false;
     this.#waitMs = Number.POSITIVE_INFINITY;
     try {
       const chunk = await this.client.poll({ maxRecords, waitMs });
       this.#options.counts.polls += 1;
-      if (chunk) this.#route(chunk);
+      if (chunk) {
+        this.#sizes.saw(chunk);
+        this.#route(chunk);
+      }
       for (const end of this.#ends.splice(0)) this.#owners.get(partitionKey(end))?.buffer.reachEnd(end);
     } catch (error) {
       this.#onPollFailed(error);
       throw error;
     }
+  }
+
+  /** One read may be for one partition alone, whichever is read: so it has what the fullest of them has room for. */
+  #fitting(): number {
+    let most = 0;
+    for (const view of this.#views) most = Math.max(most, view.buffer.mostBytes);
+    return this.#sizes.fitting(this.#byteShare - most);
   }
 
   /** What may pass is told to those who wait. Whatever else may concern any partition, so nobody goes on without it. */

@@ -1,13 +1,15 @@
 import type { TopicPartition, TopicPartitionOffset } from "../../client/port.js";
 import { partitionKey } from "../../partition-key.js";
+import { BufferedRuns } from "../buffered-runs.js";
 import type { BufferedRun } from "../fetched-chunk.js";
 import { ViewChunk } from "./view-chunk.js";
 
 /** What of one partition was read and not taken. */
 interface Lane {
   readonly place: TopicPartition;
-  runs: BufferedRun[];
-  buffered: number;
+  readonly waiting: BufferedRuns;
+  /** Bytes that the source has taken, and has not delivered or dropped. */
+  takenBytes: number;
   /** By whoever takes its records. */
   paused: boolean;
   /** So much waits that nothing more is read, until half of it is taken. */
@@ -20,6 +22,8 @@ interface Lane {
   stopped: boolean;
 }
 
+const bytesOf = ({ waiting, takenBytes }: Lane): number => waiting.bytes + takenBytes;
+
 /** Partitions whose reading is to stop and to go on. */
 export interface Steps {
   readonly pause: readonly TopicPartition[];
@@ -29,13 +33,15 @@ export interface Steps {
 /** What a shared client has read for one of its users, per partition, in order and bounded. */
 export class ViewBuffer {
   readonly #limit: number;
+  readonly #byteLimit: () => number;
   readonly #lanes = new Map<string, Lane>();
   /** The partition to begin with, so that each has its turn. */
   #turn = 0;
 
-  /** Reading of a partition stops when so many of its records wait. */
-  constructor(limit: number) {
+  /** Reading of a partition stops when so many of its records wait, or so many bytes. */
+  constructor(limit: number, byteLimit: () => number) {
     this.#limit = limit;
+    this.#byteLimit = byteLimit;
   }
 
   get partitions(): readonly TopicPartition[] {
@@ -54,15 +60,29 @@ export class ViewBuffer {
 
   get buffered(): number {
     let buffered = 0;
-    for (const lane of this.#lanes.values()) buffered += lane.buffered;
+    for (const lane of this.#lanes.values()) buffered += lane.waiting.records;
     return buffered;
+  }
+
+  /** Also of what its user has taken and not delivered yet. */
+  get bufferedBytes(): number {
+    let bytes = 0;
+    for (const lane of this.#lanes.values()) bytes += bytesOf(lane);
+    return bytes;
+  }
+
+  /** Of the partition that has most of those that are read on. */
+  get mostBytes(): number {
+    let most = 0;
+    for (const lane of this.#lanes.values()) if (!lane.full && !lane.paused) most = Math.max(most, bytesOf(lane));
+    return most;
   }
 
   open(partitions: readonly TopicPartition[]): void {
     for (const { topic, partition } of partitions) {
       const place = { topic, partition };
       const lane: Lane = {
-        ...{ place, runs: [], buffered: 0, end: undefined },
+        ...{ place, waiting: new BufferedRuns(), takenBytes: 0, end: undefined },
         ...{ paused: false, full: false, begun: false, stopped: false },
       };
       this.#lanes.set(partitionKey(place), lane);
@@ -79,10 +99,9 @@ export class ViewBuffer {
 
   add(run: BufferedRun): void {
     const lane = this.#lanes.get(partitionKey(run));
-    if (!lane?.begun) return run.fetched.runDone();
-    lane.runs.push(run);
-    lane.buffered += run.to - run.from;
-    if (lane.buffered >= this.#limit) lane.full = true;
+    if (!lane?.begun) return run.fetched.done(run);
+    lane.waiting.add(run);
+    this.#measure(lane);
   }
 
   reachEnd(end: TopicPartitionOffset): void {
@@ -94,39 +113,46 @@ export class ViewBuffer {
   take(maxRecords: number): ViewChunk | undefined {
     const lanes = [...this.#lanes.values()];
     const taken: BufferedRun[] = [];
+    const from: Lane[] = [];
     let room = maxRecords;
     this.#turn = lanes.length === 0 ? 0 : (this.#turn + 1) % lanes.length;
     for (let step = 0; step < lanes.length && room > 0; step++) {
       const lane = lanes[(this.#turn + step) % lanes.length] as Lane;
       for (let run = this.#next(lane, room); run; run = this.#next(lane, room)) {
         taken.push(run);
+        from.push(lane);
         room -= run.to - run.from;
       }
     }
-    return taken.length > 0 ? new ViewChunk(taken) : undefined;
+    if (taken.length === 0) return undefined;
+    return new ViewChunk(taken, (part, bytes) => {
+      const lane = from[part] as Lane;
+      lane.takenBytes -= bytes;
+      this.#measure(lane);
+    });
   }
 
   #next(lane: Lane, room: number): BufferedRun | undefined {
-    const first = lane.runs[0];
-    if (!first || lane.paused || room <= 0) return undefined;
-    const count = Math.min(first.to - first.from, room);
-    lane.buffered -= count;
-    if (lane.buffered <= this.#limit / 2) lane.full = false;
-    if (count === first.to - first.from) {
-      lane.runs.shift();
-      return first;
-    }
-    const to = first.from + count;
-    lane.runs[0] = { ...first, from: to };
-    first.fetched.split();
-    return { ...first, to, lastOffset: first.fetched.chunk.offset(to - 1) };
+    if (lane.paused) return undefined;
+    const run = lane.waiting.take(room);
+    lane.takenBytes += run?.bytes ?? 0;
+    this.#measure(lane);
+    return run;
+  }
+
+  #measure(lane: Lane): void {
+    const { records } = lane.waiting;
+    const bytes = bytesOf(lane);
+    const limit = this.#limit;
+    const byteLimit = this.#byteLimit();
+    lane.full = lane.full ? records > limit / 2 || bytes > byteLimit / 2 : records >= limit || bytes >= byteLimit;
   }
 
   /** The ends whose records have all been taken. */
   takeEnds(): readonly TopicPartitionOffset[] {
     const ends: TopicPartitionOffset[] = [];
     for (const lane of this.#lanes.values()) {
-      const [first] = lane.runs;
+      const { first } = lane.waiting;
       if (lane.end === undefined || (first && first.fetched.chunk.offset(first.from) < lane.end)) continue;
       ends.push({ ...lane.place, offset: lane.end });
       lane.end = undefined;
@@ -173,10 +199,9 @@ export class ViewBuffer {
     for (const each of partitions) {
       const lane = this.#lanes.get(partitionKey(each));
       if (!lane) continue;
-      for (const run of lane.runs) run.fetched.runDone();
-      lane.runs = [];
-      lane.buffered = 0;
+      lane.waiting.drop();
       lane.full = false;
+      this.#measure(lane);
       lane.end = undefined;
     }
   }

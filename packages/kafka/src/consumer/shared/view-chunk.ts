@@ -5,20 +5,32 @@ interface Part {
   readonly run: BufferedRun;
   /** The index here of its first record. */
   readonly start: number;
+  /** Bytes that are not forgotten. */
+  left: number;
 }
+
+const bytesBetween = (run: BufferedRun, from: number, to: number): number => {
+  if (from === run.from && to === run.to) return run.bytes;
+  let bytes = 0;
+  for (let index = from; index < to; index++) bytes += run.fetched.chunk.bytes(index);
+  return bytes;
+};
 
 /** Runs out of the chunks of a shared client as one chunk of their own. */
 export class ViewChunk implements RecordChunk {
   readonly length: number;
   readonly #parts: readonly Part[];
+  readonly #onGone: (part: number, bytes: number) => void;
   /** The part that was asked last: neighbours are asked one after the other. */
   #last = 0;
   #released = false;
 
-  constructor(runs: readonly BufferedRun[]) {
+  /** `onGone` hears how many bytes of each run, by its index, nobody asks for again. */
+  constructor(runs: readonly BufferedRun[], onGone: (part: number, bytes: number) => void) {
     let start = 0;
+    this.#onGone = onGone;
     this.#parts = runs.map((run) => {
-      const part = { run, start };
+      const part = { run, start, left: run.bytes };
       start += run.to - run.from;
       return part;
     });
@@ -58,20 +70,45 @@ export class ViewChunk implements RecordChunk {
     return part.run.fetched.chunk.headers(index - part.start + part.run.from);
   }
 
+  bytes(index: number): number {
+    const part = this.#partOf(index);
+    return part.run.fetched.chunk.bytes(index - part.start + part.run.from);
+  }
+
   runs(): readonly PartitionRun[] {
-    return this.#parts.map(({ run: { topic, partition, from, to, lastOffset }, start }) => ({
+    return this.#parts.map(({ run: { topic, partition, from, to, lastOffset, bytes }, start }) => ({
       topic,
       partition,
       from: start,
       to: start + to - from,
       lastOffset,
+      bytes,
     }));
+  }
+
+  forget(from: number, to: number): void {
+    for (const [at, { run, start }] of this.#parts.entries()) {
+      const shift = run.from - start;
+      const first = Math.max(from + shift, run.from);
+      const last = Math.min(to + shift, run.to);
+      if (first >= last) continue;
+      this.#gone(at, bytesBetween(run, first, last));
+      run.fetched.chunk.forget?.(first, last);
+    }
   }
 
   release(): void {
     if (this.#released) return;
     this.#released = true;
-    for (const { run } of this.#parts) run.fetched.runDone();
+    for (const [at, { run, left }] of this.#parts.entries()) {
+      this.#gone(at, left);
+      run.fetched.done(run);
+    }
+  }
+
+  #gone(at: number, bytes: number): void {
+    (this.#parts[at] as Part).left -= bytes;
+    this.#onGone(at, bytes);
   }
 
   #partOf(index: number): Part {

@@ -3,6 +3,7 @@ import type { OpenClaim, Outcome, PartitionLedger } from "../../../src/ledger/pa
 interface Claim {
   readonly offset: number;
   readonly openedAt: number;
+  readonly bytes?: number;
   outcome: Outcome | undefined;
 }
 
@@ -48,6 +49,7 @@ export class NaiveLedger {
       watermark: this.#open[0]?.offset ?? (last === undefined ? undefined : last + 1),
       belowWatermark: this.head,
       inFlight: this.#open.length,
+      openBytes: this.#open.reduce((sum, { bytes = 0 }) => sum + bytes, 0),
       behindWatermark: ahead.length,
       uncommitted: this.head - this.committed,
       replays: this.claims.length - this.committed,
@@ -71,6 +73,7 @@ export type Figures = Readonly<
     | "watermark"
     | "belowWatermark"
     | "inFlight"
+    | "openBytes"
     | "behindWatermark"
     | "uncommitted"
     | "replays"
@@ -86,6 +89,7 @@ export const figuresOf = (ledger: PartitionLedger): Figures => ({
   watermark: ledger.watermark,
   belowWatermark: ledger.belowWatermark,
   inFlight: ledger.inFlight,
+  openBytes: ledger.openBytes,
   behindWatermark: ledger.behindWatermark,
   uncommitted: ledger.uncommitted,
   replays: ledger.replays,
