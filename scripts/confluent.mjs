@@ -33,3 +33,6 @@ if (loads()) {
     process.exit(1);
   }
 }
+spawnSync(process.execPath, [join(import.meta.dirname, "codecs.mjs"), "@confluentinc/kafka-javascript"], {
+  stdio: "inherit",
+});

@@ -12,6 +12,8 @@ export type KafkaErrorCode =
   /** The token provider of `security.sasl` failed, or gave what is no token. */
   | "TOKEN_FAILED"
   | "POLL_FAILED"
+  /** Records are compressed by a codec that the client was built without. */
+  | "CODEC_MISSING"
   | "COMMIT_FAILED"
   | "COMMIT_TIMEOUT"
   /** Offsets may get lost or out of order on the way to the committer; the error carries the hazards. */

@@ -22,7 +22,7 @@ const confluent = bindingOf(PACKAGE, () => {
   const { librdkafka } = require(`${PACKAGE}/package.json`) as { readonly librdkafka: string };
   checkLibrary(PACKAGE, RdKafka.librdkafkaVersion, librdkafka);
   const { err2str } = require(`${PACKAGE}/librdkafka.js`) as Binding;
-  return { ...RdKafka, err2str };
+  return { ...RdKafka, err2str, name: PACKAGE };
 });
 
 export const createConfluentConsumer: ConsumerFactory = consumersOf(confluent);

@@ -66,6 +66,13 @@ export interface NativeMetadata {
   }[];
 }
 
+/** What a binding is called, and what its librdkafka was built with. */
+export interface Build {
+  readonly name: string;
+  /** librdkafka's names, such as those of codecs. */
+  readonly features: readonly string[];
+}
+
 interface NativeClient {
   /** `message` is JSON; comes inside a poll. */
   on(event: "event.stats", listener: (statistics: { readonly message: string }) => void): unknown;
@@ -78,6 +85,7 @@ interface NativeClient {
 }
 
 export interface NativeConsumer extends NativeClient {
+  readonly build: Build;
   on(event: "event.stats", listener: (statistics: { readonly message: string }) => void): unknown;
   on(event: "event.error", listener: (error: NativeError) => void): unknown;
   on(event: "event.log", listener: (entry: { readonly fac: string; readonly message: string }) => void): unknown;
@@ -187,7 +195,7 @@ export type ProducerFactory = (client: Level, topic: Level) => NativeProducer;
 export type AdminFactory = (client: Level, more?: unknown) => NativeAdmin;
 
 /** A binding to librdkafka: node-rdkafka, or a module with the same calls. */
-export interface Binding {
+export interface Binding extends Build {
   readonly KafkaConsumer: new (client: object, topic: object) => object;
   readonly Producer: new (client: object, topic: object) => object;
   readonly AdminClient: { create(client: object, more?: unknown): object };
@@ -223,11 +231,12 @@ export function bindingOf(name: string, load: () => Binding): () => Binding {
 
 export const consumersOf =
   (binding: () => Binding): ConsumerFactory =>
-  (client, topic, rebalance) =>
-    new (binding().KafkaConsumer)(
-      { ...client, rebalance_cb: rebalance, offset_commit_cb: true },
-      { ...topic },
-    ) as NativeConsumer;
+  (client, topic, rebalance) => {
+    const { KafkaConsumer, name, features } = binding();
+    const callbacks = { rebalance_cb: rebalance, offset_commit_cb: true };
+    const consumer = new KafkaConsumer({ ...client, ...callbacks }, { ...topic }) as NativeConsumer;
+    return Object.assign(consumer, { build: { name, features } });
+  };
 
 export const producersOf =
   (binding: () => Binding): ProducerFactory =>
@@ -276,7 +285,7 @@ const nodeRdkafka = bindingOf("node-rdkafka", () => {
   const { librdkafka } = require("node-rdkafka/package.json") as { readonly librdkafka: string };
   checkLibrary("node-rdkafka", binding.librdkafkaVersion, librdkafka);
   const { err2str } = require("node-rdkafka/librdkafka.js") as Binding;
-  return { ...binding, err2str };
+  return { ...binding, err2str, name: "node-rdkafka" };
 });
 
 export const createNativeConsumer: ConsumerFactory = consumersOf(nodeRdkafka);

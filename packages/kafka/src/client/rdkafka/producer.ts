@@ -8,6 +8,7 @@ import type {
 } from "../port.js";
 import { brokersOf, CLIENT_TIMEOUTS, type ClientTimeouts, connectClient, connects, within } from "./client-life.js";
 import { producerProperties } from "./default-properties.js";
+import { codecRemedy } from "./codecs.js";
 import { CODE, codeOf, connectorError, producerError } from "./error-codes.js";
 import { toNativeHeaders } from "./headers.js";
 import { checkRecord, produceError } from "./invalid-record.js";
@@ -80,7 +81,7 @@ export class RdkafkaProducer implements ProducerClient {
         "INVALID_SETTINGS",
         "librdkafka refuses these producer properties",
         error,
-        "Correct or remove the property.",
+        codecRemedy(error) ?? "Correct or remove the property.",
       );
     }
     if (properties["transactional.id"] !== undefined) this.transactions = this.#transactions();

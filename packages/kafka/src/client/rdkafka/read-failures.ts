@@ -1,17 +1,20 @@
-import type { KafkaConnectorError } from "../../errors.js";
 import type { Subscription } from "../port.js";
+import type { KafkaConnectorError } from "../../errors.js";
+import { codecMissing } from "./codecs.js";
 import { CODE, codeOf, connectorError } from "./error-codes.js";
 import { clusterMetadata } from "./metadata.js";
 import type { NativeConsumer, NativeError } from "./native.js";
 import { type CallNative, watermarksFetchedOf } from "./positions.js";
 
-/** Errors of one topic. */
+/** Errors of one topic, or of what it holds. */
 const OF_A_TOPIC: ReadonlySet<number | undefined> = new Set([
   CODE.missingTopic,
   CODE.invalidTopic,
   CODE.topicForbidden,
   CODE.unknownTopic,
   CODE.unknownPartition,
+  CODE.notImplemented,
+  CODE.unsupportedCodec,
 ]);
 
 /** Rebalances wait for it. */
@@ -54,7 +57,11 @@ export class ReadFailures {
   async of(error: NativeError): Promise<KafkaConnectorError> {
     const code = codeOf(error);
     const topics = OF_A_TOPIC.has(code) ? await this.#topics(code).catch(() => "") : "";
-    return connectorError("POLL_FAILED", `The consumer could not read${topics}`, error);
+    const missing = code === CODE.notImplemented || code === CODE.unsupportedCodec;
+    return (
+      (missing ? codecMissing(this.#native.build, topics, error, code) : undefined) ??
+      connectorError("POLL_FAILED", `The consumer could not read${topics}`, error)
+    );
   }
 
   async #topics(code: number | undefined): Promise<string> {

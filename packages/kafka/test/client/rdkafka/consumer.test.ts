@@ -77,6 +77,36 @@ describe("RdkafkaConsumer", () => {
       }
     });
 
+    describe("what librdkafka does not implement", () => {
+      const cases: [what: string, features: readonly string[], said: RegExp | undefined][] = [
+        [
+          "zstd",
+          ["gzip", "snappy", "lz4"],
+          /topic a: the records are compressed by zstd, .*Install libzstd .*libzstd-dev/,
+        ],
+        ["gzip", ["zstd", "lz4"], /compressed by gzip, which some-kafka was built without\. Install zlib/],
+        ["either of two", ["lz4"], /compressed by gzip or zstd, .*Install zlib .* and libzstd /],
+        ["something else, where it has every codec", ["gzip", "zstd"], undefined],
+      ];
+      for (const [what, features, said] of cases) {
+        for (const code of [-170, 76]) {
+          it(`is ${what} (${code})`, async () => {
+            const { native, consumer } = await setUp();
+            consumer.subscribe({ kind: "topics", topics: ["a"] });
+            native.build = { name: "some-kafka", features };
+            native.onConsume = (consume) => consume.fail({ code, message: "" });
+            const error = await rejectionOf(consumer.poll({ maxRecords: 10, waitMs: 50 }));
+            expect(error).to.include({
+              code: said ? "CODEC_MISSING" : "POLL_FAILED",
+              clientCode: code,
+              retriable: false,
+            });
+            expect(error.message).to.match(said ?? /could not read topic a: /);
+          });
+        }
+      }
+    });
+
     it("does not take end of partition or a timeout for an error", async () => {
       const { native, consumer } = await setUp();
       for (const code of [-191, -185]) {

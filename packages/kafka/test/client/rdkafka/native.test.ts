@@ -23,6 +23,8 @@ const binding: Binding = {
   CODES: { ERRORS: {} },
   err2str: String,
   librdkafkaVersion: "2",
+  name: "some-kafka",
+  features: ["gzip"],
 };
 
 describe("a binding to librdkafka", () => {

@@ -38,6 +38,30 @@ function reportAll(native: FakeProducer): void {
 }
 
 describe("RdkafkaProducer", () => {
+  it("says what to install where librdkafka was built without the codec", () => {
+    const refusing = (message: string) => () => {
+      throw new Error(message);
+    };
+    const make = (message: string) =>
+      thrownBy(
+        () =>
+          new RdkafkaProducer(
+            {},
+            { onReports: () => undefined, onError: () => undefined },
+            TIMEOUTS,
+            refusing(message),
+          ),
+      );
+    const zstd = make(
+      'Unsupported value "zstd" for configuration property "compression.codec": libzstd not available at build time',
+    );
+    expect(zstd).to.include({ code: "INVALID_SETTINGS" });
+    expect(zstd.message).to.match(/"zstd".*libzstd not available.*Install libzstd .*build the client again/);
+    expect(make('Invalid value "zstd2" for configuration property "compression.codec"').message).to.match(
+      /Correct or remove the property/,
+    );
+  });
+
   describe("produceBatch", () => {
     const invalid: [string, object][] = [
       ["a value that is a string", { value: "text" }],

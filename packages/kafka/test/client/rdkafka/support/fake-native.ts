@@ -1,4 +1,5 @@
 import type {
+  Build,
   ConsumerFactory,
   NativeConsumer,
   NativeError,
@@ -65,6 +66,7 @@ export class FakeConsumer extends FakeClient {
   disconnected = false;
   /** What `disconnect` does instead of answering at once. */
   onDisconnect: ((done: () => void) => void) | undefined;
+  build: Build = { name: "some-kafka", features: ["gzip", "snappy", "lz4", "zstd"] };
   /** What `assignments` answers. */
   assigned: readonly NativeTopicPartition[] = [];
   /** Topics that the broker shows; `undefined` answers no question. */
