@@ -1,4 +1,3 @@
-import type { Clock } from "@millrace/streams";
 import { type Run, oncePerProcess, soon } from "@millrace/streams/stage";
 import type { TopicPartition, TopicPartitionOffset } from "./client/port.js";
 import type { ConsumerExplanation, PartitionReport } from "./consumer/session-history.js";
@@ -19,17 +18,15 @@ const failureOf = (settled: readonly PromiseSettledResult<unknown>[]): PromiseRe
 
 /** Joins the Kafka sources of one run, which begin and end together whatever became of their own controls. */
 export class RunControl implements ControlOfRun {
-  readonly #clock: Clock;
-  readonly #drained: Promise<void>;
+  readonly #run: Run;
   readonly #sources: SourceControl[] = [];
-  /** Ends of the runs under way that read a partition of one of the sources. */
-  readonly #inner = new Set<Promise<void>>();
+  /** Runs under way that read a partition of one of the sources. */
+  readonly #inner = new Set<Run>();
   /** What one that joins late, with a group of a `groupBy`, has missed. */
   #missed: ((source: SourceControl) => Promise<void>) | undefined;
 
   constructor(run: Run) {
-    this.#clock = run.clock;
-    this.#drained = run.drained;
+    this.#run = run;
   }
 
   add(source: SourceControl): void {
@@ -40,16 +37,26 @@ export class RunControl implements ControlOfRun {
   }
 
   /** The stream of a partition is run by itself; it may fail and be run again, until no other follows. */
-  addInner({ drained }: Run): void {
-    this.#inner.add(drained);
-    const over = (): void => void this.#inner.delete(drained);
-    drained.then(over, over);
+  addInner(run: Run): void {
+    this.#inner.add(run);
+    const over = (): void => void this.#inner.delete(run);
+    run.drained.then(over, over);
   }
 
   async untilEnded<T>(completion: Promise<T>): Promise<T> {
-    const [result] = await Promise.all([completion, this.#drained]);
-    while (this.#inner.size > 0) await Promise.all(this.#inner);
+    const [result] = await Promise.all([completion, this.#answered(this.#run)]);
+    while (this.#inner.size > 0) await Promise.all([...this.#inner].map((run) => this.#answered(run)));
     return result;
+  }
+
+  /** Its failure, be it of a side branch that nobody watches, rejects a promise that answers for itself. */
+  async #answered(run: Run): Promise<void> {
+    try {
+      await run.drained;
+    } catch (error) {
+      run.heard(error);
+      throw error;
+    }
   }
 
   async stop(): Promise<void> {
@@ -64,7 +71,7 @@ export class RunControl implements ControlOfRun {
   }
 
   drainAndShutdown<T>(streamCompletion: Promise<T>, options?: DrainOptions): Promise<DrainReport<T>> {
-    return drain(this, this, this.#clock, this.untilEnded(streamCompletion), options);
+    return drain(this, this, this.#run.clock, this.untilEnded(streamCompletion), options);
   }
 
   get isShutdown(): Promise<void> {
