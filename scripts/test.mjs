@@ -14,21 +14,24 @@ const mocha = require.resolve("mocha/bin/mocha.js");
 /** They start clusters of their own. */
 const OF_LOAD = ["test/broker/three-brokers.test.ts", "test/broker/rebalance-load.test.ts"];
 
+/** `atLeast`: so many tests, or files are missing; a little below what there are, and raised as they grow. */
 const rings = {
   build: { what: "building the packages", command: [tsc, "-b"] },
   types: { what: "checking types of sources, tests and examples", command: [tsc, "-p", "tsconfig.check.json"] },
-  unit: { what: "unit tests and laws", files: ["packages/*/test/**/*.test.ts"] },
+  unit: { what: "unit tests and laws", files: ["packages/*/test/**/*.test.ts"], atLeast: 4500 },
   docs: {
     what: "architecture rules and documentation snippets",
     files: ["test/architecture/**/*.test.ts", "test/docs/**/*.test.ts"],
+    atLeast: 80,
   },
   packed: {
     what: "packages as they would be published, two copies in one process",
     files: ["test/packed/**/*.test.ts"],
+    atLeast: 5,
   },
-  embedded: { what: "tests on the embedded Kafka", files: ["test/embedded/**/*.test.ts"] },
-  load: { what: "clusters and groups under load", files: OF_LOAD },
-  broker: { what: "tests on a real Kafka", files: ["test/broker/**/*.test.ts"], ignored: OF_LOAD },
+  embedded: { what: "tests on the embedded Kafka", files: ["test/embedded/**/*.test.ts"], atLeast: 55 },
+  load: { what: "clusters and groups under load", files: OF_LOAD, atLeast: 4 },
+  broker: { what: "tests on a real Kafka", files: ["test/broker/**/*.test.ts"], ignored: OF_LOAD, atLeast: 300 },
 };
 
 /** Rings that run one after the other, beside the others: those on a broker mostly wait. */
@@ -88,7 +91,7 @@ const run = (args, env, screen) =>
     child.on("close", resolve);
   });
 
-const runMocha = async (name, { files, ignored = [] }, screen) => {
+const runMocha = async (name, { files, ignored = [], atLeast }, screen) => {
   const counts = join(folder, `counts-${name}`);
   writeFileSync(counts, "");
   const args = [mocha, "--reporter", "scripts/mocha-reporter.cjs", ...ignored.flatMap((each) => ["--ignore", each])];
@@ -101,9 +104,10 @@ const runMocha = async (name, { files, ignored = [] }, screen) => {
   };
   const status = await run([...args, ...files], env, screen);
   const lines = readFileSync(counts, "utf8").trim().split("\n").filter(Boolean);
-  let failed = 0;
+  let [found, failed] = [0, 0];
   for (const line of lines) {
     const [passes, fails, skipped] = line.split(" ").map(Number);
+    found += passes + fails + skipped;
     total.passed += passes;
     failed += fails;
     total.skipped += skipped;
@@ -111,6 +115,10 @@ const runMocha = async (name, { files, ignored = [] }, screen) => {
   // mocha died before it could count, or failed outside a test.
   if (lines.length === 0 || (status !== 0 && failed === 0)) {
     appendFileSync(failures, `${name}: mocha ended with ${status} beside its tests\n`);
+    failed += 1;
+  }
+  if (found < atLeast) {
+    appendFileSync(failures, `${name}: ${found} tests ran, and there are at least ${atLeast}\n`);
     failed += 1;
   }
   total.failed += failed;

@@ -30,17 +30,13 @@ export async function ownBrokersOrSkip(context: Mocha.Context, options: LocalKaf
   return kafka;
 }
 
-/** `skip` for want of a broker: with MILLRACE_REQUIRE_BROKER=1 it fails instead. */
+/**
+ * Skips the test, or all tests of the suite whose hook it is called from, for want of a broker, or of something else that
+ * only some machines have, and says why on stderr; adds a line `<title>\t<reason>` for each to the file that
+ * MILLRACE_SKIP_LOG names. With MILLRACE_REQUIRE_BROKER=1 it fails instead.
+ */
 export function skipWithReason(context: Mocha.Context, reason: string): never {
   if (process.env["MILLRACE_REQUIRE_BROKER"] === "1") throw new Error(`MILLRACE_REQUIRE_BROKER=1, but ${reason}`);
-  return skip(context, reason);
-}
-
-/**
- * Skips the test, or all tests of the suite whose hook it is called from, and says why on stderr; adds a line
- * `<title>\t<reason>` for each to the file that MILLRACE_SKIP_LOG names.
- */
-export function skip(context: Mocha.Context, reason: string): never {
   const log = process.env["MILLRACE_SKIP_LOG"];
   const titles = skippedTitles(context.test);
   process.stderr.write(`skipped (${titles.length}): ${reason}\n`);

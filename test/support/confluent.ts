@@ -1,6 +1,6 @@
 /** Tests of the driver over Confluent's package, each in a process of its own: it may not share one with node-rdkafka. */
 import { spawnSync } from "node:child_process";
-import { skip } from "./broker.js";
+import { skipWithReason } from "./broker.js";
 
 const TRY = `require("@confluentinc/kafka-javascript")`;
 
@@ -10,5 +10,5 @@ export function confluentOrSkip(context: Mocha.Context): void {
   if (status === 0) return;
   const said = stderr.split("\n").find((line) => line.startsWith("Error"));
   const reason = `@confluentinc/kafka-javascript is not built; pnpm confluent builds it (${said ?? stderr.slice(0, 200)})`;
-  return skip(context, reason);
+  return skipWithReason(context, reason);
 }

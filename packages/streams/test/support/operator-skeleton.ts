@@ -10,6 +10,7 @@ import {
   virtualClock,
 } from "@millrace/streams-testkit";
 import { expect } from "chai";
+import { unhandledRejections } from "./unhandled.js";
 
 /** How an operator is put to the tests every operator has to pass. */
 export interface OperatorCase<A, B> {
@@ -186,6 +187,12 @@ class Skeleton<A, B> {
   }
 
   async isCancelled(sent: readonly A[], cause: unknown): Promise<void> {
+    const unheard = await unhandledRejections(() => this.#isCancelled(sent, cause));
+    // A side branch that nobody watches fails as well, and tells of that.
+    expect(unheard.filter((error) => error !== cause)).to.deep.equal([]);
+  }
+
+  async #isCancelled(sent: readonly A[], cause: unknown): Promise<void> {
     await this.#each(async (options) => {
       const [source, sink] = sourceProbe<A>().via(this.#case.flow()).toMat(sinkProbe<B>(), Keep.both).run(options);
       for (const element of sent) source.send(element);
