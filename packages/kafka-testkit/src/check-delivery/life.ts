@@ -23,6 +23,7 @@ export class Life {
   readonly #onKilled: (() => void)[] = [];
   #reject: (error: Error) => void = () => undefined;
   #dead = false;
+  #killed: KafkaConnectorError | undefined;
   #open = 0;
   #ended = false;
 
@@ -68,9 +69,10 @@ export class Life {
     if (this.#dead) throw this.killed();
   }
 
-  /** What the remains of a dead process fail with, so that they end. */
+  /** What the remains of a dead process fail with, so that they end: one error, of which it is enough to hear once. */
   killed(): KafkaConnectorError {
-    return new KafkaConnectorError("CLIENT_FAILED", `${this.name} was killed by checkDelivery.`, { fatal: true });
+    const what = `${this.name} was killed by checkDelivery.`;
+    return (this.#killed ??= new KafkaConnectorError("CLIENT_FAILED", what, { fatal: true }));
   }
 
   opened(): void {
