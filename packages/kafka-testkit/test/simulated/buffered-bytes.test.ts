@@ -100,6 +100,22 @@ describe("a source whose records are large", () => {
       { numRuns: 60 },
     )).timeout(120_000);
 
+  const apart = surfaces.filter((each) => /artitioned|sharedConsumer/.test(each));
+  for (const surface of apart) {
+    it(`goes on with other partitions while the stream of one stands still, within the same bound: ${surface}`, async () => {
+      const bound = 64 * KILOBYTE;
+      const sizes = Array.from({ length: 4 }, () => new Array<number>(300).fill(KILOBYTE));
+      const settings = { maxBufferedBytes: bound };
+      const holding = new Holding({ surface, sizes, settings, workMs: 1, stuck: 0 });
+      holding.go();
+      await passUntil(holding.clock, () => holding.worked === 900, "the others", 20_000);
+      expect(holding.mostBuffered).to.be.at.most(bound);
+      expect(holding.offsets[0]?.length).to.be.within(1, 64);
+      const closing = holding.control.drain().catch(() => undefined);
+      await passing(holding.clock, closing, "the end", 300_000);
+    });
+  }
+
   it("hands the stream a sixteenth of the bound at a time", async () => {
     const bound = 64 * KILOBYTE;
     const sizes = [new Array<number>(200).fill(KILOBYTE)];

@@ -72,7 +72,6 @@ class DeliveryReportsPull<K, V, P> extends AsyncPull<ProducerEnvelope<K, V, P>, 
     if (!this.#connected) return;
     while (!this.stopped && this.#send() && this.ready.length < this.#options.parallelism) {
       if (this.#next === this.#input.length) {
-        if (!this.#inFlight.hasRoomInBytes) break;
         const chunk = this.take();
         if (!chunk) break;
         this.#input = chunk;

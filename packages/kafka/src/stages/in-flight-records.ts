@@ -81,14 +81,9 @@ export class InFlightRecords<K, V, P> {
     return this.#first === undefined;
   }
 
-  /** Whether more bytes may be sent; an envelope always may where there is no other, however large it is. */
-  get hasRoomInBytes(): boolean {
-    return this.isEmpty || this.#bytes < this.#maxBytes;
-  }
-
   /**
    * Whether an envelope of `records` may go while so many `results` wait for downstream; one alone always may, however many
-   * records it has.
+   * records it has and however large they are.
    */
   hasRoom(records: number, results = 0): boolean {
     if (this.isEmpty) return results < this.#bound;

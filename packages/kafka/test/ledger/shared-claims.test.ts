@@ -92,6 +92,16 @@ describe("a ledger with a bound, for claims that end in order", () => {
     expect(ledger.outcomes).to.include({ processed: 6 });
   });
 
+  it("shares the bytes of records out that share a claim, when some of them end", () => {
+    const ledger = new PartitionLedger();
+    for (const offset of [1, 2, 3, 4, 5]) ledger.open(offset, 0, 2, 100);
+    expect(ledger.openBytes).to.equal(500);
+    ledger.endThrough(3, "processed");
+    expect(ledger).to.include({ inFlight: 2, openBytes: 200 });
+    ledger.endThrough(5, "processed");
+    expect(ledger.openBytes).to.equal(0);
+  });
+
   it("opens claims of their own again once some have ended", () => {
     const ledger = bounded([1, 2, 3, 4], 2);
     ledger.endThrough(2, "processed");

@@ -30,7 +30,7 @@ type Reading = ConsumerSettings & { readonly value: Deserializer<Buffer> };
 /** What is done with each record, and how many at a time: of each partition, where these have streams of their own. */
 interface Work {
   readonly parallelism: number;
-  readonly f: (record: { readonly value: Buffer }) => Promise<void>;
+  readonly f: (record: { readonly partition: number; readonly value: Buffer }) => Promise<void>;
   readonly clock: VirtualClock;
 }
 
@@ -130,6 +130,8 @@ export interface HoldingOptions {
   readonly workMs: number;
   /** Records that are worked on at a time; default 1. */
   readonly parallelism?: number;
+  /** Work on the records of this partition never ends. */
+  readonly stuck?: number;
   readonly seed?: number;
 }
 
@@ -154,7 +156,7 @@ export class Holding {
   mostInWork = 0;
   readonly offsets: number[][];
 
-  constructor({ surface, sizes, settings, workMs, parallelism = 1, seed = 1 }: HoldingOptions) {
+  constructor({ surface, sizes, settings, workMs, parallelism = 1, stuck, seed = 1 }: HoldingOptions) {
     this.#sizes = sizes;
     this.kafka = new SimulatedKafka({ seed, clock: this.clock });
     this.kafka.createTopic("t", sizes.length);
@@ -169,7 +171,8 @@ export class Holding {
       value: { decode: (bytes) => this.#decode(bytes as Buffer) },
       ...settings,
     };
-    const f: Work["f"] = async ({ value }) => {
+    const f: Work["f"] = async ({ partition, value }) => {
+      if (partition === stuck) await new Promise(() => undefined);
       if (this.#stalled) await this.#stalled;
       if (workMs > 0) await new Promise<void>((resolve) => this.clock.schedule(workMs, resolve));
       this.worked += 1;
