@@ -39,6 +39,11 @@ export class ConsumerControl implements Control {
     await closing;
   }
 
+  /** See `ConsumerSession.letGo`. */
+  letGo(): void {
+    this.#session.letGo();
+  }
+
   /** See `ConsumerSession.leaks`. */
   get leaks(): boolean {
     return this.#session.leaks;

@@ -24,6 +24,13 @@ export class DrainError extends KafkaConnectorError {
     );
   }
 
+  static overdue(report: DrainReport, timeoutMs: number): DrainError {
+    return new DrainError(
+      report,
+      `The last commit, or the closing of a client, had not ended after ${timeoutMs} ms, and was not waited for any longer. Check that the brokers are up, or raise timeoutMs.`,
+    );
+  }
+
   static failed(report: DrainReport, cause: unknown): DrainError {
     return new DrainError(report, `The last commit or the closing of the client failed: ${messageOf(cause)}`, cause);
   }

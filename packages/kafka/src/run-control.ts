@@ -11,6 +11,8 @@ import { addMetrics } from "./restarting/sum-metrics.js";
 /** What a run knows of each of its Kafka sources. */
 interface SourceControl extends Control {
   readonly leaks: boolean;
+  /** Nothing of it is waited for any more. */
+  letGo(): void;
 }
 
 const failureOf = (settled: readonly PromiseSettledResult<unknown>[]): PromiseRejectedResult | undefined =>
@@ -68,6 +70,13 @@ export class RunControl implements ControlOfRun {
     this.#missed = (source) => source.shutdown();
     const failed = failureOf(await Promise.allSettled(this.#sources.map((source) => source.shutdown())));
     if (failed) throw failed.reason;
+  }
+
+  /** Nothing of the run is waited for any more: its streams fail with `error`, and its clients close as they are. */
+  letGo(error: unknown): void {
+    for (const source of this.#sources) source.letGo();
+    // A run of an older copy of the streams cannot be cut.
+    for (const run of [...this.#inner, this.#run]) (run as Partial<Run>).cut?.(error);
   }
 
   drainAndShutdown<T>(streamCompletion: Promise<T>, options?: DrainOptions): Promise<DrainReport<T>> {

@@ -202,8 +202,11 @@ export interface ConsumerClient {
   addPartitions(partitions: readonly StartingPartition[]): void;
   /** Gives partitions of a manual assignment up; the others go on. Never while a poll runs. */
   removePartitions(partitions: readonly TopicPartition[]): void;
-  /** Leaves the group and closes; waits for a running poll; idempotent. */
-  close(): Promise<void>;
+  /**
+   * Leaves the group and closes; waits for a running poll; idempotent. `hurry`, also where it closes already: it waits no
+   * longer for what brokers and listeners have to answer, and keeps the process alive no longer than it has to.
+   */
+  close(options?: { readonly hurry?: boolean }): Promise<void>;
 }
 
 /** One record to send; `partition` absent means the partitioner decides by key. */

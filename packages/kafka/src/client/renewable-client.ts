@@ -181,13 +181,14 @@ export class RenewableClient implements ConsumerClient {
   }
 
   /** Closes the current client, and waits for old ones that are still leaving. */
-  close(): Promise<void> {
-    this.#closing ??= this.#close();
+  close(options?: { readonly hurry?: boolean }): Promise<void> {
+    this.#closing ??= this.#close(options);
+    if (options?.hurry) this.#client.close(options).catch(() => undefined);
     return this.#closing;
   }
 
-  async #close(): Promise<void> {
-    const closed = this.#client.close();
+  async #close(options?: { readonly hurry?: boolean }): Promise<void> {
+    const closed = this.#client.close(options);
     await Promise.allSettled([closed, ...this.#leaving]);
     await closed;
   }

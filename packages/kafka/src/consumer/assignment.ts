@@ -47,6 +47,18 @@ export class Assignment {
     for (const owned of this.#owned.values()) owned.commits();
   }
 
+  /** Where nothing waits no bound holds anything back, and the end of a claim need not wake the stream. */
+  get hasBuffered(): boolean {
+    for (const owned of this.#owned.values()) if (owned.buffered > 0) return true;
+    return false;
+  }
+
+  /** Something has finished that is not committed. */
+  get hasNews(): boolean {
+    for (const owned of this.#owned.values()) if (owned.hasNews) return true;
+    return false;
+  }
+
   /** How many partitions are owned. */
   get size(): number {
     return this.#owned.size;

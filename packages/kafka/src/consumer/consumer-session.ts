@@ -87,7 +87,7 @@ export class ConsumerSession implements OffsetOwner {
         onFailure: (error) => this.#fail(error),
         commit: () => this.#commit(),
         refresh: (stored) => this.#commit(stored),
-        hasFinished: () => this.#hasFinished(),
+        hasFinished: () => this.#parts.assignment.hasNews,
         isStopped: () => this.#stopped,
         isClosing: () => this.#closing,
         isDead: () => this.#dead,
@@ -123,7 +123,7 @@ export class ConsumerSession implements OffsetOwner {
 
   #taken(deliveries: readonly Delivery[], now: number): readonly Delivery[] {
     if (deliveries.length > 0) this.#parts.reading.wake();
-    else this.#held = this.#hasBuffered();
+    else this.#held = this.#parts.assignment.hasBuffered;
     if (this.#held && deliveries.length === 0) this.#stall.held();
     this.#parts.schedule.delivered(now);
     this.#tellDone();
@@ -136,12 +136,6 @@ export class ConsumerSession implements OffsetOwner {
     const owned = [...this.#parts.assignment.partitions];
     const done = owned.filter(isDone);
     if (done.length > 0) this.#listener.onDone(done, done.length === owned.length);
-  }
-
-  /** Where nothing waits no bound holds anything back, and the end of a claim need not wake the stream. */
-  #hasBuffered(): boolean {
-    for (const owned of this.#parts.assignment.partitions) if (owned.buffered > 0) return true;
-    return false;
   }
 
   /**
@@ -275,6 +269,15 @@ export class ConsumerSession implements OffsetOwner {
     return this.#shutdown;
   }
 
+  /** Nothing is waited for any more: what is in flight is given up, and the client closes without its brokers' answers. */
+  letGo(): void {
+    this.abandon();
+    this.#closing = true;
+    this.#parts.reading.close();
+    this.#parts.client.close({ hurry: true }).catch(() => undefined);
+    this.shutdown().catch(() => undefined);
+  }
+
   explain(): ConsumerExplanation {
     const state = this.#closing ? "closed" : this.#stopped ? "stopped" : "running";
     const { history, assignment, flow, recovery, client } = this.#parts;
@@ -305,7 +308,8 @@ export class ConsumerSession implements OffsetOwner {
     let failure: unknown;
     try {
       const { schedule } = this.#parts;
-      if (schedule.owesCommit && !this.#failure && this.#hasFinished()) await schedule.settled(this.#commit());
+      if (schedule.owesCommit && !this.#failure && this.#parts.assignment.hasNews)
+        await schedule.settled(this.#commit());
     } catch (error) {
       failure = error;
     }
@@ -333,11 +337,6 @@ export class ConsumerSession implements OffsetOwner {
     const ended = this.#parts.revocations.untilEnded(owned, () => this.#dead);
     this.#parts.schedule.hurry();
     await ended;
-  }
-
-  #hasFinished(): boolean {
-    for (const owned of this.#parts.assignment.partitions) if (owned.hasNews) return true;
-    return false;
   }
 
   async #connectAndRead(): Promise<void> {

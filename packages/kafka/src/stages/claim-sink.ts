@@ -11,7 +11,17 @@ export const claimSink: SinkStage<WithClaim<unknown>, Promise<void>> = {
   traits: { finishes: true },
   create: (upstream, run) =>
     new Promise<void>((resolve, reject) => {
-      const end = run.terminal(() => loop.resume());
+      const leave = (error: unknown): void => {
+        upstream.cancel(error);
+        end({ error });
+      };
+      const end = run.terminal(
+        () => loop.resume(),
+        (error) => {
+          loop.stop();
+          leave(error);
+        },
+      );
       const loop = drainLoop(upstream, run, {
         onChunk(chunk) {
           try {
@@ -20,8 +30,7 @@ export const claimSink: SinkStage<WithClaim<unknown>, Promise<void>> = {
               claim.end("processed");
             }
           } catch (error) {
-            upstream.cancel(error);
-            end({ error });
+            leave(error);
             return DONE;
           }
         },

@@ -55,6 +55,8 @@ interface RunState {
   readonly share: TimeShare;
   readonly chunkLimits: ChunkLimits;
   readonly closing: Closing;
+  /** Of terminals that have not ended: leaves upstream, and ends with the error. */
+  readonly cuts: Set<(error: unknown) => void>;
   terminals: number;
   started: boolean;
   /** Nothing is asked of it at present. */
@@ -103,6 +105,7 @@ export class Run {
       closing: new Closing(() => {
         if (!state.ended) recount(state);
       }),
+      cuts: new Set(),
       terminals: 0,
       started: false,
       resting: false,
@@ -222,16 +225,30 @@ export class Run {
     if (!this.#state.ended) live.add(this.#state);
   }
 
-  /** Announces a terminal; it starts once the whole graph stands, and calls the returned function when it has ended. */
-  terminal(start: () => void): EndOfTerminal {
+  /**
+   * Fails every terminal that has not ended, as where the time for it is over: each cancels its upstream, so that nothing of
+   * the run holds the process. `error` counts as heard of.
+   */
+  cut(error: unknown): void {
+    this.heard(error);
+    for (const cut of [...this.#state.cuts]) cut(error);
+  }
+
+  /**
+   * Announces a terminal; it starts once the whole graph stands, and calls the returned function when it has ended. `cut`
+   * has it cancel its upstream and end with an error.
+   */
+  terminal(start: () => void, cut?: (error: unknown) => void): EndOfTerminal {
     const state = this.#state;
     state.terminals += 1;
+    if (cut) state.cuts.add(cut);
     if (state.started) soon(start);
     else state.starts.push(start);
     let open = true;
     return (failure) => {
       if (!open) return;
       open = false;
+      if (cut) state.cuts.delete(cut);
       if (failure) this.#fail(failure.error);
       state.closing.whenIdle((unclosed) => {
         state.terminals -= 1;

@@ -19,7 +19,7 @@ import { brokersOf, CLIENT_TIMEOUTS, type ClientTimeouts, connectClient, connect
 import { consumerProperties } from "./default-properties.js";
 import { FatalCause } from "./fatal-cause.js";
 import { BrokerWatch, LOOK_MS, patienceOf } from "./broker-watch.js";
-import { leave } from "./leave.js";
+import { Hurry, leave } from "./leave.js";
 import { clusterMetadata } from "./metadata.js";
 import { changeAssignment } from "./manual-assignment.js";
 import { type NativeCall, NativeCalls, startCall } from "./native-calls.js";
@@ -77,7 +77,10 @@ export class RdkafkaConsumer implements ConsumerClient {
   /** An error that followed a record already fetched; the next poll throws it. */
   #deferred: KafkaConnectorError | undefined;
   #commit: Commit | undefined;
+  /** To a commit, also where nobody waits for it any more. */
+  #owesAnswer = false;
   #closing: Promise<void> | undefined;
+  readonly #hurry: Hurry = new Hurry();
 
   constructor(
     properties: ClientProperties,
@@ -134,10 +137,11 @@ export class RdkafkaConsumer implements ConsumerClient {
   connect(): Promise<void> {
     if (this.#closing !== undefined) return Promise.reject(this.#closedError("connect"));
     const onLate = (): void => void this.#native.disconnect(() => undefined);
-    const { connectMs } = this.#timeouts;
-    this.#connecting ??= connectClient(this.#native, "consumer", this.#brokers, connectMs, onLate).then(() => {
-      this.#connected = true;
-    });
+    this.#connecting ??= connectClient(this.#native, "consumer", this.#brokers, this.#timeouts.connectMs, onLate).then(
+      () => {
+        this.#connected = true;
+      },
+    );
     return this.#connecting;
   }
 
@@ -216,6 +220,7 @@ export class RdkafkaConsumer implements ConsumerClient {
       } catch (error) {
         throw connectorError("COMMIT_FAILED", "The client refused to commit", error);
       }
+      this.#owesAnswer = true;
       this.#commit = { resolve, reject, topics: [...new Set(positions.map(({ topic }) => topic))] };
     });
   }
@@ -247,8 +252,9 @@ export class RdkafkaConsumer implements ConsumerClient {
     return this.#calls.track(use(this.#native));
   }
 
-  close(): Promise<void> {
+  close({ hurry = false }: { readonly hurry?: boolean } = {}): Promise<void> {
     this.#watch.stop();
+    if (hurry) this.#hurry.begin();
     this.#closing ??= this.#close();
     return this.#closing;
   }
@@ -316,6 +322,7 @@ export class RdkafkaConsumer implements ConsumerClient {
   #onCommit(error: unknown): void {
     const commit = this.#commit;
     this.#commit = undefined;
+    this.#owesAnswer = false;
     if (error === undefined || error === null) return commit?.resolve();
     const code = codeOf(error);
     if (code === CODE.unknownMember || code === CODE.fencedInstance) this.#rebalancer.markLost();
@@ -347,11 +354,8 @@ export class RdkafkaConsumer implements ConsumerClient {
   async #close(): Promise<void> {
     const deadline = performance.now() + this.#timeouts.closeMs;
     await this.#connecting?.catch(() => undefined);
-    if (this.#polling !== undefined)
-      await within(
-        this.#polling.catch(() => undefined),
-        deadline,
-      );
+    const polled = this.#polling?.catch(() => undefined);
+    if (polled !== undefined) await within(polled, deadline);
     try {
       if (this.#connected) await this.#leave(deadline);
     } finally {
@@ -372,7 +376,8 @@ export class RdkafkaConsumer implements ConsumerClient {
       rebalancer: this.#rebalancer,
       calls: this.#calls,
       timeouts: this.#timeouts,
-      isCommitting: () => this.#commit !== undefined,
+      hurry: this.#hurry,
+      isCommitting: () => this.#owesAnswer,
       serve: (timeoutMs: number) => this.#consume(1, timeoutMs).catch((error: unknown) => error),
     };
     return leave(leaving, deadline);

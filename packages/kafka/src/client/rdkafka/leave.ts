@@ -6,6 +6,8 @@ import type { Rebalancer } from "./rebalancer.js";
 
 /** How long a poll waits that only serves callbacks. */
 const SERVE_MS = 20;
+/** Between looks whether a client that is let go can close. */
+const LOOK_MS = 500;
 
 /** What leaving needs of a consumer whose polls have ended. */
 export interface LeavingConsumer {
@@ -13,25 +15,48 @@ export interface LeavingConsumer {
   readonly rebalancer: Rebalancer;
   readonly calls: NativeCalls;
   readonly timeouts: ClientTimeouts;
+  readonly hurry: Hurry;
   /** A commit waits for its answer, which a poll brings. */
   isCommitting(): boolean;
   /** Polls for one record and forgets it: the position is never committed. Never rejects. */
   serve(timeoutMs: number): Promise<unknown>;
 }
 
+/** Once it has begun, nothing is waited for any more that a broker or a listener has to answer. */
+export class Hurry {
+  #begun = false;
+  begin: () => void = () => undefined;
+  readonly #beginning: Promise<void> = new Promise((resolve) => {
+    this.begin = () => {
+      this.#begun = true;
+      resolve();
+    };
+  });
+
+  get begun(): boolean {
+    return this.#begun;
+  }
+
+  /** As `within`, and no longer than until it begins. */
+  within<T>(promise: Promise<T>, deadline: number): Promise<T | void> {
+    return this.#begun ? Promise.resolve() : within(Promise.race([promise, this.#beginning]), deadline);
+  }
+}
+
 /** Leaves the group and closes the client, or throws `CLOSE_TIMEOUT` once the deadline and the grace have passed. */
 export async function leave(consumer: LeavingConsumer, deadline: number): Promise<void> {
-  const { native, rebalancer, calls, timeouts } = consumer;
+  const { native, rebalancer, calls, timeouts, hurry } = consumer;
   await serveAnswers(consumer, deadline);
+  if (hurry.begun && (consumer.isCommitting() || !calls.idle)) return leaveLater(consumer);
   let listeners = rebalancer.unanswered;
   if (listeners > 0) rebalancer.abandon();
-  if (!(await calls.settled(deadline))) return leaveOnly(consumer);
+  if (!calls.idle && (await hurry.within(calls.settled(deadline), deadline)) !== true) return leaveOnly(consumer);
   const left = new Promise<true>((resolve) => native.disconnect(() => resolve(true)));
-  let ended = (await within(left, deadline)) === true;
+  let ended = (await hurry.within(left, deadline)) === true;
   if (ended && listeners === 0) return;
   listeners += rebalancer.unanswered;
   rebalancer.abandon();
-  ended ||= (await within(left, performance.now() + timeouts.graceMs)) === true;
+  ended ||= (await hurry.within(left, performance.now() + timeouts.graceMs)) === true;
   const reason =
     listeners > 0
       ? "a rebalance listener has not ended, so its partitions were given up without it"
@@ -45,12 +70,13 @@ export async function leave(consumer: LeavingConsumer, deadline: number): Promis
  * the partitions to others while their listener still works on them (I4), and would discard the commit's answer.
  */
 async function serveAnswers(consumer: LeavingConsumer, deadline: number): Promise<void> {
-  const { rebalancer, timeouts } = consumer;
+  const { rebalancer, timeouts, hurry } = consumer;
   const committed = Math.min(deadline, performance.now() + timeouts.graceMs);
   for (;;) {
     // 1. A poll takes a rebalance and ends; 2. the listener is called by another handle, in the same turn; 3. so look after it.
     await new Promise((resolve) => setImmediate(resolve));
     rebalancer.leave();
+    if (hurry.begun) return;
     const now = performance.now();
     const rebalancing = rebalancer.unanswered > 0 && now < deadline;
     if (!rebalancing && (!consumer.isCommitting() || now >= committed)) return;
@@ -61,12 +87,32 @@ async function serveAnswers(consumer: LeavingConsumer, deadline: number): Promis
   }
 }
 
+/**
+ * A broker that is away owes an answer, for which a disconnect would wait: for a commit as long as a session, on one of
+ * libuv's threads, without which no process ends. So it is done once there is nothing to wait for; a process that ends
+ * before does not miss it.
+ */
+function leaveLater(consumer: LeavingConsumer): never {
+  const { native, rebalancer, calls, timeouts } = consumer;
+  rebalancer.abandon();
+  native.unsubscribe();
+  const look = setInterval(() => {
+    void consumer.serve(0).then(() => {
+      if (consumer.isCommitting() || !calls.idle) return;
+      clearInterval(look);
+      native.disconnect(() => undefined);
+    });
+  }, LOOK_MS);
+  look.unref();
+  throw closeTimeout(timeouts, "a broker owes it an answer. It leaves its group and closes once that has come.");
+}
+
 /** A call is stuck, so disconnecting would free the client beneath it: leaves the group now, and disconnects if it ends. */
 async function leaveOnly(consumer: LeavingConsumer): Promise<never> {
-  const { native, rebalancer, calls, timeouts } = consumer;
+  const { native, rebalancer, calls, timeouts, hurry } = consumer;
   const until = performance.now() + timeouts.graceMs;
   native.unsubscribe();
-  while (rebalancer.holds && performance.now() < until) await within(consumer.serve(SERVE_MS), until);
+  while (rebalancer.holds && performance.now() < until && !hurry.begun) await within(consumer.serve(SERVE_MS), until);
   rebalancer.abandon();
   void calls.ended().then(() => native.disconnect(() => undefined));
   throw closeTimeout(

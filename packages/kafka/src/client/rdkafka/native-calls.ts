@@ -63,6 +63,11 @@ export class NativeCalls {
     return call.answer;
   }
 
+  /** None is running. */
+  get idle(): boolean {
+    return this.#running.size === 0;
+  }
+
   /** Waits until each has been answered. True when all have ended; a call that is stuck is not waited for. */
   async settled(deadline: number): Promise<boolean> {
     await within(Promise.allSettled([...this.#running].map(({ answer }) => answer)), deadline);

@@ -60,6 +60,12 @@ export const drainSink = <A, Result>(
         onComplete: settle,
         onFailure: fail,
       });
-      const end = run.terminal(() => loop.resume());
+      const end = run.terminal(
+        () => loop.resume(),
+        (error) => {
+          loop.stop();
+          leave(error, () => fail(error));
+        },
+      );
     }),
 });
