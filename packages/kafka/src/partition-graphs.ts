@@ -1,6 +1,7 @@
 import { Flow, type RunnableGraph, Source } from "@millrace/streams";
 import { type SourceStage, wire } from "@millrace/streams/stage";
 import type { TopicPartition } from "./client/port.js";
+import { builtGraph } from "./built-graph.js";
 import { subscriptionText } from "./consumer/subscription-text.js";
 import type { Control } from "./control.js";
 import { KafkaConnectorError } from "./errors.js";
@@ -53,13 +54,13 @@ export const runningPartitions = <A, S, T>(
     surface ? checkingOffsets(stage, surface, silentLogger) : stage;
   const looked = (): RunnableGraph<unknown> => {
     const stage = opened(unrunnable(options));
-    const built = graph(open(stage), examplePartition(options));
+    const built = builtGraph(graph(open(stage), examplePartition(options)), options.name);
     requireSource(built, stage, options);
     return built;
   };
   const runs = partitionRuns<A, T>({
     logger,
-    graph: ({ topic, partition, stage }) => graph(open(opened(stage)), { topic, partition }),
+    graph: ({ topic, partition, stage }) => builtGraph(graph(open(opened(stage)), { topic, partition }), options.name),
   });
   return Source.fromStage(checkingInnerGraph(begun, looked, logger)).via(Flow.fromStage(runs));
 };

@@ -12,7 +12,7 @@ import {
   type RecordMetadata,
 } from "./messages.js";
 import { FailedEnvelope } from "./producer/failed-envelope.js";
-import { loggerOf, openerOf, type ProducerSettings } from "./producer/producer-settings.js";
+import { openerOf, producerLogger, type ProducerSettings } from "./producer/producer-settings.js";
 import { recordEncoder } from "./producer/record-encoder.js";
 import { parseProducer } from "./settings.js";
 import { type Delivery, deliveryReports } from "./stages/delivery-reports.js";
@@ -41,7 +41,7 @@ const flow = <K, V, P>(
     deliveryReports<K, V, P>({
       name,
       open: openerOf(settings, parsed, name),
-      logger: loggerOf(settings),
+      logger: producerLogger(settings),
       parallelism: parsed.parallelism,
       maxInFlightBytes: parsed.maxInFlightBytes,
       failures: parsed.failures,

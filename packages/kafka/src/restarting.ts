@@ -1,5 +1,6 @@
 import { type RunnableGraph, Sink, Source } from "@millrace/streams";
 import { Channel, type SourceStage } from "@millrace/streams/stage";
+import { builtGraph } from "./built-graph.js";
 import type { DrainingControl } from "./control.js";
 import { runningGraphs } from "./graph-check/check-graph.js";
 import { parseRestarts, type ParsedRestarts, type RestartSettings } from "./restarting/restart-settings.js";
@@ -47,6 +48,7 @@ export const restarting = <T>(
   settings: RestartSettings,
   graph: () => RunnableGraph<DrainingControl<T>>,
 ): RunnableGraph<RestartingControl<T>> => {
-  const stage = runningGraphs(incarnations(parseRestarts(settings), graph), graph);
+  const build = (): RunnableGraph<DrainingControl<T>> => builtGraph(graph(), "restarting");
+  const stage = runningGraphs(incarnations(parseRestarts(settings), build), build);
   return Source.fromStage(stage).to(Sink.ignore);
 };

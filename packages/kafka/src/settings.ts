@@ -31,10 +31,10 @@ import { type ParsedRecovery, recoveryOf, type RecoverySettings, recoveryShape }
 import type { HandlerOptions } from "./consumer/rebalance-handlers.js";
 import type { AssignedPartition, OffsetsOnAssign, StartAt } from "./consumer/start-offsets.js";
 import { KafkaConnectorError } from "./errors.js";
+import { loggerOf } from "./logger-of.js";
 import { idempotent } from "./producer/idempotence.js";
 import { withQueue } from "./producer/queue-bytes.js";
 import { namesIn, settingsError } from "./settings-error.js";
-import { silentLogger } from "./silent-logger.js";
 
 /** How to reach a cluster, shared by sources and producers of one service. */
 export interface KafkaSettings {
@@ -103,8 +103,9 @@ const topic = z
   .regex(/^[a-zA-Z0-9._-]+$/, "letters, digits, '.', '_' and '-' only");
 const positive = z.number().int().positive();
 const properties = z.record(z.string(), z.union([z.string(), z.number(), z.boolean()]));
+const LEVELS = ["debug", "info", "warn", "error"] as const;
 const logger = z.custom<Logger>(
-  (value) => typeof value === "object" && value !== null && "warn" in value && "error" in value,
+  (value) => LEVELS.every((level) => typeof (value as Partial<Logger> | null | undefined)?.[level] === "function"),
   "a logger has debug, info, warn and error",
 );
 const driver = z.custom<KafkaDriver>(
@@ -243,9 +244,10 @@ const reach = (kafka: z.output<typeof kafkaSchema>, own: ClientProperties | unde
     ...statisticsProperties(kafka.statistics, raw, call),
     "bootstrap.servers": typeof kafka.brokers === "string" ? kafka.brokers : kafka.brokers.join(","),
   };
-  warnOfDangers(properties, kafka.logger ?? silentLogger);
+  const logger = loggerOf(kafka.logger);
+  warnOfDangers(properties, logger);
   const driver = withSecrets(kafka.driver ?? rdkafkaDriver, properties, tokensOf(kafka.security));
-  return { properties: redact(properties), driver: withStatistics(driver, kafka.statistics, kafka.logger) };
+  return { properties: redact(properties), driver: withStatistics(driver, kafka.statistics, logger) };
 };
 
 /** How to reach the cluster, for a client that is neither a source nor a producer. */
@@ -254,7 +256,7 @@ export const parseKafka = (
   call: string,
 ): Reached & { readonly groupId: string | undefined; readonly logger: Logger } => {
   const kafka = parse(kafkaSchema, settings, call);
-  return { ...reach(kafka, undefined, call), groupId: kafka.groupId, logger: kafka.logger ?? silentLogger };
+  return { ...reach(kafka, undefined, call), groupId: kafka.groupId, logger: loggerOf(kafka.logger) };
 };
 
 export interface ParsedConsumer extends ParsedRecovery, ParsedBounds {

@@ -496,7 +496,7 @@ export abstract class Operators<K extends Kind, out Out, out Mat> {
 
   /**
    * Logs elements and completion at `debug` and failures at `error`, to the console unless a logger is given.
-   * Adheres to supervision.
+   * Adheres to supervision where `extract` throws; what the logger throws is dropped.
    */
   log(name: string, options: LogOptions<Out> = {}): Apply<K, Out, Mat> {
     return this.stage(log(name, options.logger ?? consoleLogger, options.extract ?? ((element: Out) => element)));

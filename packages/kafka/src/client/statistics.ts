@@ -1,4 +1,5 @@
 import type { Logger } from "@millrace/streams";
+import { promiseOf } from "@millrace/streams/stage";
 import { z } from "zod";
 import { KafkaConnectorError } from "../errors.js";
 import type { ClientProperties, KafkaDriver } from "./port.js";
@@ -38,7 +39,7 @@ export interface StatisticsSettings {
   /** How often each client gives its statistics, in milliseconds. */
   readonly intervalMs: number;
   /**
-   * Called for each client of these settings, producers and consumers alike, on the event loop. What it throws is logged.
+   * Called for each client of these settings, producers and consumers alike, on the event loop. What it throws, or rejects with, is logged.
    * Without it those of a consumer are in `control.metrics().client`.
    */
   readonly onStatistics?: (statistics: ClientStatistics) => void;
@@ -80,15 +81,16 @@ export const statisticsProperties = (
 export const withStatistics = (
   driver: KafkaDriver,
   statistics: Statistics | undefined,
-  logger: Logger | undefined,
+  logger: Logger,
 ): KafkaDriver => {
   const told = statistics?.onStatistics;
   if (told === undefined) return driver;
+  const failed = (error: unknown): void => logger.warn("kafka: onStatistics failed", { error });
   const tell = (json: string): void => {
     try {
-      told(JSON.parse(json) as ClientStatistics);
+      promiseOf<unknown>(told(JSON.parse(json) as ClientStatistics))?.catch(failed);
     } catch (error) {
-      logger?.warn("kafka: onStatistics failed", { error });
+      failed(error);
     }
   };
   return {

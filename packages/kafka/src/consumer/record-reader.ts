@@ -108,6 +108,15 @@ export const plainReader = <K, V>(serdes: ConsumerSerdes<K, V>): RecordReader<Co
   };
 };
 
+const metadataOf = <K, V>(metadata: (record: ConsumerRecord<K, V>) => string, record: ConsumerRecord<K, V>): string => {
+  const text: unknown = metadata(record);
+  if (typeof text === "string") return text;
+  throw new KafkaConnectorError(
+    "INVALID_SETTINGS",
+    `committableSource: metadata answered ${typeof text} for ${record.topic}[${record.partition}]@${record.offset}; it has to answer a string, at once.`,
+  );
+};
+
 /** Records with their offsets: the explicit surface. */
 export const committableReader = <K, V>(
   serdes: ConsumerSerdes<K, V>,
@@ -123,7 +132,7 @@ export const committableReader = <K, V>(
     read({ owned, run }, index, now, session) {
       const record = decoder.decode(run, index);
       const { topic, partition, offset } = record;
-      const text = metadata?.(record);
+      const text = metadata && metadataOf(metadata, record);
       owned.open(offset, now, session.countsBytes ? run.fetched.chunk.bytes(index) : 0);
       return { record, offset: new CommittableOffset(session, topic, partition, offset, owned.epoch, text) };
     },

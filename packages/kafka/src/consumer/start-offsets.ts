@@ -16,6 +16,21 @@ export type OffsetsOnAssign = (
   partitions: readonly TopicPartition[],
 ) => Promise<readonly TopicPartitionOffset[]> | readonly TopicPartitionOffset[];
 
+/** What else it might answer would reach the client as a place that is none. */
+const requireOffsets = (answer: unknown): readonly TopicPartitionOffset[] => {
+  const isOffset = (each: Partial<TopicPartitionOffset> | null): boolean =>
+    typeof each?.topic === "string" &&
+    Number.isInteger(each.partition) &&
+    Number.isSafeInteger(each.offset) &&
+    Number(each.offset) >= 0;
+  if (Array.isArray(answer) && (answer as (Partial<TopicPartitionOffset> | null)[]).every(isOffset))
+    return answer as readonly TopicPartitionOffset[];
+  throw new KafkaConnectorError(
+    "INVALID_SETTINGS",
+    "getOffsetsOnAssign has to answer a list of { topic, partition, offset } with whole offsets of 0 or more; leave out the partitions that are to begin as without it.",
+  );
+};
+
 type Lookups = Pick<ConsumerClient, "offsetsForTimes" | "watermarks">;
 type CommittedLookup = Pick<ConsumerClient, "committed">;
 
@@ -137,7 +152,7 @@ export class StartOffsets {
 
   async #positions(partitions: readonly TopicPartition[]): Promise<readonly StartPosition[]> {
     const { client, timeoutMs, startAt, offsetsOnAssign } = this.#options;
-    if (offsetsOnAssign) return offsetsOnAssign(partitions);
+    if (offsetsOnAssign) return requireOffsets(await offsetsOnAssign(partitions));
     if (startAt === "committed") return [];
     if (typeof startAt === "string") return partitions.map((each) => ({ ...each, offset: startAt }));
     return offsetsSince(client, partitions, startAt.timestamp, timeoutMs);

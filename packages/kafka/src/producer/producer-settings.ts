@@ -1,7 +1,7 @@
 import type { ClientProperties, ProducerClient, ProducerListener } from "../client/port.js";
 import type { Serializer } from "../serde.js";
 import type { KafkaSettings, ParsedProducer } from "../settings.js";
-import { silentLogger } from "../silent-logger.js";
+import { loggerOf } from "../logger-of.js";
 import { openShared, type SharedProducer } from "./shared-producer.js";
 
 interface ProducerOptions<K, V> {
@@ -50,5 +50,5 @@ export const openerOf = (
 };
 
 /** A shared producer logs what concerns it by itself. */
-export const loggerOf = ({ kafka }: ProducerSettings<never, never>): NonNullable<KafkaSettings["logger"]> =>
-  kafka?.logger ?? silentLogger;
+export const producerLogger = ({ kafka }: ProducerSettings<never, never>): NonNullable<KafkaSettings["logger"]> =>
+  loggerOf(kafka?.logger);

@@ -2,8 +2,8 @@ import { acrossCopies } from "@millrace/streams/stage";
 import type { ClientProperties, KafkaDriver, ProducerClient, ProducerListener } from "../client/port.js";
 import { rdkafkaDriver } from "../client/rdkafka/driver.js";
 import { KafkaConnectorError } from "../errors.js";
+import { loggerOf } from "../logger-of.js";
 import { type KafkaSettings, type ParsedProducer, parseProducer } from "../settings.js";
-import { silentLogger } from "../silent-logger.js";
 import { SharedClient } from "./shared-client.js";
 
 /** Settings of the client that several flows, sinks and senders use. */
@@ -57,7 +57,7 @@ class SharedClients implements SharedProducer {
   constructor({ kafka }: SharedProducerSettings, { properties, driver = rdkafkaDriver }: ParsedProducer) {
     this.#properties = properties;
     this.#driver = driver;
-    this.#logger = kafka.logger ?? silentLogger;
+    this.#logger = loggerOf(kafka.logger);
   }
 
   get users(): number {

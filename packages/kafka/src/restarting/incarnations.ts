@@ -1,4 +1,5 @@
 import type { Cancellable, Clock } from "@millrace/streams";
+import { promiseOf } from "@millrace/streams/stage";
 import { type PartitionReport, sumReports } from "../consumer/session-history.js";
 import type { ConsumerMetrics } from "../consumer/steering.js";
 import type { DrainingControl } from "../control.js";
@@ -159,10 +160,11 @@ export class Incarnations<T> {
   async #backOff(cause: unknown, delayMs: number): Promise<void> {
     const { logger, onRestart } = this.#settings;
     logger.warn(`restarting: the graph failed and runs again in ${Math.round(delayMs)} ms`, { error: cause });
+    const failed = (error: unknown): void => logger.error("restarting: onRestart failed", { error });
     try {
-      onRestart?.({ number: this.#restarts + 1, cause, delayMs });
+      promiseOf<unknown>(onRestart?.({ number: this.#restarts + 1, cause, delayMs }))?.catch(failed);
     } catch (error) {
-      logger.error("restarting: onRestart threw", { error });
+      failed(error);
     }
     // onRestart may have ended it.
     if (this.#ending) return;

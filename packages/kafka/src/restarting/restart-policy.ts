@@ -1,4 +1,4 @@
-import { messageOf } from "@millrace/streams/stage";
+import { messageOf, promiseOf } from "@millrace/streams/stage";
 import type { TopicPartitionOffset } from "../client/port.js";
 import { Backoff } from "../backoff.js";
 import { KafkaConnectorError } from "../errors.js";
@@ -14,6 +14,18 @@ export interface Death {
   /** The oldest unfinished record of each partition. */
   readonly unfinished: readonly TopicPartitionOffset[];
 }
+
+/** What the user says, at once: a promise would be true, whatever becomes of it. */
+const mendsFor = (restartOn: (failure: unknown) => boolean, failure: unknown): boolean => {
+  const answer: unknown = restartOn(failure);
+  if (typeof answer === "boolean") return answer;
+  promiseOf(answer)?.catch(() => undefined);
+  throw new KafkaConnectorError(
+    "INVALID_SETTINGS",
+    `restarting: restartOn answered ${typeof answer}; it has to answer true or false, at once. The failure that it was asked about is the cause.`,
+    { cause: failure },
+  );
+};
 
 /** More records in the way are counted. */
 const NAMED = 3;
@@ -41,7 +53,7 @@ export class RestartPolicy {
   delayAfter(death: Death): number {
     const { maxRestarts, healthyMs, restartOn } = this.#settings;
     const { failure, livedMs, advanced, unfinished } = death;
-    if (!mayMend(failure) || restartOn?.(failure) === false) throw failure;
+    if (!mayMend(failure) || (restartOn && !mendsFor(restartOn, failure))) throw failure;
     const healthy = livedMs >= healthyMs;
     if (healthy) this.#backoff.reset();
     // One that lives long on a record it never gets past is not healthy.

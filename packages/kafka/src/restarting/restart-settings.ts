@@ -1,8 +1,8 @@
 import type { Logger } from "@millrace/streams";
 import { z } from "zod";
 import { KafkaConnectorError } from "../errors.js";
+import { loggerOf } from "../logger-of.js";
 import { parse } from "../settings.js";
-import { silentLogger } from "../silent-logger.js";
 
 /** A restart that is about to happen. */
 export interface Restart {
@@ -37,10 +37,11 @@ export interface RestartSettings {
   readonly closeTimeoutMs?: number;
   /**
    * Whether such a failure may mend; default: each may. What no restart mends, as wrong settings, a record that cannot be
-   * decoded or a fenced id, is never asked about.
+   * decoded or a fenced id, is never asked about. It answers at once. One that throws, or answers anything but `true` or
+   * `false`, ends the graph.
    */
   readonly restartOn?: (failure: unknown) => boolean;
-  /** Called before each delay. What it throws is logged. */
+  /** Called before each delay. What it throws, or rejects with, is logged. */
   readonly onRestart?: (restart: Restart) => void;
   /** Gets a warning for each restart; default: silent. */
   readonly logger?: Logger;
@@ -75,7 +76,8 @@ export const parseRestarts = (settings: RestartSettings): ParsedRestarts => {
       `restarting: minBackoffMs is ${parsed.minBackoffMs} and maxBackoffMs ${parsed.maxBackoffMs}. Raise maxBackoffMs, or lower minBackoffMs.`,
     );
   }
-  const { random = Math.random, logger = silentLogger } = parsed;
+  const { random = Math.random } = parsed;
+  const logger = loggerOf(parsed.logger);
   const { restartOn, onRestart, ...times } = parsed;
   return { ...times, random, logger, ...(restartOn && { restartOn }), ...(onRestart && { onRestart }) };
 };

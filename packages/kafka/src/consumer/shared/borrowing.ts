@@ -1,4 +1,5 @@
 import { KafkaConnectorError } from "../../errors.js";
+import { loggerOf } from "../../logger-of.js";
 import {
   type ConsumerSettings,
   type KafkaSettings,
@@ -6,7 +7,6 @@ import {
   parseConsumer,
   type SubscriptionSettings,
 } from "../../settings.js";
-import { silentLogger } from "../../silent-logger.js";
 import { type SharedConsumer, SharedConsumers } from "./shared-consumer.js";
 
 type Kept =
@@ -60,7 +60,7 @@ export const parseReading = (
   commits: boolean,
 ): Reading => {
   if (!("consumer" in settings)) {
-    return { settings: parseConsumer(settings, call, commits), logger: settings.kafka?.logger ?? silentLogger };
+    return { settings: parseConsumer(settings, call, commits), logger: loggerOf(settings.kafka?.logger) };
   }
   const { consumer: shared, ...own } = settings;
   const refuse = (message: string): never => {

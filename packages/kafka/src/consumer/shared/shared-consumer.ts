@@ -8,9 +8,9 @@ import type {
   TopicPartition,
 } from "../../client/port.js";
 import { KafkaConnectorError } from "../../errors.js";
+import { loggerOf } from "../../logger-of.js";
 import { boundShape } from "../bound-settings.js";
 import { type KafkaSettings, parse, type ParsedConsumer, parseConsumer } from "../../settings.js";
-import { silentLogger } from "../../silent-logger.js";
 import type { GroupSettings } from "../group-settings.js";
 import { type SharedCounts, SharedReader } from "./shared-reader.js";
 
@@ -125,7 +125,7 @@ export class SharedConsumers implements SharedConsumer {
   }
 
   get logger(): NonNullable<KafkaSettings["logger"]> {
-    return this.#client.kafka.logger ?? silentLogger;
+    return loggerOf(this.#client.kafka.logger);
   }
 
   /** Makes views in place of clients. */

@@ -1,7 +1,7 @@
 import { elementStage } from "../../engine/element-stage.js";
 import { DONE, isFailure, type Pull, type Pulled } from "../../engine/pull.js";
 import type { Stage } from "../../engine/stage.js";
-import type { Logger } from "../../logger.js";
+import { harmless, type Logger } from "../../logger.js";
 
 export interface LogOptions<in A> {
   readonly logger?: Logger;
@@ -9,7 +9,8 @@ export interface LogOptions<in A> {
   readonly extract?: (element: A) => unknown;
 }
 
-export const log = <A>(name: string, logger: Logger, extract: (element: A) => unknown): Stage<A, A> => {
+export const log = <A>(name: string, given: Logger, extract: (element: A) => unknown): Stage<A, A> => {
+  const logger = harmless(given);
   const elements = elementStage<A, A>("log", () => ({
     onElement(element, out) {
       logger.debug(name, { element: extract(element) });

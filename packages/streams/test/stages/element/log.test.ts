@@ -36,6 +36,39 @@ describe("log", () => {
     },
   });
 
+  for (const [what, bad] of [
+    [
+      "throws",
+      () => {
+        throw new Error("no space left");
+      },
+    ],
+    ["rejects", (() => Promise.reject(new Error("no space left"))) as unknown as () => never],
+  ] as const) {
+    it(`goes on, fails, and is cancelled as without it, where its logger ${what}; the first of that is printed`, async () => {
+      const { error: print } = console;
+      const printed: string[] = [];
+      console.error = (text: string): void => void printed.push(text);
+      const bads: Logger = { debug: bad, info: bad, warn: bad, error: bad };
+      const logging = Flow.of<number>().log("orders", { logger: bads });
+      try {
+        expect(await Source.from([1, 2]).via(logging).runWith(Sink.toArray())).to.deep.equal([1, 2]);
+        const error = new Error("boom");
+        const outcome = await outcomeOf(failingAfter([1], error).via(logging), {});
+        expect(outcome.failure).to.equal(error);
+        const [upstream, sink] = sourceProbe<number>().via(logging).toMat(sinkProbe<number>(), Keep.both).run();
+        sink.request();
+        await settle();
+        sink.cancel();
+        await upstream.expectCancel();
+      } finally {
+        console.error = print;
+      }
+      expect(printed).to.have.length(1);
+      expect(printed[0]).to.match(/^millrace: the logger has failed.*no space left$/);
+    });
+  }
+
   it("logs a failure once, at error, with the error", () =>
     forSeeds(async (options) => {
       const { logger, lines } = memoryLogger();
