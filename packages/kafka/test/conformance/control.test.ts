@@ -2,7 +2,7 @@ import { type Control, DrainError, DrainingControl } from "@millrace/kafka";
 import { Sink, Source, systemClock } from "@millrace/streams";
 import { expect } from "chai";
 import { drain } from "../../src/drain.js";
-import { unhandledRejections } from "../support/unhandled.js";
+import { unhandledRejections } from "../../../../test/support/unhandled.js";
 import { Latch, rejectionOf } from "../support/until.js";
 
 const consumer = {

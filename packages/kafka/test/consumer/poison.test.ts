@@ -19,7 +19,7 @@ import { expect } from "chai";
 import { z } from "zod";
 import { FakeKafka } from "../support/fake-kafka.js";
 import { p0 } from "../support/pipelines.js";
-import { unhandledRejections } from "../support/unhandled.js";
+import { unhandledRejections } from "../../../../test/support/unhandled.js";
 import { Latch, rejectionOf, until } from "../support/until.js";
 
 const failure = new Error("look-up failed");

@@ -2,7 +2,7 @@ import { Flow, Keep, KillSwitches, Sink, Source } from "@millrace/streams";
 import { assertAllClosed, forSeeds, settle, sinkProbe, virtualClock } from "@millrace/streams-testkit";
 import type { RunOptions } from "@millrace/streams";
 import { expect } from "chai";
-import { unhandledRejections } from "../support/unhandled.js";
+import { unhandledRejections } from "../../../../test/support/unhandled.js";
 
 const downstream = new Error("downstream");
 const unclosed = new Error("finally");

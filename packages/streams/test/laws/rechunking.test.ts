@@ -4,7 +4,7 @@ import { assertAllClosed, instrumented } from "@millrace/streams-testkit";
 import { expect } from "chai";
 import fc from "fast-check";
 import { asynchronousStep, meaning, pipeline, type Step, synchronousStep } from "../support/deterministic-operators.js";
-import { unhandledRejections } from "../support/unhandled.js";
+import { unhandledRejections } from "../../../../test/support/unhandled.js";
 import { type Outcome, outcomeOf } from "../support/operator-skeleton.js";
 
 const steps = (step: fc.Arbitrary<Step>): fc.Arbitrary<readonly Step[]> => {

@@ -3,7 +3,7 @@ import { assertAllClosed, instrumented } from "@millrace/streams-testkit";
 import { expect } from "chai";
 import fc from "fast-check";
 import { BAD_DECIDERS, boom } from "../support/bad-deciders.js";
-import { unhandledRejections } from "../support/unhandled.js";
+import { unhandledRejections } from "../../../../test/support/unhandled.js";
 
 type Check = (n: number) => void;
 

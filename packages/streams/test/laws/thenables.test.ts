@@ -2,7 +2,7 @@ import { runInNewContext } from "node:vm";
 import { FlowWithContext, Sink, Source, SourceWithContext, type WithClaim } from "@millrace/streams";
 import { nextTurn } from "@millrace/streams/stage";
 import { expect } from "chai";
-import { unhandledRejections } from "../support/unhandled.js";
+import { unhandledRejections } from "../../../../test/support/unhandled.js";
 import { recordingClaims } from "../with-context/recording-claims.js";
 
 type Call = (n: number) => PromiseLike<number>;

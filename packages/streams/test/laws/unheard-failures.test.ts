@@ -12,7 +12,7 @@ import {
 } from "@millrace/streams";
 import { settle } from "@millrace/streams-testkit";
 import { expect } from "chai";
-import { unhandledRejections } from "../support/unhandled.js";
+import { unhandledRejections } from "../../../../test/support/unhandled.js";
 
 const boom = new Error("boom");
 const second = (n: number): number => {

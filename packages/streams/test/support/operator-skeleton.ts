@@ -10,7 +10,7 @@ import {
   virtualClock,
 } from "@millrace/streams-testkit";
 import { expect } from "chai";
-import { unhandledRejections } from "./unhandled.js";
+import { unhandledRejections } from "../../../../test/support/unhandled.js";
 
 /** How an operator is put to the tests every operator has to pass. */
 export interface OperatorCase<A, B> {

@@ -15,7 +15,7 @@ import { expect } from "chai";
 import fc from "fast-check";
 import { BAD_DECIDERS, boom } from "../support/bad-deciders.js";
 import { latch } from "../support/runs.js";
-import { unhandledRejections } from "../support/unhandled.js";
+import { unhandledRejections } from "../../../../test/support/unhandled.js";
 import { operatorsOf } from "./context-steps.js";
 import { recordingClaims, type RecordingClaims } from "./recording-claims.js";
 

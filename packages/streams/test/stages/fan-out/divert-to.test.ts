@@ -4,7 +4,7 @@ import { settle, sinkProbe, sourceProbe } from "@millrace/streams-testkit";
 import { expect } from "chai";
 import { operatorSkeleton } from "../../support/operator-skeleton.js";
 import { asItIs, eachSeed } from "../../support/runs.js";
-import { unhandledRejections } from "../../support/unhandled.js";
+import { unhandledRejections } from "../../../../../test/support/unhandled.js";
 
 const boom = new Error("boom");
 const even = (n: number): boolean => n % 2 === 0;

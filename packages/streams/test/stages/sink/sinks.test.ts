@@ -3,7 +3,7 @@ import { NO_MORE_ELEMENTS } from "@millrace/streams/stage";
 import { settle, sourceProbe } from "@millrace/streams-testkit";
 import { expect } from "chai";
 import { asItIs, Calls, eachSeed } from "../../support/runs.js";
-import { unhandledRejections } from "../../support/unhandled.js";
+import { unhandledRejections } from "../../../../../test/support/unhandled.js";
 
 const boom = new Error("boom");
 

@@ -2,7 +2,7 @@ import { Sink, Source } from "@millrace/streams";
 import { assertAllClosed, settle, sinkProbe } from "@millrace/streams-testkit";
 import { expect } from "chai";
 import { asItIs, eachSeed, latch } from "../../support/runs.js";
-import { unhandledRejections } from "../../support/unhandled.js";
+import { unhandledRejections } from "../../../../../test/support/unhandled.js";
 
 const boom = new Error("boom");
 
