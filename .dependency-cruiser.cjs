@@ -78,10 +78,13 @@ module.exports = {
     },
     {
       name: "client-below-connector",
-      comment: "The client knows the port and the errors, not the connector above it.",
+      comment: "The client knows the port, the errors and their wording, not the connector above it.",
       severity: "error",
       from: { path: "^packages/kafka/src/client/" },
-      to: { path: "^packages/kafka/src/", pathNot: "^packages/kafka/src/(client/|errors[.]ts)" },
+      to: {
+        path: "^packages/kafka/src/",
+        pathNot: "^packages/kafka/src/(client/|(errors|settings-error|nearest-name)[.]ts)",
+      },
     },
     {
       name: "declared-only",
