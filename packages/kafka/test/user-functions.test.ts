@@ -20,7 +20,7 @@ import { Bench, broken } from "./restarting/support.js";
 import { records } from "./support/fake-chunk.js";
 import { FakeKafka } from "./support/fake-kafka.js";
 import { p0 } from "./support/pipelines.js";
-import { unhandledRejections } from "./support/unhandled.js";
+import { unhandledRejections } from "../../../test/support/unhandled.js";
 import { rejectionOf, until } from "./support/until.js";
 
 const failure = new Error("the user's own");
