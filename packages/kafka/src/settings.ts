@@ -34,7 +34,7 @@ import { KafkaConnectorError } from "./errors.js";
 import { loggerOf } from "./logger-of.js";
 import { idempotent } from "./producer/idempotence.js";
 import { withQueue } from "./producer/queue-bytes.js";
-import { namesIn, settingsError } from "./settings-error.js";
+import { namesIn, settingsError } from "./client/settings-error.js";
 
 /** How to reach a cluster, shared by sources and producers of one service. */
 export interface KafkaSettings {

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { KafkaConnectorError } from "../errors.js";
-import { issuesInText } from "../settings-error.js";
+import { issuesInText } from "./settings-error.js";
 import type { OauthToken, TokenProvider } from "./port.js";
 
 /** Ten years: what is longer was meant as a date. */

@@ -1,5 +1,5 @@
 import { KafkaConnectorError } from "../../errors.js";
-import { nearestName, unlikeName } from "../../nearest-name.js";
+import { nearestName, unlikeName } from "../nearest-name.js";
 import type { ClientProperties } from "../port.js";
 import { KNOWN_PROPERTIES } from "./known-properties.js";
 
