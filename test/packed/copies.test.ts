@@ -8,7 +8,11 @@ describe("two copies of the packages in one process, as they would be published"
   before(() => {
     installed = new Installed();
     installed.addFlows("flows");
-    installed.addFlows("future-flows", { file: "dist/copies.js", from: "PROTOCOL = 1", to: "PROTOCOL = 2" });
+    installed.addFlows("future-flows", {
+      file: "dist/copies.js",
+      from: "const PROTOCOL = ",
+      to: "const PROTOCOL = 1000 + ",
+    });
     installed.addFlows(
       "ancient-flows",
       { file: "dist/blueprint/blueprint.js", from: "copy: COPY, ", to: "" },
