@@ -192,17 +192,15 @@ describe(`the driver over ${tested.driver.name} on librdkafka's mock cluster`, f
       consumer.subscribe(at());
       expect(values(await pollUntil(consumer, ({ length }) => length >= 1))).to.deep.equal(["c"]);
       consumer.subscribe(at("end"));
-      let produced = false;
+      let producing: Promise<void> | undefined;
       // The end is where it stands when the consumer asks, so records go on until one arrives.
       const read = await pollUntil(consumer, ({ length }) => {
-        if (!produced) {
-          produced = true;
-          void clients.produce("start", "d").finally(() => {
-            produced = false;
-          });
-        }
+        producing ??= clients.produce("start", "d").finally(() => {
+          producing = undefined;
+        });
         return length >= 1;
       });
+      await producing;
       expect(new Set(values(read))).to.deep.equal(new Set(["d"]));
     });
 
