@@ -182,7 +182,7 @@ export interface ConsumerClient {
    * where nothing of it was fetched. A high one behind the broker's own says that the client has not fetched since.
    */
   fetchedWatermarks?(partition: TopicPartition): Watermarks | undefined;
-  /** Resolves when the broker acknowledged; served inside `poll`. One at a time. */
+  /** Resolves when the broker acknowledged; served inside `poll`. One at a time. Rejects where the client closes before that. */
   commit(positions: readonly TopicPartitionOffset[]): Promise<void>;
   /** Committed positions of this group; partitions without one are left out. */
   committed(partitions: readonly TopicPartition[], timeoutMs: number): Promise<readonly TopicPartitionOffset[]>;

@@ -11,6 +11,7 @@ import type {
   TopicPartitionTime,
   Watermarks,
 } from "../../src/client/port.js";
+import { KafkaConnectorError } from "../../src/errors.js";
 import { FakeChunk, type FakeRecord } from "./fake-chunk.js";
 
 /** The longest an empty poll of the fake waits. */
@@ -292,7 +293,7 @@ export class FakeConsumer implements ConsumerClient {
     return this.onMetadata(topic);
   }
 
-  /** As a client does, it ends the running poll and has the partitions revoked. */
+  /** As a client does, it ends the running poll, has the partitions revoked, and lets no commit wait for its answer. */
   async close(): Promise<void> {
     if (this.calls.some(({ call }) => call === "close")) return;
     this.calls.push({ call: "close", commitInFlight: this.#commitInFlight });
@@ -300,6 +301,7 @@ export class FakeConsumer implements ConsumerClient {
     this.#given();
     await this.#polling;
     if (this.#owned.length > 0) await this.listener.onRevoke(this.#owned);
+    if (this.#commitInFlight) this.commits.at(-1)?.fail(new KafkaConnectorError("CONSUMER_CLOSED", "closed"));
     this.onClose();
   }
 

@@ -51,6 +51,8 @@ export class Rig {
       for (const gate of this.#gates) gate.open(...gate.started);
       return ended;
     }, "the stream to end");
+    // The drain has not waited for that.
+    await control.isShutdown.catch(() => undefined);
   }
 
   /** Works on so many records at a time, in any order. */
