@@ -2,7 +2,7 @@ import type { Clock, Logger } from "@millrace/streams";
 import type { ConsumerClient, RecordChunk } from "../client/port.js";
 import { KafkaConnectorError } from "../errors.js";
 import type { FlowControl } from "./flow-control.js";
-import { RecordSizes } from "./record-sizes.js";
+import { LARGEST_BY_DEFAULT, RecordSizes } from "../record-sizes.js";
 
 /** The longest a poll waits for its first record: how late a rebalance or commit result may be noticed. */
 const POLL_WAIT_MS = 50;
@@ -33,7 +33,7 @@ export interface ReadLoopOptions {
 /** Polls until it is closed, because rebalances and commit results are served only by polling. */
 export class ReadLoop {
   readonly #options: ReadLoopOptions;
-  readonly #sizes = new RecordSizes();
+  readonly #sizes = new RecordSizes(LARGEST_BY_DEFAULT);
   #lastPollMs = 0;
   #closed = false;
   #wake: () => void = () => undefined;
@@ -145,7 +145,7 @@ export class ReadLoop {
     this.#lastPollMs = this.#options.clock.now();
     this.#polls += 1;
     if ((chunk?.length ?? 0) < maxRecords) this.#drains += 1;
-    if (chunk) this.#sizes.saw(chunk);
+    if (chunk) this.#sizes.sawChunk(chunk);
     if (chunk && !this.#options.isStopped()) this.#options.onChunk(chunk);
     this.#options.onPolled();
   }

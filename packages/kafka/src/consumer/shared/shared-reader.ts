@@ -9,7 +9,7 @@ import type {
 import { isFatal, KafkaConnectorError } from "../../errors.js";
 import { partitionKey, placeOf } from "../../partition-key.js";
 import { FetchedChunk } from "../fetched-chunk.js";
-import { RecordSizes } from "../record-sizes.js";
+import { LARGEST_BY_DEFAULT, RecordSizes } from "../../record-sizes.js";
 import { ConsumerView, type ViewHost } from "./consumer-view.js";
 import { ViewBuffer } from "./view-buffer.js";
 
@@ -50,7 +50,7 @@ export class SharedReader implements ViewHost {
   readonly #options: SharedReaderOptions;
   readonly #views = new Set<ConsumerView>();
   readonly #owners = new Map<string, ConsumerView>();
-  readonly #sizes = new RecordSizes();
+  readonly #sizes = new RecordSizes(LARGEST_BY_DEFAULT);
   /** What has to be done alone. */
   #last: Promise<unknown> = Promise.resolve();
   #lastCommit: Promise<unknown> = Promise.resolve();
@@ -204,7 +204,7 @@ export class SharedReader implements ViewHost {
       const chunk = await this.client.poll({ maxRecords, waitMs });
       this.#options.counts.polls += 1;
       if (chunk) {
-        this.#sizes.saw(chunk);
+        this.#sizes.sawChunk(chunk);
         this.#route(chunk);
       }
       for (const end of this.#ends.splice(0)) this.#owners.get(partitionKey(end))?.buffer.reachEnd(end);
