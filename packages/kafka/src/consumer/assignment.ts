@@ -68,6 +68,11 @@ export class Assignment {
     return this.#owned.get(partitionKey(partition));
   }
 
+  /** It is owned under this assignment, and is not being given up. */
+  delivers(owned: OwnedPartition): boolean {
+    return this.get(owned) === owned && !owned.retired;
+  }
+
   /** Those of `partitions` that are owned. */
   owned(partitions: readonly TopicPartition[]): readonly OwnedPartition[] {
     return partitions.flatMap((each) => this.get(each) ?? []);

@@ -1,6 +1,6 @@
 import type { Logger } from "@millrace/streams";
 import type { ConsumerClient, TopicPartitionOffset } from "../client/port.js";
-import { partitionKey, placeOf } from "../partition-key.js";
+import { offsetsByKey, placeOf } from "../partition-key.js";
 import type { Assignment } from "./assignment.js";
 import type { Bounds } from "./bounds.js";
 import type { OwnedPartition } from "./owned-partition.js";
@@ -50,10 +50,10 @@ export class Ends {
   /** A poll is over, and what came of it waits to be delivered. */
   polled(): void {
     if (this.#told.length === 0) return;
-    const { bounds, groupId, isAstray } = this.#options;
+    const { assignment, bounds, groupId, isAstray } = this.#options;
     const unknown: Met[] = [];
     for (const { owned, offset } of this.#told.splice(0)) {
-      if (!this.#isOwned(owned) || isAstray(owned)) continue;
+      if (!assignment.delivers(owned) || isAstray(owned)) continue;
       bounds?.reachEnd(owned, offset);
       if (groupId === "") continue;
       const met = { owned, offset: Math.min(offset, bounds?.of(owned) ?? offset) };
@@ -65,24 +65,20 @@ export class Ends {
 
   /** Only the client knows where these began, of which nothing was read. */
   async #lookUp(ends: readonly Met[]): Promise<void> {
-    const { client, groupId, timeoutMs, logger, beginsAtBeginning } = this.#options;
+    const { client, groupId, timeoutMs, logger, assignment, beginsAtBeginning } = this.#options;
     try {
       const committed = await client.committed(
         ends.map(({ owned }) => placeOf(owned)),
         timeoutMs,
       );
-      const starts = new Map(committed.map((each) => [partitionKey(each), each.offset]));
+      const starts = offsetsByKey(committed);
       for (const met of ends) {
         const start = starts.get(met.owned.key) ?? (beginsAtBeginning ? NO_POSITION : undefined);
-        if (start !== undefined && this.#isOwned(met.owned)) this.#reach(met, start);
+        if (start !== undefined && assignment.delivers(met.owned)) this.#reach(met, start);
       }
     } catch (error) {
       logger.info("kafka consumer: it is not known whether hidden records are to be committed", { groupId, error });
     }
-  }
-
-  #isOwned(owned: OwnedPartition): boolean {
-    return this.#options.assignment.get(owned) === owned && !owned.retired;
   }
 
   #reach({ owned, offset }: Met, start: number): void {

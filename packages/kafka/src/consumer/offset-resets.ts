@@ -144,7 +144,7 @@ export class OffsetResets {
     try {
       await reading.between(async () => {
         const offset = owned.reading.next;
-        if (assignment.get(owned) !== owned || owned.retired || offset === undefined) return;
+        if (!assignment.delivers(owned) || offset === undefined) return;
         await client.seek([{ ...placeOf(owned), offset }], timeoutMs);
         state.seeking = false;
       });

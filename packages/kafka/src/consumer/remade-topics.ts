@@ -49,7 +49,7 @@ export class RemadeTopics {
     try {
       await begun(await seeking.beginAnew(owned));
     } catch (error) {
-      if (!isOver() && owned.some((each) => assignment.get(each) === each && !each.retired)) onFailure(error);
+      if (!isOver() && owned.some((each) => assignment.delivers(each))) onFailure(error);
       else
         logger.warn("kafka consumer: the beginning of a topic that was made again is not committed", {
           groupId,

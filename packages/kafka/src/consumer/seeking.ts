@@ -154,7 +154,7 @@ export class Seeking {
 
   /** Less those that were revoked meanwhile. */
   #owned(moves: readonly Move[]): readonly Move[] {
-    return moves.filter(({ owned }) => this.#options.assignment.get(owned) === owned && !owned.retired);
+    return moves.filter(({ owned }) => this.#options.assignment.delivers(owned));
   }
 
   #requireAll(moves: readonly Move[], left: readonly Move[]): void {

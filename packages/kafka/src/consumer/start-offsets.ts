@@ -6,7 +6,7 @@ import type {
   TopicPartitionOffset,
 } from "../client/port.js";
 import { KafkaConnectorError } from "../errors.js";
-import { partitionKey } from "../partition-key.js";
+import { offsetsByKey, partitionKey } from "../partition-key.js";
 
 /** Where to begin with a partition of which nothing else is known. */
 export type StartAt = "committed" | "beginning" | "end" | { readonly timestamp: number };
@@ -124,7 +124,7 @@ export class StartOffsets {
     const { client, timeoutMs } = this.#options;
     const asked = resumed.map(({ topic, partition }) => ({ topic, partition }));
     const committed = await client.committed(asked, timeoutMs);
-    const stored = new Map(committed.map((each) => [partitionKey(each), each.offset]));
+    const stored = offsetsByKey(committed);
     for (const key of resumed.map(partitionKey)) {
       this.#offsets.set(key, Math.max(this.#resumed.get(key) ?? 0, stored.get(key) ?? 0));
       this.#resumed.delete(key);

@@ -1,7 +1,7 @@
 import type { Logger } from "@millrace/streams";
 import type { ConsumerClient, StartingPartition, StartPosition, Subscription, TopicPartition } from "../client/port.js";
 import { NOTHING_FINISHED } from "../ledger/finished-set/finished-set.js";
-import { partitionKey, placeOf } from "../partition-key.js";
+import { offsetsByKey, placeOf } from "../partition-key.js";
 import type { ParsedConsumer } from "../settings.js";
 import type { Assignment } from "./assignment.js";
 import type { Bounds } from "./bounds.js";
@@ -103,7 +103,7 @@ export class TakingOn {
     const unknown = partitions.filter((each) => each.offset === undefined && this.startOf(each) === undefined);
     if (unknown.length === 0) return NONE;
     const committed = await client.committed(unknown.map(placeOf), settings.lookupTimeoutMs);
-    return new Map(committed.map((each) => [partitionKey(each), each.offset]));
+    return offsetsByKey(committed);
   }
 
   async #take(partitions: readonly StartingPartition[], committed: ReadonlyMap<string, number>): Promise<void> {

@@ -34,10 +34,10 @@ export class Remedies {
 
   /** To where they are read: what is in flight stays as it is, for the epoch does not change. */
   seek(partitions: readonly OwnedPartition[]): Promise<boolean> {
-    const { client, timeoutMs } = this.#options;
+    const { client, timeoutMs, assignment } = this.#options;
     return this.#between(async () => {
       const positions = partitions
-        .filter((owned) => this.#isOwned(owned))
+        .filter((owned) => assignment.delivers(owned))
         .flatMap((owned) =>
           owned.reading.next === undefined ? [] : { ...placeOf(owned), offset: owned.reading.next },
         );
@@ -81,10 +81,6 @@ export class Remedies {
       }
       return true;
     });
-  }
-
-  #isOwned(owned: OwnedPartition): boolean {
-    return this.#options.assignment.get(owned) === owned && !owned.retired;
   }
 
   async #between(work: () => Promise<boolean>): Promise<boolean> {
