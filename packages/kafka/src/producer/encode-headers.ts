@@ -1,14 +1,14 @@
 import type { Headers } from "../client/port.js";
-import { KafkaConnectorError } from "../errors.js";
+import { invalidRecord } from "../client/rdkafka/invalid-record.js";
+import type { KafkaConnectorError } from "../errors.js";
 import type { HeaderValue, ProducerHeaders } from "../messages.js";
 
-const LIST = "Give headers as a list of [name, value], where a value is a string, a Buffer or null.";
+const LIST = "Give headers as a list of [name, value], where a value is a string, a Buffer or null";
 
 /** A name that an object puts before all others, whatever was written first. */
 const INDEX = /^(0|[1-9]\d*)$/;
 
-const invalid = (topic: string, reason: string): KafkaConnectorError =>
-  new KafkaConnectorError("INVALID_RECORD", `A record for ${topic} can never be sent: ${reason}. ${LIST}`);
+const invalid = (topic: string, reason: string): KafkaConnectorError => invalidRecord(topic, `${reason}. ${LIST}`);
 
 const isValue = (value: unknown): value is HeaderValue =>
   typeof value === "string" || value === null || value instanceof Uint8Array;

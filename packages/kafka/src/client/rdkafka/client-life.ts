@@ -63,6 +63,9 @@ export function connectClient(
   });
 }
 
+/** What a line of librdkafka's log says: it begins with the thread's name in brackets. */
+export const loggedText = (message: string): string => message.replace(/^\[thrd:.*?\]: /, "");
+
 /**
  * Why a broker let the client down last. While it connects that stands in librdkafka's log alone: its errors do not tell a
  * certificate from a cable. Asked once, it listens no more.
@@ -71,8 +74,7 @@ function reasonOf(native: NativeConsumer | NativeProducer): () => string {
   let reason: string | undefined;
   let listens = true;
   native.on("event.log", ({ fac, message }) => {
-    // It begins with the thread's name in brackets.
-    if (listens && fac === "FAIL") reason = message.replace(/^\[thrd:.*?\]: /, "");
+    if (listens && fac === "FAIL") reason = loggedText(message);
   });
   return () => {
     listens = false;

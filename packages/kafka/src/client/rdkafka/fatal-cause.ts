@@ -1,3 +1,4 @@
+import { loggedText } from "./client-life.js";
 import { CODE, codeOf, codeOfText } from "./error-codes.js";
 import type { NativeConsumer, NativeError } from "./native.js";
 
@@ -11,8 +12,7 @@ export class FatalCause {
   constructor(native: Pick<NativeConsumer, "on">) {
     native.on("event.log", ({ fac, message }) => {
       if (fac !== "FATAL" || this.#cause) return;
-      // It begins with the thread's name in brackets.
-      const text = message.replace(/^\[thrd:.*?\]: /, "").replace(/^Fatal error: /, "");
+      const text = loggedText(message).replace(/^Fatal error: /, "");
       const code = codeOfText(text);
       if (code !== undefined) this.#cause = { code, message: text, isFatal: true, isRetriable: false };
     });
