@@ -61,10 +61,11 @@ const failing = <K, V, P>(
 /**
  * Sends the records of each envelope and passes its pass-through on.
  * Emits, in input order, when every record of an envelope was acknowledged. Backpressures when `parallelism` records, or
- * `maxInFlightBytes`, are in flight, or the client's queue is full. Completes when upstream has completed and everything is acknowledged; a failure of
- * upstream waits for what was sent. A record that fails fails the stream, and nothing queued behind it is sent any more;
- * adheres to supervision: resume drops the envelope. With `failures: "element"` it leaves as a `ProducerFailure`, in its
- * place, and what stands behind it is sent: records of the same key too, so that one sent later again comes after them.
+ * `maxInFlightBytes`, are in flight, or the client's queue is full. Completes when upstream has completed and everything is
+ * acknowledged; a failure of upstream waits for what was sent. A record that fails fails the stream, and nothing queued
+ * behind it is sent any more; adheres to supervision: resume drops the envelope. With `failures: "element"` it leaves as a
+ * `ProducerFailure`, in its place, and what stands behind it is sent: records of the same key too, so that one sent later
+ * again comes after them.
  */
 export const producerFlow: {
   <K = string, V = Buffer | null, PassThrough = unknown>(

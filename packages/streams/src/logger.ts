@@ -15,7 +15,10 @@ const line = (message: string, fields: Readonly<Record<string, unknown>> = {}): 
 
 const guarded = new WeakMap<Logger, Logger>();
 
-/** Who is to log must not fail by it: what `logger` throws or rejects with is dropped, and the first of it printed to the console. */
+/**
+ * Who is to log must not fail by it: what `logger` throws or rejects with is dropped, and the first of it printed to the
+ * console.
+ */
 export const harmless = (logger: Logger): Logger => {
   const known = guarded.get(logger);
   if (known) return known;

@@ -39,8 +39,8 @@ export interface StatisticsSettings {
   /** How often each client gives its statistics, in milliseconds. */
   readonly intervalMs: number;
   /**
-   * Called for each client of these settings, producers and consumers alike, on the event loop. What it throws, or rejects with, is logged.
-   * Without it those of a consumer are in `control.metrics().client`.
+   * Called for each client of these settings, producers and consumers alike, on the event loop. What it throws, or rejects
+   * with, is logged. Without it those of a consumer are in `control.metrics().client`.
    */
   readonly onStatistics?: (statistics: ClientStatistics) => void;
 }

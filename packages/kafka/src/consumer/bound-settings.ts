@@ -5,7 +5,10 @@ import { KafkaConnectorError } from "../errors.js";
 
 /** How much of the records a source holds. */
 export interface BoundSettings {
-  /** Records of one read, at most; default 500: smaller ones cost more to ask for, larger ones live long enough to cost the garbage collector. */
+  /**
+   * Records of one read, at most; default 500: smaller ones cost more to ask for, larger ones live long enough to cost the
+   * garbage collector.
+   */
   readonly maxPollRecords?: number;
   /**
    * Records read ahead of the stream before reading stops; default 1000. While a stream stalls as much again may come in,

@@ -35,8 +35,8 @@ const adminWith = (properties: ClientProperties, tokens: TokenProvider): Rdkafka
  * The driver over node-rdkafka, which is librdkafka.
  *
  * Limits that are node-rdkafka's: metadata of a committed position is not sent; header values that are null, or not UTF-8
- * text without NUL, are refused, and null is read as empty; an error that arrives behind records of the same batch is lost, and librdkafka reports it
- * no second time; extensions of an OAuth token are refused.
+ * text without NUL, are refused, and null is read as empty; an error that arrives behind records of the same batch is lost,
+ * and librdkafka reports it no second time; extensions of an OAuth token are refused.
  */
 export const rdkafkaDriver: KafkaDriver = {
   name: "node-rdkafka",

@@ -55,7 +55,7 @@ const RETRIABLE: ReadonlySet<number> = new Set([
   78, 80, 83, 88, 89, 100, 113,
 ]);
 
-/** The client is of no further use: fatal, fenced, fenced instance, instance held by another, invalid producer epoch, producer fenced. */
+/** The client is of no further use. */
 const FATAL: ReadonlySet<number> = new Set([
   CODE.fatal,
   CODE.fenced,
