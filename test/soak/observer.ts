@@ -1,4 +1,4 @@
-import { type ConsumerClient, rdkafkaDriver, type TopicPartition } from "@millrace/kafka";
+import { type ConsumerClient, type KafkaConnectorError, rdkafkaDriver, type TopicPartition } from "@millrace/kafka";
 import { Marker, markOf } from "./marker.js";
 import type { Oracle } from "./oracle.js";
 import { parseOutput } from "./records.js";
@@ -22,8 +22,10 @@ const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout
 export class Observer {
   readonly #options: ObserverOptions;
   readonly #oracle: Oracle;
-  readonly #client: ConsumerClient;
-  readonly #marker: Marker;
+  #client: ConsumerClient;
+  #marker: Marker;
+  /** librdkafka can lose its brokers for good, and says so by a fatal error; only new clients read on. */
+  #lost = false;
   readonly #places: number[];
   /** By partition, the newest mark that was read. */
   readonly #marks: number[];
@@ -36,17 +38,12 @@ export class Observer {
     this.#oracle = oracle;
     this.#places = Array.from({ length: options.partitions }, () => 0);
     this.#marks = [...this.#places];
-    this.#marker = new Marker(options.brokers, options.to, options.partitions);
-    this.#client = rdkafkaDriver.consumer(
-      { "bootstrap.servers": options.brokers, "group.id": options.groupId, log_level: 0 },
-      { onAssign: () => undefined, onRevoke: () => undefined, onError: () => undefined },
-    );
+    this.#marker = this.#newMarker(0);
+    this.#client = this.#newClient();
   }
 
   async start(): Promise<void> {
-    await Promise.all([this.#client.connect(), this.#marker.connect()]);
-    const partitions = this.#partitionsOf(this.#options.to).map((each) => ({ ...each, offset: 0 }));
-    this.#client.subscribe({ kind: "assignment", partitions });
+    await this.#open();
     this.#loop = this.#run();
   }
 
@@ -74,8 +71,43 @@ export class Observer {
       } catch {
         // The broker is away, or slow; positions read before it came back are read again.
         await sleep(RETRY_MS);
+        if (this.#lost) await this.#renew().catch(() => undefined);
       }
     }
+  }
+
+  async #open(): Promise<void> {
+    await Promise.all([this.#client.connect(), this.#marker.connect()]);
+    const partitions = this.#partitionsOf(this.#options.to).map((each) => ({
+      ...each,
+      offset: this.#places[each.partition] ?? 0,
+    }));
+    this.#client.subscribe({ kind: "assignment", partitions });
+  }
+
+  /** Where the broker is away again, the new clients fail to connect, and others are made. */
+  async #renew(): Promise<void> {
+    await Promise.allSettled([this.#client.close({ hurry: true }), this.#marker.close()]);
+    this.#client = this.#newClient();
+    this.#marker = this.#newMarker(this.#marker.last);
+    await this.#open();
+    this.#lost = false;
+  }
+
+  readonly #onError = ({ fatal }: KafkaConnectorError): void => {
+    this.#lost ||= fatal;
+  };
+
+  #newMarker(after: number): Marker {
+    const { brokers, to, partitions } = this.#options;
+    return new Marker({ brokers, topic: to, partitions, after, onError: this.#onError });
+  }
+
+  #newClient(): ConsumerClient {
+    return rdkafkaDriver.consumer(
+      { "bootstrap.servers": this.#options.brokers, "group.id": this.#options.groupId, log_level: 0 },
+      { onAssign: () => undefined, onRevoke: () => undefined, onError: this.#onError },
+    );
   }
 
   async #look(): Promise<void> {
