@@ -7,6 +7,13 @@ import { errorOf } from "../support/until.js";
 /** Of each record. */
 const BYTES = 10;
 const MAX_BYTES = 30;
+/** Records that are asked about, and results that wait. */
+const ROOMS = [
+  [0, 0],
+  [2, 0],
+  [0, 1],
+  [1, 4],
+] as const;
 
 interface Open {
   readonly passThrough: number;
@@ -14,6 +21,13 @@ interface Open {
   readonly unsettled: Set<number>;
   dropped: boolean;
 }
+
+/** Where the record of an id is said to be: in another partition than the ones before it. */
+const partitionOf = (id: number): number => id % 7;
+const offsetOf = (id: number): number => 10 * id;
+
+const acknowledge = (inFlight: InFlightRecords<string, null, number>, id: number): void =>
+  inFlight.acknowledge(id, partitionOf(id), offsetOf(id));
 
 /** The same thing, obviously right and slow. */
 class Model {
@@ -37,6 +51,12 @@ class Model {
     return this.nextId - first;
   }
 
+  hasRoom(records: number, results: number, bound: number, keepsRecords: boolean): boolean {
+    if (this.open.length === 0) return results < bound;
+    if (this.bytes(keepsRecords) >= MAX_BYTES) return false;
+    return this.span + records + results <= bound && this.open.length + results < bound;
+  }
+
   get unsettled(): number[] {
     return this.open.flatMap(({ unsettled }) => [...unsettled]);
   }
@@ -45,11 +65,11 @@ class Model {
     for (const each of this.open) if (each.unsettled.delete(id) && drop) each.dropped = true;
   }
 
-  collect(): { readonly passThrough: number; readonly offsets: readonly number[] }[] {
+  collect(): { readonly passThrough: number; readonly places: readonly string[] }[] {
     const results = [];
     while (this.open[0]?.unsettled.size === 0) {
       const { passThrough, ids, dropped } = this.open.shift() as Open;
-      if (!dropped) results.push({ passThrough, offsets: ids.map((id) => 10 * id) });
+      if (!dropped) results.push({ passThrough, places: ids.map((id) => `${partitionOf(id)}@${offsetOf(id)}`) });
     }
     return results;
   }
@@ -63,7 +83,10 @@ const envelopeOf = (passThrough: number, count: number) => ({
 const collected = (inFlight: InFlightRecords<string, null, number>): ReturnType<Model["collect"]> => {
   const results: ProducerResult<number>[] = [];
   inFlight.collect(results);
-  return results.map(({ passThrough, metadata }) => ({ passThrough, offsets: metadata.map(({ offset }) => offset) }));
+  return results.map(({ passThrough, metadata }) => ({
+    passThrough,
+    places: metadata.map(({ partition, offset }) => `${partition}@${offset}`),
+  }));
 };
 
 type Step =
@@ -84,8 +107,9 @@ const steps = fc.array(
 describe("InFlightRecords", () => {
   it("does what a plain list does, whatever is added and reported in whatever order", () => {
     fc.assert(
-      fc.property(steps, fc.boolean(), (all, keepsRecords) => {
-        const inFlight = new InFlightRecords<string, null, number>(100, MAX_BYTES, keepsRecords);
+      // Many more are added than a small bound has room for.
+      fc.property(steps, fc.boolean(), fc.constantFrom(1, 5, 100), (all, keepsRecords, bound) => {
+        const inFlight = new InFlightRecords<string, null, number>(bound, MAX_BYTES, keepsRecords);
         const model = new Model();
         let passThrough = 0;
         for (const step of all) {
@@ -98,17 +122,17 @@ describe("InFlightRecords", () => {
             if (id === undefined) continue;
             model.settle(id, step.drop);
             if (step.drop) inFlight.drop(id);
-            else inFlight.acknowledge(id, 0, 10 * id);
+            else acknowledge(inFlight, id);
           } else expect(collected(inFlight)).to.deep.equal(model.collect());
           expect(inFlight.nextId).to.equal(model.nextId);
-          if (!inFlight.isEmpty) {
-            const full = model.bytes(keepsRecords) >= MAX_BYTES || model.open.length >= 100 || model.span > 100;
-            expect(inFlight.hasRoom(0)).to.equal(!full);
+          for (const [records, results] of ROOMS) {
+            const has = model.hasRoom(records, results, bound, keepsRecords);
+            expect(inFlight.hasRoom(records, results), `room for ${records} beside ${results}`).to.equal(has);
           }
         }
         for (const id of model.unsettled) {
           model.settle(id, false);
-          inFlight.acknowledge(id, 0, 10 * id);
+          acknowledge(inFlight, id);
         }
         expect(collected(inFlight)).to.deep.equal(model.collect());
         expect(inFlight.isEmpty).to.equal(true);

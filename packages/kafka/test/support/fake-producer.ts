@@ -22,7 +22,7 @@ export class FakeProducer implements ProducerClient {
   onSent: (sent: readonly SentRecord[]) => void = (sent) => {
     setImmediate(() => this.acknowledge(...sent.map(({ id }) => id)));
   };
-  readonly #open = new Set<number>();
+  readonly #open = new Map<number, OutgoingRecord>();
 
   constructor(properties: ClientProperties, listener: ProducerListener) {
     this.properties = properties;
@@ -44,7 +44,7 @@ export class FakeProducer implements ProducerClient {
       const error = this.refuse(record);
       if (error && index === from) throw error;
       if (error) break;
-      this.#open.add(firstId + index);
+      this.#open.set(firstId + index, record);
       sent.push({ id: firstId + index, record });
     }
     this.accepted.push(sent.length);
@@ -53,7 +53,7 @@ export class FakeProducer implements ProducerClient {
     return sent.length;
   }
 
-  /** Reports in the order given; a record's offset is its id. */
+  /** Reports in the order given; a record's offset is its id, and its partition the one it names, or 0. */
   acknowledge(...ids: readonly number[]): void {
     this.#report(ids, undefined);
   }
@@ -63,12 +63,14 @@ export class FakeProducer implements ProducerClient {
   }
 
   #report(ids: readonly number[], error: Error | undefined): void {
-    const known = ids.filter((id) => this.#open.delete(id));
+    const known = ids.filter((id) => this.#open.has(id));
     if (known.length === 0) return;
+    const partitions = known.map((id) => this.#open.get(id)?.partition ?? 0);
+    for (const id of known) this.#open.delete(id);
     this.listener.onReports({
       length: known.length,
       ids: known,
-      partitions: known.map(() => 0),
+      partitions,
       offsets: known.map((id) => (error ? -1 : id)),
       errors: known.map(() => error),
     });
