@@ -2,6 +2,7 @@ import { KafkaConnectorError } from "@millrace/kafka";
 import { systemClock } from "@millrace/streams";
 import { expect } from "chai";
 import type { TopicPartitionOffset } from "../../src/client/port.js";
+import { connectorError } from "../../src/client/rdkafka/error-codes.js";
 import { OffsetCommitter } from "../../src/consumer/offset-committer.js";
 import { OwnedPartition } from "../../src/consumer/owned-partition.js";
 import { AuditTrail } from "../../src/ledger/auditor.js";
@@ -140,6 +141,36 @@ describe("OffsetCommitter", () => {
     await asked;
     expect(requests[1]!.positions).to.deep.equal([{ topic: "t", partition: 0, offset: 5 }]);
   });
+
+  /** By the code of a broker or of librdkafka, as the driver makes an error of it. */
+  const refusedWith = (code: number): Error =>
+    connectorError("COMMIT_FAILED", "The offsets could not be committed", { code, message: "" });
+
+  // A leader or a coordinator that is missing, loads or is elsewhere; a group that moves on; a network that is away.
+  for (const code of [3, 14, 15, 16, 22, 25, 27, 82, 113, -195, -185, -180]) {
+    it(`tries a commit again that was refused with code ${code}, though others have succeeded before`, async () => {
+      const before = commit(1);
+      (await request(0)).open();
+      await before;
+      const asked = commit(5);
+      (await request(1)).fail(refusedWith(code));
+      (await request(2)).open();
+      await asked;
+      expect(sent()).to.deep.equal([1, 5, 5]);
+      expect([committer.commits, committer.failures]).to.deep.equal([2, 0]);
+    });
+  }
+
+  // Too much metadata, a commit that is too large, no authorization, no such call.
+  for (const code of [12, 28, 29, 30, -172]) {
+    it(`gives up at once what was refused with code ${code}`, async () => {
+      const asked = commit(5);
+      (await request(0)).fail(refusedWith(code));
+      expect(await rejectionOf(asked)).to.include({ code: "COMMIT_FAILED", clientCode: code });
+      expect(sent()).to.deep.equal([5]);
+      expect([committer.commits, committer.failures]).to.deep.equal([0, 1]);
+    });
+  }
 
   it("refuses commits once it is closed, and says what would have helped", async () => {
     committer.close();

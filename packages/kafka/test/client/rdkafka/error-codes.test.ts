@@ -46,6 +46,16 @@ describe("error codes", () => {
     }
   });
 
+  it("tell that a call may succeed later where a coordinator or a leader is missing, loading or elsewhere", () => {
+    for (const code of [3, 5, 6, 14, 15, 16, 27, 41, -195, -185, -180]) {
+      expect(connectorError("COMMIT_FAILED", "x", { code, message: "" }), String(code)).to.include({
+        clientCode: code,
+        fatal: false,
+        retriable: true,
+      });
+    }
+  });
+
   it("keep a refused authorization neither retriable nor fatal", () => {
     for (const code of [29, 30, -169, -140, 22]) {
       expect(connectorError("POLL_FAILED", "x", { code, message: "" }), String(code)).to.include({
