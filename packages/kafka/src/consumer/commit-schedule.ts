@@ -33,6 +33,8 @@ export class CommitSchedule {
   readonly #flushes = new Set<() => void>();
   #settings: ParsedCommitter | undefined;
   #timer: Cancellable | undefined;
+  /** A commit is due, and waits for the one under way only. */
+  #isDue = false;
   #replayTimer: Cancellable | undefined;
   #endTimer: Cancellable | undefined;
   #refreshMs = Number.POSITIVE_INFINITY;
@@ -104,17 +106,16 @@ export class CommitSchedule {
     if (ms === undefined) return;
     this.#replayTimer ??= this.#options.clock.schedule(ms / 2, () => {
       this.#replayTimer = undefined;
-      this.#hurryIfShort();
+      if (this.#isShort) this.hurry();
     });
   }
 
   /** A claim has ended. */
   ended(owned: OwnedPartition): void {
     if (!this.#settings) return;
-    if (owned.ledger.uncommitted >= this.#settings.maxBatch) this.#commitSoon();
+    if (this.#isShort) this.hurry();
+    else if (owned.ledger.uncommitted >= this.#settings.maxBatch) this.#commitSoon();
     else this.#commitWithin(this.#settings.maxIntervalMs);
-    const { records, ms } = this.#options.maxReplay;
-    if (records !== undefined || ms !== undefined) this.#hurryIfShort();
   }
 
   /** More of it can be committed than before, though no claim has ended. */
@@ -142,6 +143,7 @@ export class CommitSchedule {
   committing(): void {
     this.#timer?.cancel();
     this.#timer = undefined;
+    this.#isDue = false;
   }
 
   close(): void {
@@ -152,20 +154,28 @@ export class CommitSchedule {
     this.#endTimer?.cancel();
   }
 
-  #hurryIfShort(): void {
-    if (this.#options.flow.isShort(this.#options.clock.now())) this.hurry();
+  /** Half of the budget of replays is used up. */
+  get #isShort(): boolean {
+    const { clock, flow, maxReplay } = this.#options;
+    return (maxReplay.records !== undefined || maxReplay.ms !== undefined) && flow.isShort(clock.now());
   }
 
   #commitWithin(delayMs: number): void {
     this.#timer ??= this.#options.clock.schedule(delayMs, () => {
-      this.#timer = undefined;
+      this.committing();
       this.#commitSoon();
     });
   }
 
   #commitSoon(): void {
-    // What is finished by then goes into the next one.
-    if (this.#options.isCommitting()) this.#commitWithin(NEXT_COMMIT_MS);
-    else this.settled(this.#options.commit()).catch(this.#options.onFailure);
+    if (!this.#options.isCommitting()) {
+      this.settled(this.#options.commit()).catch(this.#options.onFailure);
+      return;
+    }
+    // What is finished by then goes into the next one, which is not to wait for its interval.
+    if (this.#isDue) return;
+    this.committing();
+    this.#commitWithin(NEXT_COMMIT_MS);
+    this.#isDue = true;
   }
 }

@@ -78,5 +78,5 @@ describe("flow control, whatever is read, delivered, finished, paused and revoke
         },
       ),
       { numRuns: 200 },
-    )).timeout(20_000);
+    )).timeout(60_000);
 });
