@@ -76,9 +76,10 @@ export class OffsetResets {
     const behind = (owned.reading.next ?? 0) - chunk.offset(run.from);
     const isReset = behind > 0 && (before !== undefined || this.#isReset(owned, behind, chunk, run));
     if (isReset) this.#goBack(owned, before, chunk.offset(run.from));
-    // What the partition was to begin at is not known to have been there.
     else if (behind > 0 && owned.reading.hasBegun) this.#refuse(owned, chunk.offset(run.from));
     else {
+      // What the partition was to begin at is not known to have been there.
+      if (behind > 0) this.#tellStart(owned, chunk.offset(run.from));
       this.#returns.delete(owned);
       this.#goOn(owned, chunk, run);
       return true;
@@ -97,6 +98,13 @@ export class OffsetResets {
     if (this.#options.protection?.timeThresholdMs === undefined) return;
     const timestamp = chunk.timestamp(run.to - 1);
     if (timestamp !== -1) this.#lastTimestamps.set(owned, timestamp);
+  }
+
+  #tellStart(owned: OwnedPartition, readAt: number): void {
+    this.#options.logger.warn(
+      "kafka consumer: the log of a partition does not reach the offset where it was to begin, so it is read from where autoOffsetReset says",
+      { ...placeOf(owned), start: owned.reading.next, readAt },
+    );
   }
 
   #isReset(owned: OwnedPartition, behind: number, chunk: RecordChunk, run: PartitionRun): boolean {
