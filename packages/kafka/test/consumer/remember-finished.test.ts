@@ -1,4 +1,4 @@
-import { KafkaConnectorError } from "@millrace/kafka";
+import { type FollowedSettings, KafkaConnectorError } from "@millrace/kafka";
 import type { Logger } from "@millrace/streams";
 import { assertAllClosed } from "@millrace/streams-testkit";
 import { expect } from "chai";
@@ -9,7 +9,7 @@ import { sealFrame } from "../../src/ledger/finished-set/frame.js";
 import { records } from "../support/fake-chunk.js";
 import { FollowedRig } from "../support/followed-rig.js";
 import { Gate } from "../support/gate.js";
-import { p0 } from "../support/pipelines.js";
+import { p0, p1 } from "../support/pipelines.js";
 import { errorOf, until } from "../support/until.js";
 
 /** A logger, and what it was told about something. */
@@ -180,6 +180,58 @@ describe("a source with offset context", () => {
         const told = rig.kafka.client.of("commit").at(-1)?.positions[0]?.metadata;
         const finished = decodeFinished(4, told);
         expect([4, 5, 6, 7].map((offset) => finished.has(offset))).to.deep.equal([false, true, false, true]);
+        await control.drainAndShutdown();
+      }));
+
+    /** Who names the place where partition 0 begins. */
+    const named: Readonly<Record<string, Partial<FollowedSettings<string, string>>>> = {
+      "an offset of its assignment": { assignment: [{ ...p0, offset: 0 }, p1] },
+      "a time of its assignment": { assignment: [{ ...p0, timestamp: 5 }, p1] },
+      startAt: { assignment: [p0], startAt: "beginning" },
+    };
+    for (const [who, reading] of Object.entries(named)) {
+      it(`delivers everything from where it is to begin by ${who}, whatever an old commit tells`, () =>
+        assertAllClosed(async () => {
+          const metadata = encodeFinished(0, [1, 2, 3], 100)!;
+          rig.kafka.onConsumer = (consumer) => {
+            consumer.stored = [p0, p1].map((place) => ({ ...place, offset: 0, metadata }));
+            consumer.onWatermarks = () => ({ low: 0, high: 5 });
+            consumer.onTimes = () => [{ ...p0, offset: 0 }];
+          };
+          const control = rig.unordered({ rememberFinished: true, topics: undefined as never, ...reading });
+          await until(() => rig.kafka.client.of("subscribe").length === 1, "a subscription");
+          rig.kafka.client.give([...records("t", 0, 0, 5), ...records("t", 1, 0, 5)]);
+          rig.gate.openAll();
+          await until(() => control.report().every(({ committed }) => committed === 5), "a commit of all");
+          const started = (partition: number) => rig.gate.started.filter((each) => each.startsWith(`${partition}@`));
+          expect(started(0)).to.deep.equal(["0@0", "0@1", "0@2", "0@3", "0@4"]);
+          // Nobody has named where the other one begins.
+          expect(started(1)).to.deep.equal(reading.assignment?.length === 2 ? ["1@0", "1@4"] : []);
+          await control.drainAndShutdown();
+        }));
+    }
+
+    it("delivers everything from where the user seeks, whatever the commit had told that it began with", () =>
+      assertAllClosed(async () => {
+        rig.kafka.onConsumer = (consumer) => {
+          consumer.stored = [{ ...p0, offset: 0, metadata: encodeFinished(0, [1, 2, 3], 100)! }];
+          consumer.onWatermarks = () => ({ low: 0, high: 5 });
+        };
+        const control = rig.unordered({ rememberFinished: true });
+        await rig.kafka.client.assign(p0);
+        rig.kafka.client.give(records("t", 0, 0, 5));
+        rig.gate.openAll();
+        await until(() => control.report()[0]?.committed === 5, "a commit of all");
+        rig.gate = new Gate();
+        await control.seek([{ ...p0, offset: 1 }]);
+        rig.kafka.client.give(records("t", 0, 1, 4));
+        await rig.started(4);
+        rig.gate.open("0@1", "0@3");
+        // And what is finished from now on is told as before.
+        await until(() => rig.kafka.client.of("commit").at(-1)?.positions[0]?.offset === 2, "a commit");
+        const told = decodeFinished(2, rig.kafka.client.of("commit").at(-1)?.positions[0]?.metadata);
+        expect([told.has(3), told.has(4)]).to.deep.equal([true, false]);
+        rig.gate.open("0@2", "0@4");
         await control.drainAndShutdown();
       }));
 

@@ -281,8 +281,9 @@ export class FakeConsumer implements ConsumerClient {
   /** What the group is told to have committed. */
   stored: readonly TopicPartitionOffset[] = [];
 
-  async committed(): Promise<readonly TopicPartitionOffset[]> {
-    return this.stored;
+  async committed(partitions: readonly TopicPartition[]): Promise<readonly TopicPartitionOffset[]> {
+    const asked = new Set(partitions.map(keyOf));
+    return this.stored.filter((each) => asked.has(keyOf(each)));
   }
 
   async watermarks(partition: TopicPartition): Promise<Watermarks> {
