@@ -103,10 +103,19 @@ export class CommitSchedule {
   delivered(now: number): void {
     const { ms } = this.#options.maxReplay;
     if (this.#options.flow.isShort(now)) this.hurry();
-    if (ms === undefined) return;
-    this.#replayTimer ??= this.#options.clock.schedule(ms / 2, () => {
+    if (ms !== undefined && !this.#replayTimer) this.#lookAtReplays(ms, ms / 2);
+  }
+
+  /** What is finished may have been delivered long ago, and nothing may be delivered or end any more that would tell. */
+  #lookAtReplays(budgetMs: number, delayMs: number): void {
+    const { clock, flow } = this.#options;
+    this.#replayTimer = clock.schedule(delayMs, () => {
       this.#replayTimer = undefined;
       if (this.#isShort) this.hurry();
+      const since = flow.replaysSince;
+      if (since === undefined) return;
+      // Where half has passed already, a commit is on its way, or records are not finished.
+      this.#lookAtReplays(budgetMs, Math.max(since + budgetMs / 2 - clock.now(), budgetMs / 10));
     });
   }
 

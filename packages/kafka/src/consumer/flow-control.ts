@@ -161,6 +161,15 @@ export class FlowControl {
     return (ms !== undefined && now - since >= ms / 2) || (mostBytes !== undefined && bytes >= mostBytes / 2);
   }
 
+  /** When the oldest record that a crash would repeat was delivered; none where there is none. */
+  get replaysSince(): number | undefined {
+    let oldest: number | undefined;
+    for (const { replaysSince: since } of this.#partitions()) {
+      if (since !== undefined && since < (oldest ?? Number.POSITIVE_INFINITY)) oldest = since;
+    }
+    return oldest;
+  }
+
   /** Nothing more of it may be read: it delivers nothing, or has enough to deliver. */
   #isHeld(owned: OwnedPartition, byteShare: number): boolean {
     if (this.room(owned) <= 0 || owned.isComplete) return true;
