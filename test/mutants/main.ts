@@ -1,0 +1,182 @@
+/** `pnpm mutants`: breaks sources in small ways, one at a time, and counts how many of them a test notices. */
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { availableParallelism, tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
+import { Random } from "../soak/random.js";
+import { Checkout } from "./checkout.js";
+import { type Mutation, mutationsOf, type Reachable, tellingReach } from "./mutations.js";
+
+const root = fileURLToPath(new URL("../..", import.meta.url));
+
+/** What a record's safety hangs on. */
+const AREAS = [
+  "packages/kafka/src/ledger",
+  "packages/kafka/src/consumer",
+  "packages/kafka/src/stages",
+  "packages/streams/src/engine",
+  "packages/streams/src/stages",
+];
+const TESTED = ["streams", "kafka", "kafka-testkit"];
+
+/** Of the tests that reach a function, those that reach least else come first, as many as fit in here. */
+const TESTS_MS = 60_000;
+const RING_LIMIT_MS = 40 * 60_000;
+const WANTED = 0.9;
+
+interface TestFile {
+  readonly file: string;
+  readonly ms: number;
+  readonly reached: ReadonlySet<number>;
+}
+
+interface Judgement {
+  readonly path: string;
+  readonly source: string;
+  readonly change: string;
+  readonly why: string;
+}
+
+interface Outcome {
+  readonly mutation: Mutation;
+  readonly how: "found" | "hung" | "survived" | "not reached" | "equivalent";
+}
+
+const { values } = parseArgs({
+  args: process.argv.slice(2).filter((each) => each !== "--"),
+  options: {
+    seed: { type: "string", default: String(Math.floor(Math.random() * 2 ** 31)) },
+    count: { type: "string", default: "200" },
+    workers: { type: "string", default: String(availableParallelism()) },
+    in: { type: "string", default: "" },
+  },
+});
+const [seed, count, workers] = [Number(values.seed), Number(values.count), Number(values.workers)];
+console.log(`again by: pnpm mutants --seed ${seed} --count ${count}${values.in && ` --in ${values.in}`}`);
+
+const equivalent = JSON.parse(
+  readFileSync(new URL("equivalent.json", import.meta.url), "utf8"),
+) as readonly Judgement[];
+
+const judgementOf = ({ path, source, change }: Mutation): Judgement | undefined =>
+  equivalent.find((each) => each.path === path && each.source === source && each.change === change);
+
+const filesIn = (folder: string, ending: string): readonly string[] =>
+  readdirSync(join(root, folder), { recursive: true, encoding: "utf8" })
+    .filter((each) => each.endsWith(ending))
+    .map((each) => `${folder}/${each}`)
+    .sort();
+
+/** Runs the tests once, with sources that tell what they reach. */
+const reach = async (
+  checkout: Checkout,
+  sources: ReadonlyMap<string, string>,
+): Promise<{ readonly functions: readonly Reachable[]; readonly tests: readonly TestFile[] }> => {
+  const functions: Reachable[] = [];
+  for (const [path, text] of sources) {
+    const told = tellingReach(path, text, functions.length);
+    functions.push(...told.functions);
+    checkout.write(path, told.text);
+  }
+  const lines = join(checkout.folder, "reached");
+  for (const name of TESTED) {
+    console.log(`which functions the tests of ${name} reach …`);
+    const args = ["--reporter", "test/mutants/reach-reporter.cjs", ...filesIn(`packages/${name}/test`, ".test.ts")];
+    const code = await checkout.mocha(args, RING_LIMIT_MS, { MILLRACE_REACHED: lines });
+    if (code !== 0) throw new Error(`The tests of ${name} fail before anything is broken:\n${checkout.said}`);
+  }
+  for (const [path, text] of sources) checkout.write(path, text);
+  const byFile = new Map<string, { ms: number; reached: Set<number> }>();
+  for (const line of readFileSync(lines, "utf8").trim().split("\n")) {
+    const { file, ms, reached } = JSON.parse(line) as { file: string; ms: number; reached: number[] };
+    const path = checkout.pathOf(file);
+    const known = byFile.get(path) ?? { ms: 0, reached: new Set() };
+    byFile.set(path, { ms: known.ms + ms, reached: new Set([...known.reached, ...reached]) });
+  }
+  return { functions, tests: [...byFile].map(([file, each]) => ({ file, ...each })) };
+};
+
+/** The tests that run the innermost function around a mutation, or, outside of functions, any of its source. */
+const testsFor = (
+  { path, start, end }: Mutation,
+  functions: readonly Reachable[],
+  tests: readonly TestFile[],
+): readonly string[] => {
+  const within = functions
+    .map((each, id) => ({ ...each, id }))
+    .filter((each) => each.path === path)
+    .sort((one, other) => one.end - one.start - (other.end - other.start));
+  const around = within.find((each) => each.start <= start && end <= each.end);
+  const wanted = around === undefined ? within : [around];
+  let left = TESTS_MS;
+  return tests
+    .filter(({ reached }) => wanted.some(({ id }) => reached.has(id)))
+    .sort((one, other) => one.reached.size - other.reached.size)
+    .filter(({ ms }, index) => {
+      left -= ms;
+      return index === 0 || left >= 0;
+    })
+    .map(({ file }) => file);
+};
+
+const tryOut = async (
+  checkout: Checkout,
+  { path, start, end, replacement }: Mutation,
+  text: string,
+  tests: readonly string[],
+): Promise<Outcome["how"]> => {
+  if (tests.length === 0) return "not reached";
+  checkout.write(path, text.slice(0, start) + replacement + text.slice(end));
+  try {
+    const code = await checkout.mocha(["--bail", "--reporter", "dot", ...tests], 3 * TESTS_MS);
+    if (code === undefined) return "hung";
+    return code === 0 ? "survived" : "found";
+  } finally {
+    checkout.write(path, text);
+  }
+};
+
+const folder = mkdtempSync(join(tmpdir(), "millrace-mutants-"));
+process.on("exit", () => rmSync(folder, { recursive: true, force: true }));
+for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => process.exit(1));
+
+const checkouts = Array.from({ length: workers }, (_, index) => new Checkout(root, join(folder, String(index))));
+const [first] = checkouts;
+if (first === undefined) throw new Error(`--workers takes a number from 1, not '${values.workers}'`);
+const sources = new Map(
+  AREAS.flatMap((area) => filesIn(area, ".ts")).map((path) => [path, readFileSync(join(root, path), "utf8")]),
+);
+const { functions, tests } = await reach(first, sources);
+const all = [...sources]
+  .filter(([path]) => path.includes(values.in))
+  .flatMap(([path, text]) => mutationsOf(path, text));
+const drawn = new Random(seed).shuffled(all).slice(0, count);
+console.log(`${drawn.length} of ${all.length} mutations of ${sources.size} sources, ${tests.length} files of tests`);
+
+const outcomes: Outcome[] = [];
+const waiting = [...drawn];
+const work = async (checkout: Checkout): Promise<void> => {
+  for (let mutation = waiting.shift(); mutation !== undefined; mutation = waiting.shift()) {
+    const isKnown = judgementOf(mutation) !== undefined;
+    const how = isKnown
+      ? "equivalent"
+      : await tryOut(checkout, mutation, sources.get(mutation.path) ?? "", testsFor(mutation, functions, tests));
+    outcomes.push({ mutation, how });
+    const { path, line, change } = mutation;
+    console.log(`${outcomes.length}/${drawn.length} ${how.padEnd(11)} ${path}:${line}  ${change}`);
+  }
+};
+await Promise.all(checkouts.map(work));
+
+const heard = outcomes.filter(({ how }) => how === "found" || how === "hung").length;
+const judged = outcomes.filter(({ how }) => how === "equivalent").length;
+const score = heard / Math.max(1, outcomes.length - judged);
+console.log("\nNot noticed by any test; write one, or judge it in test/mutants/equivalent.json:");
+for (const { mutation, how } of outcomes) {
+  if (how !== "survived" && how !== "not reached") continue;
+  const { path, line, change, source } = mutation;
+  console.log(`  ${path}:${line}  ${how}\n    ${change}\n    ${source}`);
+}
+console.log(`\n${heard} of ${outcomes.length - judged} found, ${judged} equivalent: ${(100 * score).toFixed(1)} %`);
+process.exit(score >= WANTED ? 0 : 1);

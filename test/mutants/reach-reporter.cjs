@@ -1,0 +1,23 @@
+// Writes which functions each test file reached, and how long it took (`pnpm mutants`).
+const { appendFileSync } = require("node:fs");
+const { reporters } = require("mocha");
+
+module.exports = class ReachReporter extends reporters.Dot {
+  constructor(runner, options) {
+    super(runner, options);
+    let reached = new Set();
+    let began = 0;
+    globalThis.__reached = (id) => reached.add(id);
+    const isOfFile = (suite) => suite.parent?.root === true;
+    runner.on("suite", (suite) => {
+      if (!isOfFile(suite)) return;
+      reached = new Set();
+      began = Date.now();
+    });
+    runner.on("suite end", (suite) => {
+      if (!isOfFile(suite)) return;
+      const line = { file: suite.file, ms: Date.now() - began, reached: [...reached] };
+      appendFileSync(process.env.MILLRACE_REACHED, `${JSON.stringify(line)}\n`);
+    });
+  }
+};
