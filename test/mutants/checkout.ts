@@ -10,6 +10,7 @@ const COPIED = [
   "package.json",
   ".mocharc.json",
   "tsconfig.base.json",
+  "tsconfig.check.json",
   "README.md",
 ];
 

@@ -7,16 +7,21 @@ module.exports = class ReachReporter extends reporters.Dot {
     super(runner, options);
     let reached = new Set();
     let began = 0;
+    let failed = false;
     globalThis.__reached = (id) => reached.add(id);
     const isOfFile = (suite) => suite.parent?.root === true;
     runner.on("suite", (suite) => {
       if (!isOfFile(suite)) return;
       reached = new Set();
+      failed = false;
       began = Date.now();
+    });
+    runner.on("fail", () => {
+      failed = true;
     });
     runner.on("suite end", (suite) => {
       if (!isOfFile(suite)) return;
-      const line = { file: suite.file, ms: Date.now() - began, reached: [...reached] };
+      const line = { file: suite.file, ms: Date.now() - began, failed, reached: [...reached] };
       appendFileSync(process.env.MILLRACE_REACHED, `${JSON.stringify(line)}\n`);
     });
   }
