@@ -7,7 +7,8 @@ import {
   sourceWithOffsetContext,
   string,
 } from "@millrace/kafka";
-import { assertAllClosed } from "@millrace/streams-testkit";
+import { type Clock, systemClock } from "@millrace/streams";
+import { assertAllClosed, settle, virtualClock } from "@millrace/streams-testkit";
 import { expect } from "chai";
 import { records } from "../support/fake-chunk.js";
 import { FakeKafka } from "../support/fake-kafka.js";
@@ -23,7 +24,7 @@ class Rig {
   readonly control: DrainingControl<void>;
   #given = 0;
 
-  constructor(surface: "explicit" | "followed", committer: CommitterSettings = {}) {
+  constructor(surface: "explicit" | "followed", committer: CommitterSettings = {}, clock: Clock = systemClock) {
     const settings = { kafka: this.kafka.settings, topics: ["t"], value: string(), commitTimeoutMs: 400 };
     const sink = committerSink({ maxBatch: 1, maxIntervalMs: 1, ...committer });
     this.control =
@@ -31,8 +32,8 @@ class Rig {
         ? committableSource(settings)
             .map(({ offset }) => offset)
             .toMat(sink, DrainingControl.from)
-            .run()
-        : sourceWithOffsetContext(settings).toMat(sink, DrainingControl.from).run();
+            .run({ clock })
+        : sourceWithOffsetContext(settings).toMat(sink, DrainingControl.from).run({ clock });
   }
 
   async begin(succeed: number): Promise<void> {
@@ -52,6 +53,14 @@ class Rig {
   refuse(error: unknown, times: number): void {
     let left = times;
     this.kafka.client.onCommit = (commit) => (left-- > 0 ? commit.fail(error) : commit.acknowledge());
+  }
+
+  /** What was sent is answered by the next poll. */
+  async answered(): Promise<void> {
+    const { client } = this.kafka;
+    const before = client.of("poll").length;
+    await until(() => client.of("poll").length > before + 2, "polls");
+    await settle();
   }
 
   get sent(): (number | undefined)[] {
@@ -103,12 +112,21 @@ describe("a commit that fails after others have succeeded", () => {
 
       it(`fails the stream where it is refused for longer than commitTimeoutMs, after ${succeed} (${surface})`, () =>
         assertAllClosed(async () => {
-          const rig = new Rig(surface);
+          const clock = virtualClock();
+          const rig = new Rig(surface, {}, clock);
           await rig.begin(succeed);
           rig.refuse(elsewhere, Number.POSITIVE_INFINITY);
           rig.give();
+          // The fourth attempt leaves no time for the wait before a fifth.
+          for (const [attempt, waitMs] of [50, 100, 200].entries()) {
+            await until(() => rig.sent.length === succeed + attempt + 1, `attempt ${attempt + 1}`);
+            await rig.answered();
+            await clock.advance(waitMs - 1);
+            expect(rig.sent.length).to.equal(succeed + attempt + 1);
+            await clock.advance(1);
+          }
           expect(await rig.fails()).to.equal(elsewhere);
-          expect(rig.sent.length - succeed, "attempts").to.be.within(3, 9);
+          expect(rig.sent.slice(succeed, succeed + 4)).to.deep.equal(Array(4).fill(succeed + 1));
           expect(rig.control.report()[0]).to.include({ committed: succeed, expectedReplays: 1 });
           rig.kafka.verify();
         }));
