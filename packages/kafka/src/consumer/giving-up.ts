@@ -83,8 +83,10 @@ export class GivingUp {
     await handlers.call("onLost", partitions);
   }
 
-  giveUp(partitions: readonly OwnedPartition[]): void {
+  giveUp(owned: readonly OwnedPartition[]): void {
     const { history, assignment, flow, reading, onFailure } = this.#options;
+    // Others may have been lost while they were waited for.
+    const partitions = owned.filter((each) => assignment.get(each) === each);
     history.add(partitions);
     assignment.remove(partitions);
     try {

@@ -225,7 +225,7 @@ export class OwnedPartition implements TopicPartition {
 
   /** Nothing is in flight that could still end. */
   get isIdle(): boolean {
-    return this.#abandoned || this.ledger.inFlight === 0;
+    return this.#abandoned || this.ledger.fenced || this.ledger.inFlight === 0;
   }
 
   fence(): void {
