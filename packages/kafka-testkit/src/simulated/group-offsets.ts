@@ -5,9 +5,17 @@ import { keyOf } from "./topics.js";
 export class GroupOffsets {
   readonly #committed = new Map<string, TopicPartitionOffset>();
   readonly #held = new Map<object, Map<string, TopicPartitionOffset>>();
+  /** What is told in the place of what is stored. */
+  #told: ReadonlyMap<string, TopicPartitionOffset> | undefined;
 
   get(partition: TopicPartition): TopicPartitionOffset | undefined {
-    return this.#committed.get(keyOf(partition));
+    const key = keyOf(partition);
+    return this.#told?.get(key) ?? this.#committed.get(key);
+  }
+
+  /** Of these partitions, in the place of what is stored; undefined ends it. */
+  tell(positions: readonly TopicPartitionOffset[] | undefined): void {
+    this.#told = positions && new Map(positions.map((each) => [keyOf(each), each]));
   }
 
   get all(): readonly TopicPartitionOffset[] {

@@ -152,6 +152,17 @@ export class SimulatedKafka {
     return this.#groups.get(groupId)?.offsets.all ?? [];
   }
 
+  /**
+   * Whoever asks for positions of the group within so many milliseconds is told these, as by a broker that has just come
+   * back and still loads them; what is stored stays, and is told after that.
+   */
+  tellPositions(groupId: string, positions: readonly TopicPartitionOffset[], ms: number): void {
+    const { offsets } = this.#group(groupId);
+    offsets.tell(positions);
+    this.#simulation.schedule(ms, () => offsets.tell(undefined));
+    this.#simulation.event(`positions of ${groupId} are told as they were, for ${ms} ms`);
+  }
+
   /** What the group has assigned to each member, and how often it has rebalanced: its generation, or its epoch. */
   group(groupId: string): {
     readonly generation: number;

@@ -171,6 +171,11 @@ export class SessionHistory {
     }
   }
 
+  /** The last position that the broker acknowledged of a partition that was given up. */
+  acknowledged(partition: TopicPartition): number | undefined {
+    return this.#past.get(partitionKey(partition))?.committed;
+  }
+
   /** Records handed to the stream so far, by partitions given up and owned. */
   handedOver(partitions: Iterable<OwnedPartition>): number {
     let sum = this.#pastHandedOver;

@@ -12,6 +12,7 @@ import { FlowControl } from "./flow-control.js";
 import { GivingUp } from "./giving-up.js";
 import { OffsetCommitter } from "./offset-committer.js";
 import type { OwnedPartition, Watermark } from "./owned-partition.js";
+import { OwnPositions } from "./own-positions.js";
 import { ReadLoop } from "./read-loop.js";
 import { Recovery } from "./recovery.js";
 import { RemadeTopics } from "./remade-topics.js";
@@ -220,6 +221,11 @@ export const sessionParts = (options: PartsOptions, hooks: SessionHooks): Sessio
     assignment,
     bounds,
     handlers,
+    ownPositions: new OwnPositions({
+      ...{ client, clock, logger, groupId },
+      acknowledged: (partition) => parts.history.acknowledged(partition),
+      isOver: () => isDead() || isClosing(),
+    }),
     onTaken: (taken, committed) => {
       recovery.taken(taken, committed);
       onTaken(taken);

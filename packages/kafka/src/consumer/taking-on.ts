@@ -7,6 +7,7 @@ import type { Assignment } from "./assignment.js";
 import type { Bounds } from "./bounds.js";
 import { finishedBefore } from "./finished-before.js";
 import type { OwnedPartition } from "./owned-partition.js";
+import type { OwnPositions } from "./own-positions.js";
 import type { HandlerCalls } from "./rebalance-handlers.js";
 import { type AssignedPartition, StartOffsets } from "./start-offsets.js";
 
@@ -19,6 +20,7 @@ export interface TakingOnOptions {
   readonly assignment: Assignment;
   readonly bounds: Bounds | undefined;
   readonly handlers: HandlerCalls;
+  readonly ownPositions: OwnPositions;
   /** `committed` are positions of the group that were looked up for it. */
   readonly onTaken: (partitions: readonly OwnedPartition[], committed: ReadonlyMap<string, number>) => void;
   readonly onFailure: (error: unknown) => void;
@@ -42,11 +44,12 @@ export class TakingOn {
 
   /** The group has assigned them. */
   async assigned(partitions: readonly TopicPartition[]): Promise<void> {
-    const { bounds, handlers, logger, settings, onFailure } = this.#options;
+    const { bounds, handlers, logger, settings, ownPositions, onFailure } = this.#options;
     let committed = NONE;
     try {
       await this.#startOffsets.learn(partitions);
       await bounds?.learn(partitions);
+      await ownPositions.settled(partitions.filter((each) => this.startOf(each) === undefined));
       if (settings.offsetResetProtection) committed = await this.#committed(partitions);
     } catch (error) {
       // They are not taken, so that nothing of them is delivered from a wrong place.

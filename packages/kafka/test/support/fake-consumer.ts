@@ -248,7 +248,10 @@ export class FakeConsumer implements ConsumerClient {
       };
       const commit: FakeCommit = {
         positions,
-        acknowledge: answer(resolve),
+        acknowledge: answer(() => {
+          for (const each of positions) this.#acknowledged.set(keyOf(each), each);
+          resolve();
+        }),
         fail: (error) => answer(() => reject(error))(),
       };
       this.commits.push(commit);
@@ -278,12 +281,13 @@ export class FakeConsumer implements ConsumerClient {
     return this.onTimes(times);
   }
 
-  /** What the group is told to have committed. */
+  /** What the group is told to have committed, in the place of what was acknowledged. */
   stored: readonly TopicPartitionOffset[] = [];
+  readonly #acknowledged = new Map<string, TopicPartitionOffset>();
 
   async committed(partitions: readonly TopicPartition[]): Promise<readonly TopicPartitionOffset[]> {
-    const asked = new Set(partitions.map(keyOf));
-    return this.stored.filter((each) => asked.has(keyOf(each)));
+    const positions = new Map([...this.#acknowledged, ...this.stored.map((each) => [keyOf(each), each] as const)]);
+    return partitions.flatMap((each) => positions.get(keyOf(each)) ?? []);
   }
 
   async watermarks(partition: TopicPartition): Promise<Watermarks> {
