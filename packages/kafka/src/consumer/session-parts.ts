@@ -215,12 +215,7 @@ export const sessionParts = (options: PartsOptions, hooks: SessionHooks): Sessio
     ...{ clock, logger, onFailure },
   });
   const takingOn: TakingOn = new TakingOn({
-    client,
-    settings,
-    logger,
-    assignment,
-    bounds,
-    handlers,
+    ...{ client, settings, logger, assignment, bounds, handlers },
     ownPositions: new OwnPositions({
       ...{ client, clock, logger, groupId },
       acknowledged: (partition) => parts.history.acknowledged(partition),
