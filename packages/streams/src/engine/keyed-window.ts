@@ -264,7 +264,6 @@ export class OrderedKeyedWindow<In, Key, Out> extends KeyedWindow<In, Key, Out> 
       if (at !== DROPPED) this.ready.push(at);
       this.#ring[this.#head & this.#mask] = PENDING;
       this.#head += 1;
-      if (this.#head === this.#tail) return;
       at = this.#ring[this.#head & this.#mask] as Out | typeof PENDING | typeof DROPPED;
     }
   }
