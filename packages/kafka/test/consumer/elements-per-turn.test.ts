@@ -2,6 +2,7 @@ import { committablePartitionedSource } from "@millrace/kafka";
 import { Keep, Sink } from "@millrace/streams";
 import { assertAllClosed } from "@millrace/streams-testkit";
 import { expect } from "chai";
+import { type SpunTime, withSpunTime } from "../../../streams/test/support/spun-time.js";
 import { records } from "../support/fake-chunk.js";
 import { FakeKafka } from "../support/fake-kafka.js";
 import { p0, p1, source } from "../support/pipelines.js";
@@ -19,9 +20,8 @@ describe(`a function that takes a millisecond handles at most ${MOST} records in
   });
   afterEach(() => kafka.verify());
 
-  const slow = (): void => {
-    const end = performance.now() + 1;
-    while (performance.now() < end);
+  const slowIn = (time: SpunTime) => (): void => {
+    time.spend(1);
     handled += 1;
   };
 
@@ -39,19 +39,25 @@ describe(`a function that takes a millisecond handles at most ${MOST} records in
   };
 
   it("of one source", () =>
-    assertAllClosed(async () => {
-      const [control, done] = source(kafka).toMat(Sink.forEach(slow), Keep.both).run();
-      expect(await mostInATurn()).to.be.within(1, MOST);
-      await Promise.all([control.shutdown(), done]);
-    }));
+    assertAllClosed(() =>
+      withSpunTime(async (time) => {
+        const [control, done] = source(kafka)
+          .toMat(Sink.forEach(slowIn(time)), Keep.both)
+          .run();
+        expect(await mostInATurn()).to.be.within(1, MOST);
+        await Promise.all([control.shutdown(), done]);
+      }),
+    ));
 
   it("of the sources of partitions", () =>
-    assertAllClosed(async () => {
-      const [control, done] = committablePartitionedSource({ kafka: kafka.settings, topics: ["t"] })
-        .mapAsyncUnordered(2, ({ source: one }) => one.runWith(Sink.forEach(slow)))
-        .toMat(Sink.ignore, Keep.both)
-        .run();
-      expect(await mostInATurn()).to.be.within(1, MOST);
-      await Promise.all([control.shutdown(), done]);
-    }));
+    assertAllClosed(() =>
+      withSpunTime(async (time) => {
+        const [control, done] = committablePartitionedSource({ kafka: kafka.settings, topics: ["t"] })
+          .mapAsyncUnordered(2, ({ source: one }) => one.runWith(Sink.forEach(slowIn(time))))
+          .toMat(Sink.ignore, Keep.both)
+          .run();
+        expect(await mostInATurn()).to.be.within(1, MOST);
+        await Promise.all([control.shutdown(), done]);
+      }),
+    ));
 });

@@ -10,6 +10,7 @@ import {
   sourceProbe,
 } from "@millrace/streams-testkit";
 import { expect } from "chai";
+import { LONGEST_TURN_MS, turnsOf } from "../support/spun-time.js";
 import { operatorSkeleton } from "../support/operator-skeleton.js";
 
 const switched = (options: Instrumented): [SourceProbe<number>, KillSwitch, SinkProbe<number>] => {
@@ -121,19 +122,20 @@ describe("KillSwitches.single", () => {
       }),
     ));
 
-  it("stops a flood", async () => {
-    // Endless for a second: a flood that nothing stops must not hang the tests.
-    const until = performance.now() + 1000;
-    let endedByItself = false;
-    const flood = Source.unfold(0, (n) => {
-      if (n % 64 === 0 && performance.now() > until) endedByItself = true;
-      return endedByItself ? undefined : ([n + 1, n] as const);
-    });
-    const [kill, end] = flood.viaMat(KillSwitches.single<number>(), Keep.right).toMat(Sink.ignore, Keep.both).run();
-    setImmediate(() => kill.shutdown());
-    await assertAllClosed(() => end);
-    expect(endedByItself).to.equal(false);
-  });
+  it("stops a flood in the first turn of the event loop that others have", () =>
+    assertAllClosed(async () => {
+      const { all } = await turnsOf((time) => {
+        // A flood that nothing stops must not hang the tests.
+        const flood = Source.unfold(0, (n) => {
+          time.spend(0.01);
+          return n < 5000 ? [n + 1, n] : undefined;
+        });
+        const [kill, end] = flood.viaMat(KillSwitches.single<number>(), Keep.right).toMat(Sink.ignore, Keep.both).run();
+        setImmediate(() => kill.shutdown());
+        return end;
+      });
+      expect(all, "ms of the flood").to.be.below(2 * LONGEST_TURN_MS);
+    }));
 
   it("can be thrown from downstream of it", () =>
     forSeeds((options) =>

@@ -24,6 +24,7 @@ type Slow = <A>(value: A) => A;
 
 const slowBehind: Readonly<Record<string, (source: Source<number>, slow: Slow) => Promise<unknown>>> = {
   map: (source, slow) => source.map(slow).runWith(Sink.ignore),
+  "map on small chunks": (source, slow) => source.withAttributes({ chunkElements: 4 }).map(slow).runWith(Sink.ignore),
   filter: (source, slow) => source.filter((n) => slow(n) % 2 === 0).runWith(Sink.ignore),
   "filter that drops everything": (source, slow) => source.filter((n) => slow(n) < 0).runWith(Sink.ignore),
   collect: (source, slow) => source.collect((n) => slow(n)).runWith(Sink.ignore),

@@ -7,9 +7,11 @@ export interface SpunTime {
   spend(ms: number): void;
 }
 
+const turn = (): Promise<void> => new Promise((resolve) => nextTurn(resolve));
+
 /** The engine forgets what it measured by the other clock. */
 const settled = async (): Promise<void> => {
-  for (let turn = 0; turn < 3; turn++) await new Promise<void>((resolve) => nextTurn(resolve));
+  for (let turns = 0; turns < 3; turns++) await turn();
 };
 
 /** Runs `body` with the engine's clock in its hands; turns of the event loop are real. */
@@ -31,3 +33,34 @@ export const withSpunTime = async <A>(body: (time: SpunTime) => Promise<A>): Pro
     await settled();
   }
 };
+
+/**
+ * The longest that streams may hold the event loop in one of its turns: the one whose turn it is and those that are woken
+ * in it have 2 ms each, and what passes until they look at the clock.
+ */
+export const LONGEST_TURN_MS = 5;
+
+/** What the turns of the event loop took, in ms: the longest of them, and all together. */
+export interface Turns {
+  readonly longest: number;
+  readonly all: number;
+}
+
+/** The turns until what `run` has begun is over. */
+export const turnsOf = (run: (time: SpunTime) => PromiseLike<unknown>): Promise<Turns> =>
+  withSpunTime(async (time) => {
+    const start = time.now();
+    let ended = false;
+    let longest = 0;
+    let before = start;
+    const done = Promise.resolve(run(time)).finally(() => {
+      ended = true;
+    });
+    while (!ended) {
+      await turn();
+      longest = Math.max(longest, time.now() - before);
+      before = time.now();
+    }
+    await done;
+    return { longest, all: before - start };
+  });

@@ -2,7 +2,8 @@ import { Flow, Keep, Sink, Source, StreamError, Supervision } from "@millrace/st
 import { settle, sinkProbe, sourceProbe } from "@millrace/streams-testkit";
 import { expect } from "chai";
 import { operatorSkeleton } from "../../support/operator-skeleton.js";
-import { asItIs, eachSeed } from "../../support/runs.js";
+import { asItIs, eachSeed, latch } from "../../support/runs.js";
+import { LONGEST_TURN_MS, turnsOf } from "../../support/spun-time.js";
 
 const add = (batch: readonly number[], n: number): readonly number[] => [...batch, n];
 const join = (kept: readonly number[], later: readonly number[]): readonly number[] => [...kept, ...later];
@@ -200,15 +201,23 @@ describe("conflate", () => {
     }),
   );
 
-  it("lets timers have their turn although upstream always has more", async function () {
-    this.timeout(5_000);
-    const sink = Source.unfold(0, (n) => [n + 1, n])
-      .conflate((_, newer) => newer)
-      .runWith(sinkProbe<number>());
-    await sink.next();
-    await new Promise((resolve) => setTimeout(resolve, 1));
-    await sink.next();
-    sink.cancel();
+  it("lets others have their turn although upstream always has more and downstream takes nothing", async () => {
+    const elementMs = 0.01;
+    const { longest, all } = await turnsOf(async (time) => {
+      const over = latch<void>();
+      const sink = Source.unfold(0, (n) => {
+        time.spend(elementMs);
+        if (n === 5000) over.resolve();
+        return n < 5000 ? [n + 1, n] : undefined;
+      })
+        .conflate((_, newer) => newer)
+        .runWith(sinkProbe<number>());
+      await sink.next();
+      await over.promise;
+      expect(await sink.rest()).to.deep.equal([4999]);
+    });
+    expect(all, "ms in all").to.be.at.least(5000 * elementMs);
+    expect(longest, "ms of the longest turn").to.be.below(LONGEST_TURN_MS);
   });
 
   it(

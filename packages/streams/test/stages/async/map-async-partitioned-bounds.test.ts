@@ -1,8 +1,8 @@
 import { Flow, Keep, type PartitionedOptions, Sink, Source } from "@millrace/streams";
-import { nextTurn } from "@millrace/streams/stage";
 import { settle, sinkProbe, sourceProbe } from "@millrace/streams-testkit";
 import { expect } from "chai";
 import { asItIs, Calls } from "../../support/runs.js";
+import { LONGEST_TURN_MS, turnsOf } from "../../support/spun-time.js";
 
 /** Elements 10, 11, … have key 1, and 20, 21, … key 2. */
 const tens = (n: number): number => Math.floor(n / 10);
@@ -56,33 +56,28 @@ for (const name of ["mapAsyncPartitioned", "mapAsyncPartitionedUnordered"] as co
       const held = new Promise<void>((resolve) => {
         release = resolve;
       });
-      let ran = 0;
-      const done = Source.from(Array.from({ length: 50_001 }, (_, n) => n))
-        .via(
-          over(
-            2,
-            () => 0,
-            (n: number) => {
-              if (n === 0) return held.then(() => n);
-              const end = performance.now() + 0.002;
-              while (performance.now() < end);
-              ran += 1;
-              return n;
-            },
-            { waiting: 50_000 },
-          ),
-        )
-        .runWith(Sink.ignore);
-      await settle();
-      const seen = new Set<number>();
-      const look = (): void => {
-        seen.add(ran);
-        if (ran < 50_000) nextTurn(look);
-      };
-      look();
-      release();
-      await done;
-      expect(seen.size).to.be.above(8);
+      const elementMs = 0.002;
+      const { longest, all } = await turnsOf(async (time) => {
+        const done = Source.from(Array.from({ length: 50_001 }, (_, n) => n))
+          .via(
+            over(
+              2,
+              () => 0,
+              (n: number) => {
+                if (n === 0) return held.then(() => n);
+                time.spend(elementMs);
+                return n;
+              },
+              { waiting: 50_000 },
+            ),
+          )
+          .runWith(Sink.ignore);
+        await settle();
+        release();
+        await done;
+      });
+      expect(all, "ms in all").to.be.within(50_000 * elementMs - 0.1, 50_000 * elementMs + 0.1);
+      expect(longest, "ms of the longest turn").to.be.below(LONGEST_TURN_MS);
     });
 
     it("holds no key longer than one of its elements is under way", async () => {
