@@ -79,7 +79,7 @@ class Story {
   judged(): readonly Law[] {
     const { lives, oracle, watch, drained, rates } = this;
     const history = { lives, brokerFaults: [], timelines: oracle.timelines, drained };
-    return judge({ oracle, watch, history, rates, minutes: 20 } satisfies Evidence).laws;
+    return judge({ oracle, watch, history, rates, minutes: 20, calmFrom: 0 } satisfies Evidence).laws;
   }
 
   broken(): readonly string[] {

@@ -25,7 +25,7 @@ const life = (minutes: number, grows: { readonly heap?: number; readonly rss?: n
 });
 
 /** Of a run in which nothing was produced, so that only growth is judged; the rate goes by `change` of its mean. */
-const run = (minutes: number, lives: readonly Life[], change = 0): Verdict => {
+const run = (minutes: number, lives: readonly Life[], change = 0, calmFrom = 0): Verdict => {
   const oracle = new Oracle(1, 1, () => "explicit");
   const looks = (minutes - 1) * 6;
   const rates = Array.from({ length: looks + 1 }, (_, index) => ({
@@ -33,7 +33,7 @@ const run = (minutes: number, lives: readonly Life[], change = 0): Verdict => {
     y: 1000 * (1 + change * (index / looks - 0.5)),
   }));
   const history = { lives, brokerFaults: [], timelines: oracle.timelines, drained: [] };
-  return judge({ oracle, watch: new ProgressWatch(oracle), history, rates, minutes });
+  return judge({ oracle, watch: new ProgressWatch(oracle), history, rates, minutes, calmFrom });
 };
 const outcomes = ({ laws }: Verdict): readonly string[] =>
   GATES.map((gate) => laws.find(({ name }) => name.startsWith(gate))?.outcome ?? "none");
@@ -67,9 +67,49 @@ describe("the gates of a soak", () => {
     it(`judge ${what}`, () => expect(outcomes(run(20, lives, change))).to.deep.equal(expected));
   }
 
+  it("judge resident memory where all is calm, and the heap everywhere", () => {
+    const calmFrom = 10 * MINUTE_MS;
+    const grown = life(16, { rss: 2.1 });
+    const early = life(9, { rss: 20 });
+    expect(outcomes(run(20, [life(16), early], 0, calmFrom))).to.deep.equal(["held", "held", "held"]);
+    expect(outcomes(run(20, [grown, early], 0, calmFrom))).to.deep.equal(["held", "broken", "held"]);
+    expect(outcomes(run(20, [life(9, { heap: 0.6 }), life(16)], 0, calmFrom))).to.deep.equal([
+      "broken",
+      "held",
+      "held",
+    ]);
+    expect(outcomes(run(20, [early], 0, calmFrom))).to.deep.equal(["held", "not judged", "held"]);
+  });
+
   it("say whether the rate fell or rose", () => {
     expect(run(20, [life(6)], -0.107).laws.at(-1)?.detail).to.equal("it fell by 10.7 %");
     expect(run(20, [life(6)], 0.107).laws.at(-1)?.detail).to.equal("it rose by 10.7 %");
+  });
+});
+
+describe("positions that went back in a soak", () => {
+  const FAULT = { from: 900, until: 1000 };
+  /** What was read, once a second from 1 s on, of one partition whose records all have their outputs. */
+  const verdictOf = (read: readonly number[], brokerFaults = [FAULT]): string => {
+    const oracle = new Oracle(1, 1, () => "explicit");
+    read.forEach((position, index) => oracle.positions(1000 * (index + 1), [position]));
+    const history = { lives: [], brokerFaults, timelines: oracle.timelines, drained: [] };
+    const { laws } = judge({ oracle, watch: new ProgressWatch(oracle), history, rates: [], minutes: 1, calmFrom: 0 });
+    return laws.find(({ name }) => name.includes("never go back"))?.outcome ?? "none";
+  };
+
+  it("break the law where the group goes on from there", () => {
+    expect(verdictOf([10, 20, 5, 6, 30])).to.equal("broken");
+    expect(verdictOf([10, 20, 5, 5, 19, 30])).to.equal("broken");
+  });
+
+  it("do not where a broker has just come back, and then tells the right ones again", () => {
+    expect(verdictOf([10, 20, 5, 5, 20, 30])).to.equal("held");
+    expect(verdictOf([10, 20, 5, 40])).to.equal("held");
+  });
+
+  it("break it where no broker was away", () => {
+    expect(verdictOf([10, 20, 5, 20], [])).to.equal("broken");
   });
 });
 

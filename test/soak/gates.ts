@@ -19,32 +19,40 @@ export interface LifeSlopes {
   readonly life: Life;
   readonly minutes: number;
   readonly heap: Line;
-  readonly rss: Line;
+  /** Undefined where too little of it was calm. */
+  readonly rss: Line | undefined;
   /** CPU time per delivered record, in µs. */
   readonly cpuPerRecord: number;
   readonly isLongEnough: boolean;
 }
 
-const lineOf = (life: Life, valueOf: (sample: Sample) => number): Line | undefined =>
+const lineOf = (life: Life, since: number, valueOf: (sample: Sample) => number): Line | undefined =>
   fitLine(
     life.samples
-      .filter(({ at }) => at - life.startedAt >= WARM_UP_MS)
+      .filter(({ at }) => at >= since && at - life.startedAt >= WARM_UP_MS)
       .map((sample): Point => ({ x: (sample.at - life.startedAt) / MINUTE_MS, y: valueOf(sample) })),
   );
 
-/** Growth of the lives that can tell something about it, longest first, in MB per minute. */
-export const slopesOf = (lives: readonly Life[]): readonly LifeSlopes[] =>
+/**
+ * Growth of the lives that can tell something about it, longest first, in MB per minute: of the heap over the whole life; of
+ * resident memory since all is calm, because what is caught up with after a fault waits in buffers outside of the heap.
+ */
+export const slopesOf = (lives: readonly Life[], calmFrom: number): readonly LifeSlopes[] =>
   lives
     .flatMap((life): LifeSlopes[] => {
-      const heap = lineOf(life, ({ heapBytes }) => heapBytes / MB);
-      const rss = lineOf(life, ({ rssBytes }) => rssBytes / MB);
+      const heap = lineOf(life, life.startedAt, ({ heapBytes }) => heapBytes / MB);
+      const rss = lineOf(life, calmFrom, ({ rssBytes }) => rssBytes / MB);
       const [first, last] = [life.samples[0], life.samples.at(-1)];
-      if (heap === undefined || rss === undefined || first === undefined || last === undefined) return [];
+      if (heap === undefined || first === undefined || last === undefined) return [];
       if (heap.span < LEAST_SPAN_MINUTES) return [];
       const lived = last.at - life.startedAt;
       const delivered = Math.max(1, last.delivered - first.delivered);
       const cpuPerRecord = (1000 * (last.cpuMs - first.cpuMs)) / delivered;
-      return [{ life, minutes: lived / MINUTE_MS, heap, rss, cpuPerRecord, isLongEnough: lived >= LEAST_LIFE_MS }];
+      const isCalm = rss !== undefined && rss.span * MINUTE_MS >= LEAST_LIFE_MS - WARM_UP_MS;
+      const minutes = lived / MINUTE_MS;
+      return [
+        { life, minutes, heap, rss: isCalm ? rss : undefined, cpuPerRecord, isLongEnough: lived >= LEAST_LIFE_MS },
+      ];
     })
     .sort((left, right) => right.minutes - left.minutes);
 

@@ -7,6 +7,8 @@ const ANSWER_MS = 10_000;
 const READ_MS = 60_000;
 const LOOK_EVERY_MS = 1_000;
 const RETRY_MS = 200;
+/** Longer than a broker is away. */
+const BLIND_MS = 40_000;
 
 export interface ObserverOptions {
   readonly brokers: string;
@@ -24,7 +26,10 @@ export class Observer {
   readonly #oracle: Oracle;
   #client: ConsumerClient;
   #marker: Marker;
-  /** librdkafka can lose its brokers for good, and says so by a fatal error; only new clients read on. */
+  /**
+   * librdkafka can lose its brokers for good, and says so by a fatal error; or it reaches them, and never again gets an answer
+   * from the coordinator of its group, while another client does. Only new clients read on.
+   */
   #lost = false;
   readonly #places: number[];
   /** By partition, the newest mark that was read. */
@@ -65,13 +70,17 @@ export class Observer {
   }
 
   async #run(): Promise<void> {
+    let seenAt = Date.now();
     while (!this.#closing) {
       try {
         await this.#look();
+        seenAt = Date.now();
       } catch {
         // The broker is away, or slow; positions read before it came back are read again.
         await sleep(RETRY_MS);
-        if (this.#lost) await this.#renew().catch(() => undefined);
+        if (!this.#lost && Date.now() - seenAt < BLIND_MS) continue;
+        await this.#renew().catch(() => undefined);
+        seenAt = Date.now();
       }
     }
   }
@@ -87,6 +96,7 @@ export class Observer {
 
   /** Where the broker is away again, the new clients fail to connect, and others are made. */
   async #renew(): Promise<void> {
+    this.#lost = true;
     await Promise.allSettled([this.#client.close({ hurry: true }), this.#marker.close()]);
     this.#client = this.#newClient();
     this.#marker = this.#newMarker(this.#marker.last);

@@ -7,7 +7,7 @@ import { Load } from "./load.js";
 import { Observer } from "./observer.js";
 import { pipelineOf, type SoakOptions } from "./options.js";
 import { Oracle } from "./oracle.js";
-import { planFaults } from "./plan.js";
+import { calmMs, LONG_MINUTES, planFaults } from "./plan.js";
 import { ProgressWatch } from "./progress-watch.js";
 import type { WorkerMessage } from "./protocol.js";
 import { Random } from "./random.js";
@@ -95,7 +95,8 @@ export class Soak {
     const { timelines } = this.#oracle;
     const history = { lives: this.#lives, brokerFaults: chaos.brokerFaults, timelines, drained: this.#drained };
     const { minutes } = this.#options;
-    return judge({ oracle: this.#oracle, watch, history, rates: this.#rates, minutes });
+    const calmFrom = minutes < LONG_MINUTES ? 0 : this.#began + minutes * MINUTE_MS - calmMs(minutes * MINUTE_MS);
+    return judge({ oracle: this.#oracle, watch, history, rates: this.#rates, minutes, calmFrom });
   }
 
   /** Ends every process and removes what was created; idempotent. */

@@ -25,6 +25,8 @@ export interface Evidence {
   readonly rates: readonly Point[];
   /** How long it ran. */
   readonly minutes: number;
+  /** Since when nothing was disturbed any more. */
+  readonly calmFrom: number;
 }
 
 export interface Verdict {
@@ -82,6 +84,15 @@ const failedDrains = (history: History): { readonly own: Violations; readonly ex
   return { own, excused };
 };
 
+/** Positions that went back: those that stayed there, and those of which no broker's return is the reason. */
+const backwards = ({ broken, oldPositions }: Oracle, { brokerFaults }: History): Violations => {
+  const violations = new Violations();
+  for (const text of broken.monotonic.examples) violations.add(text);
+  violations.count = broken.monotonic.count;
+  for (const { at, text } of oldPositions) if (!within(at, brokerFaults, EXCUSED_MS)) violations.add(text);
+  return violations;
+};
+
 const lawsOfDelivery = ({ oracle, watch, history }: Evidence, explained: Explained): readonly Law[] => {
   const { broken, ends, complete } = oracle;
   const records = ends.reduce((total, end) => total + end, 0);
@@ -92,7 +103,11 @@ const lawsOfDelivery = ({ oracle, watch, history }: Evidence, explained: Explain
     law("nothing is lost", oracle.lost(), `${complete} of ${records} records have their outputs`),
     law("outputs are what was asked for", broken.authentic, `${oracle.outputs} outputs`),
     law("committed ≤ processed, whenever looked", broken.committed, "everything below each position had its outputs"),
-    law("committed positions never go back", broken.monotonic, "in any partition"),
+    law(
+      "committed positions never go back",
+      backwards(oracle, history),
+      `in any partition; ${oracle.oldPositions.length} times a broker that had just come back told an old one`,
+    ),
     law("in the end everything is committed", unfinished(oracle), `up to ${ends.join(" ")}`),
     law("repeated only what was not committed", explained.belowCommitted, `${oracle.repetitions.length} repeated`),
     law("a graceful stop is never repeated", explained.afterDrain, `${drains} graceful stops`),
@@ -123,12 +138,12 @@ const gate = (
   name: string,
   limit: number,
   { slopes, minutes }: { readonly slopes: readonly LifeSlopes[]; readonly minutes: number },
-  of: (slopes: LifeSlopes) => number,
+  of: (slopes: LifeSlopes) => number | undefined,
 ): Law => {
-  const judged = slopes.filter(({ isLongEnough }) => isLongEnough);
+  const judged = slopes.filter(({ isLongEnough }) => isLongEnough).flatMap((each) => of(each) ?? []);
   const title = `${name} grows by at most ${limit} MB a minute`;
   if (judged.length === 0) return unjudged(title, minutes, "no process lived for 5 minutes");
-  const worst = Math.max(...judged.map(of));
+  const worst = Math.max(...judged);
   const detail = `at most ${worst.toFixed(2)} in ${judged.length} processes that lived for 5 minutes`;
   return { name: title, outcome: worst <= limit ? "held" : "broken", detail };
 };
@@ -145,13 +160,13 @@ const gateOfRate = (rates: readonly Point[], minutes: number): Law => {
 
 /** Judges a run that has ended. */
 export const judge = (evidence: Evidence): Verdict => {
-  const { oracle, history, rates, minutes } = evidence;
+  const { oracle, history, rates, minutes, calmFrom } = evidence;
   const explained = explain(oracle.repetitions, history);
-  const slopes = slopesOf(history.lives);
+  const slopes = slopesOf(history.lives, calmFrom);
   const laws = [
     ...lawsOfDelivery(evidence, explained),
     gate("the heap after a collection", LIMITS.heap, { slopes, minutes }, ({ heap }) => heap.slope),
-    gate("resident memory", LIMITS.rss, { slopes, minutes }, ({ rss }) => rss.slope),
+    gate("resident memory", LIMITS.rss, { slopes, minutes }, ({ rss }) => rss?.slope),
     gateOfRate(rates, minutes),
   ];
   return {
