@@ -40,8 +40,9 @@ export const withSpunTime = async <A>(body: (time: SpunTime) => Promise<A>): Pro
  */
 export const LONGEST_TURN_MS = 5;
 
-/** What the turns of the event loop took, in ms: the longest of them, and all together. */
+/** What the turns of the event loop took, in ms: each of them, the longest, and all together. */
 export interface Turns {
+  readonly each: readonly number[];
   readonly longest: number;
   readonly all: number;
 }
@@ -51,16 +52,16 @@ export const turnsOf = (run: (time: SpunTime) => PromiseLike<unknown>): Promise<
   withSpunTime(async (time) => {
     const start = time.now();
     let ended = false;
-    let longest = 0;
+    const each: number[] = [];
     let before = start;
     const done = Promise.resolve(run(time)).finally(() => {
       ended = true;
     });
     while (!ended) {
       await turn();
-      longest = Math.max(longest, time.now() - before);
+      each.push(time.now() - before);
       before = time.now();
     }
     await done;
-    return { longest, all: before - start };
+    return { each, longest: Math.max(...each), all: before - start };
   });
