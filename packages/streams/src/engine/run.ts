@@ -279,7 +279,6 @@ export class Run {
 
   #fail(error: unknown): void {
     this.#state.failed = true;
-    this.#state.failures.fail(error);
     this.#state.drained.reject(error);
   }
 
