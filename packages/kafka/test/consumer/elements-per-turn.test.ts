@@ -2,7 +2,7 @@ import { committablePartitionedSource } from "@millrace/kafka";
 import { Keep, Sink } from "@millrace/streams";
 import { assertAllClosed } from "@millrace/streams-testkit";
 import { expect } from "chai";
-import { type SpunTime, withSpunTime } from "../../../streams/test/support/spun-time.js";
+import { type SpunTime, withSpunTime } from "../../../../test/support/spun-time.js";
 import { records } from "../support/fake-chunk.js";
 import { FakeKafka } from "../support/fake-kafka.js";
 import { p0, p1, source } from "../support/pipelines.js";

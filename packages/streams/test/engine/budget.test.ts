@@ -3,7 +3,7 @@ import { nextTurn } from "@millrace/streams/stage";
 import { assertAllClosed } from "@millrace/streams-testkit";
 import { expect } from "chai";
 import { TimeShare } from "../../src/engine/budget.js";
-import { type SpunTime, turnsOf, withSpunTime } from "../support/spun-time.js";
+import { type SpunTime, turnsOf, withSpunTime } from "../../../../test/support/spun-time.js";
 
 const turn = (): Promise<void> => new Promise((resolve) => nextTurn(resolve));
 

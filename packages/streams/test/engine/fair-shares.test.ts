@@ -2,7 +2,7 @@ import { Sink, Source } from "@millrace/streams";
 import { nextTurn } from "@millrace/streams/stage";
 import { assertAllClosed } from "@millrace/streams-testkit";
 import { expect } from "chai";
-import { type SpunTime, withSpunTime } from "../support/spun-time.js";
+import { type SpunTime, withSpunTime } from "../../../../test/support/spun-time.js";
 
 /** So long each element takes, and all together. */
 const ELEMENT_MS = 0.002;

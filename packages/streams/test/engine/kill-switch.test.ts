@@ -10,7 +10,7 @@ import {
   sourceProbe,
 } from "@millrace/streams-testkit";
 import { expect } from "chai";
-import { LONGEST_TURN_MS, turnsOf } from "../support/spun-time.js";
+import { LONGEST_TURN_MS, turnsOf } from "../../../../test/support/spun-time.js";
 import { operatorSkeleton } from "../support/operator-skeleton.js";
 
 const switched = (options: Instrumented): [SourceProbe<number>, KillSwitch, SinkProbe<number>] => {

@@ -2,7 +2,7 @@ import { Flow, Join, Sink, Source, SourceWithContext } from "@millrace/streams";
 import { nextTurn } from "@millrace/streams/stage";
 import { assertAllClosed } from "@millrace/streams-testkit";
 import { expect } from "chai";
-import { withSpunTime } from "../support/spun-time.js";
+import { withSpunTime } from "../../../../test/support/spun-time.js";
 
 const ELEMENTS = 1200;
 /** Elements of a millisecond each between two turns of the event loop. */

@@ -2,7 +2,7 @@ import { Flow, type RunOptions, Sink, Source } from "@millrace/streams";
 import { nextTurn, type Pull } from "@millrace/streams/stage";
 import { arbitraryChunking, assertAllClosed, virtualClock } from "@millrace/streams-testkit";
 import { expect } from "chai";
-import { withSpunTime } from "../support/spun-time.js";
+import { withSpunTime } from "../../../../test/support/spun-time.js";
 
 /** The lengths of all chunks, and at which of them the event loop had a turn, where an element takes `elementMs`. */
 const stepsOf = (elementMs: number, options: RunOptions): Promise<readonly (number | "turn")[]> =>

@@ -1,7 +1,7 @@
 import { Flow, Join, Sink, Source, Supervision } from "@millrace/streams";
 import { assertAllClosed } from "@millrace/streams-testkit";
 import { expect } from "chai";
-import { LONGEST_TURN_MS, type SpunTime, turnsOf } from "../support/spun-time.js";
+import { LONGEST_TURN_MS, type SpunTime, turnsOf } from "../../../../test/support/spun-time.js";
 
 /** So long each element takes, and a flood in all. */
 const ELEMENT_MS = 0.01;

@@ -2,7 +2,7 @@ import { Flow, Keep, type PartitionedOptions, Sink, Source } from "@millrace/str
 import { settle, sinkProbe, sourceProbe } from "@millrace/streams-testkit";
 import { expect } from "chai";
 import { asItIs, Calls } from "../../support/runs.js";
-import { LONGEST_TURN_MS, turnsOf } from "../../support/spun-time.js";
+import { LONGEST_TURN_MS, turnsOf } from "../../../../../test/support/spun-time.js";
 
 /** Elements 10, 11, … have key 1, and 20, 21, … key 2. */
 const tens = (n: number): number => Math.floor(n / 10);
