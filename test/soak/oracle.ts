@@ -24,12 +24,6 @@ export class Violations {
   }
 }
 
-/** A position below one that was told before, and then that one or more again, as if nothing had been. */
-export interface OldPosition {
-  readonly at: number;
-  readonly text: string;
-}
-
 const place = ({ partition, offset, number }: Output): string => `record ${number} (${partition}@${offset})`;
 
 /**
@@ -54,11 +48,6 @@ export class Oracle {
   /** By partition: all below was found to have its outputs. */
   readonly #verified: number[];
   readonly #committed: number[];
-  /** By partition, the highest position that was ever read. */
-  readonly #highest: number[];
-  /** By partition, since when a lower one is told. */
-  readonly #lower = new Map<number, OldPosition>();
-  readonly oldPositions: OldPosition[] = [];
   readonly broken: Readonly<Record<OracleLaw, Violations>>;
   readonly repetitions: Repetition[] = [];
   /** By partition, as read and as workers were told. */
@@ -74,7 +63,6 @@ export class Oracle {
     this.#numbers = each(() => []);
     this.#verified = each(() => 0);
     this.#committed = each(() => 0);
-    this.#highest = each(() => 0);
     this.timelines = each(() => new Timeline());
     this.#seen = new Uint8Array(records);
     this.#lastLife = new Uint16Array(records);
@@ -121,29 +109,12 @@ export class Oracle {
   /** Positions as read at a moment; every output acknowledged before it has been given to `output`. */
   positions(at: number, positions: readonly number[]): void {
     positions.forEach((position, partition) => {
-      this.#judgeDirection(at, partition, position);
+      const before = this.#committed[partition] ?? 0;
+      if (position < before) this.broken.monotonic.add(`partition ${partition} went from ${before} to ${position}`);
       this.#committed[partition] = position;
-      this.timelines[partition]?.add(at, this.#highest[partition] ?? position);
+      this.timelines[partition]?.add(at, Math.max(before, position));
       this.#verify(partition, position);
     });
-  }
-
-  /**
-   * A group that is set back goes on from there. A broker that had just come back was seen to tell all positions as they were
-   * long before, while nobody could commit, and then the right ones: nothing had gone back.
-   */
-  #judgeDirection(at: number, partition: number, position: number): void {
-    const [before, highest] = [this.#committed[partition] ?? 0, this.#highest[partition] ?? 0];
-    const lower = this.#lower.get(partition);
-    if (position >= highest) {
-      this.#highest[partition] = position;
-      if (lower) this.oldPositions.push(lower);
-      this.#lower.delete(partition);
-    } else if (lower === undefined) {
-      this.#lower.set(partition, { at, text: `partition ${partition} went from ${before} to ${position}` });
-    } else if (position !== before) {
-      this.broken.monotonic.add(`${lower.text}, and on to ${position}`);
-    }
   }
 
   /** Numbers of acknowledged records that miss an output, and how many there are. */

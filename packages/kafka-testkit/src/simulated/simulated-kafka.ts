@@ -153,8 +153,8 @@ export class SimulatedKafka {
   }
 
   /**
-   * Whoever asks for positions of the group within so many milliseconds is told these, as by a broker that has just come
-   * back and still loads them; what is stored stays, and is told after that.
+   * Whoever asks for positions of the group within so many milliseconds is told these, for instance old ones; what is stored
+   * stays, and is told after that.
    */
   tellPositions(groupId: string, positions: readonly TopicPartitionOffset[], ms: number): void {
     const { offsets } = this.#group(groupId);

@@ -2,7 +2,7 @@ import type { Clock, Logger } from "@millrace/streams";
 import type { ConsumerClient, TopicPartition } from "../client/port.js";
 import { offsetsByKey, partitionKey, placeOf } from "../partition-key.js";
 
-/** Much longer than a broker was seen to tell old positions: two seconds. */
+/** Much longer than old positions were seen to be told: two seconds. */
 const PATIENCE_MS = 5000;
 const ASK_AGAIN_MS = 500;
 /** An answer that takes longer says nothing of old positions, as where a transaction holds them. */
@@ -19,9 +19,9 @@ export interface OwnPositionsOptions {
 }
 
 /**
- * Waits where the group seems to be further back than this consumer has brought it. A broker that had just come back was seen
- * to tell positions of long before for a moment; who begins there reads again what was finished long ago. What it still says
- * after a while is believed: the group was set back, or the topic was made again.
+ * Waits where the group seems to be further back than this consumer has brought it. While a broker came back, positions of long
+ * before were read for a moment; who begins there reads again what was finished long ago. What is still told after a while is
+ * believed: the group was set back, or the topic was made again.
  */
 export class OwnPositions {
   readonly #options: OwnPositionsOptions;
