@@ -1,4 +1,10 @@
-import { KafkaConnectorError, type OutgoingRecord, type ProducerClient, rdkafkaDriver } from "@millrace/kafka";
+import {
+  KafkaConnectorError,
+  MetadataClient,
+  type OutgoingRecord,
+  type ProducerClient,
+  rdkafkaDriver,
+} from "@millrace/kafka";
 import { inputValue, keyOf, partitionOf } from "./records.js";
 
 const TURN_MS = 20;
@@ -123,19 +129,11 @@ export class Load {
   /** Where each partition ends. */
   async #stored(): Promise<readonly number[]> {
     const { brokers, topic, partitions } = this.#options;
-    const client = rdkafkaDriver.consumer(
-      { "bootstrap.servers": brokers, "group.id": `${topic}-load`, log_level: 0 },
-      { onAssign: () => undefined, onRevoke: () => undefined, onError: () => undefined },
+    await using metadata = await MetadataClient.open({ kafka: { brokers }, timeoutMs: ANSWER_MS });
+    const ends = await metadata.endOffsets(
+      Array.from({ length: partitions }, (_, partition) => ({ topic, partition })),
     );
-    await client.connect();
-    try {
-      const ends = Array.from({ length: partitions }, (_, partition) =>
-        client.watermarks({ topic, partition }, ANSWER_MS),
-      );
-      return (await Promise.all(ends)).map(({ high }) => high);
-    } finally {
-      await client.close();
-    }
+    return ends.map(({ offset }) => offset);
   }
 
   #newClient(): ProducerClient {
