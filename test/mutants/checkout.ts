@@ -1,4 +1,4 @@
-import { spawn } from "node:child_process";
+import { type ChildProcess, spawn } from "node:child_process";
 import { cpSync, mkdirSync, readdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { join, relative } from "node:path";
 
@@ -19,6 +19,7 @@ export class Checkout {
   readonly folder: string;
   /** The end of what the last run of mocha printed. */
   said = "";
+  #running: ChildProcess | undefined;
 
   constructor(root: string, folder: string) {
     this.folder = folder;
@@ -53,6 +54,7 @@ export class Checkout {
         // mocha starts another node for its options; both are ended.
         detached: true,
       });
+      this.#running = mocha;
       let said = "";
       for (const stream of [mocha.stdout, mocha.stderr]) {
         stream.on("data", (data: Buffer) => {
@@ -62,14 +64,21 @@ export class Checkout {
       let late = false;
       const timer = setTimeout(() => {
         late = true;
-        if (mocha.pid !== undefined) process.kill(-mocha.pid, "SIGKILL");
+        this.end();
       }, limitMs);
       mocha.once("error", reject);
       mocha.once("close", (code) => {
         clearTimeout(timer);
+        this.#running = undefined;
         this.said = said;
         resolve(late ? undefined : (code ?? 1));
       });
     });
+  }
+
+  /** Ends mocha where it runs, which would go on without this process. */
+  end(): void {
+    const pid = this.#running?.pid;
+    if (pid !== undefined) process.kill(-pid, "SIGKILL");
   }
 }

@@ -163,10 +163,12 @@ const tryOut = async (
 };
 
 const folder = mkdtempSync(join(tmpdir(), "millrace-mutants-"));
-process.on("exit", () => rmSync(folder, { recursive: true, force: true }));
-for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => process.exit(1));
-
 const checkouts = Array.from({ length: workers }, (_, index) => new Checkout(root, join(folder, String(index))));
+process.on("exit", () => {
+  for (const each of checkouts) each.end();
+  rmSync(folder, { recursive: true, force: true });
+});
+for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => process.exit(1));
 const [first] = checkouts;
 if (first === undefined) throw new Error(`--workers takes a number from 1, not '${values.workers}'`);
 const sources = new Map(
