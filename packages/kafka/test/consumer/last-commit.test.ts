@@ -6,6 +6,7 @@ import {
   KafkaConnectorError,
   sourceWithOffsetContext,
   string,
+  type TopicPartition,
 } from "@millrace/kafka";
 import type { Logger } from "@millrace/streams";
 import { assertAllClosed, settle, type VirtualClock, virtualClock } from "@millrace/streams-testkit";
@@ -171,18 +172,24 @@ describe("the last commit of a revocation", () => {
 });
 
 describe("a revocation of two partitions", () => {
+  /** Both are revoked; the one is idle, and of two records of the other the first is done. */
+  const halfDone = async (surface: "explicit" | "followed", revoked: readonly TopicPartition[]) => {
+    const rig = new Rig(surface, { revokeTimeoutMs: 10_000 });
+    const { client } = rig.kafka;
+    await client.assign(p0, p1);
+    client.give(records("t", 1, 0, 2));
+    await rig.started(2);
+    const state = rig.revoke(...revoked);
+    rig.gate.open("1@0");
+    await rig.polls();
+    return { rig, state };
+  };
+
   for (const surface of ["explicit", "followed"] as const) {
     for (const [order, revoked] of Object.entries({ first: [p0, p1], last: [p1, p0] })) {
       it(`of which the ${order} one is idle waits for the other, and commits what it has finished (I4, ${surface})`, () =>
         assertAllClosed(async () => {
-          const rig = new Rig(surface, { revokeTimeoutMs: 10_000 });
-          const { client } = rig.kafka;
-          await client.assign(p0, p1);
-          client.give(records("t", 1, 0, 2));
-          await rig.started(2);
-          const state = rig.revoke(...revoked);
-          rig.gate.open("1@0");
-          await rig.polls();
+          const { rig, state } = await halfDone(surface, revoked);
           await rig.clock.advance(9000);
           await rig.polls();
           expect(state.over).to.equal(false);
@@ -195,14 +202,7 @@ describe("a revocation of two partitions", () => {
 
       it(`of which the ${order} one is idle gives the other up at the deadline, not before (I4, ${surface})`, () =>
         assertAllClosed(async () => {
-          const rig = new Rig(surface, { revokeTimeoutMs: 10_000 });
-          const { client } = rig.kafka;
-          await client.assign(p0, p1);
-          client.give(records("t", 1, 0, 2));
-          await rig.started(2);
-          const state = rig.revoke(...revoked);
-          rig.gate.open("1@0");
-          await rig.polls();
+          const { rig, state } = await halfDone(surface, revoked);
           await rig.clock.advance(9999);
           await rig.polls();
           expect(state.over).to.equal(false);
