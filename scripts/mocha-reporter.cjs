@@ -1,5 +1,6 @@
-// mocha's own reporter for people, plus one line of counts, and one for each failure, for scripts/test.mjs.
-const { appendFileSync } = require("node:fs");
+// mocha's own reporter for people, plus for scripts/test.mjs: one line of counts, one for each failure, and which test is
+// under way, should it never end.
+const { appendFileSync, writeFileSync } = require("node:fs");
 const { reporters } = require("mocha");
 
 const Base = process.env.MILLRACE_REPORTER === "spec" ? reporters.Spec : reporters.Dot;
@@ -7,7 +8,8 @@ const Base = process.env.MILLRACE_REPORTER === "spec" ? reporters.Spec : reporte
 module.exports = class CountingReporter extends Base {
   constructor(runner, options) {
     super(runner, options);
-    const { MILLRACE_COUNTS: counts, MILLRACE_FAILURES: failed } = process.env;
+    const { MILLRACE_COUNTS: counts, MILLRACE_FAILURES: failed, MILLRACE_UNDER_WAY: underWay } = process.env;
+    if (underWay) runner.on("test", (test) => writeFileSync(underWay, test.fullTitle()));
     runner.on("fail", (test, error) => {
       const said = String(error?.message ?? error).split("\n")[0];
       if (failed) appendFileSync(failed, `${test.fullTitle()}: ${said}\n`);

@@ -2,14 +2,20 @@
 //   pnpm test              all rings
 //   pnpm test unit broker  only these
 import { spawn } from "node:child_process";
-import { appendFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { appendFileSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
 const require = createRequire(import.meta.url);
 const tsc = require.resolve("typescript/bin/tsc");
-const mocha = require.resolve("mocha/bin/mocha.js");
+/** mocha without the process that it starts for options of node, which would be left over by whoever kills mocha. */
+const mocha = [
+  ...JSON.parse(readFileSync(new URL("../.mocharc.json", import.meta.url), "utf8"))["node-option"].map(
+    (each) => `--${each}`,
+  ),
+  require.resolve("mocha/lib/cli/cli.js"),
+];
 
 /** They start clusters of their own. */
 const OF_LOAD = ["test/broker/three-brokers.test.ts", "test/broker/rebalance-load.test.ts"];
@@ -56,7 +62,7 @@ writeFileSync(failures, "");
 
 const total = { passed: 0, failed: 0, skipped: 0 };
 
-// A test that fails and leaves a client open would keep mocha from ever ending.
+// A test that fails and leaves a client open would keep mocha from ever ending, as would one that never leaves a loop.
 const RING_LIMIT_MS = 20 * 60_000;
 
 /** What a lane prints: at once for the first, and for the second when the first has ended. */
@@ -88,18 +94,21 @@ const run = (args, env, screen) =>
       env: { ...process.env, ...env },
     });
     for (const stream of [child.stdout, child.stderr]) stream.on("data", (data) => screen.write(data));
-    child.on("close", resolve);
+    // Not "close", which waits for everybody who has inherited the pipes.
+    child.on("exit", (code, signal) => setImmediate(resolve, code ?? signal));
   });
 
 const runMocha = async (name, { files, ignored = [], atLeast }, screen) => {
   const counts = join(folder, `counts-${name}`);
   writeFileSync(counts, "");
-  const args = [mocha, "--reporter", "scripts/mocha-reporter.cjs", ...ignored.flatMap((each) => ["--ignore", each])];
+  const underWay = join(folder, `under-way-${name}`);
+  const args = [...mocha, "--reporter", "scripts/mocha-reporter.cjs", ...ignored.flatMap((each) => ["--ignore", each])];
   const reporter = wanted.length > 0 ? "spec" : "dot";
   const env = {
     MILLRACE_COUNTS: counts,
     MILLRACE_SKIP_LOG: skips,
     MILLRACE_FAILURES: failures,
+    MILLRACE_UNDER_WAY: underWay,
     MILLRACE_REPORTER: reporter,
   };
   const status = await run([...args, ...files], env, screen);
@@ -114,7 +123,8 @@ const runMocha = async (name, { files, ignored = [], atLeast }, screen) => {
   }
   // mocha died before it could count, or failed outside a test.
   if (lines.length === 0 || (status !== 0 && failed === 0)) {
-    appendFileSync(failures, `${name}: mocha ended with ${status} beside its tests\n`);
+    const last = existsSync(underWay) ? `; the last one begun: ${readFileSync(underWay, "utf8")}` : "";
+    appendFileSync(failures, `${name}: mocha ended with ${status} beside its tests${last}\n`);
     failed += 1;
   }
   if (found < atLeast) {
@@ -173,4 +183,5 @@ if (reasons.length !== total.skipped) {
 }
 for (const each of failed) console.log(`FAILED: ${each}`);
 console.log(`${total.passed} passed, ${total.failed} failed, ${total.skipped} skipped`);
-process.exitCode = total.failed === 0 ? 0 : 1;
+// Whoever was left with a pipe of a ring that was killed is not waited for.
+process.exit(total.failed === 0 ? 0 : 1);

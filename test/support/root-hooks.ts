@@ -1,5 +1,9 @@
-/** What holds for every test: nothing rejects that nobody hears of, by the end of the test at the latest. */
+/**
+ * What holds for every test: nothing rejects that nobody hears of, by the end of the test at the latest, and the clock is
+ * the machine's again for the next one.
+ */
 import type { Context } from "mocha";
+import { restoreTime } from "./machine-time.js";
 
 /** Rejections that nobody has heard of yet, and what they rejected with. */
 const unheard = new Map<Promise<unknown>, unknown>();
@@ -30,5 +34,9 @@ export const mochaHooks = {
       await (run as (this: Context) => unknown).call(this);
       await checkHeard();
     };
+  },
+
+  afterEach(): void {
+    restoreTime();
   },
 };

@@ -60,7 +60,7 @@ const kinds: Readonly<Record<string, (work: Work) => Source<unknown>>> = {
       .takeWhile((goOn) => goOn),
   "one behind a long chain": (work) => {
     let chain = ownStage.takeWhile(work);
-    for (let stage = 0; stage < 200; stage++) chain = chain.map((n) => n);
+    for (let stage = 0; stage < 50; stage++) chain = chain.map((n) => n);
     return chain;
   },
   "an async iterable": (work) =>
