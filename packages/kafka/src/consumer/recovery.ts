@@ -1,7 +1,10 @@
 import type { Clock, Logger } from "@millrace/streams";
+import { CODE } from "../client/rdkafka/error-codes.js";
 import type { RenewableClient } from "../client/renewable-client.js";
+import { KafkaConnectorError } from "../errors.js";
 import type { ParsedConsumer } from "../settings.js";
 import type { Assignment } from "./assignment.js";
+import { ClientExchange } from "./client-exchange.js";
 import { ConnectionChecker } from "./connection-checker.js";
 import type { FlowControl } from "./flow-control.js";
 import { HeldStarts } from "./held-starts.js";
@@ -45,6 +48,8 @@ export interface RecoveryOptions {
 
 /** Looks after the client of a session: where it reads, whether it reads, and whether it reaches its brokers. */
 export class Recovery {
+  readonly #options: RecoveryOptions;
+  readonly #exchange: ClientExchange;
   readonly resets: OffsetResets;
   readonly removed: RemovedRecords;
   readonly #watchdog: Watchdog | undefined;
@@ -54,22 +59,25 @@ export class Recovery {
   readonly #staticPlace: StaticPlace | undefined;
 
   constructor(options: RecoveryOptions) {
+    this.#options = options;
     const { settings, client, clock, logger, onFailure, takingOn } = options;
     const { offsetResetProtection: protection, connectionChecker, watchdog, lookupTimeoutMs: timeoutMs } = settings;
     const groupId = settings.groupId ?? "";
     this.removed = new RemovedRecords({ ...{ client, logger, groupId }, timeoutMs });
     const onRead: OffsetResetsOptions["onRead"] = (...read) => this.removed.read(...read);
     this.resets = new OffsetResets({ ...options, protection, timeoutMs, onRead });
-    const beginning = {
-      resume: (partitions: readonly OwnedPartition[]) => takingOn().resume(partitions),
+    const exchange = new ClientExchange({
+      ...options,
+      resume: (partitions) => takingOn().resume(partitions),
       subscription: () => takingOn().subscription(),
-    };
-    const remedies = new Remedies({ ...options, ...beginning, timeoutMs });
+    });
+    this.#exchange = exchange;
+    const remedies = new Remedies({ ...options, exchange, timeoutMs });
     const instanceId = settings.properties["group.instance.id"];
     this.#staticPlace =
       instanceId === undefined
         ? undefined
-        : new StaticPlace({ ...options, ...beginning, groupId, instanceId: String(instanceId) });
+        : new StaticPlace({ ...{ exchange, clock, logger, groupId }, instanceId: String(instanceId) });
     this.#heldStarts = groupId === "" ? undefined : new HeldStarts({ ...options, timeoutMs });
     this.#unknownStarts = new UnknownStarts({ ...options, groupId, remedies });
     this.#watchdog =
@@ -94,7 +102,7 @@ export class Recovery {
     this.resets.close();
     this.#unknownStarts.close();
     this.#heldStarts?.close();
-    this.#staticPlace?.close();
+    this.#exchange.close();
     this.#checker?.close();
     this.#watchdog?.close();
   }
@@ -113,7 +121,22 @@ export class Recovery {
 
   /** Whether another client takes over from one that failed with this, so that the stream goes on. */
   mends(error: unknown): boolean {
-    return this.#staticPlace?.retakes(error) === true;
+    return this.#reconnects(error) || this.#staticPlace?.retakes(error) === true;
+  }
+
+  /** The client has lost its brokers for good, and a new one would reach them (`BrokerWatch`). */
+  #reconnects(error: unknown): boolean {
+    if (!(error instanceof KafkaConnectorError && error.fatal && error.clientCode === CODE.allBrokersDown))
+      return false;
+    const { underWay } = this.#exchange;
+    if (!this.#exchange.begin(0)) return false;
+    if (underWay) return true;
+    const { logger, settings } = this.#options;
+    logger.warn(
+      "kafka consumer: the client reaches no broker any more, though a new one would; a new one takes its place, and what was in flight is read again",
+      { groupId: settings.groupId, error },
+    );
+    return true;
   }
 
   /** Polling failed, and goes on. */

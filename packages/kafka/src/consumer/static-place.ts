@@ -1,12 +1,7 @@
-import type { Cancellable, Clock, Logger } from "@millrace/streams";
-import type { Subscription } from "../client/port.js";
+import type { Clock, Logger } from "@millrace/streams";
 import { CODE } from "../client/rdkafka/error-codes.js";
-import type { RenewableClient } from "../client/renewable-client.js";
 import { KafkaConnectorError } from "../errors.js";
-import { placeOf } from "../partition-key.js";
-import type { Assignment } from "./assignment.js";
-import type { OwnedPartition } from "./owned-partition.js";
-import type { ReadLoop } from "./read-loop.js";
+import type { ClientExchange } from "./client-exchange.js";
 
 /** Before another client asks for the place. */
 const AGAIN_MS = 500;
@@ -26,15 +21,9 @@ const AWAY: readonly (number | undefined)[] = [CODE.transport, CODE.allBrokersDo
 export interface StaticPlaceOptions {
   readonly instanceId: string;
   readonly groupId: string;
-  readonly client: Pick<RenewableClient, "renew">;
+  readonly exchange: Pick<ClientExchange, "begin" | "underWay">;
   readonly clock: Clock;
   readonly logger: Logger;
-  readonly assignment: Assignment;
-  readonly reading: ReadLoop;
-  readonly resume: (partitions: readonly OwnedPartition[]) => void;
-  readonly subscription: () => Promise<Subscription>;
-  readonly isClosing: () => boolean;
-  readonly onFailure: (error: unknown) => void;
 }
 
 /**
@@ -52,10 +41,6 @@ export class StaticPlace {
   #heldAt = Number.NEGATIVE_INFINITY;
   #saidAt = Number.NEGATIVE_INFINITY;
   #fences: readonly number[] = [];
-  /** Another client is to ask for it; the one there is of no use. */
-  #retaking = false;
-  #timer: Cancellable | undefined;
-  #closed = false;
 
   constructor(options: StaticPlaceOptions) {
     this.#options = options;
@@ -75,25 +60,15 @@ export class StaticPlace {
   retakes(error: unknown): boolean {
     const code = error instanceof KafkaConnectorError ? error.clientCode : undefined;
     if (code !== CODE.unreleasedInstance && code !== CODE.fencedInstance) return false;
-    if (this.#retaking) return true;
-    if (this.#closed || !(code === CODE.fencedInstance ? this.#mayBeAftermath() : this.#mayBeDead(error))) return false;
-    this.#retaking = true;
+    const { exchange } = this.#options;
+    if (exchange.underWay) return true;
+    if (!(code === CODE.fencedInstance ? this.#mayBeAftermath() : this.#mayBeDead(error))) return false;
     // Nobody has the place of one that was forgotten; a dead one has it for a while.
-    this.#later(code === CODE.fencedInstance ? 0 : AGAIN_MS);
-    return true;
-  }
-
-  close(): void {
-    this.#closed = true;
-    this.#timer?.cancel();
+    return exchange.begin(code === CODE.fencedInstance ? 0 : AGAIN_MS);
   }
 
   get #now(): number {
     return this.#options.clock.now();
-  }
-
-  #later(delayMs: number): void {
-    this.#timer = this.#options.clock.schedule(delayMs, () => void this.#retake());
   }
 
   #mayBeDead(error: unknown): boolean {
@@ -125,34 +100,5 @@ export class StaticPlace {
       { groupId, instanceId },
     );
     return true;
-  }
-
-  async #retake(): Promise<void> {
-    const { reading, isClosing, onFailure } = this.#options;
-    try {
-      await reading.between(() => this.#renew());
-    } catch (error) {
-      this.#retaking = false;
-      if (!isClosing()) onFailure(error);
-    }
-  }
-
-  async #renew(): Promise<void> {
-    const { assignment, client, clock, resume, subscription, isClosing } = this.#options;
-    // What is being given up ends first.
-    if ([...assignment.partitions].some(({ retired }) => retired)) return this.#later(AGAIN_MS);
-    while (!isClosing()) {
-      const partitions = [...assignment.partitions];
-      resume(partitions);
-      try {
-        await client.renew(partitions.map(placeOf), subscription);
-        break;
-      } catch (error) {
-        // Its broker may be away again.
-        if (!(error instanceof KafkaConnectorError && error.retriable)) throw error;
-        await new Promise<void>((resolve) => clock.schedule(AGAIN_MS, resolve));
-      }
-    }
-    this.#retaking = false;
   }
 }

@@ -1,7 +1,7 @@
-import type { Subscription } from "../../client/port.js";
 import type { RenewableClient } from "../../client/renewable-client.js";
 import { placeOf } from "../../partition-key.js";
 import type { Assignment } from "../assignment.js";
+import type { ClientExchange } from "../client-exchange.js";
 import type { FlowControl } from "../flow-control.js";
 import type { OwnedPartition } from "../owned-partition.js";
 import type { ReadLoop } from "../read-loop.js";
@@ -12,11 +12,7 @@ export interface RemediesOptions {
   readonly assignment: Assignment;
   readonly flow: FlowControl;
   readonly reading: ReadLoop;
-  /** The next assignment of these partitions begins where they are now, unless more of them is committed then. */
-  readonly resume: (partitions: readonly OwnedPartition[]) => void;
-  readonly subscription: () => Promise<Subscription>;
-  readonly isClosing: () => boolean;
-  readonly onFailure: (error: unknown) => void;
+  readonly exchange: Pick<ClientExchange, "once">;
 }
 
 /** What helps a partition that is stuck. Each is done between two polls, and answers whether it was done. */
@@ -65,22 +61,10 @@ export class Remedies {
     });
   }
 
-  /** I5: to this consumer everything is lost, and what it had not finished is read again. */
-  renew(): Promise<boolean> {
-    const { client, assignment, resume, subscription, isClosing, onFailure } = this.#options;
-    return this.#between(async () => {
-      const partitions = [...assignment.partitions];
-      if (partitions.length === 0 || partitions.some(({ retired }) => retired)) return false;
-      resume(partitions);
-      try {
-        await client.renew(partitions.map(placeOf), subscription);
-      } catch (error) {
-        // There is no client any more.
-        if (!isClosing()) onFailure(error);
-        throw error;
-      }
-      return true;
-    });
+  /** Where something is assigned. */
+  async renew(): Promise<boolean> {
+    const { assignment, exchange } = this.#options;
+    return [...assignment.partitions].length > 0 && (await exchange.once());
   }
 
   async #between(work: () => Promise<boolean>): Promise<boolean> {
