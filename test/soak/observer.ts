@@ -16,6 +16,7 @@ export interface ObserverOptions {
   readonly from: string;
   readonly to: string;
   readonly partitions: number;
+  readonly say: (text: string) => void;
 }
 
 const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
@@ -37,6 +38,8 @@ export class Observer {
   #loop: Promise<void> | undefined;
   #closing = false;
   #looks = 0;
+  /** What the last look told. */
+  #positions: readonly number[] = [];
 
   constructor(options: ObserverOptions, oracle: Oracle) {
     this.#options = options;
@@ -122,8 +125,10 @@ export class Observer {
 
   async #look(): Promise<void> {
     const next = Date.now() + LOOK_EVERY_MS;
-    const known = await this.#answered(this.#client.committed(this.#partitionsOf(this.#options.from), ANSWER_MS));
+    const positions = await this.#committed(this.#client);
     const at = Date.now();
+    if (positions.some((each, partition) => each < (this.#positions[partition] ?? 0))) await this.#askAgain(positions);
+    this.#positions = positions;
     const mark = await this.#marker.mark();
     const deadline = Date.now() + READ_MS;
     while (!this.#closing && this.#marks.some((read) => read < mark)) {
@@ -131,12 +136,26 @@ export class Observer {
       await this.#read();
     }
     if (this.#closing) return;
-    const positions = this.#marks.map(
-      (_, partition) => known.find((each) => each.partition === partition)?.offset ?? 0,
-    );
     this.#oracle.positions(at, positions);
     this.#looks += 1;
     while (!this.#closing && Date.now() < next) await this.#read();
+  }
+
+  async #committed(client: ConsumerClient): Promise<readonly number[]> {
+    const known = await this.#answered(client.committed(this.#partitionsOf(this.#options.from), ANSWER_MS));
+    return this.#marks.map((_, partition) => known.find((each) => each.partition === partition)?.offset ?? 0);
+  }
+
+  /** Who is right, where positions went back: the same client is asked again, and a new one. */
+  async #askAgain(positions: readonly number[]): Promise<void> {
+    const other = this.#newClient();
+    const answer = (client: ConsumerClient): Promise<string> => this.#committed(client).then(String, String);
+    const again = await answer(this.#client);
+    const others = await other.connect().then(() => answer(other), String);
+    await other.close({ hurry: true }).catch(() => undefined);
+    this.#options.say(
+      `the group's positions went back from ${String(this.#positions)} to ${String(positions)}; asked again, the same client tells ${again}, a new one ${others}`,
+    );
   }
 
   async #read(): Promise<void> {

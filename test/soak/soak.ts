@@ -63,12 +63,14 @@ export class Soak {
 
   async run(): Promise<Verdict> {
     const kafka = await this.#startKafka();
-    const observer = new Observer({ brokers: kafka.brokers, partitions: PARTITIONS, ...this.#names }, this.#oracle);
+    const say = (text: string): void => this.#say(`${this.#clock()}  ${text}`);
+    const { brokers } = kafka;
+    const observer = new Observer({ brokers, say, partitions: PARTITIONS, ...this.#names }, this.#oracle);
     this.#closers.push(() => observer.close());
     await observer.start();
     const fleet = this.#startFleet(kafka.brokers);
     const broker = kafka.kind === "jvm" ? kafka.broker(1) : undefined;
-    const chaos = new Chaos({ fleet, broker, say: (text) => this.#say(`${this.#clock()}  ${text}`) });
+    const chaos = new Chaos({ fleet, broker, say });
     // Together: what is under way ends when its process has.
     this.#closers.push(async () => {
       await Promise.all([chaos.end(), fleet.close()]);

@@ -1,3 +1,6 @@
+import { consoleLogger } from "../logger.js";
+import { nextTurn } from "./host.js";
+
 const nothing = (): void => undefined;
 
 /** A promise that tells when it is looked at. What is derived from it is an ordinary one, and answers for itself. */
@@ -27,16 +30,21 @@ interface Failure {
   heard: boolean;
   /** The unhandled rejection that tells of it. */
   raised: Promise<never> | undefined;
+  /** It followed one that somebody has heard of, and is logged. */
+  followed: boolean;
 }
 
 /**
  * Who has heard of the failures of one run. A failure may reject several promises, of which a graph drops some and a user
  * looks at some: one that is looked at, before or after, is enough. Where there is none, the failure becomes one unhandled
- * rejection, once nothing is left that could still tell of it.
+ * rejection, once nothing is left that could still tell of it. A failure after the first is logged instead, where the first
+ * was heard of: who knows that the stream has failed is not to lose the process by what comes of it.
  */
 export class Failures {
   readonly #known = new Map<unknown, Failure>();
   readonly #ended: () => boolean;
+  /** What the run has failed with. */
+  #first: Failure | undefined;
   /** Promises that will answer for a failure. */
   #open = 0;
 
@@ -50,10 +58,16 @@ export class Failures {
     this.#of(error);
   }
 
+  /** `error` has ended a terminal of the run. */
+  fail(error: unknown): void {
+    this.#first ??= this.#of(error);
+  }
+
   hear(error: unknown): void {
     const failure = this.#of(error);
     failure.heard = true;
     failure.raised?.catch(nothing);
+    if (failure === this.#first) this.raise();
   }
 
   /** `promise`, to be handed out. If it `answers`, its rejection must be heard of; otherwise others answer for it. */
@@ -79,16 +93,28 @@ export class Failures {
     return watched;
   }
 
-  /** Makes unhandled rejections of what nobody can hear of any more. */
+  /** Tells of what nobody can hear of any more. */
   raise(): void {
     if (this.#open > 0 || !this.#ended()) return;
     for (const [error, failure] of this.#known) {
-      if (!failure.heard) failure.raised ??= Promise.reject(error);
+      if (failure.heard) continue;
+      if (this.#first?.heard) this.#follow(error, failure);
+      else failure.raised ??= Promise.reject(error);
     }
   }
 
+  /** Logs it a turn later, unless somebody hears of it until then. */
+  #follow(error: unknown, failure: Failure): void {
+    failure.raised?.catch(nothing);
+    if (failure.followed) return;
+    failure.followed = true;
+    nextTurn(() => {
+      if (!failure.heard) consoleLogger.error("a stream that had failed failed once more", { error });
+    });
+  }
+
   #of(error: unknown): Failure {
-    const known = this.#known.get(error) ?? { heard: false, raised: undefined };
+    const known = this.#known.get(error) ?? { heard: false, raised: undefined, followed: false };
     this.#known.set(error, known);
     return known;
   }

@@ -279,6 +279,7 @@ export class Run {
 
   #fail(error: unknown): void {
     this.#state.failed = true;
+    this.#state.failures.fail(error);
     this.#state.drained.reject(error);
   }
 

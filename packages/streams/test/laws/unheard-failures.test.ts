@@ -217,6 +217,95 @@ describe("a failure", () => {
   });
 });
 
+describe("a second failure of a stream", () => {
+  const following = new Error("following");
+  const renamed = numbers
+    .recover(() => {
+      throw following;
+    })
+    .toMat(Sink.ignore, Keep.right);
+  const run = (): readonly [branch: Promise<void>, main: Promise<void>] =>
+    source.map(second).alsoToMat(renamed, Keep.right).toMat(Sink.ignore, both).run();
+
+  /** The rejections that nobody has heard of, and the errors that were logged. */
+  const toldOf = async (
+    block: () => Promise<unknown>,
+  ): Promise<{ readonly unheard: readonly unknown[]; readonly logged: readonly unknown[] }> => {
+    const { error } = console;
+    const logged: unknown[] = [];
+    console.error = (_message: unknown, fields: { readonly error: unknown }) => void logged.push(fields.error);
+    try {
+      const unheard = await unhandledRejections(async () => {
+        await block();
+        await settle();
+      });
+      return { unheard, logged };
+    } finally {
+      console.error = error;
+    }
+  };
+
+  it("is as unheard of as the first where nobody looks", async () => {
+    const { unheard, logged } = await toldOf(async () => run());
+    expect(unheard).to.have.members([boom, following]).and.to.have.length(2);
+    expect(logged).to.deep.equal([]);
+  });
+
+  it("does not stand for the first, of which nobody has heard", async () => {
+    const { unheard, logged } = await toldOf(() => run()[0].catch(() => undefined));
+    expect(unheard).to.deep.equal([boom]);
+    expect(logged).to.deep.equal([]);
+  });
+
+  it("is logged, and ends no process, where the first was heard of", async () => {
+    const { unheard, logged } = await toldOf(() => run()[1].catch(() => undefined));
+    expect(unheard).to.deep.equal([]);
+    expect(logged).to.deep.equal([following]);
+  });
+
+  it("is logged where the first is looked at in the turn in which the stream ends", async () => {
+    const { unheard, logged } = await toldOf(async () => {
+      const [, main] = run();
+      for (let tick = 0; tick < 12; tick++) await Promise.resolve();
+      await main.catch(() => undefined);
+      await main.catch(() => undefined);
+    });
+    expect(unheard).to.deep.equal([]);
+    expect(logged).to.deep.equal([following]);
+  });
+
+  it("is not logged where it is looked at after the first", async () => {
+    const { unheard, logged } = await toldOf(async () => {
+      for (const promise of [...run()].reverse()) await promise.catch(() => undefined);
+    });
+    expect(unheard).to.deep.equal([]);
+    expect(logged).to.deep.equal([]);
+  });
+
+  it("is not logged where it was heard of as well", async () => {
+    const { unheard, logged } = await toldOf(() => Promise.allSettled(run()));
+    expect(unheard).to.deep.equal([]);
+    expect(logged).to.deep.equal([]);
+  });
+
+  it("is the first where the one before failed nothing, as recover has answered it", async () => {
+    const atTheEnd = numbers
+      .fold(0, (sum, n) => sum + n)
+      .map(() => {
+        throw following;
+      });
+    const { unheard, logged } = await toldOf(() =>
+      source
+        .map(second)
+        .recover(() => 0)
+        .alsoTo(atTheEnd.to(Sink.ignore))
+        .runWith(Sink.ignore),
+    );
+    expect(unheard).to.deep.equal([following]);
+    expect(logged).to.deep.equal([]);
+  });
+});
+
 describe("KillSwitch.abort", () => {
   const endless = Source.unfold(0, (n: number) => [n + 1, n]).viaMat(KillSwitches.single<number>(), Keep.right);
   const graphs: Readonly<Record<string, () => KillSwitch>> = {
