@@ -2,17 +2,17 @@ import { expect } from "chai";
 import { withSpunTime } from "../support/spun-time.js";
 
 describe("a test that ran out of time with the clock in its hands", () => {
-  const atFirst = performance.now;
+  const isFaked = (): boolean => Object.hasOwn(performance, "now");
   let end: (() => void) | undefined;
 
   it("leaves the machine's clock to the next one", () => {
     // As mocha does with a test that is out of time: it goes on, and nobody waits for it.
     void withSpunTime(() => new Promise<void>((resolve) => void (end = resolve)));
-    expect(performance.now).not.to.equal(atFirst);
+    expect(isFaked()).to.equal(true);
   });
 
   it("and takes it from nobody when it ends", async () => {
-    expect(performance.now).to.equal(atFirst);
+    expect(isFaked()).to.equal(false);
     await withSpunTime(async (time) => {
       end?.();
       await new Promise((resolve) => setImmediate(resolve));
