@@ -44,7 +44,7 @@ export class Failures {
   readonly #known = new Map<unknown, Failure>();
   readonly #ended: () => boolean;
   /** What the run has failed with. */
-  #first: Failure | undefined;
+  #first: { readonly error: unknown } | undefined;
   /** Promises that will answer for a failure. */
   #open = 0;
 
@@ -60,14 +60,14 @@ export class Failures {
 
   /** `error` has ended a terminal of the run. */
   fail(error: unknown): void {
-    this.#first ??= this.#of(error);
+    this.#first ??= { error };
   }
 
   hear(error: unknown): void {
     const failure = this.#of(error);
     failure.heard = true;
     failure.raised?.catch(nothing);
-    if (failure === this.#first) this.raise();
+    if (this.#first?.error === error) this.raise();
   }
 
   /** `promise`, to be handed out. If it `answers`, its rejection must be heard of; otherwise others answer for it. */
@@ -96,9 +96,10 @@ export class Failures {
   /** Tells of what nobody can hear of any more. */
   raise(): void {
     if (this.#open > 0 || !this.#ended()) return;
+    const follows = this.#first !== undefined && this.#known.get(this.#first.error)?.heard === true;
     for (const [error, failure] of this.#known) {
       if (failure.heard) continue;
-      if (this.#first?.heard) this.#follow(error, failure);
+      if (follows) this.#follow(error, failure);
       else failure.raised ??= Promise.reject(error);
     }
   }
