@@ -1,11 +1,19 @@
-import { committerSink, DrainingControl, KafkaConnectorError, sourceWithOffsetContext } from "@millrace/kafka";
+import {
+  committerSink,
+  DrainingControl,
+  KafkaConnectorError,
+  plainSource,
+  sharedConsumer,
+  sourceWithOffsetContext,
+} from "@millrace/kafka";
+import { Sink } from "@millrace/streams";
 import { assertAllClosed, type VirtualClock, virtualClock } from "@millrace/streams-testkit";
 import { expect } from "chai";
 import { CODE } from "../../src/client/rdkafka/error-codes.js";
-import { records } from "../support/fake-chunk.js";
+import { type FakeRecord, records } from "../support/fake-chunk.js";
 import type { FakeConsumer } from "../support/fake-consumer.js";
 import { FakeKafka } from "../support/fake-kafka.js";
-import { p0, source } from "../support/pipelines.js";
+import { p0, p1, source } from "../support/pipelines.js";
 import { Latch, rejectionOf, until } from "../support/until.js";
 
 /** As `BrokerWatch` tells it. */
@@ -153,5 +161,37 @@ describe("a client that has lost its brokers for good", () => {
       await drained;
       expect(positions(kafka.client)).to.deep.equal([3]);
       expect(kafka.consumers).to.have.length(1);
+    }));
+
+  it("is exchanged for all that share it", () =>
+    assertAllClosed(async () => {
+      const shared = sharedConsumer({ kafka: { ...kafka.settings, logger } });
+      const names: string[] = [];
+      const streams = [p0, p1].map((place) =>
+        plainSource({ consumer: shared, assignment: [place] })
+          .map(({ partition, offset }) => void names.push(`${partition}@${offset}`))
+          .toMat(Sink.ignore, DrainingControl.from)
+          .run(),
+      );
+      const given = async (chunk: FakeRecord[], last: string): Promise<void> => {
+        kafka.client.give(chunk);
+        await until(() => names.includes(last), last);
+      };
+      await until(() => shared.assignment().length === 2, "both");
+      await given(records("t", 0, 0, 2), "0@1");
+      await given([...records("t", 0, 2, 1), ...records("t", 1, 0, 1)], "1@0");
+      kafka.client.listener.onError(lost());
+      await until(() => kafka.consumers.length === 2 && shared.assignment().length === 2, "a new client with both");
+      expect(kafka.consumers[0]?.closed).to.equal(true);
+      expect(kafka.client.of("addPartitions").flatMap(({ partitions }) => partitions)).to.have.deep.members([
+        // The last that was handed over of each: how much of it was seen is not known.
+        { ...p0, offset: 2 },
+        { ...p1, offset: 0 },
+      ]);
+      await given([...records("t", 0, 2, 2), ...records("t", 1, 0, 2)], "1@1");
+      expect(names).to.include("0@3");
+      expect(kafka.consumers).to.have.length(2);
+      for (const each of streams) await each.drainAndShutdown();
+      await shared.close();
     }));
 });

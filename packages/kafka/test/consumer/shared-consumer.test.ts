@@ -15,7 +15,6 @@ import {
 import { Sink } from "@millrace/streams";
 import { assertAllClosed } from "@millrace/streams-testkit";
 import { expect } from "chai";
-import { CODE } from "../../src/client/rdkafka/error-codes.js";
 import { records } from "../support/fake-chunk.js";
 import { FakeKafka } from "../support/fake-kafka.js";
 import { Gate } from "../support/gate.js";
@@ -200,29 +199,6 @@ describe("a shared consumer", () => {
       await sees("0@0");
       expect(kafka.consumers).to.have.length(2);
       await next.drainAndShutdown();
-    }));
-
-  it("is connected anew where its client has lost its brokers for good, and no stream fails", () =>
-    assertAllClosed(async () => {
-      const streams = [plain([p0]), plain([p1])];
-      await until(() => assigned().length === 2, "both");
-      kafka.client.give(records("t", 0, 0, 2));
-      await sees("0@1");
-      kafka.client.give([...records("t", 0, 2, 1), ...records("t", 1, 0, 1)]);
-      await sees("0@2", "1@0");
-      const lost = { clientCode: CODE.allBrokersDown, fatal: true };
-      kafka.client.listener.onError(new KafkaConnectorError("CLIENT_FAILED", "no broker any more", lost));
-      await until(() => kafka.consumers.length === 2 && assigned().length === 2, "a new client with both");
-      expect(kafka.consumers[0]?.closed).to.equal(true);
-      expect(kafka.client.of("addPartitions").flatMap(({ partitions }) => partitions)).to.have.deep.members([
-        // The last that was handed over of each: how much of it was seen is not known.
-        { ...p0, offset: 2 },
-        { ...p1, offset: 0 },
-      ]);
-      kafka.client.give([...records("t", 0, 2, 2), ...records("t", 1, 0, 2)]);
-      await sees("0@3", "1@1");
-      expect(kafka.consumers).to.have.length(2);
-      for (const each of streams) await each.drainAndShutdown();
     }));
 
   it("fails every stream that waits for a connection that fails, and connects anew for the next", () =>
