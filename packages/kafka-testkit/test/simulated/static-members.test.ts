@@ -98,7 +98,8 @@ describe("a static member whose place in the group is refused", () => {
       const one = run("one", { sessionTimeoutMs: SESSION_MS }, surface);
       send();
       await passUntil(clock, has, "the first records");
-      for (let times = 0; times < 2; times++) {
+      // As often as that happens, also within minutes.
+      for (let times = 0; times < 6; times++) {
         kafka.outage(8000);
         await clock.advance(10_000);
         kafka.fence("one");
@@ -106,7 +107,7 @@ describe("a static member whose place in the group is refused", () => {
         await passUntil(clock, () => has() && committed(), "what came meanwhile", 20_000);
       }
       expect(one.failure).to.equal(undefined);
-      expect(warned.filter((message) => message.includes("may have forgotten"))).to.have.length(2);
+      expect(warned.filter((message) => message.includes("may have forgotten"))).to.have.length(6);
       await drained(one);
     });
   }

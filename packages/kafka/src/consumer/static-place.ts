@@ -11,9 +11,8 @@ const SAY_MS = 10_000;
 const HELD_MS = 120_000;
 /** How long after a broker was away being fenced may come of that. */
 const AFTERMATH_MS = 60_000;
-/** So often in a row; two that live would fence each other for ever. */
+/** So often after one of them; two that live would fence each other for ever. */
 const MOST_FENCES = 3;
-const FORGET_FENCES_MS = 300_000;
 
 /** What a client reports of brokers that it does not reach. */
 const AWAY: readonly (number | undefined)[] = [CODE.transport, CODE.allBrokersDown];
@@ -40,7 +39,8 @@ export class StaticPlace {
   #heldSince = 0;
   #heldAt = Number.NEGATIVE_INFINITY;
   #saidAt = Number.NEGATIVE_INFINITY;
-  #fences: readonly number[] = [];
+  /** Since a broker was away. */
+  #fences = 0;
 
   constructor(options: StaticPlaceOptions) {
     this.#options = options;
@@ -48,7 +48,9 @@ export class StaticPlace {
 
   /** The client reported an error. */
   heard(error: Error): void {
-    if (error instanceof KafkaConnectorError && AWAY.includes(error.clientCode)) this.#awayAt = this.#now;
+    if (!(error instanceof KafkaConnectorError && AWAY.includes(error.clientCode))) return;
+    this.#awayAt = this.#now;
+    this.#fences = 0;
   }
 
   /** It has been assigned something. */
@@ -93,8 +95,8 @@ export class StaticPlace {
     const { instanceId, groupId, logger } = this.#options;
     const now = this.#now;
     if (now - this.#awayAt > AFTERMATH_MS) return false;
-    this.#fences = [...this.#fences.filter((at) => now - at < FORGET_FENCES_MS), now];
-    if (this.#fences.length > MOST_FENCES) return false;
+    this.#fences += 1;
+    if (this.#fences > MOST_FENCES) return false;
     logger.warn(
       "kafka consumer: fenced after a broker was away, which may have forgotten that this member had joined; it joins again. If another living consumer has its groupInstanceId, give each an id of its own",
       { groupId, instanceId },
