@@ -5,6 +5,9 @@
 import type { Context } from "mocha";
 import { restoreTime } from "./machine-time.js";
 
+// Most tests fail streams on purpose; those about the log give a logger, or set a level.
+process.env["MILLRACE_LOG"] ??= "silent";
+
 /** Rejections that nobody has heard of yet, and what they rejected with. */
 const unheard = new Map<Promise<unknown>, unknown>();
 

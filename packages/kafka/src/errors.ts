@@ -1,4 +1,4 @@
-import { acrossCopies } from "@millrace/streams/stage";
+import { acrossCopies, jsonOf } from "@millrace/streams/stage";
 
 /** Every code a `KafkaConnectorError` can carry. */
 export type KafkaErrorCode =
@@ -95,6 +95,12 @@ export class KafkaConnectorError extends Error {
     this.clientCode = options.clientCode;
     this.retriable = options.retriable ?? false;
     this.fatal = options.fatal ?? false;
+  }
+
+  /** For loggers that write JSON, to which an error is `{}`. */
+  toJSON(): Readonly<Record<string, unknown>> {
+    const { code, clientCode, retriable, fatal } = this;
+    return jsonOf(this, { code, clientCode, retriable, fatal });
   }
 }
 

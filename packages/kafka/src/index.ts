@@ -125,6 +125,7 @@ export { type SharedProducer, sharedProducer, type SharedProducerSettings } from
 export { restarting } from "./restarting.js";
 export type { Restart, RestartSettings } from "./restarting/restart-settings.js";
 export type { RestartingControl } from "./restarting/restarting-control.js";
+export { type DrainableControl, runUntilSignal, type RunUntilSignalOptions } from "./run-until-signal.js";
 export { SendProducer, type SendSettings } from "./send-producer.js";
 export {
   attempt,
@@ -138,6 +139,7 @@ export {
   string,
 } from "./serde.js";
 export type { ConsumerSettings, KafkaSettings, SubscriptionSettings } from "./settings.js";
+export { silentLogger } from "./silent-logger.js";
 export {
   type FollowedSettings,
   partitionedSourceWithOffsetContext,

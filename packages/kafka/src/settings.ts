@@ -50,7 +50,10 @@ export interface KafkaSettings {
   readonly security?: SecuritySettings;
   /** Has the clients tell of themselves; default: they do not. */
   readonly statistics?: StatisticsSettings;
-  /** Default: silent. A winston logger fits as it is. */
+  /**
+   * Default: warnings and errors go to the console; the environment variable `MILLRACE_LOG` names another level to begin
+   * with (`debug`, `info`, `warn`, `error`), or `silent`. A winston logger fits as it is, pino by `pinoLogger`.
+   */
   readonly logger?: Logger;
   /** Default: `rdkafkaDriver`, over node-rdkafka; `confluentDriver` needs `@confluentinc/kafka-javascript`. */
   readonly driver?: KafkaDriver;

@@ -145,7 +145,7 @@ describe("a shared producer", () => {
       const [a, b] = [flow(), flow()];
       await settle();
       kafka.sender.listener.onError(new KafkaConnectorError("CLIENT_FAILED", "a broker is gone"));
-      expect(warnings).to.deep.equal(["kafka shared producer: client error"]);
+      expect(warnings).to.deep.equal(["kafka shared producer: client error: a broker is gone"]);
       a.downstream.cancel();
       b.downstream.cancel();
     }),

@@ -53,7 +53,7 @@ describe("statistics of the client", () => {
     };
     const control = source({ statistics: { intervalMs: 1000, onStatistics: throwing } }).run();
     kafka.client.listener.onStatistics?.('{"name":"a"}');
-    expect(warnings).to.deep.equal(["kafka: onStatistics failed"]);
+    expect(warnings).to.deep.equal(["kafka: onStatistics failed: no"]);
     expect(control.metrics().client).to.deep.equal({ name: "a" });
     await control.shutdown();
   });

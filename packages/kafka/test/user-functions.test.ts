@@ -118,7 +118,7 @@ const FUNCTIONS: Readonly<Record<string, (bad: Bad) => Promise<void>>> = {
     await kafka.client.assign(p0);
     kafka.client.give(records("t", 0, 0, 2));
     expect(await values).to.have.length(2);
-    expect(logged).to.include.members(["kafka: onStatistics failed", failure]);
+    expect(logged).to.include.members([`kafka: onStatistics failed: ${failure.message}`, failure]);
   },
   async "sasl.token"(bad) {
     expect(await rejectionOf(freshToken(bad))).to.include({ code: "TOKEN_FAILED", cause: failure });
@@ -173,7 +173,7 @@ const FUNCTIONS: Readonly<Record<string, (bad: Bad) => Promise<void>>> = {
       .run();
     await kafka.client.assign(p0);
     await control.drainAndShutdown();
-    expect(logged).to.include.members(["kafka consumer: onStop failed", failure]);
+    expect(logged).to.include.members([`kafka consumer: onStop failed: ${failure.message}`, failure]);
   },
   async supervision(bad) {
     const source = committableSource({ kafka: cluster(), topics, value: { decode: BAD["throws"]! } });
@@ -218,7 +218,7 @@ const FUNCTIONS: Readonly<Record<string, (bad: Bad) => Promise<void>>> = {
     await bench.fail(1);
     await bench.clock.advance(100);
     expect(kafka.consumers).to.have.length(2);
-    expect(logged).to.include.members(["restarting: onRestart failed", failure]);
+    expect(logged).to.include.members([`restarting: onRestart failed: ${failure.message}`, failure]);
     await control.drainAndShutdown();
   },
   async random(bad) {

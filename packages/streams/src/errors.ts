@@ -1,4 +1,5 @@
 import { acrossCopies } from "./copies.js";
+import { messageOf } from "./engine/text-of.js";
 
 /** Every code a `StreamError` can carry. */
 export type StreamErrorCode =
@@ -19,6 +20,14 @@ export type StreamErrorCode =
   /** The auditor of a connector refused a commit. */
   | "DELIVERY_VIOLATED";
 
+/** An error in JSON: its own words, those of its cause, and no stack, which loggers print by other means. */
+export const jsonOf = (error: Error, fields: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> => ({
+  name: error.name,
+  message: error.message,
+  ...fields,
+  ...(error.cause !== undefined && { cause: messageOf(error.cause) }),
+});
+
 /** What the library itself fails a stream or a call with; errors thrown by user functions pass through unchanged. */
 export class StreamError extends Error {
   static {
@@ -31,6 +40,11 @@ export class StreamError extends Error {
   constructor(code: StreamErrorCode, message: string, options?: { readonly cause?: unknown }) {
     super(message, options);
     this.code = code;
+  }
+
+  /** For loggers that write JSON, to which an error is `{}`. */
+  toJSON(): Readonly<Record<string, unknown>> {
+    return jsonOf(this, { code: this.code });
   }
 }
 

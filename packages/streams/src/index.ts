@@ -6,7 +6,7 @@ export { InvariantViolation, StreamError, type StreamErrorCode } from "./errors.
 export { Flow } from "./flow.js";
 export { Keep } from "./keep.js";
 export { type KillSwitch, KillSwitches } from "./kill-switch.js";
-export { consoleLogger, type Logger } from "./logger.js";
+export { consoleLogger, type Logger, pinoLogger, type PinoLike } from "./logger.js";
 export { type Apply, Join, type Kind, Operators, Substreams } from "./operators.js";
 export { OperatorsWithContext, SubstreamsWithContext } from "./operators-with-context.js";
 export { RunnableGraph } from "./runnable-graph.js";

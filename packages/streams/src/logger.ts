@@ -2,7 +2,7 @@ import { promiseOf } from "./engine/answer.js";
 import { host } from "./engine/host.js";
 import { messageOf } from "./engine/text-of.js";
 
-/** What Millrace logs to; winston and console loggers fit as they are. What it throws harms nothing, and is dropped. */
+/** What Millrace logs to; winston and console loggers fit as they are, pino by `pinoLogger`. What it throws harms nothing, and is dropped. */
 export interface Logger {
   debug(message: string, fields?: Readonly<Record<string, unknown>>): void;
   info(message: string, fields?: Readonly<Record<string, unknown>>): void;
@@ -15,9 +15,13 @@ const line = (message: string, fields: Readonly<Record<string, unknown>> = {}): 
 
 const guarded = new WeakMap<Logger, Logger>();
 
+/** A line alone has to tell what happened: many loggers print of an error among the fields nothing, or `{}`. */
+const withError = (message: string, fields: Readonly<Record<string, unknown>> | undefined): string =>
+  fields && "error" in fields ? `${message}: ${messageOf(fields["error"])}` : message;
+
 /**
  * Who is to log must not fail by it: what `logger` throws or rejects with is dropped, and the first of it printed to the
- * console.
+ * console. The message of an `error` among the fields is put at the end of the line.
  */
 export const harmless = (logger: Logger): Logger => {
   const known = guarded.get(logger);
@@ -34,7 +38,8 @@ export const harmless = (logger: Logger): Logger => {
     (name: keyof Logger): Logger[keyof Logger] =>
     (message, fields) => {
       try {
-        const answer: unknown = fields === undefined ? logger[name](message) : logger[name](message, fields);
+        const text = withError(message, fields);
+        const answer: unknown = fields === undefined ? logger[name](text) : logger[name](text, fields);
         promiseOf(answer)?.catch(failed);
       } catch (error) {
         failed(error);
@@ -52,4 +57,27 @@ export const consoleLogger: Logger = {
   info: (message, fields) => host.console.log(...line(message, fields)),
   warn: (message, fields) => host.console.error(...line(message, fields)),
   error: (message, fields) => host.console.error(...line(message, fields)),
+};
+
+/** The methods of a pino logger that are used. */
+export interface PinoLike {
+  debug(fields: object, message: string): void;
+  info(fields: object, message: string): void;
+  warn(fields: object, message: string): void;
+  error(fields: object, message: string): void;
+}
+
+/**
+ * A pino logger as a `Logger`: pino takes the fields first, and drops them where they come second. An `error` among them
+ * becomes pino's `err`, which it prints with its stack.
+ *
+ * @example
+ * const kafka = { brokers: "localhost:9092", groupId: "shipping", logger: pinoLogger(pino()) };
+ */
+export const pinoLogger = (pino: PinoLike): Logger => {
+  const level =
+    (name: keyof Logger): Logger[keyof Logger] =>
+    (message, { error, ...fields } = {}) =>
+      pino[name](error === undefined ? fields : { ...fields, err: error }, message);
+  return { debug: level("debug"), info: level("info"), warn: level("warn"), error: level("error") };
 };

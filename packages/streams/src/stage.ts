@@ -44,6 +44,7 @@ export type {
   WiringNode,
   WiringPlace,
 } from "./engine/stage.js";
+export { jsonOf } from "./errors.js";
 export { harmless } from "./logger.js";
 export { messageOf, printable, textOf } from "./engine/text-of.js";
 export { groupBy, type GroupByOptions } from "./stages/substream/group-by.js";

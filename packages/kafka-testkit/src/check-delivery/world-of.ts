@@ -1,4 +1,4 @@
-import type { KafkaDriver } from "@millrace/kafka";
+import { type KafkaDriver, silentLogger } from "@millrace/kafka";
 import type { Clock } from "@millrace/streams";
 import type { Random } from "../simulated/random.js";
 import type { Bounds } from "./delivery-plan.js";
@@ -83,6 +83,8 @@ export const worldOf = (options: WorldOptions): DeliveryWorld => {
       groupId: GROUP,
       clientId: life.name,
       driver: livingDriver(options),
+      // Most of what it would tell of is what is tried here.
+      logger: silentLogger,
       properties: { "session.timeout.ms": SESSION_TIMEOUT_MS, "partition.assignment.strategy": options.assignor },
     },
     input: INPUT,

@@ -4,6 +4,7 @@ import type { CommitResult } from "../commit-result.js";
 import type { OffsetOwner, PositionToCommit } from "../committable-offset.js";
 import type { ParsedCommitter } from "../committer-settings.js";
 import { KafkaConnectorError } from "../errors.js";
+import type { FailureLog } from "../failure-log.js";
 import type { ParsedConsumer } from "../settings.js";
 import { isDone } from "./bounds.js";
 import { commitResult } from "./commit-results.js";
@@ -32,6 +33,7 @@ export interface SessionListener {
 export interface SessionOptions {
   readonly settings: ParsedConsumer;
   readonly logger: Logger;
+  readonly failures: FailureLog;
   readonly clock: Clock;
   /** Records are followed by their claims; otherwise offsets come back in order, or not at all. */
   readonly followed: boolean;
@@ -48,6 +50,7 @@ export class ConsumerSession implements OffsetOwner {
   readonly groupId: string;
   readonly #settings: ParsedConsumer;
   readonly #logger: Logger;
+  readonly #failures: FailureLog;
   readonly #clock: Clock;
   readonly #listener: SessionListener;
   readonly #parts: SessionParts;
@@ -65,9 +68,10 @@ export class ConsumerSession implements OffsetOwner {
   #shutdown: Promise<void> | undefined;
   #leaks = false;
 
-  constructor({ settings, logger, clock, followed, listener }: SessionOptions) {
+  constructor({ settings, logger, failures, clock, followed, listener }: SessionOptions) {
     this.#settings = settings;
     this.#logger = logger;
+    this.#failures = failures;
     this.#clock = clock;
     this.#listener = listener;
     this.groupId = settings.groupId ?? "";
@@ -386,7 +390,7 @@ export class ConsumerSession implements OffsetOwner {
     if (this.#failure || this.#closing || this.#parts.recovery.mends(error)) return;
     this.#failure = { error };
     this.#streamFailed = true;
-    this.#logger.error("kafka consumer: failed", { groupId: this.groupId, error });
+    this.#failures.tell("kafka consumer: failed", error);
     this.#listener.onAvailable();
   }
 }

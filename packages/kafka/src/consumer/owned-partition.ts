@@ -122,6 +122,10 @@ export class OwnedPartition implements TopicPartition {
     return this.#waiting.records === 0 && inFlight === 0 && (!this.#isCommitted || delivered === this.#handedOver);
   }
 
+  toString(): string {
+    return `${this.topic}[${this.partition}]`;
+  }
+
   /**
    * Where another reading has to begin to miss nothing: at the first unfinished record; where nobody finishes any, at the
    * last chunk handed over, for how much of it was seen is not known. None: reading has not begun.

@@ -3,6 +3,8 @@ import type { Outcome } from "./partition-ledger.js";
 
 /** Whom a claim tells of its end. */
 export interface ClaimOwner {
+  /** The partition, for messages: `orders[3]`. */
+  toString(): string;
   end(sequence: number, offset: number, outcome: Outcome): void;
 }
 
@@ -52,5 +54,9 @@ export class RecordClaim implements Claim {
 
   at(stage: string): void {
     this.#stage = stage;
+  }
+
+  toString(): string {
+    return `${String(this.#owner)}@${this.#offset}`;
   }
 }

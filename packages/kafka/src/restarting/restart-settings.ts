@@ -43,7 +43,7 @@ export interface RestartSettings {
   readonly restartOn?: (failure: unknown) => boolean;
   /** Called before each delay. What it throws, or rejects with, is logged. */
   readonly onRestart?: (restart: Restart) => void;
-  /** Gets a warning for each restart; default: silent. */
+  /** Gets a warning for each restart; default: the console, as in `KafkaSettings`. */
   readonly logger?: Logger;
   /** From 0 (inclusive) to 1 (exclusive); default `Math.random`. */
   readonly random?: () => number;

@@ -7,6 +7,7 @@ import { joinRun } from "../consumer/run-sessions.js";
 import { type BorrowedConsumerSettings, parseReading } from "../consumer/shared/borrowing.js";
 import { subscriptionText } from "../consumer/subscription-text.js";
 import type { Control } from "../control.js";
+import { failureLogOf } from "../failure-log.js";
 import { ConsumerControl } from "../consumer-control.js";
 import type { ConsumerSettings, ParsedConsumer } from "../settings.js";
 import { RecordOutlet } from "./record-outlet.js";
@@ -43,6 +44,7 @@ export const consumerSource = <A>(options: ConsumerSourceOptions<A>): SourceStag
     const session = new ConsumerSession({
       settings,
       logger,
+      failures: failureLogOf(run, logger, { groupId: settings.groupId }),
       clock: run.clock,
       followed: options.reader.followed,
       listener: {

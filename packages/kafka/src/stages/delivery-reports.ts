@@ -1,4 +1,5 @@
 import type { Logger } from "@millrace/streams";
+import { failureLogOf } from "../failure-log.js";
 import { AsyncPull, type Chunk, isFailure, type Pull, type Run, type Stage, textOf } from "@millrace/streams/stage";
 import type { DeliveryReports, OutgoingRecord, ProducerClient, ProducerListener } from "../client/port.js";
 import { isFatal } from "../errors.js";
@@ -65,6 +66,7 @@ class DeliveryReportsPull<K, V, P> extends AsyncPull<ProducerEnvelope<K, V, P>, 
       (error: unknown) => this.fail(error),
     );
     run.onEnd(() => this.#client.close());
+    failureLogOf(run, options.logger, {});
   }
 
   protected advance(): void {

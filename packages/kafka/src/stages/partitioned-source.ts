@@ -5,6 +5,7 @@ import type { OwnedPartition } from "../consumer/owned-partition.js";
 import { joinRun } from "../consumer/run-sessions.js";
 import type { Control } from "../control.js";
 import { ConsumerControl } from "../consumer-control.js";
+import { type FailureLog, failureLogOf } from "../failure-log.js";
 import { KafkaConnectorError } from "../errors.js";
 import { type RunControl, runControlOf } from "../run-control.js";
 import { type ConsumerSourceOptions, stageName } from "./consumer-source.js";
@@ -36,6 +37,7 @@ class PartitionOutlets<A> {
   readonly #restarts: PartitionRestarts;
   readonly #waits: PartitionWaits;
   readonly #control: RunControl;
+  readonly #failures: FailureLog;
   readonly session: ConsumerSession;
 
   constructor(options: ConsumerSourceOptions<A>, run: Run) {
@@ -45,9 +47,11 @@ class PartitionOutlets<A> {
     this.#control = runControlOf(run);
     this.#waits = new PartitionWaits(run.clock, logger);
     this.#channel = new Channel<PartitionStage<A>>(run, { onCancel: () => this.stop() });
+    this.#failures = failureLogOf(run, logger, { groupId: settings.groupId });
     this.session = new ConsumerSession({
       settings,
       logger,
+      failures: this.#failures,
       clock: run.clock,
       followed: options.reader.followed,
       listener: {
@@ -140,6 +144,7 @@ class PartitionOutlets<A> {
     });
     lane.outlet = outlet;
     joinRun(run, session, lane.owned);
+    this.#failures.watch(run, { partition: String(lane.owned) });
     this.#control.addInner(run);
     run.onEnd(() => this.#onEnd(lane));
     if (lane.owned.retired || session.isStopped) outlet.complete();

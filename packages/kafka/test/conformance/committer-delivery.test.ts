@@ -158,7 +158,7 @@ describe("a consumer whose committer sends and forgets", () => {
         await until(() => control.report()[0]?.committed === 2, "the next commit");
         const report = await control.drainAndShutdown();
         expect(report).to.include({ processed: 2, expectedReplays: 0 });
-        expect(warnings).to.deep.equal(["kafka consumer: a commit failed, and the stream goes on"]);
+        expect(warnings).to.deep.equal(["kafka consumer: a commit failed, and the stream goes on: refused"]);
       }));
 
     it(`drains although the last commit fails, after one more attempt, and tells what is repeated (${name})`, () =>

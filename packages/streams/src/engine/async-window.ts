@@ -22,7 +22,7 @@ abstract class AsyncWindow<In, Out> extends CallWindow<In, Out> {
 
   /** Calls started whose results have not been collected. */
   protected abstract inFlight(): number;
-  protected abstract addPromise(promise: Promise<Out>): void;
+  protected abstract addPromise(promise: Promise<Out>, element: In): void;
   /** A result that came without a promise. */
   protected abstract addValue(value: Out): void;
 
@@ -58,10 +58,10 @@ abstract class AsyncWindow<In, Out> extends CallWindow<In, Out> {
     try {
       const result = this.#f(element);
       const promise = promiseOf(result);
-      if (promise) this.addPromise(promise);
+      if (promise) this.addPromise(promise, element);
       else this.addValue(result as Out);
     } catch (error) {
-      this.supervise(error);
+      this.supervise(error, element);
     }
   }
 }
@@ -73,6 +73,8 @@ const DROPPED: unique symbol = Symbol("DROPPED");
 export class OrderedWindow<In, Out> extends AsyncWindow<In, Out> {
   readonly #mask: number;
   readonly #slots: (Out | typeof PENDING | typeof DROPPED)[] = [];
+  /** What the open calls were made with. */
+  readonly #elements: (In | undefined)[] = [];
   readonly #onResolved: ((value: Out) => void)[] = [];
   readonly #onRejected: ((error: unknown) => void)[] = [];
   #head = 0;
@@ -88,14 +90,16 @@ export class OrderedWindow<In, Out> extends AsyncWindow<In, Out> {
 
   #addSlot(slot: number): void {
     this.#slots.push(PENDING);
+    this.#elements.push(undefined);
     this.#onResolved.push((value) => this.#settle(slot, value));
     this.#onRejected.push((error) => {
-      if (this.supervise(error)) this.#settle(slot, DROPPED);
+      if (this.supervise(error, this.#elements[slot])) this.#settle(slot, DROPPED);
     });
   }
 
   #settle(slot: number, result: Out | typeof DROPPED): void {
     this.#slots[slot] = result;
+    this.#elements[slot] = undefined;
     if (slot === (this.#head & this.#mask)) this.pokeSoon();
   }
 
@@ -103,8 +107,9 @@ export class OrderedWindow<In, Out> extends AsyncWindow<In, Out> {
     return this.#tail - this.#head;
   }
 
-  protected addPromise(promise: Promise<Out>): void {
+  protected addPromise(promise: Promise<Out>, element: In): void {
     const slot = this.#tail & this.#mask;
+    this.#elements[slot] = element;
     void promise.then(this.#onResolved[slot], this.#onRejected[slot]);
     this.#tail += 1;
   }

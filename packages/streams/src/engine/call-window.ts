@@ -23,9 +23,9 @@ export abstract class CallWindow<In, Out> extends AsyncPull<In, Out> {
   }
 
   /** Tells whether to go on without the failed element; otherwise the stage has failed, now or before. */
-  protected supervise(error: unknown): boolean {
+  protected supervise(error: unknown, element?: In): boolean {
     if (this.stopped) return false;
-    const decision = this.run.decide(error);
+    const decision = this.run.decide(error, element);
     if (typeof decision === "string") return true;
     this.fail(decision.error);
     return false;

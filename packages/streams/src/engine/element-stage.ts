@@ -60,8 +60,8 @@ abstract class SyncPull<In, Out, Logic> implements Pull<Out> {
   protected onComplete(_out: Out[]): void {}
 
   /** Tells whether to go on behind the element that failed. */
-  protected supervise(error: unknown): boolean {
-    const decision = this.#run.decide(error);
+  protected supervise(error: unknown, element: unknown): boolean {
+    const decision = this.#run.decide(error, element);
     if (typeof decision === "object") {
       this.#failure = decision;
       this.cancel(decision.error);
@@ -122,7 +122,7 @@ class ChunkPull<In, Out> extends SyncPull<In, Out, ChunkLogic<In, Out>> {
         if (this.logic.onChunk(input, out, at) === DONE) this.cancel(NO_MORE_ELEMENTS);
         return out;
       } catch (error) {
-        if (!this.supervise(error)) return out;
+        if (!this.supervise(error, input[at.index])) return out;
         at.index += 1;
       }
     }
@@ -159,7 +159,7 @@ class InPlacePull<In, Out> extends SyncPull<In, Out, InPlaceLogic<In, Out>> {
         if (this.logic.onChunk(chunk, at) === DONE) this.cancel(NO_MORE_ELEMENTS);
         break;
       } catch (error) {
-        if (!this.supervise(error)) break;
+        if (!this.supervise(error, chunk[at.index])) break;
         at.index += 1;
       }
     }

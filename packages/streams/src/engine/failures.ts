@@ -1,4 +1,5 @@
 import { consoleLogger } from "../logger.js";
+import type { Claim } from "../stages/with-context/claim.js";
 import { nextTurn } from "./host.js";
 
 const nothing = (): void => undefined;
@@ -34,6 +35,15 @@ interface Failure {
   followed: boolean;
 }
 
+/** Where a function of the user failed. */
+export interface FailurePlace {
+  readonly stage: string;
+  /** What it was called with, if that is known; beside a claim, `undefined`. */
+  readonly element: unknown;
+  /** That of the record behind the element, where claims follow records. */
+  readonly claim: Claim | undefined;
+}
+
 /**
  * Who has heard of the failures of one run. A failure may reject several promises, of which a graph drops some and a user
  * looks at some: one that is looked at, before or after, is enough. Where there is none, the failure becomes one unhandled
@@ -43,6 +53,7 @@ interface Failure {
 export class Failures {
   readonly #known = new Map<unknown, Failure>();
   readonly #ended: () => boolean;
+  readonly #places = new Map<unknown, FailurePlace>();
   /** What the run has failed with. */
   #first: { readonly error: unknown } | undefined;
   /** Promises that will answer for a failure. */
@@ -56,6 +67,15 @@ export class Failures {
   /** `error` has failed the run, and no promise of a sink may tell of it. */
   owe(error: unknown): void {
     this.#of(error);
+  }
+
+  /** `error`, thrown in a stage, fails it. The innermost place is told first, and stays. */
+  thrown(error: unknown, place: FailurePlace): void {
+    if (!this.#places.has(error)) this.#places.set(error, place);
+  }
+
+  placeOf(error: unknown): FailurePlace | undefined {
+    return this.#places.get(error);
   }
 
   /** `error` has ended a terminal of the run. */

@@ -99,7 +99,7 @@ abstract class KeyedWindow<In, Key, Out> extends CallWindow<In, Out> {
     try {
       key = this.#held ? this.#held.key : this.work.key(element);
     } catch (error) {
-      this.supervise(error);
+      this.supervise(error, element);
       return true;
     }
     const lane = this.#lanes.get(key);
@@ -179,7 +179,7 @@ abstract class KeyedWindow<In, Key, Out> extends CallWindow<In, Out> {
       if (!promise) this.put(place, result as Out);
       return promise;
     } catch (error) {
-      if (this.supervise(error)) this.drop(place);
+      if (this.supervise(error, element)) this.drop(place);
       return undefined;
     }
   }

@@ -41,7 +41,7 @@ const joining = (
 ): { readonly outlet: Pull<unknown>; readonly depth: number } => {
   const from = parts.map(landed);
   return {
-    outlet: run.wrap(junction.create(from.map(outletOf), run), junction.name),
+    outlet: run.wrap(junction.create(from.map(outletOf), run.at(junction.name)), junction.name),
     depth: 1 + from.reduce((deepest, { depth }) => Math.max(deepest, depth), 0),
   };
 };
@@ -49,20 +49,24 @@ const joining = (
 /** Creates the stages of a blueprint for one run. */
 const building: Reading<Run, Built> = {
   source({ source }, run) {
-    const { outlet, mat } = source.create(run);
+    const { outlet, mat } = source.create(run.at(source.name));
     return built(run.wrap(outlet, source.name), mat, 1);
   },
   stage(plan, run, upstream) {
     const from = landed(upstream);
     const depth = from.depth + 1;
     if (plan.tag === "stage") {
-      return built(run.wrap(plan.stage.create(outletOf(from), run), plan.stage.name), from.mat, depth);
+      return built(
+        run.wrap(plan.stage.create(outletOf(from), run.at(plan.stage.name)), plan.stage.name),
+        from.mat,
+        depth,
+      );
     }
-    const { outlet, mat } = plan.stage.createWithMat(outletOf(from), run);
+    const { outlet, mat } = plan.stage.createWithMat(outletOf(from), run.at(plan.stage.name));
     return built(run.wrap(outlet, plan.stage.name), plan.combine(from.mat, mat as never), depth);
   },
   sink({ sink, combine }, run, upstream) {
-    const mat = sink.create(outletOf(upstream), run);
+    const mat = sink.create(outletOf(upstream), run.at(sink.name));
     return built(undefined, combine(upstream.mat, (mat instanceof Promise ? run.answering(mat) : mat) as never), 0);
   },
   behind: (upstream) => built(outletOf(upstream), undefined, upstream.depth),
@@ -74,7 +78,7 @@ const building: Reading<Run, Built> = {
   },
   fork({ fork, branches }, run, upstream) {
     const from = landed(upstream);
-    const outlets = fork.create(outletOf(from), branches.length, run);
+    const outlets = fork.create(outletOf(from), branches.length, run.at(fork.name));
     return outlets.map((outlet) => built(run.wrap(outlet, fork.name), undefined, from.depth + 1));
   },
   join({ join, combine }, run, upstream, branches) {

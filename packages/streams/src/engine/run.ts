@@ -6,8 +6,9 @@ import { type Clock, systemClock } from "./clock.js";
 import { oncePerProcess } from "../copies.js";
 import { Closing, type Unclosed } from "./closing.js";
 import { type Decision, decisionOf } from "./decision.js";
-import { Failures } from "./failures.js";
+import { type FailurePlace, Failures } from "./failures.js";
 import { soon } from "./host.js";
+import type { Claim } from "../stages/with-context/claim.js";
 import type { Pull } from "./pull.js";
 
 /** What `run()` accepts. */
@@ -86,10 +87,13 @@ const recount = (state: RunState): void => {
 export class Run {
   readonly #state: RunState;
   readonly attributes: Attributes;
+  /** The stage that sees it. */
+  readonly #stage: string;
 
-  private constructor(state: RunState, attributes: Attributes) {
+  private constructor(state: RunState, attributes: Attributes, stage = "") {
     this.#state = state;
     this.attributes = attributes;
+    this.#stage = stage;
   }
 
   static create(options: RunOptions = {}): Run {
@@ -120,7 +124,12 @@ export class Run {
 
   /** The same run seen by stages below a `withAttributes`. */
   with(attributes: Attributes): Run {
-    return new Run(this.#state, { ...this.attributes, ...attributes });
+    return new Run(this.#state, { ...this.attributes, ...attributes }, this.#stage);
+  }
+
+  /** The same run seen by a stage of that name. */
+  at(stage: string): Run {
+    return new Run(this.#state, this.attributes, stage);
   }
 
   get options(): RunOptions {
@@ -144,10 +153,23 @@ export class Run {
     return this.#state.finished.promise;
   }
 
-  /** What a stage that adheres to supervision does about an error of user code. Never throws. */
-  decide(error: unknown): Decision {
-    const { supervision } = this.attributes;
-    return !supervision || error instanceof InvariantViolation ? { error } : decisionOf(supervision, error);
+  /**
+   * What a stage that adheres to supervision does about an error of user code that was called with `element`, or with one
+   * that has `claim`. Never throws.
+   */
+  decide(error: unknown, element?: unknown, claim?: Claim): Decision {
+    const { name, supervision } = this.attributes;
+    const decision = !supervision || error instanceof InvariantViolation ? { error } : decisionOf(supervision, error);
+    if (typeof decision === "object") {
+      const stage = name === undefined ? this.#stage : `${name} (${this.#stage})`;
+      this.#state.failures.thrown(decision.error, { stage, element, claim });
+    }
+    return decision;
+  }
+
+  /** Where `error` was thrown, if it was by a function of the user. */
+  placeOf(error: unknown): FailurePlace | undefined {
+    return this.#state.failures.placeOf(error);
   }
 
   /**

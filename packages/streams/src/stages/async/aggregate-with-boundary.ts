@@ -56,7 +56,7 @@ class AggregateWithBoundary<A, S, B> extends AsyncPull<A, B> {
       if (complete) this.#emit();
       else this.#startTimer();
     } catch (error) {
-      this.#supervise(error);
+      this.#supervise(error, element);
     }
   }
 
@@ -90,8 +90,8 @@ class AggregateWithBoundary<A, S, B> extends AsyncPull<A, B> {
     this.poke();
   }
 
-  #supervise(error: unknown): void {
-    const decision = this.#run.decide(error);
+  #supervise(error: unknown, element?: A): void {
+    const decision = this.#run.decide(error, element);
     if (typeof decision === "object") this.fail(decision.error);
     else if (decision === "restart") this.#drop();
   }

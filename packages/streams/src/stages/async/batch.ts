@@ -52,7 +52,7 @@ class Batch<A, S> extends AsyncPull<A, S> {
         this.#batch.count += 1;
       } else this.#batch = { state: this.#logic.seed(element), count: 1 };
     } catch (error) {
-      const decision = this.#run.decide(error);
+      const decision = this.#run.decide(error, element);
       if (typeof decision === "object") this.fail(decision.error);
       else if (decision === "restart") this.#batch = undefined;
     }

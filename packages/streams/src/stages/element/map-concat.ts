@@ -73,7 +73,7 @@ class MapConcat<A, B> implements Pull<B> {
         this.#iterate(this.#answer, out, most);
       } catch (error) {
         this.#answer = undefined;
-        const decision = this.#run.decide(error);
+        const decision = this.#run.decide(error, this.#input[this.#next - 1]);
         if (typeof decision === "object") {
           this.#failure = decision;
           this.cancel(decision.error);

@@ -78,14 +78,14 @@ class StatefulMap<A, S, B> implements Pull<B> {
         held.state = mapped[0];
         out.push(mapped[1]);
       } catch (error) {
-        this.#supervise(error, out);
+        this.#supervise(error, chunk[index], out);
       }
     }
   }
 
-  #supervise(error: unknown, out: B[]): void {
+  #supervise(error: unknown, element: unknown, out: B[]): void {
     if (this.#ended) return;
-    const decision = this.#run.decide(error);
+    const decision = this.#run.decide(error, element);
     if (decision === "resume") return;
     if (decision !== "restart") {
       this.#fail(decision.error, out);

@@ -107,7 +107,7 @@ class Partition<A> {
       try {
         index = this.#routing.choose(element);
       } catch (error) {
-        const decision = this.#run.decide(error);
+        const decision = this.#run.decide(error, element);
         if (typeof decision === "object") this.#fail(decision.error);
         continue;
       }

@@ -101,7 +101,7 @@ class GroupBy<A, B> extends AsyncPull<A, B> {
       try {
         this.#offer(this.#group(this.#options.key(element)), element);
       } catch (error) {
-        const decision = error instanceof StreamError ? { error } : this.#run.decide(error);
+        const decision = error instanceof StreamError ? { error } : this.#run.decide(error, element);
         if (typeof decision === "object") {
           this.#gather();
           this.fail(decision.error);

@@ -14,6 +14,8 @@ export interface Claim {
   end(outcome: ClaimOutcome, reason?: string): void;
   /** Tells where its record is now, for explanations. */
   at(stage: string): void;
+  /** Names its record, for messages: `orders[3]@1234`. */
+  toString(): string;
 }
 
 /**
@@ -24,6 +26,9 @@ export interface WithClaim<A> {
   value: A;
   claim: Claim;
 }
+
+/** Of a joint claim, for messages. */
+const MOST_NAMED = 3;
 
 /** One claim in place of several: each of them ends, by one share, once the shares of this one have ended. */
 export class JointClaim implements Claim {
@@ -56,6 +61,11 @@ export class JointClaim implements Claim {
 
   at(stage: string): void {
     for (const member of this.#members) member.at(stage);
+  }
+
+  toString(): string {
+    const more = this.#members.length - MOST_NAMED;
+    return `${this.#members.slice(0, MOST_NAMED).join(", ")}${more > 0 ? ` and ${more} more` : ""}`;
   }
 }
 

@@ -52,7 +52,7 @@ export class Guard {
   /** What to throw in place of a user function's error. `state`, if any, is what the stage drops on `restart` as well. */
   decided(error: unknown, claim: Claim, state?: Claim): unknown {
     if (this.#ended) return error;
-    const decision = this.run?.decide(error) ?? { error };
+    const decision = this.run?.decide(error, undefined, claim) ?? { error };
     if (typeof decision === "object") {
       this.#ended = true;
       return decision.error;

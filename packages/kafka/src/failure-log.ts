@@ -1,0 +1,60 @@
+import type { Logger } from "@millrace/streams";
+import { oncePerProcess, type Run } from "@millrace/streams/stage";
+
+type Fields = Readonly<Record<string, unknown>>;
+
+const isPlace = (value: unknown): value is { topic: string; partition: number; offset: number } => {
+  const { topic, partition, offset } = Object(value) as Record<string, unknown>;
+  return typeof topic === "string" && typeof partition === "number" && typeof offset === "number";
+};
+
+/** The record that an element of the user names: itself, what is in it, or the offset that it carries. */
+const recordIn = (element: unknown): string | undefined => {
+  if (typeof element !== "object" || element === null) return undefined;
+  const place = [element, ...(Object.values(element) as unknown[])].find(isPlace);
+  return place && `${place.topic}[${place.partition}]@${place.offset}`;
+};
+
+/** Logs each failure of a run, and of runs within it, at `error`, once, whoever else hears of it. */
+export class FailureLog {
+  readonly #logger: Logger;
+  readonly #fields: Fields;
+  readonly #told = new Set<unknown>();
+
+  constructor(logger: Logger, fields: Fields) {
+    this.#logger = logger;
+    this.#fields = fields;
+  }
+
+  tell(message: string, error: unknown, fields: Fields = {}): void {
+    if (this.#told.has(error)) return;
+    this.#told.add(error);
+    this.#logger.error(message, { ...this.#fields, ...fields, error });
+  }
+
+  watch(run: Run, fields: Fields = {}): void {
+    run.drained.catch((error: unknown) => {
+      const place = run.placeOf(error);
+      const record = place?.claim?.toString() ?? recordIn(place?.element);
+      const where = place ? ` in ${place.stage}` : "";
+      const at = record === undefined ? "" : ` at ${record}`;
+      this.tell(`kafka: the stream failed${where}${at}`, error, {
+        ...fields,
+        ...(place && { stage: place.stage }),
+        ...(record !== undefined && { record }),
+      });
+    });
+  }
+}
+
+const logs = oncePerProcess("kafka.failures", () => new WeakMap<Promise<void>, FailureLog>());
+
+/** That of a run, which the first part of it to ask gives its logger. */
+export const failureLogOf = (run: Run, logger: Logger, fields: Fields): FailureLog => {
+  const known = logs.get(run.finished);
+  if (known) return known;
+  const log = new FailureLog(logger, fields);
+  logs.set(run.finished, log);
+  log.watch(run);
+  return log;
+};

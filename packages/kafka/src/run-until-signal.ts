@@ -1,0 +1,82 @@
+import { constants } from "node:os";
+import type { Logger, RunnableGraph, RunOptions } from "@millrace/streams";
+import type { DrainOptions } from "./drain.js";
+import type { DrainReport } from "./drain-report.js";
+import { loggerOf } from "./logger-of.js";
+
+/** What a graph has to materialise: a `DrainingControl`, or the control of `restarting`. */
+export interface DrainableControl<out T> {
+  readonly streamCompletion: Promise<T>;
+  drainAndShutdown(options?: DrainOptions): Promise<DrainReport<T>>;
+}
+
+export interface RunUntilSignalOptions<in M = never> extends RunOptions {
+  /** How long a drain may take; default 30 000 ms. Let whoever ends the process wait for longer. */
+  readonly drainTimeoutMs?: number;
+  /** Default: SIGTERM and SIGINT. */
+  readonly signals?: readonly NodeJS.Signals[];
+  /** Gets what is done, and the report of the drain; default: the console, from `info` up. */
+  readonly logger?: Logger;
+  /** Called with the control once the graph runs, for `explain`, `lag` and the like. */
+  readonly onRunning?: (control: M) => void;
+}
+
+/** The signals that end a process, and whatever came of them. */
+class Signals {
+  readonly #names: readonly NodeJS.Signals[];
+  readonly #onSignal: (signal: NodeJS.Signals) => void;
+
+  constructor(names: readonly NodeJS.Signals[], onSignal: (signal: NodeJS.Signals) => void) {
+    this.#names = names;
+    this.#onSignal = onSignal;
+    for (const name of names) process.on(name, onSignal);
+  }
+
+  giveBack(): void {
+    for (const name of this.#names) process.off(name, this.#onSignal);
+  }
+}
+
+/**
+ * Runs the graph of a service until the process is told to end: the first signal drains it, so that everything in flight is
+ * finished and committed, and the group left, before its successor takes over; a second one ends the process at once, with
+ * the exit code of that signal. Without a drain a successor waits until the session of this member ends, 45 s by default.
+ *
+ * Resolves with the report of the drain, which is logged; also where the stream completes by itself. Rejects with the
+ * failure of the stream, and as `drainAndShutdown` does: awaited at the top of a module, that ends the process with exit
+ * code 1, whatever else it does, so that its supervisor begins another. Handlers of signals are put back in every case.
+ *
+ * @example
+ * await runUntilSignal(
+ *   sourceWithOffsetContext({ kafka, topics: ["orders"], value: string() })
+ *     .mapAsync(16, ({ value }) => ship(value))
+ *     .toMat(committerSink(), DrainingControl.from),
+ * );
+ */
+export const runUntilSignal = async <T, M extends DrainableControl<T>>(
+  graph: RunnableGraph<M & DrainableControl<T>>,
+  options: RunUntilSignalOptions<M> = {},
+): Promise<DrainReport<T>> => {
+  const { drainTimeoutMs: timeoutMs = 30_000, signals = ["SIGTERM", "SIGINT"], onRunning, ...run } = options;
+  const logger = loggerOf(options.logger, "info");
+  let told: (signal: NodeJS.Signals) => void = () => undefined;
+  const signalled = new Promise<NodeJS.Signals>((resolve) => (told = resolve));
+  let draining = false;
+  const handlers = new Signals(signals, (signal) => {
+    if (!draining) return told(signal);
+    logger.warn(`${signal} once more: ending at once; what is not finished is read again`);
+    process.exit(128 + constants.signals[signal]);
+  });
+  try {
+    const control = graph.run(run);
+    onRunning?.(control);
+    const first = await Promise.race([signalled, control.streamCompletion.then(() => undefined)]);
+    draining = true;
+    if (first) logger.info(`${first}: finishing what is in flight, for ${timeoutMs} ms at most`);
+    const report = await control.drainAndShutdown({ timeoutMs });
+    logger.info(`drained: ${report.toString()}`);
+    return report;
+  } finally {
+    handlers.giveBack();
+  }
+};
