@@ -97,8 +97,8 @@ const titled = (chosen: Readonly<Record<string, readonly ContextStep[]>>): fc.Ar
 
 const anyStep = titled(STEPS);
 
-/** Nothing completes a part of a stream before its elements do, `zip` excepted. */
-const { zip: _zip, ...ofParts } = STEPS;
+/** Nothing completes a part of a stream before its elements do, `zip` and its kin excepted. */
+const { zip: _zip, zipMat: _zipMat, ...ofParts } = STEPS;
 const anyStepOfParts = titled(ofParts);
 
 type Flows = () => FlowWithContext<Element, Element, unknown>;

@@ -76,7 +76,7 @@ describe("log", () => {
       await outcomeOf(failingAfter([1], error).log("orders", { logger }), options);
       expect(lines).to.deep.equal([
         ["debug", "orders", { element: 1 }],
-        ["error", "orders: failed", { error }],
+        ["error", "orders: failed: boom", { error }],
       ]);
     }));
 
