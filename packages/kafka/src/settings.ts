@@ -1,7 +1,7 @@
 import type { Logger } from "@millrace/streams";
 import { z } from "zod";
 import { byteCount } from "./byte-count.js";
-import { addressSchema, checkAddresses } from "./client/addresses.js";
+import { brokersSchema, checkAddresses } from "./client/addresses.js";
 import type { ClientProperties, KafkaDriver, Subscription } from "./client/port.js";
 import { warnOfDangers } from "./client/insecure.js";
 import { checkProperties } from "./client/rdkafka/check-properties.js";
@@ -117,7 +117,7 @@ const driver = z.custom<KafkaDriver>(
 );
 
 const kafkaSchema = z.strictObject({
-  brokers: z.union([addressSchema, z.array(addressSchema).min(1)]),
+  brokers: brokersSchema,
   groupId: z.string().min(1).optional(),
   clientId: z.string().min(1).optional(),
   properties: properties.optional(),

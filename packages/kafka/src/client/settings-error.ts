@@ -25,6 +25,17 @@ const misnamed = (name: string, known: ReadonlySet<string>): string => {
   return meant === name ? `"${name}"` : `"${name}" (did you mean "${meant}"?)`;
 };
 
+/** Why a value is most often missing. */
+export const FROM_ENVIRONMENT = "Where it comes from an environment variable, that is not set.";
+
+/** Of what is missing in settings more can be told than of what is missing elsewhere. */
+const unsetIn = (issue: Issue): string | undefined => {
+  if (issue.code !== "invalid_type") return undefined;
+  if (issue.message.endsWith("received undefined")) return `not set; expected ${issue.expected}. ${FROM_ENVIRONMENT}`;
+  if (!issue.message.endsWith("received NaN")) return undefined;
+  return "not a number: NaN, as Number() answers for a text that is none, or for an environment variable that is not set";
+};
+
 const messageOf = (issue: Issue, known: ReadonlySet<string>): string =>
   issue.code === "unrecognized_keys"
     ? `There is no such setting here: ${issue.keys.map((key) => misnamed(key, known)).join(", ")}`
@@ -41,5 +52,7 @@ export const issuesInText = (issues: readonly Issue[], known: ReadonlySet<string
   });
 
 /** An `INVALID_SETTINGS` for what a schema refused; without a cause, which would repeat what was given. */
-export const settingsError = (issues: readonly Issue[], call: string, known: Iterable<string>): KafkaConnectorError =>
-  new KafkaConnectorError("INVALID_SETTINGS", `${call}: ${issuesInText(issues, new Set(known))}`);
+export const settingsError = (issues: readonly Issue[], call: string, known: Iterable<string>): KafkaConnectorError => {
+  const told = issues.map((issue) => ({ ...issue, message: unsetIn(issue) ?? issue.message }));
+  return new KafkaConnectorError("INVALID_SETTINGS", `${call}: ${issuesInText(told, new Set(known))}`);
+};
