@@ -170,7 +170,7 @@ const consumerSchema = z
     metadata: z.unknown().optional(),
     groupId: z.string().min(1).optional(),
     properties: properties.optional(),
-    commitTimeoutMs: positive.default(15_000),
+    commitTimeoutMs: positive.default(60_000),
     revokeTimeoutMs: z.number().int().nonnegative().default(5000),
     maxReplay: z.strictObject({ records: positive.optional(), ms: positive.optional() }).default({}),
     rememberFinished: z.union([z.boolean(), rememberSchema]).default(false),
