@@ -6,11 +6,22 @@ const LEVELS = ["debug", "info", "warn", "error"] as const;
 
 type Level = (typeof LEVELS)[number];
 
-const nothing = (): void => undefined;
+/** Where an error was made. What it says stands in the line already. */
+const framesOf = (error: unknown): string => {
+  const frames = error instanceof Error ? (error.stack ?? "").split("\n").filter((line) => /^ +at /.test(line)) : [];
+  return frames.map((frame) => `\n${frame}`).join("");
+};
 
+/** One line, and what is in no line: the other fields, and of what is logged at `error` where it comes from. */
 const consoleFrom = (least: Level): Logger => {
-  const from = (name: Level): Logger[Level] =>
-    LEVELS.indexOf(name) < LEVELS.indexOf(least) ? nothing : (message, fields) => consoleLogger[name](message, fields);
+  const from =
+    (name: Level): Logger[Level] =>
+    (message, { error, ...fields } = {}) => {
+      if (LEVELS.indexOf(name) < LEVELS.indexOf(least)) return;
+      const told = Object.entries(fields).filter(([, value]) => value !== undefined);
+      const frames = name === "error" ? framesOf(error) : "";
+      consoleLogger[name](`${message}${frames}`, told.length > 0 ? Object.fromEntries(told) : undefined);
+    };
   return { debug: from("debug"), info: from("info"), warn: from("warn"), error: from("error") };
 };
 

@@ -88,7 +88,7 @@ export interface ConsumerSettings
   readonly groupId?: string;
   /** librdkafka properties of this consumer, over those of `kafka`. */
   readonly properties?: ClientProperties;
-  /** How long a commit may take, retries included, before it fails with `COMMIT_TIMEOUT`; default 15 000 ms. */
+  /** How long a commit may take, retries included, before it fails with `COMMIT_TIMEOUT`; default 60 000 ms. */
   readonly commitTimeoutMs?: number;
   /** How long a revocation waits for the records in flight of its partitions; default 5000 ms. What is late is read again. */
   readonly revokeTimeoutMs?: number;

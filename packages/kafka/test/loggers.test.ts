@@ -103,7 +103,7 @@ describe("without a logger", () => {
     logger.debug("d");
     logger.info("i");
     logger.warn("w");
-    logger.error("e", { error: new Error("boom") });
+    logger.error("e", { error: "boom" });
     return printed.splice(0);
   };
 
@@ -116,6 +116,18 @@ describe("without a logger", () => {
     expect(logged("info")).to.deep.equal(["out i", "err w", "err e: boom"]);
     expect(logged("error")).to.deep.equal(["err e: boom"]);
     expect(logged("silent")).to.deep.equal([]);
+  });
+
+  it("an error is told once, with where it was made where it is the end", () => {
+    delete process.env["MILLRACE_LOG"];
+    const lines: unknown[][] = [];
+    console.error = (...line: unknown[]) => void lines.push(line);
+    const logger = loggerOf(undefined);
+    logger.warn("w", { error: new Error("boom"), attempt: 2, groupId: undefined });
+    logger.error("e", { error: new Error("boom") });
+    expect(lines[0]).to.deep.equal(["w: boom", { attempt: 2 }]);
+    expect(lines[1]).to.have.length(1);
+    expect(lines[1]?.[0]).to.match(/^e: boom\n +at .*loggers\.test\.ts/);
   });
 
   it("a level that there is not is that of no variable", () => {
