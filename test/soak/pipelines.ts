@@ -1,6 +1,7 @@
 import {
   committableSource,
   committerSink,
+  type ConsumerExplanation,
   type Control,
   DrainingControl,
   produce,
@@ -23,6 +24,7 @@ import { Random } from "./random.js";
 export interface RunningPipeline {
   readonly streamCompletion: Promise<unknown>;
   drainAndShutdown(): Promise<unknown>;
+  explain(): ConsumerExplanation;
 }
 
 type StartPipeline = (job: Job, witness: Witness) => RunningPipeline;

@@ -1,3 +1,6 @@
+import { appendFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { LocalKafka } from "@millrace/kafka-testkit";
 import type { ClientProperties } from "@millrace/kafka";
 import { Chaos, drainAll } from "./chaos.js";
@@ -110,9 +113,10 @@ export class Soak {
   }
 
   async #startKafka(): Promise<LocalKafka> {
-    const kafka = await LocalKafka.start();
+    const brokerLog = join(tmpdir(), `millrace-soak-${process.pid}-broker.log`);
+    const kafka = await LocalKafka.start({ log: (line) => appendFileSync(brokerLog, `${this.#clock()} ${line}\n`) });
     this.#closers.push(() => kafka.stop());
-    this.#say(`Kafka: ${kafka.description}`);
+    this.#say(`Kafka: ${kafka.description}; what it logs goes to ${brokerLog}`);
     if (kafka.kind !== "jvm") this.#say("This broker is not ours to stop, so only processes are disturbed.");
     for (const topic of [this.#names.from, this.#names.to]) {
       await kafka.createTopic(topic, { partitions: PARTITIONS });

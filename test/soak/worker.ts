@@ -5,6 +5,7 @@ import type { Job, WorkerMessage } from "./protocol.js";
 
 const PROGRESS_EVERY_MS = 1000;
 const SAMPLE_EVERY_MS = 5000;
+const QUIET_MS = 20_000;
 
 const job = JSON.parse(process.argv[2] ?? "{}") as Job;
 
@@ -50,6 +51,16 @@ const sample = (): void => {
 
 setInterval(() => tell({ kind: "progress", at: Date.now(), delivered: witness.delivered }), PROGRESS_EVERY_MS);
 setInterval(sample, SAMPLE_EVERY_MS);
+let quiet = { delivered: 0, since: Date.now() };
+/** What stands still says why, into the log of the soak: afterwards nobody can ask it any more. */
+setInterval(() => {
+  const { delivered } = witness;
+  const now = Date.now();
+  if (delivered !== quiet.delivered) quiet = { delivered, since: now };
+  if (now - quiet.since < QUIET_MS) return;
+  console.error(`process ${job.life} was given nothing for ${QUIET_MS / 1000} s: ${running.explain().toString()}`);
+  quiet = { delivered, since: now };
+}, PROGRESS_EVERY_MS);
 let draining = false;
 running.streamCompletion.catch((error: unknown) => {
   if (!draining) fail(error);

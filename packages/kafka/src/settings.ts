@@ -2,6 +2,7 @@ import type { Logger } from "@millrace/streams";
 import { z } from "zod";
 import { byteCount } from "./byte-count.js";
 import { brokersSchema, checkAddresses } from "./client/addresses.js";
+import { withConnectTimeout } from "./client/connect-timeout.js";
 import type { ClientProperties, KafkaDriver, Subscription } from "./client/port.js";
 import { warnOfDangers } from "./client/insecure.js";
 import { checkProperties } from "./client/rdkafka/check-properties.js";
@@ -55,6 +56,11 @@ export interface KafkaSettings {
    * with (`debug`, `info`, `warn`, `error`), or `silent`. A winston logger fits as it is, pino by `pinoLogger`.
    */
   readonly logger?: Logger;
+  /**
+   * How long a client waits for the first answer of a broker before it fails with `CONNECT_FAILED`; default 10 000 ms. That
+   * it does not connect at once is logged at `warn`. Once it has connected, it waits for brokers that are away for ever.
+   */
+  readonly connectTimeoutMs?: number;
   /** Default: `rdkafkaDriver`, over node-rdkafka; `confluentDriver` needs `@confluentinc/kafka-javascript`. */
   readonly driver?: KafkaDriver;
 }
@@ -125,6 +131,7 @@ const kafkaSchema = z.strictObject({
   statistics: statisticsSchema.optional(),
   logger: logger.optional(),
   driver: driver.optional(),
+  connectTimeoutMs: z.number().int().positive().default(10_000),
 });
 
 const subscriptionShape = {
@@ -249,7 +256,8 @@ const reach = (kafka: z.output<typeof kafkaSchema>, own: ClientProperties | unde
   };
   const logger = loggerOf(kafka.logger);
   warnOfDangers(properties, logger);
-  const driver = withSecrets(kafka.driver ?? rdkafkaDriver, properties, tokensOf(kafka.security));
+  const reached = withConnectTimeout(kafka.driver ?? rdkafkaDriver, kafka.connectTimeoutMs);
+  const driver = withSecrets(reached, properties, tokensOf(kafka.security));
   return { properties: redact(properties), driver: withStatistics(driver, kafka.statistics, logger) };
 };
 

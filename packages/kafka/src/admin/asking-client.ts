@@ -1,5 +1,6 @@
 import type { Logger } from "@millrace/streams";
 import type { ClientProperties, ConsumerClient, KafkaDriver, TopicPartitionOffset } from "../client/port.js";
+import { RepeatedErrors } from "../client/repeated-errors.js";
 import { KafkaConnectorError } from "../errors.js";
 import type { Deadline } from "./deadline.js";
 
@@ -23,12 +24,12 @@ export interface AskingOptions {
 export class AskingClient {
   readonly #client: ConsumerClient;
   readonly #groupId: string | undefined;
-  readonly #logger: Logger;
+  readonly #errors: RepeatedErrors;
   #serving: Promise<void> | undefined;
   #closing: Promise<void> | undefined;
 
   private constructor({ driver, properties, logger, groupId }: AskingOptions) {
-    this.#logger = logger;
+    this.#errors = new RepeatedErrors(logger, "kafka metadata: client error");
     this.#groupId = groupId;
     // Its statistics would pile up between calls, for only a poll serves them.
     const own = { "group.id": groupId ?? NO_GROUP, "statistics.interval.ms": 0 };
@@ -37,7 +38,7 @@ export class AskingClient {
       {
         onAssign: () => undefined,
         onRevoke: () => undefined,
-        onError: (error) => logger.warn("kafka metadata: client error", { error }),
+        onError: (error) => this.#errors.warn(error),
       },
     );
   }
@@ -91,8 +92,8 @@ export class AskingClient {
       .poll({ maxRecords: 1, waitMs })
       .then(
         (chunk) => chunk?.release(),
-        (error: unknown) => {
-          if (this.#closing === undefined) this.#logger.warn("kafka metadata: client error", { error });
+        (error: Error) => {
+          if (this.#closing === undefined) this.#errors.warn(error);
         },
       )
       .finally(() => (this.#serving = undefined));

@@ -319,8 +319,19 @@ export interface KafkaDriver {
   readonly name: string;
   /** Whether `commit` sends the metadata of a position. */
   readonly commitsMetadata: boolean;
-  consumer(properties: ClientProperties, listener: ConsumerListener, tokens?: TokenProvider): ConsumerClient;
-  producer(properties: ClientProperties, listener: ProducerListener, tokens?: TokenProvider): ProducerClient;
+  /** `connectMs`: how long `connect` waits for the first answer of a broker. */
+  consumer(
+    properties: ClientProperties,
+    listener: ConsumerListener,
+    tokens?: TokenProvider,
+    connectMs?: number,
+  ): ConsumerClient;
+  producer(
+    properties: ClientProperties,
+    listener: ProducerListener,
+    tokens?: TokenProvider,
+    connectMs?: number,
+  ): ProducerClient;
   /** Absent where the client cannot change topics. */
   topicAdmin?(properties: ClientProperties, tokens?: TokenProvider): TopicAdmin;
 }

@@ -1,5 +1,6 @@
 import type { Clock, Logger } from "@millrace/streams";
 import type { RecordChunk, TopicPartition } from "../client/port.js";
+import { RepeatedErrors } from "../client/repeated-errors.js";
 import type { CommitResult } from "../commit-result.js";
 import type { OffsetOwner, PositionToCommit } from "../committable-offset.js";
 import type { ParsedCommitter } from "../committer-settings.js";
@@ -49,8 +50,8 @@ export interface SessionOptions {
 export class ConsumerSession implements OffsetOwner {
   readonly groupId: string;
   readonly #settings: ParsedConsumer;
-  readonly #logger: Logger;
   readonly #failures: FailureLog;
+  readonly #errors: RepeatedErrors;
   readonly #clock: Clock;
   readonly #listener: SessionListener;
   readonly #parts: SessionParts;
@@ -70,8 +71,8 @@ export class ConsumerSession implements OffsetOwner {
 
   constructor({ settings, logger, failures, clock, followed, listener }: SessionOptions) {
     this.#settings = settings;
-    this.#logger = logger;
     this.#failures = failures;
+    this.#errors = new RepeatedErrors(logger, "kafka consumer: client error", () => clock.now());
     this.#clock = clock;
     this.#listener = listener;
     this.groupId = settings.groupId ?? "";
@@ -383,7 +384,7 @@ export class ConsumerSession implements OffsetOwner {
 
   #onError(error: Error): void {
     if (error instanceof KafkaConnectorError && error.fatal) this.#fail(error);
-    else this.#logger.warn("kafka consumer: client error", { error });
+    else this.#errors.warn(error);
   }
 
   #fail(error: unknown): void {

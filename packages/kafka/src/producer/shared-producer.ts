@@ -1,6 +1,7 @@
 import { acrossCopies } from "@millrace/streams/stage";
 import type { ClientProperties, KafkaDriver, ProducerClient, ProducerListener } from "../client/port.js";
 import { rdkafkaDriver } from "../client/rdkafka/driver.js";
+import { RepeatedErrors } from "../client/repeated-errors.js";
 import { KafkaConnectorError } from "../errors.js";
 import { loggerOf } from "../logger-of.js";
 import { type KafkaSettings, type ParsedProducer, parseProducer } from "../settings.js";
@@ -67,9 +68,10 @@ class SharedClients implements SharedProducer {
   open(listener: ProducerListener): ProducerClient {
     if (this.#closing) return closedClient;
     if (!this.#current || this.#current.isOver) {
+      const errors = new RepeatedErrors(this.#logger, "kafka shared producer: client error");
       this.#current = new SharedClient({
         open: (ownListener) => this.#driver.producer(this.#properties, ownListener),
-        onWarning: (error) => this.#logger.warn("kafka shared producer: client error", { error }),
+        onWarning: (error) => errors.warn(error),
         onEnd: (client) => this.#drop(client),
       });
     }

@@ -2,6 +2,7 @@ import type { Logger } from "@millrace/streams";
 import { failureLogOf } from "../failure-log.js";
 import { AsyncPull, type Chunk, isFailure, type Pull, type Run, type Stage, textOf } from "@millrace/streams/stage";
 import type { DeliveryReports, OutgoingRecord, ProducerClient, ProducerListener } from "../client/port.js";
+import { RepeatedErrors } from "../client/repeated-errors.js";
 import { isFatal } from "../errors.js";
 import type { ProducerEnvelope, ProducerFailure, ProducerRecord, ProducerResult } from "../messages.js";
 import { PulledBytes } from "../producer/pulled-bytes.js";
@@ -39,6 +40,7 @@ class DeliveryReportsPull<K, V, P> extends AsyncPull<ProducerEnvelope<K, V, P>, 
   readonly #client: ProducerClient;
   readonly #inFlight: InFlightRecords<K, V, P>;
   readonly #pulled: PulledBytes;
+  readonly #errors: RepeatedErrors;
   #connected = false;
   #input: Chunk<ProducerEnvelope<K, V, P>> = [];
   #next = 0;
@@ -66,6 +68,7 @@ class DeliveryReportsPull<K, V, P> extends AsyncPull<ProducerEnvelope<K, V, P>, 
       (error: unknown) => this.fail(error),
     );
     run.onEnd(() => this.#client.close());
+    this.#errors = new RepeatedErrors(options.logger, "kafka producer: client error", () => run.clock.now());
     failureLogOf(run, options.logger, {});
   }
 
@@ -205,7 +208,7 @@ class DeliveryReportsPull<K, V, P> extends AsyncPull<ProducerEnvelope<K, V, P>, 
 
   #onError(error: Error): void {
     if (isFatal(error)) this.fail(error);
-    else this.#options.logger.warn("kafka producer: client error", { error });
+    else this.#errors.warn(error);
   }
 
   /** After a failed send what waits in the client is dropped, lest it overtake; cancelled or completed, it is flushed. */

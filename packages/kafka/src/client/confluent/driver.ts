@@ -1,5 +1,5 @@
 import type { ClientProperties, ConsumerListener, KafkaDriver, ProducerListener, TokenProvider } from "../port.js";
-import { CLIENT_TIMEOUTS } from "../rdkafka/client-life.js";
+import { timeoutsOf } from "../rdkafka/client-life.js";
 import { RdkafkaConsumer } from "../rdkafka/consumer.js";
 import type { ConsumerFactory, ProducerFactory } from "../rdkafka/native.js";
 import { RdkafkaProducer } from "../rdkafka/producer.js";
@@ -35,18 +35,18 @@ const producersWith =
 export const confluentDriver: KafkaDriver = {
   name: PACKAGE,
   commitsMetadata: true,
-  consumer: (properties: ClientProperties, listener: ConsumerListener, tokens?: TokenProvider) =>
+  consumer: (properties: ClientProperties, listener: ConsumerListener, tokens?: TokenProvider, connectMs?: number) =>
     new RdkafkaConsumer(
       properties,
       listener,
-      CLIENT_TIMEOUTS,
+      timeoutsOf(connectMs),
       tokens ? consumersWith(tokens, listener) : createConfluentConsumer,
     ),
-  producer: (properties: ClientProperties, listener: ProducerListener, tokens?: TokenProvider) =>
+  producer: (properties: ClientProperties, listener: ProducerListener, tokens?: TokenProvider, connectMs?: number) =>
     new RdkafkaProducer(
       properties,
       listener,
-      CLIENT_TIMEOUTS,
+      timeoutsOf(connectMs),
       tokens ? producersWith(tokens, listener) : createConfluentProducer,
     ),
   topicAdmin: (properties: ClientProperties, tokens?: TokenProvider) =>

@@ -17,6 +17,12 @@ export interface ClientTimeouts {
 
 export const CLIENT_TIMEOUTS: ClientTimeouts = { connectMs: 10_000, closeMs: 30_000, graceMs: 5_000 };
 
+/** With another time to connect in. */
+export const timeoutsOf = (connectMs: number = CLIENT_TIMEOUTS.connectMs): ClientTimeouts => ({
+  ...CLIENT_TIMEOUTS,
+  connectMs,
+});
+
 /** The brokers as the user gave them, for messages. */
 export function brokersOf(properties: ClientProperties): string {
   return String(
@@ -27,21 +33,28 @@ export function brokersOf(properties: ClientProperties): string {
 /** Beyond the time that librdkafka was given, for it says more of why it could not connect. */
 const MARGIN_MS = 1000;
 
-/**
- * Connects and waits until a broker has answered; without `allTopics: false` it would describe every topic. A client that
- * connects after its time is closed by `onLate`.
- */
+export interface ConnectListener {
+  /** It has connected after its time. */
+  onLate(): void;
+  /** It has not connected at once, and goes on trying; told once. */
+  onTrouble?(error: KafkaConnectorError): void;
+}
+
+/** Connects and waits until a broker has answered; without `allTopics: false` it would describe every topic. */
 export function connectClient(
   native: NativeConsumer | NativeProducer,
   kind: "consumer" | "producer",
   brokers: string,
   timeoutMs: number,
-  onLate: () => void,
+  { onLate, onTrouble }: ConnectListener,
 ): Promise<void> {
   const what = `The ${kind} could not connect to ${brokers} within ${timeoutMs} ms`;
   const next =
     "Check `bootstrap.servers`, the network, and that `security.protocol` and the credentials are those of the brokers.";
-  const reason = reasonOf(native);
+  const reason = reasonOf(native, (first) => {
+    const told = `The ${kind} has not connected to ${brokers} yet, and tries for ${timeoutMs} ms: ${first}.`;
+    onTrouble?.(new KafkaConnectorError("CONNECT_FAILED", told, { retriable: true }));
+  });
   return new Promise((resolve, reject) => {
     let late = false;
     const timer = setTimeout(() => {
@@ -68,13 +81,15 @@ export const loggedText = (message: string): string => message.replace(/^\[thrd:
 
 /**
  * Why a broker let the client down last. While it connects that stands in librdkafka's log alone: its errors do not tell a
- * certificate from a cable. Asked once, it listens no more.
+ * certificate from a cable. Asked once, it listens no more. `onFirst` is told of the first.
  */
-function reasonOf(native: NativeConsumer | NativeProducer): () => string {
+function reasonOf(native: NativeConsumer | NativeProducer, onFirst: (reason: string) => void): () => string {
   let reason: string | undefined;
   let listens = true;
   native.on("event.log", ({ fac, message }) => {
-    if (listens && fac === "FAIL") reason = loggedText(message);
+    if (!listens || fac !== "FAIL") return;
+    if (reason === undefined) onFirst(loggedText(message));
+    reason = loggedText(message);
   });
   return () => {
     listens = false;
@@ -97,7 +112,7 @@ export async function connects(
     };
     // Nobody is told of its errors, and without a listener they would be thrown.
     native.on("event.error", () => undefined);
-    await connectClient(native, kind, "the brokers", timeoutMs, close);
+    await connectClient(native, kind, "the brokers", timeoutMs, { onLate: close });
   } catch {
     return false;
   }

@@ -136,12 +136,12 @@ export class RdkafkaConsumer implements ConsumerClient {
 
   connect(): Promise<void> {
     if (this.#closing !== undefined) return Promise.reject(this.#closedError("connect"));
-    const onLate = (): void => void this.#native.disconnect(() => undefined);
-    this.#connecting ??= connectClient(this.#native, "consumer", this.#brokers, this.#timeouts.connectMs, onLate).then(
-      () => {
-        this.#connected = true;
-      },
-    );
+    this.#connecting ??= connectClient(this.#native, "consumer", this.#brokers, this.#timeouts.connectMs, {
+      onLate: () => void this.#native.disconnect(() => undefined),
+      onTrouble: (error) => this.#listener.onError(error),
+    }).then(() => {
+      this.#connected = true;
+    });
     return this.#connecting;
   }
 

@@ -1,6 +1,6 @@
 import { freshToken } from "../checked-token.js";
 import type { ClientProperties, ConsumerListener, KafkaDriver, ProducerListener, TokenProvider } from "../port.js";
-import { CLIENT_TIMEOUTS } from "./client-life.js";
+import { timeoutsOf } from "./client-life.js";
 import { RdkafkaConsumer } from "./consumer.js";
 import {
   type ConsumerFactory,
@@ -41,10 +41,10 @@ const adminWith = (properties: ClientProperties, tokens: TokenProvider): Rdkafka
 export const rdkafkaDriver: KafkaDriver = {
   name: "node-rdkafka",
   commitsMetadata: false,
-  consumer: (properties: ClientProperties, listener: ConsumerListener, tokens?: TokenProvider) =>
-    new RdkafkaConsumer(properties, listener, CLIENT_TIMEOUTS, tokens && consumersWith(tokens, listener)),
-  producer: (properties: ClientProperties, listener: ProducerListener, tokens?: TokenProvider) =>
-    new RdkafkaProducer(properties, listener, CLIENT_TIMEOUTS, tokens && producersWith(tokens, listener)),
+  consumer: (properties: ClientProperties, listener: ConsumerListener, tokens?: TokenProvider, connectMs?: number) =>
+    new RdkafkaConsumer(properties, listener, timeoutsOf(connectMs), tokens && consumersWith(tokens, listener)),
+  producer: (properties: ClientProperties, listener: ProducerListener, tokens?: TokenProvider, connectMs?: number) =>
+    new RdkafkaProducer(properties, listener, timeoutsOf(connectMs), tokens && producersWith(tokens, listener)),
   topicAdmin: (properties: ClientProperties, tokens?: TokenProvider) =>
     tokens ? adminWith(properties, tokens) : new RdkafkaTopicAdmin(properties, createNativeAdmin),
 };

@@ -111,9 +111,10 @@ export class RdkafkaProducer implements ProducerClient {
 
   connect(): Promise<void> {
     if (this.#closing !== undefined) return Promise.reject(closedError());
-    const onLate = (): void => void this.#native.disconnect(0, () => undefined);
-    const { connectMs } = this.#timeouts;
-    this.#connecting ??= connectClient(this.#native, "producer", this.#brokers, connectMs, onLate).then(() => {
+    this.#connecting ??= connectClient(this.#native, "producer", this.#brokers, this.#timeouts.connectMs, {
+      onLate: () => void this.#native.disconnect(0, () => undefined),
+      onTrouble: (error) => this.#listener.onError(error),
+    }).then(() => {
       this.#polls = true;
       // Also while nothing is sent; otherwise they would pile up.
       if (this.#statisticsMs > 0) {

@@ -7,6 +7,7 @@ import type {
   KafkaDriver,
   TopicPartition,
 } from "../../client/port.js";
+import { RepeatedErrors } from "../../client/repeated-errors.js";
 import { KafkaConnectorError } from "../../errors.js";
 import { loggerOf } from "../../logger-of.js";
 import { boundShape } from "../bound-settings.js";
@@ -161,11 +162,12 @@ export class SharedConsumers implements SharedConsumer {
     if (this.#closing) throw closedError();
     if (!this.#current || this.#current.isOver) {
       const { driver, properties } = this.#parsed;
+      const errors = new RepeatedErrors(this.logger, "kafka shared consumer: client error");
       this.#current = new SharedReader({
         ...this.#limits,
         counts: this.#counts,
         open: (own) => driver.consumer(properties, own),
-        onWarning: (error) => this.logger.warn("kafka shared consumer: client error", { error }),
+        onWarning: (error) => errors.warn(error),
         onEnd: (client) => this.#drop(client),
       });
     }

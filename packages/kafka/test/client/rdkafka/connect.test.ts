@@ -8,6 +8,7 @@ describe("connecting a client", () => {
 
   it("tells of the last failure that the client has logged, and of no other line", async () => {
     const native = new FakeConsumer();
+    const troubles: string[] = [];
     native.onConnect = () => {
       native.emit("event.log", { fac: "FAIL", message: "[thrd:ssl://b:1/bootstrap]: b: Connection refused" });
       native.emit("event.log", { fac: "FAIL", message: `[thrd:ssl://b:1/bootstrap]: ${BAD}` });
@@ -19,11 +20,15 @@ describe("connecting a client", () => {
         "consumer",
         "b:1",
         5,
-        () => undefined,
+        { onLate: () => undefined, onTrouble: (error) => void troubles.push(error.message) },
       ),
     );
     expect(message).to.match(/^The consumer could not connect to b:1 within 5 ms: .*\. The last failure was: ssl:/);
     expect(message).to.contain(`${BAD}. Check`).and.not.contain("effect").and.not.contain("refused");
+    // Of the first, at once.
+    expect(troubles).to.deep.equal([
+      "The consumer has not connected to b:1 yet, and tries for 5 ms: b: Connection refused.",
+    ]);
   });
 
   it("tells nothing where nothing was logged", async () => {
@@ -34,7 +39,7 @@ describe("connecting a client", () => {
       "consumer",
       "b:1",
       5,
-      () => undefined,
+      { onLate: () => undefined },
     );
     expect((await rejectionOf(connecting)).message).to.match(/the client does not answer\. Check/);
   });
