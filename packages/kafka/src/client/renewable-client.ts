@@ -160,6 +160,11 @@ export class RenewableClient implements ConsumerClient {
     return this.#held.committed(() => this.#client, partitions, timeoutMs);
   }
 
+  /** `committed`, once: also where a transaction may hold them. */
+  committedOnce(partitions: readonly TopicPartition[], timeoutMs: number): Promise<readonly TopicPartitionOffset[]> {
+    return this.#client.committed(partitions, timeoutMs);
+  }
+
   watermarks(partition: TopicPartition, timeoutMs: number): Promise<Watermarks> {
     return this.#client.watermarks(partition, timeoutMs);
   }

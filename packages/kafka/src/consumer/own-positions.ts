@@ -1,5 +1,6 @@
 import type { Clock, Logger } from "@millrace/streams";
-import type { ConsumerClient, TopicPartition } from "../client/port.js";
+import type { TopicPartition } from "../client/port.js";
+import type { RenewableClient } from "../client/renewable-client.js";
 import { offsetsByKey, partitionKey, placeOf } from "../partition-key.js";
 
 /** Much longer than old positions were seen to be told: two seconds. */
@@ -9,7 +10,7 @@ const ASK_AGAIN_MS = 500;
 const ANSWER_MS = 2000;
 
 export interface OwnPositionsOptions {
-  readonly client: Pick<ConsumerClient, "committed">;
+  readonly client: Pick<RenewableClient, "committedOnce">;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly groupId: string;
@@ -52,7 +53,7 @@ export class OwnPositions {
     const known = partitions.filter((each) => acknowledged(each) !== undefined);
     if (known.length === 0) return [];
     try {
-      const stored = offsetsByKey(await client.committed(known.map(placeOf), ANSWER_MS));
+      const stored = offsetsByKey(await client.committedOnce(known.map(placeOf), ANSWER_MS));
       return known.filter((each) => (stored.get(partitionKey(each)) ?? 0) < (acknowledged(each) ?? 0));
     } catch {
       return [];
