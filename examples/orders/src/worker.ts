@@ -1,4 +1,5 @@
 /** The process that runs the pipeline: reports to its parent, drains on SIGTERM, and ends when the parent has gone. */
+import { runUntilSignal, silentLogger } from "@millrace/kafka";
 import { Meter } from "./meter.js";
 import { ordersPipeline } from "./pipeline.js";
 import { enrichWith, remotePrices } from "./prices.js";
@@ -15,17 +16,17 @@ export interface Job {
 
 const REPORT_EVERY_MS = 100;
 
-const logger = {
-  debug: () => undefined,
-  info: () => undefined,
-  warn: (message: string, fields?: object) => console.error(message, fields),
-  error: (message: string, fields?: object) => console.error(message, fields),
-};
-
 const job = JSON.parse(process.argv[2] ?? "{}") as Job;
 const meter = new Meter();
-const control = ordersPipeline({
-  kafka: { brokers: job.brokers, groupId: job.groupId, logger },
+
+setInterval(() => process.send?.(meter.report()), REPORT_EVERY_MS);
+// Ctrl-C reaches parent and child; the parent decides.
+process.on("SIGINT", () => undefined);
+// The parent was killed, and nobody is left to drain for.
+process.once("disconnect", () => process.exit(1));
+
+const graph = ordersPipeline({
+  kafka: { brokers: job.brokers, groupId: job.groupId },
   topics: job.topics,
   membership: {
     // Static membership: a process that comes back under this name is given its partitions at once.
@@ -35,22 +36,7 @@ const control = ordersPipeline({
   },
   enrich: meter.entering(enrichWith(remotePrices(job.seed))),
   finished: meter.finished,
-}).run();
+});
 
-const end = async (work: Promise<unknown>): Promise<void> => {
-  try {
-    await work;
-    process.exit(0);
-  } catch (error) {
-    console.error("The pipeline failed:", error);
-    process.exit(1);
-  }
-};
-
-setInterval(() => process.send?.(meter.report()), REPORT_EVERY_MS);
-control.streamCompletion.catch((error: unknown) => end(Promise.reject(error)));
-process.once("SIGTERM", () => void end(control.drainAndShutdown()));
-// Ctrl-C reaches parent and child; the parent decides.
-process.on("SIGINT", () => undefined);
-// The parent was killed, and nobody is left to drain for.
-process.once("disconnect", () => process.exit(1));
+await runUntilSignal(graph, { signals: ["SIGTERM"], logger: silentLogger });
+process.exit(0);
