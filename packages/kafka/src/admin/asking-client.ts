@@ -92,7 +92,7 @@ export class AskingClient {
       .poll({ maxRecords: 1, waitMs })
       .then(
         (chunk) => chunk?.release(),
-        (error: Error) => {
+        (error: unknown) => {
           if (this.#closing === undefined) this.#errors.warn(error);
         },
       )

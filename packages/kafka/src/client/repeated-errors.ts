@@ -1,4 +1,5 @@
 import type { Logger } from "@millrace/streams";
+import { messageOf } from "@millrace/streams/stage";
 
 /** When the same is told again at the earliest; twice as late each time, up to the longest. */
 const FIRST_MS = 10_000;
@@ -29,9 +30,10 @@ export class RepeatedErrors {
     this.#now = now;
   }
 
-  warn(error: Error): void {
+  warn(error: unknown): void {
     const now = this.#now();
-    const told = this.#told.get(error.message);
+    const text = messageOf(error);
+    const told = this.#told.get(text);
     if (told && now < told.until) {
       told.count += 1;
       return;
@@ -40,7 +42,7 @@ export class RepeatedErrors {
     const goesOn = told !== undefined && now < told.until + told.waitMs;
     const waitMs = goesOn ? Math.min(2 * told.waitMs, LONGEST_MS) : FIRST_MS;
     if (this.#told.size >= MOST) this.#told.clear();
-    this.#told.set(error.message, { count: 0, waitMs, until: now + waitMs });
+    this.#told.set(text, { count: 0, waitMs, until: now + waitMs });
     const repeated = told && told.count > 0 ? { repeated: told.count } : {};
     this.#logger.warn(this.#message, { ...repeated, error });
   }

@@ -1,5 +1,4 @@
 import { consoleLogger } from "../logger.js";
-import type { Claim } from "../stages/with-context/claim.js";
 import { nextTurn } from "./host.js";
 
 const nothing = (): void => undefined;
@@ -35,13 +34,18 @@ interface Failure {
   followed: boolean;
 }
 
+/** Has a name for messages. */
+export interface Named {
+  toString(): string;
+}
+
 /** Where a function of the user failed. */
 export interface FailurePlace {
   readonly stage: string;
   /** What it was called with, if that is known; beside a claim, `undefined`. */
   readonly element: unknown;
-  /** That of the record behind the element, where claims follow records. */
-  readonly claim: Claim | undefined;
+  /** What names the record behind the element, where claims follow records. */
+  readonly claim: Named | undefined;
 }
 
 /**

@@ -6,9 +6,8 @@ import { type Clock, systemClock } from "./clock.js";
 import { oncePerProcess } from "../copies.js";
 import { Closing, type Unclosed } from "./closing.js";
 import { type Decision, decisionOf } from "./decision.js";
-import { type FailurePlace, Failures } from "./failures.js";
+import { type FailurePlace, Failures, type Named } from "./failures.js";
 import { soon } from "./host.js";
-import type { Claim } from "../stages/with-context/claim.js";
 import type { Pull } from "./pull.js";
 
 /** What `run()` accepts. */
@@ -157,7 +156,7 @@ export class Run {
    * What a stage that adheres to supervision does about an error of user code that was called with `element`, or with one
    * that has `claim`. Never throws.
    */
-  decide(error: unknown, element?: unknown, claim?: Claim): Decision {
+  decide(error: unknown, element?: unknown, claim?: Named): Decision {
     const { name, supervision } = this.attributes;
     const decision = !supervision || error instanceof InvariantViolation ? { error } : decisionOf(supervision, error);
     if (typeof decision === "object") {

@@ -35,9 +35,9 @@ const MARGIN_MS = 1000;
 
 export interface ConnectListener {
   /** It has connected after its time. */
-  onLate(): void;
+  readonly onLate: () => void;
   /** It has not connected at once, and goes on trying; told once. */
-  onTrouble?(error: KafkaConnectorError): void;
+  readonly onTrouble?: (error: KafkaConnectorError) => void;
 }
 
 /** Connects and waits until a broker has answered; without `allTopics: false` it would describe every topic. */
