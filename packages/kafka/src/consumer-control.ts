@@ -1,6 +1,7 @@
 import type { Run } from "@millrace/streams/stage";
 import type { TopicPartition, TopicPartitionOffset } from "./client/port.js";
 import type { ConsumerSession } from "./consumer/consumer-session.js";
+import type { Health } from "./consumer/health.js";
 import type { ConsumerExplanation, PartitionReport } from "./consumer/session-history.js";
 import type { ConsumerMetrics, PartitionLag } from "./consumer/steering.js";
 import type { Control } from "./control.js";
@@ -51,6 +52,10 @@ export class ConsumerControl implements Control {
 
   explain(): ConsumerExplanation {
     return this.#session.explain();
+  }
+
+  health(): Health {
+    return this.#session.steering.health(this.#session.explain().state, this.#session.failure);
   }
 
   report(): readonly PartitionReport[] {

@@ -1,4 +1,5 @@
 import type { TopicPartition, TopicPartitionOffset } from "./client/port.js";
+import type { Health } from "./consumer/health.js";
 import type { ConsumerExplanation, PartitionReport } from "./consumer/session-history.js";
 import type { ConsumerMetrics, PartitionLag } from "./consumer/steering.js";
 import type { DrainOptions } from "./drain.js";
@@ -22,6 +23,8 @@ export interface Control {
   readonly isShutdown: Promise<void>;
   /** What the consumer waits for now: per partition the record that holds back the commit, its age, and where it is. */
   explain(): ConsumerExplanation;
+  /** Whether it works, for the probes of a supervisor, and what keeps it from that. */
+  health(): Health;
   /** What became of the records so far. */
   report(): readonly PartitionReport[];
   /**
@@ -93,6 +96,11 @@ export class DrainingControl<T> {
   /** See `Control.explain`. */
   explain(): ConsumerExplanation {
     return this.#control.explain();
+  }
+
+  /** See `Control.health`. */
+  health(): Health {
+    return this.#control.health();
   }
 
   /** See `Control.report`. */

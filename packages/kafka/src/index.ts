@@ -51,6 +51,7 @@ export {
   type SharedConsumerSettings,
 } from "./consumer/shared/shared-consumer.js";
 export type { ReadingSettings } from "./consumer/reading-settings.js";
+export type { Health, HealthCode, HealthReason } from "./consumer/health.js";
 export type { RecoveryMetrics } from "./consumer/recovery.js";
 export type { RecoverySettings } from "./consumer/recovery-settings.js";
 export type { StuckPartition } from "./consumer/watchdog/watched-partition.js";

@@ -1,5 +1,6 @@
-import { type Run, oncePerProcess, soon } from "@millrace/streams/stage";
+import { messageOf, type Run, oncePerProcess, soon } from "@millrace/streams/stage";
 import type { TopicPartition, TopicPartitionOffset } from "./client/port.js";
+import { type Health, healthOf, jointHealth } from "./consumer/health.js";
 import type { ConsumerExplanation, PartitionReport } from "./consumer/session-history.js";
 import type { ConsumerMetrics, PartitionLag } from "./consumer/steering.js";
 import type { Control, ControlOfRun } from "./control.js";
@@ -22,6 +23,8 @@ const failureOf = (settled: readonly PromiseSettledResult<unknown>[]): PromiseRe
 export class RunControl implements ControlOfRun {
   readonly #run: Run;
   readonly #sources: SourceControl[] = [];
+  /** What the first sink to fail has failed with. */
+  #failure: { readonly error: unknown } | undefined;
   /** Runs under way that read a partition of one of the sources. */
   readonly #inner = new Set<Run>();
   /** What one that joins late, with a group of a `groupBy`, has missed. */
@@ -29,6 +32,7 @@ export class RunControl implements ControlOfRun {
 
   constructor(run: Run) {
     this.#run = run;
+    run.drained.catch((error: unknown) => (this.#failure = { error }));
   }
 
   add(source: SourceControl): void {
@@ -106,6 +110,11 @@ export class RunControl implements ControlOfRun {
       partitions: all.flatMap(({ partitions }) => partitions),
       toString: () => all.map((each) => each.toString()).join("\n"),
     };
+  }
+
+  health(): Health {
+    if (this.#failure) return healthOf([{ code: "FAILED", message: messageOf(this.#failure.error) }]);
+    return jointHealth(this.#sources.map((source) => source.health()));
   }
 
   report(): readonly PartitionReport[] {

@@ -50,6 +50,10 @@ class TestControl implements Control {
     return [];
   }
 
+  health(): never {
+    throw unsupported("health");
+  }
+
   explain(): never {
     throw unsupported("explain");
   }

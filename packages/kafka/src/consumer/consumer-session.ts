@@ -348,6 +348,7 @@ export class ConsumerSession implements OffsetOwner {
     try {
       await this.#parts.client.connect();
       if (this.#closing) return;
+      this.#parts.recovery.health.connected();
       this.#parts.client.subscribe(await this.#parts.takingOn.subscription());
     } catch (error) {
       this.#fail(error);
@@ -357,6 +358,7 @@ export class ConsumerSession implements OffsetOwner {
   }
 
   #buffer(chunk: RecordChunk): void {
+    this.#parts.recovery.health.read();
     const wanted = chunk.runs().flatMap((run) => {
       const owned = this.#parts.assignment.get(run);
       if (owned?.retired) owned.reading.saw(chunk.offset(run.from));

@@ -65,6 +65,7 @@ export class OffsetCommitter {
   #closed = false;
   #commits = 0;
   #failures = 0;
+  #lastFailure: unknown;
 
   constructor(options: OffsetCommitterOptions) {
     this.#options = options;
@@ -78,6 +79,11 @@ export class OffsetCommitter {
   /** Commits that were acknowledged. */
   get commits(): number {
     return this.#commits;
+  }
+
+  /** What the last commit failed with; `undefined` where it did not. */
+  get lastFailure(): unknown {
+    return this.#lastFailure;
   }
 
   /** Commits that failed, after they were tried again where that could help. */
@@ -122,9 +128,11 @@ export class OffsetCommitter {
       this.#waiters = [];
       try {
         await this.#commitAll(this.#watermarks(waiters));
+        this.#lastFailure = undefined;
         for (const waiter of waiters) waiter.resolve();
       } catch (error) {
         this.#failures += 1;
+        this.#lastFailure = error;
         for (const waiter of waiters) waiter.reject(error);
       }
     }

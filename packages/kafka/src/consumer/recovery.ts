@@ -7,6 +7,7 @@ import type { Assignment } from "./assignment.js";
 import { ClientExchange } from "./client-exchange.js";
 import { ConnectionChecker } from "./connection-checker.js";
 import type { FlowControl } from "./flow-control.js";
+import { HealthRecord } from "./health.js";
 import { HeldStarts } from "./held-starts.js";
 import { OffsetResets, type OffsetResetsOptions } from "./offset-resets.js";
 import type { OwnedPartition } from "./owned-partition.js";
@@ -48,6 +49,7 @@ export interface RecoveryOptions {
 
 /** Looks after the client of a session: where it reads, whether it reads, and whether it reaches its brokers. */
 export class Recovery {
+  readonly health: HealthRecord;
   readonly #options: RecoveryOptions;
   readonly #exchange: ClientExchange;
   readonly resets: OffsetResets;
@@ -60,6 +62,7 @@ export class Recovery {
 
   constructor(options: RecoveryOptions) {
     this.#options = options;
+    this.health = new HealthRecord(options.clock);
     const { settings, client, clock, logger, onFailure, takingOn } = options;
     const { offsetResetProtection: protection, connectionChecker, watchdog, lookupTimeoutMs: timeoutMs } = settings;
     const groupId = settings.groupId ?? "";
@@ -116,6 +119,7 @@ export class Recovery {
   /** The client reported an error; `then` is what else comes of it. */
   heard(error: Error, then: (error: Error) => void): void {
     this.#staticPlace?.heard(error);
+    this.health.heard(error);
     then(error);
   }
 
@@ -141,6 +145,7 @@ export class Recovery {
 
   /** Polling failed, and goes on. */
   pollFailed(error: unknown): void {
+    this.health.heard(error);
     this.#unknownStarts.pollFailed(error);
   }
 

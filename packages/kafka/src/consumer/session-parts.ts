@@ -119,7 +119,7 @@ type Steered = Pick<SessionParts, "takingOn" | "recovery"> & { readonly statisti
 };
 
 const steering = (
-  { settings }: PartsOptions,
+  { settings, clock }: PartsOptions,
   { commit, isClosing, isDead, onReplaced, onRoom, onFailure }: SessionHooks,
   parts: Delivering & Steered,
 ): Pick<SessionParts, "seeking" | "steering"> => {
@@ -138,6 +138,7 @@ const steering = (
   const steering = new Steering({
     ...parts,
     ...{ timeoutMs, seeking, onRoom },
+    now: () => clock.now(),
     handedOver: () => history.handedOver(assignment.partitions),
     report: () => history.report(assignment.partitions),
   });

@@ -1,7 +1,9 @@
-import type { ConsumerClient, TopicPartition, TopicPartitionOffset } from "../client/port.js";
+import type { TopicPartition, TopicPartitionOffset } from "../client/port.js";
+import type { RenewableClient } from "../client/renewable-client.js";
 import type { ClientStatistics, LatestStatistics } from "../client/statistics.js";
 import { placeOf } from "../partition-key.js";
 import type { Assignment } from "./assignment.js";
+import type { Health, HealthFacts } from "./health.js";
 import type { OffsetCommitter } from "./offset-committer.js";
 import type { ReadLoop } from "./read-loop.js";
 import type { Recovery, RecoveryMetrics } from "./recovery.js";
@@ -50,7 +52,8 @@ export interface ConsumerMetrics extends RecoveryMetrics {
 }
 
 export interface SteeringOptions {
-  readonly client: ConsumerClient;
+  readonly client: RenewableClient;
+  readonly now: () => number;
   readonly timeoutMs: number;
   readonly assignment: Assignment;
   readonly reading: ReadLoop;
@@ -113,6 +116,16 @@ export class Steering {
         return { topic, partition, position: next, end: high, lag: Math.max(0, high - next) };
       }),
     );
+  }
+
+  health(state: HealthFacts["state"], failure: HealthFacts["failure"]): Health {
+    const { assignment, committer, rebalances, recovery, client, now } = this.#options;
+    return recovery.health.of({
+      ...{ state, failure, commitFailure: committer.lastFailure },
+      assigned: rebalances() > 0 || assignment.size > 0,
+      positionsHeldMs: client.positionsHeldMs(now()),
+      removedOffsets: recovery.removed.count,
+    });
   }
 
   metrics(): ConsumerMetrics {

@@ -44,6 +44,7 @@ export class Incarnations<T> {
   #restarts = 0;
   #lastFailure: unknown;
   #ending = false;
+  #isOver = false;
   #stopWaiting: () => void = () => undefined;
 
   /** Throws what the first one cannot begin for. */
@@ -54,12 +55,18 @@ export class Incarnations<T> {
     this.#policy = new RestartPolicy(settings);
     this.#present = begin();
     this.completion = this.#live(this.#present);
-    this.completion.catch(() => undefined);
+    const over = (): void => void (this.#isOver = true);
+    this.completion.then(over, over);
   }
 
   /** The one that runs, or was the last; none while the next one is waited for. */
   get present(): DrainingControl<T> | undefined {
     return this.#present;
+  }
+
+  /** There will be no other. */
+  get isOver(): boolean {
+    return this.#isOver;
   }
 
   get restarts(): number {

@@ -1,5 +1,6 @@
 import { messageOf } from "@millrace/streams/stage";
 import type { TopicPartition, TopicPartitionOffset } from "../client/port.js";
+import { type Health, healthOf } from "../consumer/health.js";
 import type { ConsumerExplanation, PartitionReport } from "../consumer/session-history.js";
 import type { ConsumerMetrics, PartitionLag } from "../consumer/steering.js";
 import { UserPauses } from "../consumer/user-pauses.js";
@@ -86,6 +87,14 @@ export class RestartingControl<T> {
     const first = `${restarts} restarts${failure}`;
     const rest = (): string => (present ? present.explain().toString() : "waiting for the next incarnation");
     return { ...now, toString: () => `${first}\n${rest()}` };
+  }
+
+  /** See `Control.health`; between two incarnations it is live, and not ready. */
+  health(): Health {
+    const { present, isOver, lastFailure } = this.#incarnations;
+    if (present) return present.health();
+    const why = lastFailure === undefined ? "it was stopped" : messageOf(lastFailure);
+    return healthOf([{ code: isOver ? "FAILED" : "RESTARTING", message: why }]);
   }
 
   /** See `Control.report`; sums up all incarnations. */

@@ -34,6 +34,7 @@ const idle = {
   assignment: () => [],
   lag: () => Promise.resolve([]),
   metrics: () => metrics,
+  health: () => ({ live: true, ready: true, reasons: [] }),
 };
 
 /** A control that notes its calls, and whose shutdown may fail. */
