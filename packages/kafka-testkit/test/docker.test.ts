@@ -19,6 +19,11 @@ describe("Kafka in a container", function () {
     }
   });
 
+  it("is refused by the names of the packages that it needs, where they are not installed", async () => {
+    const missing = Object.assign(new Error("Cannot find package 'testcontainers'"), { code: "ERR_MODULE_NOT_FOUND" });
+    expect(await whyNoDocker(1, () => Promise.reject(missing))).to.match(/^Install testcontainers and @testcontainers/);
+  });
+
   it("spells a property as the image reads it", () => {
     expect(toEnvironment({ "num.partitions": "4", "a_b-c.d": "x" })).to.deep.equal({
       KAFKA_NUM_PARTITIONS: "4",

@@ -4,14 +4,24 @@ import { testProperties } from "./broker-properties.js";
 const IMAGE = "confluentinc/cp-kafka:7.9.1";
 const BROKER_PORT = 9093;
 
+/** Optional: it brings two hundred packages along. */
+const loadTestcontainers = async (): Promise<Pick<typeof import("testcontainers"), "getContainerRuntimeClient">> => {
+  await import("@testcontainers/kafka");
+  return import("testcontainers");
+};
+
+const isMissing = (error: unknown): boolean =>
+  error instanceof Error && "code" in error && error.code === "ERR_MODULE_NOT_FOUND";
+
 /** Why no container can be started, or undefined when a Docker engine answers. */
-export async function whyNoDocker(brokers: number): Promise<string | undefined> {
+export async function whyNoDocker(brokers: number, load = loadTestcontainers): Promise<string | undefined> {
   if (brokers !== 1) return `One container is one broker, and ${brokers} are wanted`;
   try {
-    const { getContainerRuntimeClient } = await import("testcontainers");
+    const { getContainerRuntimeClient } = await load();
     await getContainerRuntimeClient();
     return undefined;
   } catch (error) {
+    if (isMissing(error)) return "Install testcontainers and @testcontainers/kafka to run it in a container";
     return `No Docker engine (${error instanceof Error ? error.message : String(error)}). Start one, or set DOCKER_HOST`;
   }
 }
