@@ -1,4 +1,5 @@
 import type { Clock, Logger } from "@millrace/streams";
+import { KafkaConnectorError } from "../errors.js";
 import { HeldPositions } from "./held-positions.js";
 import type {
   ClusterMetadata,
@@ -38,6 +39,8 @@ export class RenewableClient implements ConsumerClient {
   #client: ConsumerClient;
   #generation = 0;
   #closing: Promise<void> | undefined;
+  /** Of those that were not answered. */
+  readonly #commits = new Set<(error: Error) => void>();
   /** Old clients that have not closed yet. */
   readonly #leaving = new Set<Promise<unknown>>();
 
@@ -86,12 +89,19 @@ export class RenewableClient implements ConsumerClient {
     if (assigned.length > 0) await listener.onLost?.(assigned);
     if (this.#closing) return;
     this.#generation += 1;
+    this.#abandonCommits();
     await this.#leave(this.#client);
     if (this.#closing) return;
     this.#client = make(this.#listenerOf(this.#generation));
     await this.connect();
     const wanted = await subscription();
     if (!this.#closing) this.subscribe(wanted);
+  }
+
+  /** One that is of no more use may never answer them. */
+  #abandonCommits(): void {
+    const told = "The client was exchanged before the commit was answered; it may be stored.";
+    for (const abandon of this.#commits) abandon(new KafkaConnectorError("COMMIT_FAILED", told, { retriable: true }));
   }
 
   async #leave(client: ConsumerClient): Promise<void> {
@@ -152,8 +162,15 @@ export class RenewableClient implements ConsumerClient {
     return this.#client.fetchedWatermarks?.(partition);
   }
 
-  commit(positions: readonly TopicPartitionOffset[]): Promise<void> {
-    return this.#client.commit(positions);
+  async commit(positions: readonly TopicPartitionOffset[]): Promise<void> {
+    let abandon: (error: Error) => void = () => undefined;
+    const abandoned = new Promise<never>((_, reject) => (abandon = reject));
+    this.#commits.add(abandon);
+    try {
+      await Promise.race([this.#client.commit(positions), abandoned]);
+    } finally {
+      this.#commits.delete(abandon);
+    }
   }
 
   committed(partitions: readonly TopicPartition[], timeoutMs: number): Promise<readonly TopicPartitionOffset[]> {
