@@ -14,7 +14,10 @@ const isMissing = (error: unknown): boolean =>
   error instanceof Error && "code" in error && error.code === "ERR_MODULE_NOT_FOUND";
 
 /** Why no container can be started, or undefined when a Docker engine answers. */
-export async function whyNoDocker(brokers: number, load = loadTestcontainers): Promise<string | undefined> {
+export async function whyNoDocker(
+  brokers: number,
+  load: typeof loadTestcontainers = loadTestcontainers,
+): Promise<string | undefined> {
   if (brokers !== 1) return `One container is one broker, and ${brokers} are wanted`;
   try {
     const { getContainerRuntimeClient } = await load();
