@@ -65,6 +65,9 @@ const total = { passed: 0, failed: 0, skipped: 0 };
 // A test that fails and leaves a client open would keep mocha from ever ending, as would one that never leaves a loop.
 const RING_LIMIT_MS = 20 * 60_000;
 
+/** How long what a ring has left behind may go on printing. */
+const HELD_PIPES_MS = 5000;
+
 /** What a lane prints: at once for the first, and for the second when the first has ended. */
 class Screen {
   #waiting = [];
@@ -94,8 +97,9 @@ const run = (args, env, screen) =>
       env: { ...process.env, ...env },
     });
     for (const stream of [child.stdout, child.stderr]) stream.on("data", (data) => screen.write(data));
-    // Not "close", which waits for everybody who has inherited the pipes.
-    child.on("exit", (code, signal) => setImmediate(resolve, code ?? signal));
+    child.on("close", (code, signal) => resolve(code ?? signal));
+    // All it has printed has come then; but not where others have inherited its pipes, and hold them.
+    child.on("exit", (code, signal) => setTimeout(resolve, HELD_PIPES_MS, code ?? signal));
   });
 
 const runMocha = async (name, { files, ignored = [], atLeast }, screen) => {

@@ -1,4 +1,4 @@
-import { appendFileSync } from "node:fs";
+import { appendFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { LocalKafka } from "@millrace/kafka-testkit";
@@ -54,7 +54,9 @@ export class Soak {
   readonly #names: { readonly from: string; readonly to: string; readonly groupId: string };
   readonly #oracle: Oracle;
   readonly #lives: Life[] = [];
-  #began = 0;
+  #began = Date.now();
+  /** Then nobody needs the broker's log. */
+  #holds = false;
 
   constructor(options: SoakOptions, say: Say) {
     this.#options = options;
@@ -101,7 +103,9 @@ export class Soak {
     const history = { lives: this.#lives, brokerFaults: chaos.brokerFaults, timelines, drained: this.#drained };
     const { minutes } = this.#options;
     const calmFrom = minutes < LONG_MINUTES ? 0 : this.#began + minutes * MINUTE_MS - calmMs(minutes * MINUTE_MS);
-    return judge({ oracle: this.#oracle, watch, history, rates: this.#rates, minutes, calmFrom });
+    const verdict = judge({ oracle: this.#oracle, watch, history, rates: this.#rates, minutes, calmFrom });
+    this.#holds = verdict.passed;
+    return verdict;
   }
 
   /** Ends every process and removes what was created; idempotent. */
@@ -115,7 +119,10 @@ export class Soak {
   async #startKafka(): Promise<LocalKafka> {
     const brokerLog = join(tmpdir(), `millrace-soak-${process.pid}-broker.log`);
     const kafka = await LocalKafka.start({ log: (line) => appendFileSync(brokerLog, `${this.#clock()} ${line}\n`) });
-    this.#closers.push(() => kafka.stop());
+    this.#closers.push(async () => {
+      await kafka.stop();
+      if (this.#holds) rmSync(brokerLog, { force: true });
+    });
     this.#say(`Kafka: ${kafka.description}; what it logs goes to ${brokerLog}`);
     if (kafka.kind !== "jvm") this.#say("This broker is not ours to stop, so only processes are disturbed.");
     for (const topic of [this.#names.from, this.#names.to]) {

@@ -4,7 +4,7 @@ import { DrainError } from "./drain-error.js";
 import { drainReport, type DrainReport } from "./drain-report.js";
 
 /** How long a drain may take unless it is told. */
-const DRAIN_TIMEOUT_MS = 30_000;
+export const DRAIN_TIMEOUT_MS = 30_000;
 /** The part of that which is for the last commit and for closing, and the most it can be. */
 const CLOSING_PART = 0.2;
 const CLOSING_MS = 1000;

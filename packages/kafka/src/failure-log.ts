@@ -1,9 +1,11 @@
 import type { Logger } from "@millrace/streams";
 import { oncePerProcess, type Run } from "@millrace/streams/stage";
+import type { TopicPartitionOffset } from "./client/port.js";
+import { recordName } from "./partition-key.js";
 
 type Fields = Readonly<Record<string, unknown>>;
 
-const isPlace = (value: unknown): value is { topic: string; partition: number; offset: number } => {
+const isPlace = (value: unknown): value is TopicPartitionOffset => {
   const { topic, partition, offset } = Object(value) as Record<string, unknown>;
   return typeof topic === "string" && typeof partition === "number" && typeof offset === "number";
 };
@@ -12,14 +14,15 @@ const isPlace = (value: unknown): value is { topic: string; partition: number; o
 const recordIn = (element: unknown): string | undefined => {
   if (typeof element !== "object" || element === null) return undefined;
   const place = [element, ...(Object.values(element) as unknown[])].find(isPlace);
-  return place && `${place.topic}[${place.partition}]@${place.offset}`;
+  return place && recordName(place);
 };
 
 /** Logs each failure of a run, and of runs within it, at `error`, once, whoever else hears of it. */
 export class FailureLog {
   readonly #logger: Logger;
   readonly #fields: Fields;
-  readonly #told = new Set<unknown>();
+  /** Weak: streams of partitions may fail and be run again for ever. */
+  readonly #told = new WeakSet<object>();
 
   constructor(logger: Logger, fields: Fields) {
     this.#logger = logger;
@@ -27,8 +30,10 @@ export class FailureLog {
   }
 
   tell(message: string, error: unknown, fields: Fields = {}): void {
-    if (this.#told.has(error)) return;
-    this.#told.add(error);
+    if (typeof error === "object" && error !== null) {
+      if (this.#told.has(error)) return;
+      this.#told.add(error);
+    }
     this.#logger.error(message, { ...this.#fields, ...fields, error });
   }
 

@@ -1,6 +1,6 @@
 import { messageOf, type Run, oncePerProcess, soon } from "@millrace/streams/stage";
 import type { TopicPartition, TopicPartitionOffset } from "./client/port.js";
-import { type Health, healthOf, jointHealth } from "./consumer/health.js";
+import { type Health, healthOf } from "./consumer/health.js";
 import type { ConsumerExplanation, PartitionReport } from "./consumer/session-history.js";
 import type { ConsumerMetrics, PartitionLag } from "./consumer/steering.js";
 import type { Control, ControlOfRun } from "./control.js";
@@ -114,7 +114,7 @@ export class RunControl implements ControlOfRun {
 
   health(): Health {
     if (this.#failure) return healthOf([{ code: "FAILED", message: messageOf(this.#failure.error) }]);
-    return jointHealth(this.#sources.map((source) => source.health()));
+    return healthOf(this.#sources.flatMap((source) => source.health().reasons));
   }
 
   report(): readonly PartitionReport[] {

@@ -1,8 +1,10 @@
 import { constants } from "node:os";
 import type { Logger, RunnableGraph, RunOptions } from "@millrace/streams";
-import type { DrainOptions } from "./drain.js";
+import { DRAIN_TIMEOUT_MS, type DrainOptions } from "./drain.js";
 import type { DrainReport } from "./drain-report.js";
 import { loggerOf } from "./logger-of.js";
+
+const SIGNALS: readonly NodeJS.Signals[] = ["SIGTERM", "SIGINT"];
 
 /** What a graph has to materialise: a `DrainingControl`, or the control of `restarting`. */
 export interface DrainableControl<out T> {
@@ -19,22 +21,6 @@ export interface RunUntilSignalOptions<in M = never> extends RunOptions {
   readonly logger?: Logger;
   /** Called with the control once the graph runs, for `explain`, `lag` and the like. */
   readonly onRunning?: (control: M) => void;
-}
-
-/** The signals that end a process, and whatever came of them. */
-class Signals {
-  readonly #names: readonly NodeJS.Signals[];
-  readonly #onSignal: (signal: NodeJS.Signals) => void;
-
-  constructor(names: readonly NodeJS.Signals[], onSignal: (signal: NodeJS.Signals) => void) {
-    this.#names = names;
-    this.#onSignal = onSignal;
-    for (const name of names) process.on(name, onSignal);
-  }
-
-  giveBack(): void {
-    for (const name of this.#names) process.off(name, this.#onSignal);
-  }
 }
 
 /**
@@ -57,16 +43,17 @@ export const runUntilSignal = async <T, M extends DrainableControl<T>>(
   graph: RunnableGraph<M & DrainableControl<T>>,
   options: RunUntilSignalOptions<M> = {},
 ): Promise<DrainReport<T>> => {
-  const { drainTimeoutMs: timeoutMs = 30_000, signals = ["SIGTERM", "SIGINT"], onRunning, ...run } = options;
-  const logger = loggerOf(options.logger, "info");
+  const { drainTimeoutMs: timeoutMs = DRAIN_TIMEOUT_MS, signals = SIGNALS, logger: given, onRunning, ...run } = options;
+  const logger = loggerOf(given, "info");
   let told: (signal: NodeJS.Signals) => void = () => undefined;
   const signalled = new Promise<NodeJS.Signals>((resolve) => (told = resolve));
   let draining = false;
-  const handlers = new Signals(signals, (signal) => {
+  const onSignal = (signal: NodeJS.Signals): void => {
     if (!draining) return told(signal);
     logger.warn(`${signal} once more: ending at once; what is not finished is read again`);
     process.exit(128 + constants.signals[signal]);
-  });
+  };
+  for (const signal of signals) process.on(signal, onSignal);
   try {
     const control = graph.run(run);
     onRunning?.(control);
@@ -77,6 +64,6 @@ export const runUntilSignal = async <T, M extends DrainableControl<T>>(
     logger.info(`drained: ${report.toString()}`);
     return report;
   } finally {
-    handlers.giveBack();
+    for (const signal of signals) process.off(signal, onSignal);
   }
 };

@@ -2,7 +2,7 @@ import type { Logger } from "@millrace/streams";
 import { z } from "zod";
 import { byteCount } from "./byte-count.js";
 import { brokersSchema, checkAddresses } from "./client/addresses.js";
-import { withConnectTimeout } from "./client/connect-timeout.js";
+import { CLIENT_TIMEOUTS } from "./client/rdkafka/client-life.js";
 import type { ClientProperties, KafkaDriver, Subscription } from "./client/port.js";
 import { warnOfDangers } from "./client/insecure.js";
 import { checkProperties } from "./client/rdkafka/check-properties.js";
@@ -131,7 +131,7 @@ const kafkaSchema = z.strictObject({
   statistics: statisticsSchema.optional(),
   logger: logger.optional(),
   driver: driver.optional(),
-  connectTimeoutMs: z.number().int().positive().default(10_000),
+  connectTimeoutMs: z.number().int().positive().default(CLIENT_TIMEOUTS.connectMs),
 });
 
 const subscriptionShape = {
@@ -256,8 +256,8 @@ const reach = (kafka: z.output<typeof kafkaSchema>, own: ClientProperties | unde
   };
   const logger = loggerOf(kafka.logger);
   warnOfDangers(properties, logger);
-  const reached = withConnectTimeout(kafka.driver ?? rdkafkaDriver, kafka.connectTimeoutMs);
-  const driver = withSecrets(reached, properties, tokensOf(kafka.security));
+  const { connectTimeoutMs } = kafka;
+  const driver = withSecrets(kafka.driver ?? rdkafkaDriver, properties, tokensOf(kafka.security), connectTimeoutMs);
   return { properties: redact(properties), driver: withStatistics(driver, kafka.statistics, logger) };
 };
 

@@ -6,6 +6,7 @@ import {
   plainPartitionedSource,
   plainSource,
   producerSink,
+  silentLogger,
   sourceWithOffsetContext,
 } from "@millrace/kafka";
 import { Keep, KillSwitches, type Logger, Sink, Source } from "@millrace/streams";
@@ -33,7 +34,7 @@ describe("the failure of a stream is logged once, at error,", () => {
 
   const nothing = (): void => undefined;
   const logger: Logger = {
-    ...{ debug: nothing, info: nothing, warn: nothing },
+    ...silentLogger,
     error: (message, fields = {}) => void errors.push({ message, fields }),
   };
   const settings = () => ({ kafka: { ...kafka.settings, logger }, topics: ["t"] });

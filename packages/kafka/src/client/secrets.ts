@@ -17,22 +17,22 @@ export const redact = (properties: ClientProperties): ClientProperties =>
 
 /**
  * The driver, which puts back what `redact` took out. It alone holds the secrets, in a closure: whatever else is printed,
- * inspected or made JSON has none.
+ * inspected or made JSON has none. Its clients wait for `connectMs` for the first answer of a broker.
  */
 export const withSecrets = (
   driver: KafkaDriver,
   properties: ClientProperties,
   tokens: TokenProvider | undefined,
+  connectMs: number,
 ): KafkaDriver => {
   const secrets = Object.entries(properties).filter(isSecret);
-  if (secrets.length === 0 && tokens === undefined) return driver;
   const whole = (redacted: ClientProperties): ClientProperties => ({ ...redacted, ...Object.fromEntries(secrets) });
   const topicAdmin = driver.topicAdmin?.bind(driver);
   return {
     name: driver.name,
     commitsMetadata: driver.commitsMetadata,
-    consumer: (redacted, listener) => driver.consumer(whole(redacted), listener, tokens),
-    producer: (redacted, listener) => driver.producer(whole(redacted), listener, tokens),
+    consumer: (redacted, listener) => driver.consumer(whole(redacted), listener, tokens, connectMs),
+    producer: (redacted, listener) => driver.producer(whole(redacted), listener, tokens, connectMs),
     ...(topicAdmin && { topicAdmin: (redacted: ClientProperties) => topicAdmin(whole(redacted), tokens) }),
   };
 };

@@ -52,9 +52,6 @@ export const healthOf = (reasons: readonly HealthReason[]): Health => ({
   reasons,
 });
 
-/** That of several together. */
-export const jointHealth = (all: readonly Health[]): Health => healthOf(all.flatMap(({ reasons }) => reasons));
-
 /** What else is known of a consumer. */
 export interface HealthFacts {
   readonly state: "running" | "stopped" | "closed";

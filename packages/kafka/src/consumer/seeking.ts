@@ -1,5 +1,6 @@
 import type { ConsumerClient, StartPosition, TopicPartition, TopicPartitionOffset } from "../client/port.js";
 import { KafkaConnectorError } from "../errors.js";
+import { placeName } from "../partition-key.js";
 import type { Assignment } from "./assignment.js";
 import type { FlowControl } from "./flow-control.js";
 import type { OwnedPartition } from "./owned-partition.js";
@@ -28,8 +29,7 @@ interface Move {
   readonly offset: number;
 }
 
-const names = (partitions: readonly TopicPartition[]): string =>
-  partitions.map(({ topic, partition }) => `${topic}[${partition}]`).join(", ");
+const names = (partitions: readonly TopicPartition[]): string => partitions.map(placeName).join(", ");
 
 /**
  * Reads partitions on from elsewhere. Offsets ascend within an epoch, so each begins a new one: 1. nothing more of the

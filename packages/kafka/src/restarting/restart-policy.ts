@@ -2,6 +2,7 @@ import { messageOf, promiseOf } from "@millrace/streams/stage";
 import type { TopicPartitionOffset } from "../client/port.js";
 import { Backoff } from "../backoff.js";
 import { KafkaConnectorError } from "../errors.js";
+import { recordName } from "../partition-key.js";
 import { mayMend } from "./mending.js";
 import type { ParsedRestarts } from "./restart-settings.js";
 
@@ -32,7 +33,7 @@ const NAMED = 3;
 
 const named = (records: readonly TopicPartitionOffset[]): string => {
   if (records.length === 0) return "";
-  const names = records.slice(0, NAMED).map(({ topic, partition, offset }) => `${topic}[${partition}]@${offset}`);
+  const names = records.slice(0, NAMED).map(recordName);
   const more = records.length > NAMED ? ` and ${records.length - NAMED} more` : "";
   return ` In the way stood ${names.join(", ")}${more}.`;
 };

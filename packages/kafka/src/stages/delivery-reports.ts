@@ -1,9 +1,9 @@
 import type { Logger } from "@millrace/streams";
-import { failureLogOf } from "../failure-log.js";
 import { AsyncPull, type Chunk, isFailure, type Pull, type Run, type Stage, textOf } from "@millrace/streams/stage";
 import type { DeliveryReports, OutgoingRecord, ProducerClient, ProducerListener } from "../client/port.js";
 import { RepeatedErrors } from "../client/repeated-errors.js";
 import { isFatal } from "../errors.js";
+import { failureLogOf } from "../failure-log.js";
 import type { ProducerEnvelope, ProducerFailure, ProducerRecord, ProducerResult } from "../messages.js";
 import { PulledBytes } from "../producer/pulled-bytes.js";
 import { recordBytes } from "../producer/record-bytes.js";
@@ -56,6 +56,7 @@ class DeliveryReportsPull<K, V, P> extends AsyncPull<ProducerEnvelope<K, V, P>, 
     const { parallelism, maxInFlightBytes, failures, onDropped } = options;
     this.#inFlight = new InFlightRecords(parallelism, maxInFlightBytes, failures === "element", onDropped);
     this.#pulled = new PulledBytes(maxInFlightBytes, run.limitChunks());
+    this.#errors = new RepeatedErrors(options.logger, "kafka producer: client error", () => run.clock.now());
     this.#client = options.open({
       onReports: (reports) => this.#onReports(reports),
       onError: (error) => this.#onError(error),
@@ -68,7 +69,6 @@ class DeliveryReportsPull<K, V, P> extends AsyncPull<ProducerEnvelope<K, V, P>, 
       (error: unknown) => this.fail(error),
     );
     run.onEnd(() => this.#client.close());
-    this.#errors = new RepeatedErrors(options.logger, "kafka producer: client error", () => run.clock.now());
     failureLogOf(run, options.logger, {});
   }
 

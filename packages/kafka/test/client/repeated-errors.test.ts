@@ -1,3 +1,4 @@
+import { silentLogger } from "@millrace/kafka";
 import type { Logger } from "@millrace/streams";
 import { expect } from "chai";
 import { RepeatedErrors } from "../../src/client/repeated-errors.js";
@@ -9,13 +10,12 @@ describe("errors that a client repeats", () => {
   beforeEach(() => {
     now = 0;
     logged = [];
-    const nothing = (): void => undefined;
     const warn: Logger["warn"] = (message, { error, repeated } = {}) => {
       logged.push(
         `${now / 1000} s ${message}: ${(error as Error).message}${typeof repeated === "number" ? ` ×${repeated}` : ""}`,
       );
     };
-    errors = new RepeatedErrors({ debug: nothing, info: nothing, error: nothing, warn }, "client error", () => now);
+    errors = new RepeatedErrors({ ...silentLogger, warn }, "client error", () => now);
   });
 
   /** So often in that time, evenly. */

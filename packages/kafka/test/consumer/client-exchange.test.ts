@@ -4,6 +4,7 @@ import {
   KafkaConnectorError,
   plainSource,
   sharedConsumer,
+  silentLogger,
   sourceWithOffsetContext,
 } from "@millrace/kafka";
 import { Sink } from "@millrace/streams";
@@ -36,7 +37,7 @@ describe("a client that has lost its brokers for good", () => {
   afterEach(() => kafka.verify());
 
   const warn = (message: string): void => void warned.push(message);
-  const logger = { debug: () => undefined, info: () => undefined, warn, error: () => undefined };
+  const logger = { ...silentLogger, warn };
   const settings = () => ({ kafka: { ...kafka.settings, logger }, topics: ["t"] });
   const handle = async (offset: number): Promise<void> => {
     seen.push(`${kafka.consumers.length}:${offset}`);

@@ -7,7 +7,7 @@ import type {
   TopicPartitionOffset,
 } from "../../client/port.js";
 import { isFatal, KafkaConnectorError } from "../../errors.js";
-import { partitionKey, placeOf } from "../../partition-key.js";
+import { partitionKey, placeName, placeOf } from "../../partition-key.js";
 import { FetchedChunk } from "../fetched-chunk.js";
 import { LARGEST_BY_DEFAULT, RecordSizes } from "../../record-sizes.js";
 import { ConsumerView, type ViewHost } from "./consumer-view.js";
@@ -34,8 +34,7 @@ export interface SharedReaderOptions {
   readonly onEnd: (client: ConsumerClient) => void;
 }
 
-const names = (partitions: readonly TopicPartition[]): string =>
-  partitions.map(({ topic, partition }) => `${topic}[${partition}]`).join(", ");
+const names = (partitions: readonly TopicPartition[]): string => partitions.map(placeName).join(", ");
 
 /**
  * One client with several users, each with a view that looks like a client of its own. It has no loop: a view that polls and

@@ -64,7 +64,7 @@ export class Remedies {
   /** Where something is assigned. */
   async renew(): Promise<boolean> {
     const { assignment, exchange } = this.#options;
-    return [...assignment.partitions].length > 0 && (await exchange.once());
+    return assignment.size > 0 && (await exchange.once());
   }
 
   async #between(work: () => Promise<boolean>): Promise<boolean> {
