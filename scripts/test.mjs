@@ -35,7 +35,7 @@ const rings = {
     files: ["test/packed/**/*.test.ts"],
     atLeast: 5,
   },
-  embedded: { what: "tests on the embedded Kafka", files: ["test/embedded/**/*.test.ts"], atLeast: 55 },
+  embedded: { what: "tests on the embedded Kafka", files: ["test/embedded/**/*.test.ts"], atLeast: 85 },
   load: { what: "clusters and groups under load", files: OF_LOAD, atLeast: 4 },
   broker: { what: "tests on a real Kafka", files: ["test/broker/**/*.test.ts"], ignored: OF_LOAD, atLeast: 300 },
 };

@@ -16,10 +16,17 @@ export interface DrainReport<out T = unknown> {
 }
 
 type Count = "delivered" | "processed" | "discarded" | "parked" | "abandoned" | "expectedReplays";
+type Counts = Readonly<Record<Count, number>>;
 
-const inWords = (each: Record<Count, number>): string =>
-  `${each.delivered} delivered, ${each.processed} processed, ${each.discarded} discarded, ${each.parked} parked, ` +
-  `${each.abandoned} abandoned, ${each.expectedReplays} to be read again`;
+/** Of a plain source only what was delivered is known. A source that commits and has not yet has records to read again. */
+const keepsAccount = ({ delivered, processed, discarded, parked, abandoned, expectedReplays }: Counts): boolean =>
+  delivered === 0 || processed + discarded + parked + abandoned + expectedReplays > 0;
+
+const inWords = (each: Counts): string =>
+  keepsAccount(each)
+    ? `${each.delivered} delivered, ${each.processed} processed, ${each.discarded} discarded, ${each.parked} parked, ` +
+      `${each.abandoned} abandoned, ${each.expectedReplays} to be read again`
+    : `${each.delivered} delivered; a plain source keeps no account of what became of them`;
 
 export const drainReport = <T>(result: T, partitions: readonly PartitionReport[]): DrainReport<T> => {
   const total = (count: Count): number => partitions.reduce((sum, each) => sum + each[count], 0);

@@ -1,5 +1,5 @@
-import { committerSink, DrainingControl, runUntilSignal, sourceWithOffsetContext } from "@millrace/kafka";
-import type { Logger } from "@millrace/streams";
+import { committerSink, DrainingControl, plainSource, runUntilSignal, sourceWithOffsetContext } from "@millrace/kafka";
+import { type Logger, Sink } from "@millrace/streams";
 import { assertAllClosed } from "@millrace/streams-testkit";
 import { expect } from "chai";
 import { records } from "./support/fake-chunk.js";
@@ -60,6 +60,25 @@ describe("runUntilSignal", () => {
         expect(said[1]).to.equal(`drained: ${report.toString()}`);
       }));
   }
+
+  it("says of a plain source what was delivered, and that nobody keeps an account of it", () =>
+    assertAllClosed(async () => {
+      let count = 0;
+      const plain = plainSource({ kafka: kafka.settings, topics: ["t"] }).toMat(
+        Sink.forEach(() => (count += 1)),
+        DrainingControl.from,
+      );
+      const ended = runUntilSignal(plain, { logger });
+      await kafka.client.assign(p0);
+      kafka.client.give(records("t", 0, 0, 3));
+      await until(() => count === 3, "the records");
+      process.emit("SIGTERM", "SIGTERM");
+      expect(await ended).to.include({ delivered: 3, processed: 0, expectedReplays: 0 });
+      expect(said[1]).to.equal(
+        "drained: 3 delivered; a plain source keeps no account of what became of them\n" +
+          "t[0] committed nothing: 3 delivered; a plain source keeps no account of what became of them",
+      );
+    }));
 
   it("rejects with the failure of the stream, as soon as it fails", () =>
     assertAllClosed(async () => {

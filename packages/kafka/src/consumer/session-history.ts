@@ -7,6 +7,7 @@ import type { StuckPartition } from "./watchdog/watched-partition.js";
 
 /** What became of the records of one partition, over all its assignments to this consumer. */
 export interface PartitionReport extends TopicPartition {
+  /** Plain sources count no more than these: what became of them is the stream's own affair. */
   readonly delivered: number;
   readonly processed: number;
   readonly discarded: number;
@@ -86,7 +87,7 @@ const reportOf = (owned: OwnedPartition, open: boolean): PartitionReport => {
   return {
     topic: owned.topic,
     partition: owned.partition,
-    delivered: ledger.delivered,
+    delivered: ledger.delivered || owned.handedOver,
     ...ledger.outcomes,
     abandoned: open ? 0 : ledger.inFlight,
     committed: owned.committed,

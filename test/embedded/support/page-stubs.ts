@@ -1,0 +1,18 @@
+/** Loaded before a snippet of a page runs: what the page leaves to its reader (`declare const ship: …`). */
+import type { Order, OrderLine } from "../../../examples/orders/src/orders.js";
+
+/** Told on the standard output, where the test looks for the orders' ids. */
+const told = async (...values: readonly unknown[]): Promise<void> => console.log("handled", JSON.stringify(values));
+
+const lineOf = ({ id, customer }: Order): OrderLine => ({ id, customer, sku: "book", quantity: 1, cents: 990 });
+
+export const stubs: Readonly<Record<string, unknown>> = {
+  ship: told,
+  book: told,
+  index: told,
+  insert: told,
+  enrich: async (order: Order) => [lineOf(order)],
+  db: { nextOffset: async () => 0, insert: told },
+};
+
+Object.assign(globalThis, stubs);
