@@ -1,7 +1,7 @@
 import type { Run } from "@millrace/streams/stage";
 import type { TopicPartition, TopicPartitionOffset } from "./client/port.js";
 import type { ConsumerSession } from "./consumer/consumer-session.js";
-import type { Health } from "./consumer/health.js";
+import { type Health, healthOf } from "./consumer/health.js";
 import type { ConsumerExplanation, PartitionReport } from "./consumer/session-history.js";
 import type { ConsumerMetrics, PartitionLag } from "./consumer/steering.js";
 import type { Control } from "./control.js";
@@ -55,7 +55,7 @@ export class ConsumerControl implements Control {
   }
 
   health(): Health {
-    return this.#session.steering.health(this.#session.explain().state, this.#session.failure);
+    return healthOf(this.#session.explain().reasons);
   }
 
   report(): readonly PartitionReport[] {

@@ -103,10 +103,9 @@ export class RunControl implements ControlOfRun {
   explain(): ConsumerExplanation {
     const all = this.#sources.map((source) => source.explain());
     const isIn = (state: ConsumerExplanation["state"]): boolean => all.some((each) => each.state === state);
-    const held = all.flatMap(({ positionsHeldMs }) => positionsHeldMs ?? []);
     return {
-      ...(held.length > 0 && { positionsHeldMs: Math.max(...held) }),
       state: isIn("running") ? "running" : isIn("stopped") ? "stopped" : "closed",
+      reasons: all.flatMap(({ reasons }) => reasons),
       partitions: all.flatMap(({ partitions }) => partitions),
       toString: () => all.map((each) => each.toString()).join("\n"),
     };

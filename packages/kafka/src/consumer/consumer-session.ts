@@ -285,10 +285,9 @@ export class ConsumerSession implements OffsetOwner {
 
   explain(): ConsumerExplanation {
     const state = this.#closing ? "closed" : this.#stopped ? "stopped" : "running";
-    const { history, assignment, flow, recovery, client } = this.#parts;
-    const now = this.#clock.now();
-    return history.explain(state, now, assignment.partitions, {
-      positionsHeldMs: client.positionsHeldMs(now),
+    const { history, assignment, flow, recovery, steering } = this.#parts;
+    return history.explain(state, this.#clock.now(), assignment.partitions, {
+      reasons: steering.troubles(state, this.#failure),
       isPausedByUser: (owned) => flow.isPausedByUser(owned),
       isPaused: (owned) => flow.isPaused(owned),
       isWaiting: (owned) => this.#listener.isWaiting?.(owned) === true,
@@ -348,7 +347,7 @@ export class ConsumerSession implements OffsetOwner {
     try {
       await this.#parts.client.connect();
       if (this.#closing) return;
-      this.#parts.recovery.health.connected();
+      this.#parts.recovery.connected();
       this.#parts.client.subscribe(await this.#parts.takingOn.subscription());
     } catch (error) {
       this.#fail(error);

@@ -86,7 +86,7 @@ export class HealthRecord {
     this.#last = undefined;
   }
 
-  of(facts: HealthFacts): Health {
+  troubles(facts: HealthFacts): readonly HealthReason[] {
     const reasons: HealthReason[] = [];
     const add = (code: HealthCode, message: string): void => void reasons.push({ code, message });
     if (facts.failure) add("FAILED", messageOf(facts.failure.error));
@@ -94,7 +94,7 @@ export class HealthRecord {
     else this.#addTroubles(facts, add);
     if (facts.removedOffsets > 0)
       add("RECORDS_REMOVED", `${facts.removedOffsets} offsets were removed before they were read`);
-    return healthOf(reasons);
+    return reasons;
   }
 
   #addTroubles(facts: HealthFacts, add: (code: HealthCode, message: string) => void): void {
@@ -108,6 +108,9 @@ export class HealthRecord {
     }
     if (commitFailure !== undefined) add("COMMIT_FAILED", messageOf(commitFailure));
     if (positionsHeldMs !== undefined)
-      add("POSITIONS_HELD", `committed positions could not be read for ${positionsHeldMs} ms`);
+      add(
+        "POSITIONS_HELD",
+        `committed positions could not be read for ${Math.round(positionsHeldMs)} ms: an open transaction of a member that is gone may hold them`,
+      );
   }
 }

@@ -9,6 +9,7 @@ import { ConnectionChecker } from "./connection-checker.js";
 import type { FlowControl } from "./flow-control.js";
 import { HealthRecord } from "./health.js";
 import { HeldStarts } from "./held-starts.js";
+import { JoinWatch } from "./join-watch.js";
 import { OffsetResets, type OffsetResetsOptions } from "./offset-resets.js";
 import type { OwnedPartition } from "./owned-partition.js";
 import type { ReadLoop } from "./read-loop.js";
@@ -59,6 +60,7 @@ export class Recovery {
   readonly #unknownStarts: UnknownStarts;
   readonly #heldStarts: HeldStarts | undefined;
   readonly #staticPlace: StaticPlace | undefined;
+  readonly #joinWatch: JoinWatch | undefined;
 
   constructor(options: RecoveryOptions) {
     this.#options = options;
@@ -81,6 +83,7 @@ export class Recovery {
       instanceId === undefined
         ? undefined
         : new StaticPlace({ ...{ exchange, clock, logger, groupId }, instanceId: String(instanceId) });
+    this.#joinWatch = settings.subscription.kind === "assignment" ? undefined : new JoinWatch({ ...options, groupId });
     this.#heldStarts = groupId === "" ? undefined : new HeldStarts({ ...options, timeoutMs });
     this.#unknownStarts = new UnknownStarts({ ...options, groupId, remedies });
     this.#watchdog =
@@ -96,6 +99,12 @@ export class Recovery {
       new ConnectionChecker({ settings: connectionChecker, client, clock, logger, timeoutMs, onFailed: onFailure });
   }
 
+  /** A broker has answered, and the group is asked for partitions. */
+  connected(): void {
+    this.health.connected();
+    this.#joinWatch?.start();
+  }
+
   start(): void {
     this.#checker?.start();
     this.#watchdog?.start();
@@ -105,6 +114,7 @@ export class Recovery {
     this.resets.close();
     this.#unknownStarts.close();
     this.#heldStarts?.close();
+    this.#joinWatch?.close();
     this.#exchange.close();
     this.#checker?.close();
     this.#watchdog?.close();
@@ -113,6 +123,7 @@ export class Recovery {
   taken(partitions: readonly OwnedPartition[], committed: ReadonlyMap<string, number>): void {
     this.removed.taken(partitions, committed);
     this.#heldStarts?.taken(partitions);
+    this.#joinWatch?.answered();
     if (partitions.length > 0) this.#staticPlace?.taken();
   }
 

@@ -1,6 +1,7 @@
 import { printable } from "@millrace/streams/stage";
 import type { TopicPartition } from "../client/port.js";
 import { partitionKey } from "../partition-key.js";
+import type { HealthReason } from "./health.js";
 import type { OwnedPartition } from "./owned-partition.js";
 import type { Recovery } from "./recovery.js";
 import type { StuckPartition } from "./watchdog/watched-partition.js";
@@ -60,8 +61,8 @@ export interface PartitionExplanation extends TopicPartition {
 export interface ConsumerExplanation {
   readonly state: "running" | "stopped" | "closed";
   readonly partitions: readonly PartitionExplanation[];
-  /** For how long committed positions have been asked for in vain, as where an open transaction holds them; else absent. */
-  readonly positionsHeldMs?: number;
+  /** What keeps it from its work, as `Control.health` tells. */
+  readonly reasons: readonly HealthReason[];
   toString(): string;
 }
 
@@ -72,7 +73,7 @@ interface PartitionFacts {
   /** For its stream to be run. */
   isWaiting(owned: OwnedPartition): boolean;
   readonly recovery: Pick<Recovery, "stuckOf" | "removed">;
-  readonly positionsHeldMs: number | undefined;
+  readonly reasons: readonly HealthReason[];
 }
 
 const stateOf = (owned: OwnedPartition, flow: PartitionFacts): PartitionExplanation["state"] => {
@@ -214,17 +215,15 @@ export class SessionHistory {
         removed: facts.recovery.removed.of(owned),
       }),
     );
-    const { positionsHeldMs } = facts;
-    const held =
-      positionsHeldMs === undefined
-        ? ""
-        : `, waits for committed positions for ${Math.round(positionsHeldMs)} ms: an open transaction of a member that is gone may hold them`;
+    const { reasons } = facts;
+    // The state tells already that it was stopped.
+    const told = reasons.filter(({ code }) => code !== "STOPPED").map(({ code, message }) => `${code}: ${message}`);
     return {
       state,
+      reasons,
       partitions: explained,
-      ...(positionsHeldMs !== undefined && { positionsHeldMs }),
       toString: () =>
-        [`consumer ${state}, ${explained.length} partitions${held}`, ...explained.map(inWords)].join("\n"),
+        [`consumer ${state}, ${explained.length} partitions`, ...told, ...explained.map(inWords)].join("\n"),
     };
   }
 }

@@ -3,7 +3,7 @@ import type { RenewableClient } from "../client/renewable-client.js";
 import type { ClientStatistics, LatestStatistics } from "../client/statistics.js";
 import { placeOf } from "../partition-key.js";
 import type { Assignment } from "./assignment.js";
-import type { Health, HealthFacts } from "./health.js";
+import type { HealthFacts, HealthReason } from "./health.js";
 import type { OffsetCommitter } from "./offset-committer.js";
 import type { ReadLoop } from "./read-loop.js";
 import type { Recovery, RecoveryMetrics } from "./recovery.js";
@@ -118,9 +118,10 @@ export class Steering {
     );
   }
 
-  health(state: HealthFacts["state"], failure: HealthFacts["failure"]): Health {
+  /** What keeps the consumer from its work. */
+  troubles(state: HealthFacts["state"], failure: HealthFacts["failure"]): readonly HealthReason[] {
     const { assignment, committer, rebalances, recovery, client, now } = this.#options;
-    return recovery.health.of({
+    return recovery.health.troubles({
       ...{ state, failure, commitFailure: committer.lastFailure },
       assigned: rebalances() > 0 || assignment.size > 0,
       positionsHeldMs: client.positionsHeldMs(now()),

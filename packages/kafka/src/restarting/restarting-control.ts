@@ -82,7 +82,10 @@ export class RestartingControl<T> {
   /** See `Control.explain`; between two incarnations there are no partitions. */
   explain(): ConsumerExplanation {
     const { present, restarts, lastFailure } = this.#incarnations;
-    const now: Omit<ConsumerExplanation, "toString"> = present?.explain() ?? { state: "closed", partitions: [] };
+    const now: Omit<ConsumerExplanation, "toString"> = present?.explain() ?? {
+      ...{ state: "closed", partitions: [] },
+      reasons: this.health().reasons,
+    };
     const failure = lastFailure === undefined ? "" : `, the last failure: ${messageOf(lastFailure)}`;
     const first = `${restarts} restarts${failure}`;
     const rest = (): string => (present ? present.explain().toString() : "waiting for the next incarnation");

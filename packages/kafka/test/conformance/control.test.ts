@@ -7,7 +7,7 @@ import { Latch, rejectionOf } from "../support/until.js";
 
 const consumer = {
   report: () => [],
-  explain: () => ({ state: "running" as const, partitions: [] }),
+  explain: () => ({ state: "running" as const, reasons: [], partitions: [] }),
   leaks: false,
 };
 

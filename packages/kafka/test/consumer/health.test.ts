@@ -5,6 +5,7 @@ import {
   restarting,
   sourceWithOffsetContext,
 } from "@millrace/kafka";
+import type { Logger } from "@millrace/streams";
 import { assertAllClosed, type VirtualClock, virtualClock } from "@millrace/streams-testkit";
 import { expect } from "chai";
 import { CODE } from "../../src/client/rdkafka/error-codes.js";
@@ -27,8 +28,8 @@ describe("the health of a consumer", () => {
   });
   afterEach(() => kafka.verify());
 
-  const graph = () =>
-    sourceWithOffsetContext({ kafka: kafka.settings, topics: ["t"] })
+  const graph = (logger?: Logger) =>
+    sourceWithOffsetContext({ kafka: { ...kafka.settings, ...(logger && { logger }) }, topics: ["t"] })
       .map(() => {
         if (fails) throw boom;
       })
@@ -66,6 +67,37 @@ describe("the health of a consumer", () => {
       expect(told(control)).to.equal("live, ready");
       await control.drainAndShutdown();
       expect(told(control)).to.equal("dead, not ready, STOPPED");
+    }));
+
+  it("logs, at growing intervals, that its group gives it nothing, and that it is a spare one", () =>
+    assertAllClosed(async () => {
+      const said: string[] = [];
+      const say = (level: string) => (message: string) => {
+        if (message.includes("its group")) said.push(`${level} ${message}`);
+      };
+      const logger = { debug: () => undefined, info: say("info"), warn: say("warn"), error: say("error") };
+      const control = graph(logger).run({ clock });
+      await until(() => kafka.client.of("subscribe").length === 1, "the subscription");
+      expect(String(control.explain())).to.equal(
+        "consumer running, 0 partitions\nNOT_ASSIGNED: the group has not given it anything yet",
+      );
+      await clock.advance(9_999);
+      expect(said).to.deep.equal([]);
+      await clock.advance(80_000);
+      expect(said.map((each) => /any partition for \d+ ms/.exec(each)?.[0])).to.deep.equal([
+        "any partition for 10000 ms",
+        "any partition for 30000 ms",
+        "any partition for 70000 ms",
+      ]);
+      await kafka.client.assign();
+      await clock.advance(80_000);
+      expect(said.slice(3)).to.deep.equal([
+        "info kafka consumer: its group has no partition for it: it has more members than partitions",
+      ]);
+      await kafka.client.assign(p0);
+      await clock.advance(1_000_000);
+      expect(said).to.have.length(4);
+      await control.drainAndShutdown();
     }));
 
   it("tells of errors that the client outlives, until something is read or they come no more", () =>

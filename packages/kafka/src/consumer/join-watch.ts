@@ -1,0 +1,61 @@
+import type { Cancellable, Clock, Logger } from "@millrace/streams";
+import type { Assignment } from "./assignment.js";
+
+/** When it is told first that the group gives nothing; twice as late each time, up to the longest. */
+const FIRST_MS = 10_000;
+const LONGEST_MS = 600_000;
+
+export interface JoinWatchOptions {
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly groupId: string;
+  readonly assignment: Assignment;
+}
+
+/** Tells, at growing intervals, that a consumer has asked its group for partitions and has none, and why that may be. */
+export class JoinWatch {
+  readonly #options: JoinWatchOptions;
+  #answered = false;
+  #timer: Cancellable | undefined;
+
+  constructor(options: JoinWatchOptions) {
+    this.#options = options;
+  }
+
+  start(): void {
+    this.#wait(FIRST_MS, 0);
+  }
+
+  /** The group has answered, be it with nothing. */
+  answered(): void {
+    this.#answered = true;
+  }
+
+  close(): void {
+    this.#timer?.cancel();
+  }
+
+  #wait(ms: number, waitedMs: number): void {
+    const { clock, assignment } = this.#options;
+    this.close();
+    this.#timer = clock.schedule(ms, () => {
+      if (assignment.size > 0) return;
+      this.#tell(waitedMs + ms);
+      this.#wait(Math.min(2 * ms, LONGEST_MS), waitedMs + ms);
+    });
+  }
+
+  #tell(waitedMs: number): void {
+    const { logger, groupId } = this.#options;
+    // A spare member is no trouble.
+    if (this.#answered)
+      logger.info("kafka consumer: its group has no partition for it: it has more members than partitions", {
+        groupId,
+      });
+    else
+      logger.warn(
+        `kafka consumer: its group has not given it any partition for ${waitedMs} ms. It waits while other members finish their work, or for one that ended without leaving, until its session is over (45 s by default), or its topics do not exist`,
+        { groupId },
+      );
+  }
+}
