@@ -16,7 +16,8 @@ const fileOf = (snippet: Snippet): string => join(folder, `${snippet.place.repla
 const example = join(root, "examples/orders/src");
 
 const messages = (snippets: readonly Snippet[]): readonly string[] => {
-  const places = new Map(snippets.map((snippet) => [join(example, basename(fileOf(snippet))), snippet]));
+  const nameOf = (snippet: Snippet): string => snippet.file ?? basename(fileOf(snippet));
+  const places = new Map(snippets.map((snippet) => [join(example, nameOf(snippet)), snippet]));
   const files = new Map([...places].map(([path, { code }]) => [path, `${code}\nexport {};\n`]));
   return compile(files).map((diagnostic) => {
     const path = diagnostic.file?.fileName ?? "?";

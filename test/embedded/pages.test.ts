@@ -17,7 +17,8 @@ const folder = join(root, "examples/orders/.cache", `pages-${process.pid}`);
 
 const checked = pages()
   .flatMap(snippetsOf)
-  .filter(({ kind }) => kind === "check");
+  // Those of several files are run by packed/newcomer.
+  .filter(({ kind, file }) => kind === "check" && file === undefined);
 const isService = ({ code }: Snippet): boolean => code.includes("runUntilSignal(");
 const services = checked.filter(isService);
 /** Those that end by themselves. */

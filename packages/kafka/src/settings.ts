@@ -224,11 +224,10 @@ export const schemas: Readonly<Record<"kafka" | "consumer" | "producer" | "commi
 export const parse = <S extends z.ZodType>(schema: S, settings: unknown, call: string): z.output<S> => {
   const result = schema.safeParse(settings);
   if (result.success) return result.data;
-  throw settingsError(result.error.issues, call, [
-    ...KNOWN_PROPERTIES,
-    ...Object.values(schemas).flatMap(namesIn),
-    ...namesIn(schema),
-  ]);
+  const names = namesIn(schema);
+  const known = [...KNOWN_PROPERTIES, ...Object.values(schemas).flatMap(namesIn), ...names];
+  const ofKafka = new Set(names.includes("kafka") ? Object.keys(kafkaSchema.shape) : []);
+  throw settingsError(result.error.issues, call, { known: new Set(known), ofKafka });
 };
 
 /** librdkafka also takes `1`, `t`, `TRUE` and an empty text for true, so whatever is not plainly off is on. */

@@ -222,7 +222,11 @@ describe("secrets in settings", () => {
         (errorOf(() => plainSource({ kafka: { ...kafka, ...settings }, topics })) as Error).message;
       expect(messageOf({ broker: "x" })).to.match(/"broker" \(did you mean "brokers"\?\)/);
       expect(messageOf({ security: { sals: {} } })).to.match(/"sals" \(did you mean "sasl"\?\)/);
-      expect(messageOf({ topics: [] })).to.match(/no such setting here: "topics"/);
+      expect(messageOf({ topics: [] })).to.match(
+        /no such setting here: "topics" \(it belongs beside kafka, not into it\)/,
+      );
+      const beside = errorOf(() => plainSource({ kafka, topics, clientId: "me" } as never)) as Error;
+      expect(beside.message).to.match(/no such setting here: "clientId" \(it belongs into kafka\)/);
       expect(messageOf({ properties: { "sasl.pasword": "x" } })).to.match(
         /`sasl\.pasword` \(did you mean `sasl\.password`/,
       );

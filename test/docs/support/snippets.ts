@@ -8,6 +8,8 @@ export interface Snippet {
   /** Page and line, as an editor opens it. */
   readonly place: string;
   readonly code: string;
+  /** Where its first line, a comment, is the name of a file, as where others import it. */
+  readonly file: string | undefined;
   /** `run`: compared with what it prints; `check`: compiled only; `signature`: checked by `scripts/check-surface.ts`. */
   readonly kind: "run" | "check" | "signature";
   /** The text block right behind the code; absent unless `run`. */
@@ -46,6 +48,7 @@ export const snippetsOf = (page: string): readonly Snippet[] => {
   return [...text.matchAll(FENCED)].map((match) => {
     const place = `${relative(root, page)}:${text.slice(0, match.index).split("\n").length}`;
     const { info = "", code = "", prints } = match.groups ?? {};
-    return { place, code, prints, kind: kindOf(info.trim(), place, prints) };
+    const file = /^\/\/ ([\w.-]+\.ts)\n/.exec(code)?.[1];
+    return { place, code, file, prints, kind: kindOf(info.trim(), place, prints) };
   });
 };

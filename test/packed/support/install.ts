@@ -5,11 +5,12 @@ import { dirname, join, resolve } from "node:path";
 import { packAll } from "../../../scripts/pack.mjs";
 
 const NAMES = ["streams", "kafka", "streams-testkit", "kafka-testkit"] as const;
-/** What the packages depend on, from this workspace: the test reaches no registry. */
+/** What the packages and their users depend on, from this workspace: the test reaches no registry. */
 const OTHERS = [
-  "kafka/node_modules/zod",
-  "kafka/node_modules/node-rdkafka",
-  "kafka-testkit/node_modules/testcontainers",
+  "packages/kafka/node_modules/zod",
+  "packages/kafka/node_modules/node-rdkafka",
+  "packages/kafka-testkit/node_modules/testcontainers",
+  "node_modules/tsx",
 ];
 
 /** Changes one text of an installed package, so that it passes for another version. */
@@ -30,7 +31,7 @@ export class Installed {
     this.#tarballs = packAll(tarballs);
     this.#unpack(this.folder, NAMES);
     for (const other of OTHERS) {
-      symlinkSync(resolve("packages", other), join(this.folder, "node_modules", other.slice(other.lastIndexOf("/"))));
+      symlinkSync(resolve(other), join(this.folder, "node_modules", other.slice(other.lastIndexOf("/"))));
     }
     cpSync("test/packed/app", this.folder, { recursive: true });
     writeFileSync(join(this.folder, "package.json"), JSON.stringify({ type: "module" }));

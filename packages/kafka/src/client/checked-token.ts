@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { KafkaConnectorError } from "../errors.js";
-import { issuesInText } from "./settings-error.js";
+import { issuesInText, type SettingNames } from "./settings-error.js";
 import type { OauthToken, TokenProvider } from "./port.js";
 
 /** Ten years: what is longer was meant as a date. */
@@ -27,7 +27,10 @@ const tokenSchema: z.ZodType<CheckedToken> = z.strictObject({
   extensions: z.record(z.string().regex(/^[a-zA-Z]+$/, "letters only"), visible).optional(),
 });
 
-const FIELDS: ReadonlySet<string> = new Set(["token", "lifetimeMs", "principal", "extensions"]);
+const FIELDS: SettingNames = {
+  known: new Set(["token", "lifetimeMs", "principal", "extensions"]),
+  ofKafka: new Set(),
+};
 
 const failed = (text: string, cause?: unknown): KafkaConnectorError =>
   new KafkaConnectorError("TOKEN_FAILED", text, { retriable: true, ...(cause === undefined ? {} : { cause }) });

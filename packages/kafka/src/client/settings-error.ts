@@ -19,10 +19,26 @@ export const namesIn = (schema: unknown): readonly string[] => [
 
 type Issue = z.core.$ZodIssue;
 
-const misnamed = (name: string, known: ReadonlySet<string>): string => {
-  const meant = nearestName(name, known);
+/** What fields are called. */
+export interface SettingNames {
+  /** Anywhere. */
+  readonly known: ReadonlySet<string>;
+  /** In `kafka`, which describes a connection. */
+  readonly ofKafka: ReadonlySet<string>;
+}
+
+/** Where a name is right that is wrong at `path`: settings of a connection stand inside `kafka`, the others beside it. */
+const placeFor = (name: string, path: readonly PropertyKey[], ofKafka: ReadonlySet<string>): string => {
+  if (path.length === 0 && ofKafka.has(name)) return " (it belongs into kafka)";
+  return path[0] === "kafka" && path.length === 1 && !ofKafka.has(name)
+    ? " (it belongs beside kafka, not into it)"
+    : "";
+};
+
+const misnamed = (name: string, path: readonly PropertyKey[], names: SettingNames): string => {
+  const meant = nearestName(name, names.known);
   if (meant === undefined) return unlikeName(name);
-  return meant === name ? `"${name}"` : `"${name}" (did you mean "${meant}"?)`;
+  return meant === name ? `"${name}"${placeFor(name, path, names.ofKafka)}` : `"${name}" (did you mean "${meant}"?)`;
 };
 
 /** Why a value is most often missing. */
@@ -36,23 +52,23 @@ const unsetIn = (issue: Issue): string | undefined => {
   return "not a number: NaN, as Number() answers for a text that is none, or for an environment variable that is not set";
 };
 
-const messageOf = (issue: Issue, known: ReadonlySet<string>): string =>
+const messageOf = (issue: Issue, names: SettingNames): string =>
   issue.code === "unrecognized_keys"
-    ? `There is no such setting here: ${issue.keys.map((key) => misnamed(key, known)).join(", ")}`
+    ? `There is no such setting here: ${issue.keys.map((key) => misnamed(key, issue.path, names)).join(", ")}`
     : issue.message;
 
 /** What is wrong with settings, by field. A name that is none of a setting's is not repeated: it may be a secret. */
-export const issuesInText = (issues: readonly Issue[], known: ReadonlySet<string>): string =>
+export const issuesInText = (issues: readonly Issue[], names: SettingNames): string =>
   z.prettifyError({
     issues: issues.map((issue) => ({
       ...issue,
-      message: messageOf(issue, known),
-      path: issue.path.map((key) => (typeof key === "number" || known.has(String(key)) ? key : "…")),
+      message: messageOf(issue, names),
+      path: issue.path.map((key) => (typeof key === "number" || names.known.has(String(key)) ? key : "…")),
     })),
   });
 
 /** An `INVALID_SETTINGS` for what a schema refused; without a cause, which would repeat what was given. */
-export const settingsError = (issues: readonly Issue[], call: string, known: Iterable<string>): KafkaConnectorError => {
+export const settingsError = (issues: readonly Issue[], call: string, names: SettingNames): KafkaConnectorError => {
   const told = issues.map((issue) => ({ ...issue, message: unsetIn(issue) ?? issue.message }));
-  return new KafkaConnectorError("INVALID_SETTINGS", `${call}: ${issuesInText(told, new Set(known))}`);
+  return new KafkaConnectorError("INVALID_SETTINGS", `${call}: ${issuesInText(told, names)}`);
 };
