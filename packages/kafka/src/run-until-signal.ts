@@ -51,6 +51,9 @@ export const runUntilSignal = async <T, M extends DrainableControl<T>>(
   const onSignal = (signal: NodeJS.Signals): void => {
     if (!draining) return told(signal);
     logger.warn(`${signal} once more: ending at once; what is not finished is read again`);
+    // As nobody had listened: process.exit would wait for every call to a client. Process 1 of a container is not ended so.
+    process.removeAllListeners(signal);
+    process.kill(process.pid, signal);
     process.exit(128 + constants.signals[signal]);
   };
   for (const signal of signals) process.on(signal, onSignal);

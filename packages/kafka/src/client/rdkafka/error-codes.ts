@@ -98,6 +98,10 @@ const ADVICE: ReadonlyMap<number, string> = new Map([
   [37, "A topic has at least one partition, and never fewer than before."],
   [38, "Ask for no more copies than there are brokers."],
   [25, "The group no longer knows this member: these partitions belong to another one, which reads the records again."],
+  [
+    26,
+    "Set `sessionTimeoutMs` within the brokers' `group.min.session.timeout.ms` and `group.max.session.timeout.ms`, 6000 and 1 800 000 by default.",
+  ],
   [27, "The group rebalances: commit again after it, for the partitions that are still assigned."],
   [CODE.topicForbidden, "Grant this user access to the topic."],
   [30, "Grant this user access to the consumer group."],

@@ -3,6 +3,7 @@ import { type ClientTimeouts, within } from "./client-life.js";
 import type { NativeConsumer } from "./native.js";
 import type { NativeCalls } from "./native-calls.js";
 import type { Rebalancer } from "./rebalancer.js";
+import { isStuckUntil } from "./stuck-clients.js";
 
 /** How long a poll waits that only serves callbacks. */
 const SERVE_MS = 20;
@@ -57,6 +58,7 @@ export async function leave(consumer: LeavingConsumer, deadline: number): Promis
   listeners += rebalancer.unanswered;
   rebalancer.abandon();
   ended ||= (await hurry.within(left, performance.now() + timeouts.graceMs)) === true;
+  if (!ended) isStuckUntil(left);
   const reason =
     listeners > 0
       ? "a rebalance listener has not ended, so its partitions were given up without it"

@@ -17,6 +17,7 @@ import { NativeCalls, startCall } from "./native-calls.js";
 import { createNativeProducer, type NativeProducer, type ProducerFactory } from "./native.js";
 import { ReportColumns } from "./report-columns.js";
 import { splitProperties } from "./split-properties.js";
+import { isStuckUntil } from "./stuck-clients.js";
 import { RdkafkaTransactions } from "./transactions.js";
 
 /** Between polls while reports are outstanding and none arrives; linger and the broker take longer than this. */
@@ -200,6 +201,7 @@ export class RdkafkaProducer implements ProducerClient {
     }
     const left = new Promise<true>((resolve) => this.#native.disconnect(0, () => resolve(true)));
     if ((await within(left, performance.now() + this.#timeouts.graceMs)) === undefined) {
+      isStuckUntil(left);
       throw new KafkaConnectorError(
         "CLOSE_TIMEOUT",
         `The producer did not disconnect within ${this.#timeouts.graceMs} ms and may still be open. Do not wait for it.`,

@@ -11,6 +11,11 @@ import type {
   RebalanceCallback,
 } from "../../../../src/client/rdkafka/native.js";
 
+/** What ends disconnects. Those that a test leaves stuck would have this process kill itself when it exits. */
+const leftOver: (() => void)[] = [];
+
+after(() => leftOver.forEach((end) => end()));
+
 export interface Consume {
   readonly count: number;
   readonly timeoutMs: number;
@@ -155,6 +160,7 @@ export class FakeConsumer extends FakeClient {
       this.disconnected = true;
       done();
     };
+    leftOver.push(end);
     if (this.onDisconnect === undefined) setImmediate(end);
     else this.onDisconnect(end);
   }
@@ -236,6 +242,7 @@ export class FakeProducer extends FakeClient {
       this.disconnected = true;
       done();
     };
+    leftOver.push(end);
     if (this.onDisconnect === undefined) setImmediate(end);
     else this.onDisconnect(end);
   }
