@@ -9,7 +9,10 @@ module.exports = class CountingReporter extends Base {
   constructor(runner, options) {
     super(runner, options);
     const { MILLRACE_COUNTS: counts, MILLRACE_FAILURES: failed, MILLRACE_UNDER_WAY: underWay } = process.env;
-    if (underWay) runner.on("test", (test) => writeFileSync(underWay, test.fullTitle()));
+    const { stats } = this;
+    const done = () => stats.passes + stats.failures + stats.pending;
+    if (underWay)
+      runner.on("test", (test) => writeFileSync(underWay, `${done()}/${runner.total}\n${test.fullTitle()}`));
     runner.on("fail", (test, error) => {
       const said = String(error?.message ?? error).split("\n")[0];
       if (failed) appendFileSync(failed, `${test.fullTitle()}: ${said}\n`);

@@ -2,10 +2,11 @@
 //   pnpm test              all rings
 //   pnpm test unit broker  only these
 import { spawn } from "node:child_process";
-import { appendFileSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { appendFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { Screen } from "./test-screen.mjs";
 
 const require = createRequire(import.meta.url);
 const tsc = require.resolve("typescript/bin/tsc");
@@ -33,7 +34,7 @@ const rings = {
   packed: {
     what: "packages as they would be published, and as a newcomer finds them",
     files: ["test/packed/**/*.test.ts"],
-    atLeast: 15,
+    atLeast: 27,
   },
   embedded: { what: "tests on the embedded Kafka", files: ["test/embedded/**/*.test.ts"], atLeast: 85 },
   load: { what: "clusters and groups under load", files: OF_LOAD, atLeast: 4 },
@@ -57,6 +58,7 @@ const folder = mkdtempSync(join(tmpdir(), "millrace-test-"));
 const skips = join(folder, "skips");
 writeFileSync(skips, "");
 
+const underWayOf = (name) => join(folder, `under-way-${name}`);
 const failures = join(folder, "failures");
 writeFileSync(failures, "");
 
@@ -68,66 +70,56 @@ const RING_LIMIT_MS = 20 * 60_000;
 /** How long what a ring has left behind may go on printing. */
 const HELD_PIPES_MS = 5000;
 
-/** What a lane prints: at once for the first, and for the second when the first has ended. */
-class Screen {
-  #waiting = [];
-  #open;
+/** With rings named, all they print is shown; else it goes to a file each, and is shown of a ring that failed. */
+const OUTPUT = ".test-output";
+const showsAll = wanted.length > 0;
+mkdirSync(OUTPUT, { recursive: true });
+const screen = new Screen();
+const table = [];
 
-  constructor(open) {
-    this.#open = open;
-  }
-
-  write(text) {
-    if (this.#open) process.stdout.write(text);
-    else this.#waiting.push(text);
-  }
-
-  open() {
-    this.#open = true;
-    for (const text of this.#waiting.splice(0)) process.stdout.write(text);
-  }
-}
-
-const run = (args, env, screen) =>
+const run = (name, args, env) =>
   new Promise((resolve) => {
+    const log = join(OUTPUT, `${name}.log`);
+    writeFileSync(log, "");
     const child = spawn(process.execPath, args, {
       stdio: ["ignore", "pipe", "pipe"],
       timeout: RING_LIMIT_MS,
       killSignal: "SIGKILL",
       env: { ...process.env, ...env },
     });
-    for (const stream of [child.stdout, child.stderr]) stream.on("data", (data) => screen.write(data));
+    const say = (data) => (showsAll ? screen.write(data) : appendFileSync(log, data));
+    for (const stream of [child.stdout, child.stderr]) stream.on("data", say);
     child.on("close", (code, signal) => resolve(code ?? signal));
     // All it has printed has come then; but not where others have inherited its pipes, and hold them.
     child.on("exit", (code, signal) => setTimeout(resolve, HELD_PIPES_MS, code ?? signal));
   });
 
-const runMocha = async (name, { files, ignored = [], atLeast }, screen) => {
+const runMocha = async (name, { files, ignored = [], atLeast }) => {
   const counts = join(folder, `counts-${name}`);
   writeFileSync(counts, "");
-  const underWay = join(folder, `under-way-${name}`);
+  const underWay = underWayOf(name);
   const args = [...mocha, "--reporter", "scripts/mocha-reporter.cjs", ...ignored.flatMap((each) => ["--ignore", each])];
-  const reporter = wanted.length > 0 ? "spec" : "dot";
   const env = {
     MILLRACE_COUNTS: counts,
     MILLRACE_SKIP_LOG: skips,
     MILLRACE_FAILURES: failures,
     MILLRACE_UNDER_WAY: underWay,
-    MILLRACE_REPORTER: reporter,
+    MILLRACE_REPORTER: showsAll ? "spec" : "dot",
   };
-  const status = await run([...args, ...files], env, screen);
+  const status = await run(name, [...args, ...files], env);
   const lines = readFileSync(counts, "utf8").trim().split("\n").filter(Boolean);
-  let [found, failed] = [0, 0];
+  let [passed, failed, skipped] = [0, 0, 0];
   for (const line of lines) {
-    const [passes, fails, skipped] = line.split(" ").map(Number);
-    found += passes + fails + skipped;
-    total.passed += passes;
+    const [passes, fails, pending] = line.split(" ").map(Number);
+    passed += passes;
     failed += fails;
-    total.skipped += skipped;
+    skipped += pending;
   }
+  const found = passed + failed + skipped;
   // mocha died before it could count, or failed outside a test.
   if (lines.length === 0 || (status !== 0 && failed === 0)) {
-    const last = existsSync(underWay) ? `; the last one begun: ${readFileSync(underWay, "utf8")}` : "";
+    const begun = existsSync(underWay) ? readFileSync(underWay, "utf8").split("\n").slice(1).join(" ") : "";
+    const last = begun === "" ? "" : `; the last one begun: ${begun}`;
     appendFileSync(failures, `${name}: mocha ended with ${status} beside its tests${last}\n`);
     failed += 1;
   }
@@ -135,36 +127,40 @@ const runMocha = async (name, { files, ignored = [], atLeast }, screen) => {
     appendFileSync(failures, `${name}: ${found} tests ran, and there are at least ${atLeast}\n`);
     failed += 1;
   }
-  total.failed += failed;
+  return { passed, failed, skipped };
 };
 
-const runRing = async (name, screen) => {
+const runCommand = async (name, { what, command }) => {
+  if ((await run(name, command, {})) === 0) return { passed: 1, failed: 0, skipped: 0 };
+  appendFileSync(failures, `${name}: ${what}\n`);
+  return { passed: 0, failed: 1, skipped: 0 };
+};
+
+/** Answers whether it has held. */
+const runRing = async (name) => {
   if (wanted.length > 0 && !wanted.includes(name) && name !== "build") return;
   const ring = rings[name];
   const start = Date.now();
-  screen.write(`\n== ${name}: ${ring.what}\n`);
-  const failedBefore = total.failed;
-  if (ring.files) await runMocha(name, ring, screen);
-  else if ((await run(ring.command, {}, screen)) === 0) total.passed += 1;
-  else {
-    appendFileSync(failures, `${name}: ${ring.what}\n`);
-    total.failed += 1;
-  }
-  screen.write(`== ${name} took ${Math.round((Date.now() - start) / 1000)} s\n`);
-  return total.failed === failedBefore;
+  screen.write(`== ${name}: ${ring.what}\n`);
+  screen.begin(name, underWayOf(name));
+  const { passed, failed, skipped } = await (ring.files ? runMocha(name, ring) : runCommand(name, ring));
+  screen.end(name);
+  total.passed += passed;
+  total.failed += failed;
+  total.skipped += skipped;
+  const seconds = `${Math.round((Date.now() - start) / 1000)} s`;
+  table.push([name, passed, failed, skipped, seconds]);
+  if (failed > 0 && !showsAll) screen.write(readFileSync(join(OUTPUT, `${name}.log`), "utf8"));
+  screen.write(`== ${name} took ${seconds}: ${passed} passed, ${failed} failed, ${skipped} skipped\n`);
+  return failed === 0;
 };
 
-const runLane = async (names, screen) => {
-  for (const name of names) await runRing(name, screen);
+const runLane = async (names) => {
+  for (const name of names) await runRing(name);
 };
 
-if (await runRing("build", new Screen(true))) {
-  const screens = lanes.map((_, index) => new Screen(index === 0));
-  const [first, ...others] = lanes.map((names, index) => runLane(names, screens[index]));
-  await first;
-  for (const screen of screens) screen.open();
-  await Promise.all(others);
-}
+if (await runRing("build")) await Promise.all(lanes.map(runLane));
+screen.close();
 
 const reasons = readFileSync(skips, "utf8")
   .trim()
@@ -174,7 +170,9 @@ const reasons = readFileSync(skips, "utf8")
 const failed = readFileSync(failures, "utf8").trim().split("\n").filter(Boolean);
 rmSync(folder, { recursive: true, force: true });
 
-console.log("");
+const row = ([name, ...cells]) => `${name.padEnd(10)}${cells.map((each) => String(each).padStart(9)).join("")}`;
+console.log(`\n${[["ring", "passed", "failed", "skipped", "took"], ...table].map(row).join("\n")}`);
+console.log(showsAll ? "" : `what they printed is in ${OUTPUT}/\n`);
 if (total.skipped === 0) console.log("nothing was skipped");
 for (const reason of new Set(reasons.map(([, reason]) => reason))) {
   console.log(`skipped ${reasons.filter(([, each]) => each === reason).length}: ${reason}`);
