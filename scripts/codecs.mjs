@@ -1,21 +1,21 @@
-// Says in one line which codecs the client was built with; an install ends with it.
+// Says in one line which codecs a client was built with.
 //   node scripts/codecs.mjs [package]
 import { createRequire } from "node:module";
+import { pathToFileURL } from "node:url";
 
 /** Each with what it needs when librdkafka is built, by Debian's name; the others are its own. */
 const CODECS = { gzip: "zlib1g-dev", snappy: undefined, lz4: undefined, zstd: "libzstd-dev" };
-const AGAIN = "rm -rf node_modules && npx --yes pnpm@10.34.9 install --config.side-effects-cache=false";
+const AGAIN = "rm -rf node_modules && npx --yes pnpm@10.34.9 install";
 
-const name = process.argv[2] ?? "node-rdkafka";
-
-const features = () => {
+const featuresOf = (name) => {
   const loaded = createRequire(import.meta.url)(name);
   return (loaded.RdKafka ?? loaded).features;
 };
 
-const line = () => {
+const line = (name) => {
+  const features = featuresOf(name);
   const codecs = Object.keys(CODECS);
-  const has = codecs.filter((codec) => features().includes(codec));
+  const has = codecs.filter((codec) => features.includes(codec));
   const missing = codecs.filter((codec) => !has.includes(codec));
   const said = `${name} reads and writes records compressed by ${has.join(", ")}`;
   if (missing.length === 0) return said;
@@ -23,8 +23,12 @@ const line = () => {
   return `${said}; not by ${missing.join(", ")}, which needs ${libraries} and another build: ${AGAIN}`;
 };
 
-try {
-  console.log(line());
-} catch (error) {
-  console.log(`${name} cannot be loaded: ${String(error).split("\n")[0]}`);
-}
+export const tellCodecs = (name) => {
+  try {
+    console.log(line(name));
+  } catch (error) {
+    console.log(`${name} cannot be loaded: ${String(error).split("\n")[0]}`);
+  }
+};
+
+if (import.meta.url === pathToFileURL(process.argv[1] ?? "").href) tellCodecs(process.argv[2] ?? "node-rdkafka");

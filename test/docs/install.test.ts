@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { expect } from "chai";
+import { remedyFor } from "../../scripts/native.mjs";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
 const read = (file: string): string => readFileSync(join(root, file), "utf8");
@@ -54,10 +55,21 @@ describe("an install", () => {
 
   it("ends with that line about the client that was compiled", () => {
     const { scripts } = JSON.parse(read("package.json")) as { readonly scripts: { readonly postinstall: string } };
-    expect(scripts.postinstall).to.equal("node scripts/codecs.mjs");
+    expect(scripts.postinstall).to.equal("node scripts/install.mjs");
     const { features } = createRequire(import.meta.url)("node-rdkafka") as { readonly features: readonly string[] };
     const [said] = saidOf();
     expect(/; not by .*zstd/.test(said ?? "")).to.equal(!features.includes("zstd"));
+  });
+
+  it("says of a failed build what is missing, and what to install", () => {
+    for (const [said, remedy] of [
+      ["gyp ERR! find Python You need to install the latest version", /python3/],
+      ["gyp ERR! stack Error: not found: make", /install make/],
+      ["make: g++: No such file or directory", /build-essential/],
+      ["gyp ERR! stack FetchError: getaddrinfo EAI_AGAIN nodejs.org", /npm_config_nodedir/],
+    ] as const)
+      expect(remedyFor(said)).to.match(remedy);
+    expect(remedyFor("error: expected ';'")).to.equal(undefined);
   });
 
   it("follows a sentence of the README that names the library", () => {

@@ -109,6 +109,7 @@ describe("orders example", () => {
       const progress = new Progress({ write: () => true }, [10, 20]);
       progress.update({
         inFlight: 3,
+        uncommitted: 0,
         positions: [
           [0, 10],
           [1, 12],
@@ -123,10 +124,10 @@ describe("orders example", () => {
     it("redraws one line on a terminal, and ends it", () => {
       const written: string[] = [];
       const progress = new Progress({ isTTY: true, write: (text) => written.push(text) }, [1_000]);
-      progress.update({ inFlight: 7, positions: [[0, 400]] });
+      progress.update({ inFlight: 7, uncommitted: 0, positions: [[0, 400]] });
       progress.close();
       expect(written).to.have.length(2);
-      expect(written[0]).to.match(/^\r.*400 of 1,000 .* in flight {3}7 {3}lag 600$/);
+      expect(written[0]).to.match(/^\r.* █{8}░{12} .*400 of 1,000 .* in flight {3}7 {3}lag 600$/);
       expect(written[1]).to.equal("\n");
     });
   });

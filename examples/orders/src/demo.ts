@@ -6,6 +6,7 @@ import { judge, sentence, type Verdict } from "./judge.js";
 import { generateOrders, type OrderLine, type SeedRecord } from "./orders.js";
 import { MAX_REPLAY } from "./pipeline.js";
 import { grouped, type Output, Progress } from "./progress.js";
+import { PRICE_SERVICE } from "./prices.js";
 import { RawReader } from "./raw-reader.js";
 import { WorkerProcess } from "./worker-process.js";
 
@@ -16,6 +17,9 @@ export interface DemoOptions {
   readonly brokers: string | undefined;
   readonly crash: boolean;
 }
+
+const GREEN = "\u001B[32m";
+const RED = "\u001B[31m";
 
 const sum = (numbers: readonly (number | undefined)[]): number =>
   numbers.reduce<number>((total, number) => total + (number ?? 0), 0);
@@ -71,11 +75,11 @@ export class Demo {
   async #runAndKill(cluster: Cluster, reader: RawReader, progress: Progress): Promise<void> {
     const worker = this.#start(cluster, "Started the pipeline");
     progress.restart([]);
-    const half = this.#options.orders / 2;
-    await worker.until(
-      () => progress.done >= half,
-      (report) => progress.update(report),
-    );
+    const { orders } = this.#options;
+    // Where it hurts: in the middle, and with work that is finished and not committed. Few orders may never have much of it.
+    const isTime = (): boolean =>
+      progress.done >= orders / 2 && (progress.uncommitted >= MAX_REPLAY / 4 || progress.done >= 0.8 * orders);
+    await worker.until(isTime, (report) => progress.update(report));
     await worker.kill();
     this.#kills += 1;
     progress.close();
@@ -104,6 +108,7 @@ export class Demo {
     const worker = new WorkerProcess({ brokers, groupId, sessionTimeoutMs, topics, seed: this.#options.seed });
     this.#closers.push(() => worker.kill());
     this.#next(`${words} as process ${worker.pid ?? "?"}; its consumer group lets it in after a few seconds`);
+    if (this.#kills === 0) this.#say(`   it asks a price service for each order, which is simulated: ${PRICE_SERVICE}`);
     return worker;
   }
 
@@ -120,11 +125,17 @@ export class Demo {
     });
     this.#next(`Read ${grouped(values.length)} lines back from topic ${topics.lines} with a plain client`);
     this.#say(`   committed offsets ${committed.map((each) => each ?? "none").join(" ")}, ends ${ends.join(" ")}`);
-    for (const complaint of verdict.complaints) this.#say(`   WRONG: ${complaint}`);
+    for (const complaint of verdict.complaints) this.#say(this.#coloured(RED, `   WRONG: ${complaint}`));
     const kills = `${this.#kills} ${this.#kills === 1 ? "kill" : "kills"}`;
     this.#say(`budget: at most ${MAX_REPLAY} records per kill, ${kills}; duplicated ${verdict.duplicated}`);
-    this.#say(sentence(verdict));
+    this.#say(this.#coloured(verdict.passed ? GREEN : RED, sentence(verdict)));
     return verdict;
+  }
+
+  /** On a terminal. */
+  #coloured(colour: string, text: string): string {
+    const plain = this.#output.isTTY !== true || (process.env["NO_COLOR"] ?? "") !== "";
+    return plain ? text : `${colour}${text}\u001B[0m`;
   }
 
   #next(text: string): void {

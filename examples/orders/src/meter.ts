@@ -4,6 +4,8 @@ import type { CommittableOffset } from "@millrace/kafka";
 export interface Report {
   /** Orders whose enrichment has begun and whose lines are not all acknowledged. */
   readonly inFlight: number;
+  /** Orders that are finished, and whose offset the broker has not acknowledged. */
+  readonly uncommitted: number;
   /** By partition of `orders`: the offset after the last one finished; partitions without one are left out. */
   readonly positions: readonly (readonly [partition: number, position: number])[];
 }
@@ -29,7 +31,7 @@ export class Meter {
     };
   }
 
-  report(): Report {
-    return { inFlight: this.#begun - this.#finished, positions: [...this.#positions] };
+  report(uncommitted: number): Report {
+    return { inFlight: this.#begun - this.#finished, uncommitted, positions: [...this.#positions] };
   }
 }

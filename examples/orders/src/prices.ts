@@ -7,9 +7,12 @@ const USUAL_MS = { least: 1, most: 4 };
 const SLOW_MS = 40;
 const SLOW_SHARE = 0.005;
 
+/** What it is, in words. */
+export const PRICE_SERVICE: string = `it answers in ${USUAL_MS.least} to ${USUAL_MS.most} ms, and once in a while in ${SLOW_MS}`;
+
 export type Prices = (skus: readonly string[]) => Promise<ReadonlyMap<string, number>>;
 
-/** Answers in 1 to 4 ms, and once in a while in 40. */
+/** See `PRICE_SERVICE`. */
 export const remotePrices = (seed: number): Prices => {
   const random = randomNumbers(seed);
   return async (skus) => {

@@ -8,6 +8,12 @@ export interface Output {
 
 export const grouped = (count: number): string => count.toLocaleString("en-US");
 
+const BAR = 20;
+const bar = (share: number): string => {
+  const full = Math.round(Math.min(1, share) * BAR);
+  return "█".repeat(full) + "░".repeat(BAR - full);
+};
+
 const LINE_EVERY_MS = 1_000;
 
 /** Shows how far the orders are: one line that changes on a terminal, one line a second elsewhere. */
@@ -17,6 +23,7 @@ export class Progress {
   #positions: number[];
   #measured = { done: 0, atMs: performance.now(), perSecond: 0 };
   #joined = false;
+  #uncommitted = 0;
   #open = false;
 
   constructor(output: Output, ends: readonly number[]) {
@@ -28,6 +35,11 @@ export class Progress {
   /** Orders finished, whether their offsets are committed or not. */
   get done(): number {
     return this.#positions.reduce((sum, position) => sum + position, 0);
+  }
+
+  /** Orders finished, and not committed when the pipeline reported last. */
+  get uncommitted(): number {
+    return this.#uncommitted;
   }
 
   /** By partition, the orders not finished yet. */
@@ -44,6 +56,7 @@ export class Progress {
 
   update(report: Report): void {
     for (const [partition, position] of report.positions) this.#positions[partition] = position;
+    this.#uncommitted = report.uncommitted;
     this.#joined = report.positions.length > 0;
     const nowMs = performance.now();
     const elapsedMs = nowMs - this.#measured.atMs;
@@ -63,14 +76,18 @@ export class Progress {
 
   #show(inFlight: number): void {
     const total = this.#ends.reduce((sum, end) => sum + end, 0);
+    const { perSecond } = this.#measured;
+    const onTerminal = this.#output.isTTY === true;
     const columns = [
+      ...(onTerminal ? [`   ${bar(this.done / total)}`] : []),
       `   ${grouped(this.done).padStart(grouped(total).length)} of ${grouped(total)}`,
-      `${grouped(this.#measured.perSecond)}/s`.padStart(7),
+      `${grouped(perSecond)}/s`.padStart(7),
       `in flight ${inFlight.toString().padStart(3)}`,
       `lag ${this.lag.map(grouped).join(" ")}`,
+      ...(onTerminal && perSecond > 0 ? [`${Math.ceil((total - this.done) / perSecond)} s left`] : []),
     ];
     const line = this.#joined ? columns.join("   ") : `${columns[0] ?? ""}   waiting for its partitions`;
-    this.#open = this.#output.isTTY === true;
+    this.#open = onTerminal;
     this.#output.write(this.#open ? `\r\u001B[2K${line}` : `${line}\n`);
   }
 }

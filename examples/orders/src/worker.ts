@@ -19,7 +19,6 @@ const REPORT_EVERY_MS = 100;
 const job = JSON.parse(process.argv[2] ?? "{}") as Job;
 const meter = new Meter();
 
-setInterval(() => process.send?.(meter.report()), REPORT_EVERY_MS);
 // Ctrl-C reaches parent and child; the parent decides.
 process.on("SIGINT", () => undefined);
 // The parent was killed, and nobody is left to drain for.
@@ -38,5 +37,11 @@ const graph = ordersPipeline({
   finished: meter.finished,
 });
 
-await runUntilSignal(graph, { signals: ["SIGTERM"], logger: silentLogger });
+await runUntilSignal(graph, {
+  signals: ["SIGTERM"],
+  logger: silentLogger,
+  onRunning(control) {
+    setInterval(() => process.send?.(meter.report(control.metrics().uncommitted)), REPORT_EVERY_MS);
+  },
+});
 process.exit(0);

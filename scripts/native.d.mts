@@ -1,0 +1,1 @@
+export const remedyFor: (said: string) => string | undefined;
