@@ -8,6 +8,7 @@ const NAMES = ["streams", "kafka", "streams-testkit", "kafka-testkit"] as const;
 /** What the packages and their users depend on, from this workspace: the test reaches no registry. */
 const OTHERS = [
   "packages/kafka/node_modules/zod",
+  "packages/kafka/node_modules/@standard-schema",
   "packages/kafka/node_modules/node-rdkafka",
   "packages/kafka-testkit/node_modules/testcontainers",
   "node_modules/tsx",
