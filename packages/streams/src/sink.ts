@@ -38,12 +38,26 @@ export class Sink<in In, out Mat> implements SinkShape<In, Mat> {
     return new Sink(node("sink", { upstream: hole, sink, combine: Keep.right }));
   }
 
-  /** Discards every element; the promise settles with the stream. */
+  /**
+   * Discards every element; the promise settles with the stream.
+   *
+   * @example
+   * await Source.from([1, 2])
+   *   .mapAsync(2, async (n) => console.log(n))
+   *   .runWith(Sink.ignore);
+   * // 1
+   * // 2
+   */
   static readonly ignore: Sink<unknown, Promise<void>> = Sink.fromStage(ignore);
 
   /**
    * Calls `f` for each element; a throw fails the stream. What `f` answers is not waited for: a promise is refused by the
    * types, and fails the stream with `INVALID_ARGUMENT`; use `forEachAsync`.
+   *
+   * @example
+   * await Source.from(["a", "b"]).runWith(Sink.forEach((text) => console.log(text)));
+   * // a
+   * // b
    */
   static forEach<A>(f: (element: A) => NotPromised): Sink<A, Promise<void>> {
     return Sink.fromStage(forEach(f));
@@ -52,6 +66,16 @@ export class Sink<in In, out Mat> implements SinkShape<In, Mat> {
   /**
    * Calls `f` for up to `parallelism` elements at a time, in no promised order of completion; a throw or a rejected promise
    * fails the stream. The promise settles once every call has. Adheres to supervision.
+   *
+   * @example
+   * await Source.from(["a", "b"]).runWith(
+   *   Sink.forEachAsync(2, async (text) => {
+   *     await Promise.resolve();
+   *     console.log(text);
+   *   }),
+   * );
+   * // a
+   * // b
    */
   static forEachAsync<A>(parallelism: number, f: (element: A) => unknown): Sink<A, Promise<void>> {
     requirePositive(parallelism, "forEachAsync", "parallelism");
@@ -62,22 +86,45 @@ export class Sink<in In, out Mat> implements SinkShape<In, Mat> {
   /**
    * Folds all elements; the promise is of the last state. A function that answers a promise fails the stream with
    * `INVALID_ARGUMENT`, unless `zero` is one.
+   *
+   * @example
+   * const sum = await Source.from([1, 2, 3]).runWith(Sink.fold(0, (total, n) => total + n));
+   * console.log(sum);
+   * // 6
    */
   static fold<A, S>(zero: S, f: (state: S, element: A) => S): Sink<A, Promise<S>> {
     return Sink.fromStage(foldSink(zero, f));
   }
 
-  /** Gathers every element in memory. */
+  /**
+   * Gathers every element in memory.
+   *
+   * @example
+   * console.log(await Source.from(new Set([1, 1, 2])).runWith(Sink.toArray()));
+   * // [ 1, 2 ]
+   */
   static toArray<A>(): Sink<A, Promise<A[]>> {
     return Sink.fromStage(toArray<A>());
   }
 
-  /** The first element, then cancels; rejects with `EMPTY_STREAM` when there is none. */
+  /**
+   * The first element, then cancels; rejects with `EMPTY_STREAM` when there is none.
+   *
+   * @example
+   * console.log(await Source.unfold(7, (n) => [n + 1, n]).runWith(Sink.head()));
+   * // 7
+   */
   static head<A>(): Sink<A, Promise<A>> {
     return Sink.fromStage(head<A>());
   }
 
-  /** The last element; rejects with `EMPTY_STREAM` when there is none. */
+  /**
+   * The last element; rejects with `EMPTY_STREAM` when there is none.
+   *
+   * @example
+   * console.log(await Source.from([1, 2, 3]).runWith(Sink.last()));
+   * // 3
+   */
   static last<A>(): Sink<A, Promise<A>> {
     return Sink.fromStage(last<A>());
   }

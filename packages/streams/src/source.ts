@@ -43,6 +43,15 @@ export class Source<out Out, out Mat = void> extends Operators<SourceKind, Out, 
   /**
    * The elements of an array, an iterable or an async iterable; iterated anew for every run.
    * Emits when downstream asks. Cancelling closes the iterator.
+   *
+   * @example
+   * const lines = async function* (): AsyncGenerator<string> {
+   *   yield "first";
+   *   yield "second";
+   * };
+   * const elements = await Source.from(lines()).runWith(Sink.toArray());
+   * console.log(elements);
+   * // [ 'first', 'second' ]
    */
   static from<A>(elements: Iterable<A> | AsyncIterable<A>): Source<A> {
     if (isAsyncIterable<A>(elements)) return Source.fromStage(asyncIterable(elements));
@@ -50,17 +59,39 @@ export class Source<out Out, out Mat = void> extends Operators<SourceKind, Out, 
     throw new StreamError("NOT_A_SOURCE", `Source.from takes an iterable or async iterable, got ${typeof elements}`);
   }
 
-  /** One element. */
+  /**
+   * One element.
+   *
+   * @example
+   * console.log(await Source.single("hello").runWith(Sink.toArray()));
+   * // [ 'hello' ]
+   */
   static single<A>(element: A): Source<A> {
     return Source.fromStage({ ...iterable([element]), name: "single" });
   }
 
-  /** No element: completes at once. */
+  /**
+   * No element: completes at once.
+   *
+   * @example
+   * console.log(await Source.empty<number>().runWith(Sink.toArray()));
+   * // []
+   */
   static empty<A = never>(): Source<A> {
     return Source.fromStage({ ...iterable<A>([]), name: "empty" });
   }
 
-  /** Fails at once with `error`. */
+  /**
+   * Fails at once with `error`.
+   *
+   * @example
+   * const elements = await Source.from([1])
+   *   .concat(Source.failed(new Error("broken")))
+   *   .recover(() => -1)
+   *   .runWith(Sink.toArray());
+   * console.log(elements);
+   * // [ 1, -1 ]
+   */
   static failed<A = never>(error: unknown): Source<A> {
     return Source.fromStage(failed(error));
   }
@@ -68,6 +99,16 @@ export class Source<out Out, out Mat = void> extends Operators<SourceKind, Out, 
   /**
    * Elements from a state: `f` answers the next state and an element, or `undefined` to complete.
    * Emits when downstream asks; a throw fails the stream.
+   *
+   * @example
+   * const fibonacci = await Source.unfold({ now: 0, next: 1 }, ({ now, next }) => [{ now: next, next: now + next }, now])
+   *   .take(8)
+   *   .runWith(Sink.toArray());
+   * console.log(fibonacci);
+   * // [
+   * //   0, 1, 1,  2,
+   * //   3, 5, 8, 13
+   * // ]
    */
   static unfold<S, A>(zero: S, f: (state: S) => readonly [next: S, element: A] | undefined): Source<A> {
     return Source.fromStage(unfold(zero, f));
@@ -76,6 +117,13 @@ export class Source<out Out, out Mat = void> extends Operators<SourceKind, Out, 
   /**
    * The same element at an interval; a tick that finds no demand is dropped.
    * Materialises a handle whose `cancel()` completes the stream.
+   *
+   * @example
+   * const beats = await Source.tick({ initialDelayMs: 0, intervalMs: 5 }, "beat")
+   *   .take(3)
+   *   .runWith(Sink.toArray());
+   * console.log(beats);
+   * // [ 'beat', 'beat', 'beat' ]
    */
   static tick<A>(options: TickOptions, element: A): Source<A, Cancellable> {
     requireArgument(options.initialDelayMs >= 0, "tick", `initialDelayMs must be >= 0, got ${options.initialDelayMs}`);
@@ -86,6 +134,14 @@ export class Source<out Out, out Mat = void> extends Operators<SourceKind, Out, 
   /**
    * A queue to write to from outside, of at most `bound` elements.
    * Materialises the writing end, whose `offer` answers at once.
+   *
+   * @example
+   * const [queue, all] = Source.queue<number>(2).toMat(Sink.toArray<number>(), Keep.both).run();
+   * console.log(queue.offer(1), queue.offer(2), queue.offer(3));
+   * queue.complete();
+   * console.log(await all, queue.offer(4));
+   * // enqueued enqueued dropped
+   * // [ 1, 2 ] closed
    */
   static queue<A>(bound: number): Source<A, BoundedSourceQueue<A>> {
     requirePositive(bound, "queue", "bound");
