@@ -101,7 +101,7 @@ describe("the code in the pages, with records in its topic", function () {
     it(`${snippet.place}: each record is handled and committed, and SIGTERM ends it well`, async () => {
       const { code } = snippet;
       const [input = "", output] = [inputOf(code), outputOf(code)];
-      const commits = /committerSink|committableSink/.test(code);
+      const commits = /committerSink|committerFlow|committableSink|atMostOnceSource/.test(code);
       const partitions = code.includes("sharedConsumer") ? [0, 1] : PARTITIONS;
       const ids = await produceTo(input, partitions);
       const ends = partitions.map(() => RECORDS_PER_PARTITION);

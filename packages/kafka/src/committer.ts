@@ -12,6 +12,11 @@ import { commitCollector } from "./stages/commit-collector.js";
  * `parallelism` commits are under way. Completes when upstream has completed and everything gathered is committed; when
  * upstream fails, what was gathered is committed first. A commit that fails fails the stream; adheres to supervision. With
  * `delivery: "sendAndForget"` it emits each batch as it is sent, without results, and does neither.
+ *
+ * @example
+ * .map(({ offset }) => offset)
+ * .via(committerFlow({ maxBatch: 100 }))
+ * .map(({ results }) => results.filter(({ outcome }) => outcome === "notOwned"))
  */
 export function committerFlow(
   settings?: CommitterSettings & { readonly delivery?: "waitForAck" },
@@ -35,6 +40,11 @@ export class CommitterSink extends Sink<Committable, Promise<void>> implements C
  * `committerFlow` that ends the stream; the promise settles once everything is committed. On the followed surface it ends
  * the claim of every element, and the source commits what is finished by the same settings. A `ProducerFailure` that nobody
  * has dealt with does not compile in front of it, and fails the stream with `UNHANDLED_FAILURE`.
+ *
+ * @example
+ * .collect((result) => result.passThrough)
+ * .batch(500, CommittableOffsetBatch.of, (batch, offset) => batch.updated(offset))
+ * .toMat(committerSink({ maxIntervalMs: 1_000 }), DrainingControl.from);
  */
 export const committerSink = (settings: CommitterSettings = {}): CommitterSink =>
   new CommitterSink(parseCommitter(settings, "committerSink"));

@@ -25,6 +25,15 @@ export interface CommittableSettings<K, V> extends ConsumerSettings, CommittingS
  * Records without offsets to commit: for positions kept elsewhere, or none.
  * Emits when the client has records. Completes on `control.stop()`. Fails when the client fails fatally, or a record cannot
  * be decoded (adheres to supervision: resume skips the record).
+ *
+ * @example
+ * const prices = await plainSource({
+ *   kafka: { brokers: "localhost:9092" },
+ *   assignment: [{ topic: "prices", partition: 0 }],
+ *   value: string(),
+ *   startAt: "beginning",
+ *   until: "end",
+ * }).runWith(Sink.toArray());
  */
 export const plainSource = <K = string, V = Buffer | null>(
   settings: (ConsumerSettings | BorrowedConsumerSettings) & ConsumerSerdes<K, V>,
@@ -36,6 +45,11 @@ export const plainSource = <K = string, V = Buffer | null>(
  * Emits when the client has records, per partition in order. Completes on `control.stop()`. Fails when the client fails
  * fatally, or a record cannot be decoded (adheres to supervision: resume skips the record, and the offset of a later one
  * covers it). The client is closed when the run has ended and commits under way are done.
+ *
+ * @example
+ * const graph = committableSource({ kafka, topics: ["words"], value: string() })
+ *   .map(({ record, offset }) => produce({ topic: "shouts", key: record.key, value: record.value.toUpperCase() }, offset))
+ *   .toMat(committableSink({ kafka, value: string() }), DrainingControl.from);
  */
 export const committableSource = <K = string, V = Buffer | null>(
   settings: CommittableSettings<K, V> | (BorrowedConsumerSettings & CommittingSettings<K, V>),
@@ -64,6 +78,11 @@ export const requireMetadata = <K, V>(
  * Emits a chunk once the broker has acknowledged its commit. Completes on `control.stop()`. Fails when a commit fails, when
  * the client fails fatally, or a record cannot be decoded (adheres to supervision: resume skips the record). Records of a
  * partition that was lost before they were committed are left to its next owner.
+ *
+ * @example
+ * const graph = atMostOnceSource({ kafka, topics: ["orders"], value: string() })
+ *   .mapAsync(8, ({ value }) => ship(value))
+ *   .toMat(Sink.ignore, DrainingControl.from);
  */
 export const atMostOnceSource = <K = string, V = Buffer | null>(
   settings: (ConsumerSettings | BorrowedConsumerSettings) & ConsumerSerdes<K, V>,

@@ -67,6 +67,16 @@ const assignedKey = (offset: CommittableOffset): string => `${offset.epoch} ${pa
  * it on the way to a committer. The group of a partition that was given up completes when another one begins.
  * Emits when a group emits. Backpressures when downstream does, or 1024 elements wait in front of busy groups. Completes
  * when upstream and all groups have. Fails when a group does. Throws `INVALID_SETTINGS`.
+ *
+ * @example
+ * .via(
+ *   groupByPartition((group) =>
+ *     group.mapAsync(4, async ({ record, offset }) => {
+ *       await ship(record.value);
+ *       return offset;
+ *     }),
+ *   ),
+ * )
  */
 export const groupByPartition = <A extends HasOffset, B>(
   build: (group: Flow<A, A>) => FlowShape<A, B, unknown>,

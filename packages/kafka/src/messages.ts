@@ -87,12 +87,28 @@ export interface ProducerFailure<out K, out V, out PassThrough = undefined> {
   readonly "~unfinished"?: () => Error;
 }
 
-/** Tells a failure from any other element that a producer flow with `failures: "element"` emits. */
+/**
+ * Tells a failure from any other element that a producer flow with `failures: "element"` emits.
+ *
+ * @example
+ * .map((sent) =>
+ *   isProducerFailure(sent)
+ *     ? sent.failed.map((record) => ({ ...record, topic: "shouts-dead", headers: { error: sent.error.message } }))
+ *     : [],
+ * )
+ */
 export const isProducerFailure = <K, V, PassThrough>(
   element: ProducerResult<PassThrough> | readonly RecordMetadata[] | ProducerFailure<K, V, PassThrough>,
 ): element is ProducerFailure<K, V, PassThrough> => "failed" in element;
 
-/** One record. `passThrough: undefined` says that this output finishes nothing: give the offset to the last output only. */
+/**
+ * One record. `passThrough: undefined` says that this output finishes nothing: give the offset to the last output only.
+ *
+ * @example
+ * lines.map((line, i) =>
+ *   produce({ topic: "order-lines", key: line.id, value: line }, i === lines.length - 1 ? offset : undefined),
+ * ),
+ */
 export const produce: {
   // A record without a key fits a producer of any keys.
   <K = never, V = never, PassThrough = never>(
@@ -105,13 +121,25 @@ export const produce: {
   passThrough: passThrough as PassThrough,
 });
 
-/** Several records that finish together: the pass-through is emitted once all are acknowledged. */
+/**
+ * Several records that finish together: the pass-through is emitted once all are acknowledged.
+ *
+ * @example
+ * return produceMulti([{ topic: "shouts", key, value }, { topic: "whispers", key, value }], offset);
+ */
 export const produceMulti = <K = never, V = never, PassThrough = never>(
   records: readonly ProducerRecord<K, V>[],
   passThrough: PassThrough,
 ): ProducerEnvelope<K, V, PassThrough> => ({ records, passThrough });
 
-/** No record: the pass-through keeps its place in the order. */
+/**
+ * No record: the pass-through keeps its place in the order.
+ *
+ * @example
+ * lines.length === 0
+ *   ? [passThrough(offset)]
+ *   : lines.map((line, i) =>
+ */
 export const passThrough = <PassThrough>(value: PassThrough): ProducerEnvelope<never, never, PassThrough> => ({
   records: [],
   passThrough: value,

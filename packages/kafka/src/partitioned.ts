@@ -86,18 +86,24 @@ export function plainPartitionedSource<K, V, T>(
  * when one fails; adheres to supervision: where the decider goes on, the partition is run again after `restartBackoff`.
  *
  * @example
- * ```ts
- * const control = committablePartitionedSource({ kafka, topics: ["orders"] }, (source) =>
- *   source
- *     .mapAsync(8, async ({ record, offset }) => {
- *       await store(record.value);
- *       return offset;
- *     })
- *     .toMat(committerSink(), Keep.right),
+ * const graph = committablePartitionedSource(
+ *   {
+ *     kafka: { brokers: "localhost:9092", groupId: "index" },
+ *     topics: ["lines"],
+ *     value: string(),
+ *     restartBackoff: { minMs: 200, maxMs: 30_000 },
+ *   },
+ *   (lines, { topic, partition }) =>
+ *     lines
+ *       .mapAsync(4, async ({ record, offset }) => {
+ *         await index(record.value);
+ *         return offset;
+ *       })
+ *       .withAttributes({ name: `${topic}[${partition}]` })
+ *       .toMat(committerSink(), Keep.right),
  * )
- *   .toMat(Sink.ignore, DrainingControl.from)
- *   .run();
- * ```
+ *   .withAttributes({ supervision: Supervision.resumingDecider })
+ *   .toMat(Sink.ignore, DrainingControl.from);
  */
 export function committablePartitionedSource<K = string, V = Buffer | null>(
   settings: CommittableSettings<K, V>,
@@ -117,6 +123,10 @@ export function committablePartitionedSource<K, V, T>(
  * `plainPartitionedSource` that begins where `getOffsetsOnAssign` says: for positions that are stored with the results.
  * Emits when a partition is assigned and its offset is known. Completes on `control.stop()`. Fails when the look-up fails.
  * With the `graph` of a partition it runs each by itself, as `committablePartitionedSource` does.
+ *
+ * @example
+ * getOffsetsOnAssign: (partitions) =>
+ *   Promise.all(partitions.map(async (each) => ({ ...each, offset: await db.nextOffset(each.partition) }))),
  */
 export function plainPartitionedManualOffsetSource<K = string, V = Buffer | null>(
   settings: ConsumerSettings & ConsumerSerdes<K, V> & ManualOffsets,

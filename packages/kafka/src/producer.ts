@@ -66,6 +66,11 @@ const failing = <K, V, P>(
  * behind it is sent any more; adheres to supervision: resume drops the envelope. With `failures: "element"` it leaves as a
  * `ProducerFailure`, in its place, and what stands behind it is sent: records of the same key too, so that one sent later
  * again comes after them.
+ *
+ * @example
+ * .via(producerFlow({ kafka, value: json(OrderLine) }))
+ * .collect((result) => result.passThrough)
+ * .toMat(committerSink(), DrainingControl.from);
  */
 export const producerFlow: {
   <K = string, V = Buffer | null, PassThrough = unknown>(
@@ -76,7 +81,14 @@ export const producerFlow: {
   ): Flow<ProducerEnvelope<K, V, PassThrough>, ProducerResult<PassThrough> | ProducerFailure<K, V, PassThrough>>;
 } = <K, V, P>(settings: ProducerSettings<K, V>) => failing<K, V, P>("producerFlow", settings);
 
-/** Sends records and ends the stream; the promise settles once everything is acknowledged. */
+/**
+ * Sends records and ends the stream; the promise settles once everything is acknowledged.
+ *
+ * @example
+ * await Source.from(["a", "b"])
+ *   .map((value) => ({ topic: "letters", value }))
+ *   .runWith(producerSink({ producer, value: string() }));
+ */
 export const producerSink = <K = string, V = Buffer | null>(
   settings: ProducerSettings<K, V>,
 ): Sink<ProducerRecord<K, V>, Promise<void>> =>
@@ -91,6 +103,10 @@ export const producerSink = <K = string, V = Buffer | null>(
  * to the last envelope of a record. The promise settles once everything is acknowledged and committed.
  *
  * On the followed surface this is `.via(producerFlowWithContext(settings)).to(committerSink())`.
+ *
+ * @example
+ * .map(({ record, offset }) => produce({ topic: "shouts", key: record.key, value: record.value.toUpperCase() }, offset))
+ * .toMat(committableSink({ kafka, value: string() }), DrainingControl.from);
  */
 export const committableSink = <K = string, V = Buffer | null>(
   producerSettings: ProducerSettings<K, V>,
@@ -125,6 +141,12 @@ const answered = <K, V>(delivery: Delivery<K, V, Sent>): Sent => {
  * on where the broker put them. The claim of an element goes on once all its records were acknowledged. Otherwise as
  * `producerFlow`; what supervision drops ends as discarded. With `failures: "element"` the claim of an element that failed
  * goes on with the `ProducerFailure`, so that it can be parked: one that nobody has dealt with compiles in front of no sink.
+ *
+ * @example
+ * const graph = sourceWithOffsetContext({ kafka, topics: ["words"], value: string() })
+ *   .map(({ key, value }) => ({ topic: "shouts", key, value: value.toUpperCase() }))
+ *   .via(producerFlowWithContext({ kafka, value: string() }))
+ *   .toMat(committerSink(), DrainingControl.from);
  */
 export const producerFlowWithContext: {
   <K = string, V = Buffer | null>(

@@ -33,16 +33,17 @@ const incarnations = <T>(
  * Throws `INVALID_SETTINGS`.
  *
  * @example
- * ```ts
- * const control = restarting({ maxRestarts: 10 }, () =>
- *   committableSource({ kafka, topics: ["orders"] })
- *     .mapAsync(8, async ({ record, offset }) => {
- *       await store(record.value);
- *       return offset;
- *     })
+ * const graph = restarting({ minBackoffMs: 1000, maxBackoffMs: 30_000, maxRestarts: 20 }, () =>
+ *   sourceWithOffsetContext({
+ *     kafka: { brokers: "localhost:9092", groupId: "shipping" },
+ *     topics: ["orders"],
+ *     value: string(),
+ *   })
+ *     .mapAsyncUnordered(8, ({ value }) => ship(value))
  *     .toMat(committerSink(), DrainingControl.from),
- * ).run();
- * ```
+ * );
+ *
+ * await runUntilSignal(graph);
  */
 export const restarting = <T>(
   settings: RestartSettings,

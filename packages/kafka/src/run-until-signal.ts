@@ -35,7 +35,7 @@ export interface RunUntilSignalOptions<in M = never> extends RunOptions {
  * @example
  * await runUntilSignal(
  *   sourceWithOffsetContext({ kafka, topics: ["orders"], value: string() })
- *     .mapAsync(16, ({ value }) => ship(value))
+ *     .mapAsyncUnordered(16, ({ value }) => ship(value))
  *     .toMat(committerSink(), DrainingControl.from),
  * );
  */

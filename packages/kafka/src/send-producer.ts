@@ -83,6 +83,11 @@ export class SendProducer<in K = string, in V = Buffer | null> implements AsyncD
   /**
    * Connects with the first send, and again with the first after the client has failed. Throws `INVALID_SETTINGS`.
    * Close it, or what is in flight may be lost with the process.
+   *
+   * @example
+   * const producer = SendProducer.create({ kafka: { brokers: "localhost:9092" }, value: string() });
+   * const { partition, offset } = await producer.send({ topic: "orders", key: "7", value: "book" });
+   * await producer.close();
    */
   static create<K = string, V = Buffer | null>(settings: SendSettings<K, V>): SendProducer<K, V> {
     return new SendProducer(settings);

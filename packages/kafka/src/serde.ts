@@ -38,7 +38,12 @@ const alone = <S extends object>(serde: S, wrapped?: object): S => {
 /** Whether a deserializer calls functions that are not ours, which may do anything. */
 export const callsOthers = (deserializer: Deserializer<unknown>): boolean => !ours.has(deserializer);
 
-/** UTF-8 text. */
+/**
+ * UTF-8 text.
+ *
+ * @example
+ * sourceWithOffsetContext({ kafka, topics: ["orders"], value: string() })
+ */
 export const string = (): Serde<string> =>
   alone({
     decode: (bytes) => present(bytes, "string()").toString("utf8"),
@@ -53,7 +58,12 @@ export const bytes = (): Serde<Buffer> =>
     keepsBytes: true,
   });
 
-/** Lets `null` through, as the tombstone it is. */
+/**
+ * Lets `null` through, as the tombstone it is.
+ *
+ * @example
+ * committableSource({ kafka, topics: ["words"], value: nullable(string()) })
+ */
 export const nullable = <T>(serde: Serde<T>): Serde<T | null> => {
   const wrapping: Serde<T | null> = {
     decode: (value) => (value === null ? null : serde.decode(value)),
@@ -134,6 +144,12 @@ const validated = <T>(schema: StandardSchemaV1<unknown, T>, value: unknown): T =
  * JSON text, checked on the way in by any Standard Schema (zod, valibot, arktype); without a schema the value is `unknown`.
  * Values are written as they are: their type was checked by the compiler. A schema that throws, or that answers later,
  * has failed to decode the record. Its error tells of at most five issues and repeats no value; `cause` has them all.
+ *
+ * @example
+ * const sender = SendProducer.create({
+ *   kafka: { brokers: "localhost:9092" },
+ *   value: json(z.object({ id: z.string() })),
+ * });
  */
 export const json: {
   <T>(schema: StandardSchemaV1<unknown, T>): Serde<T>;

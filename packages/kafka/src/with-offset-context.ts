@@ -54,6 +54,13 @@ const optionsOf = <K, V>(
  * `committerSink`, or gives the offsets up with `discardContext`: then nothing is committed.
  * Emits when the client has records, per partition in order. Completes on `control.stop()`. Fails when the client fails
  * fatally, or a record cannot be decoded (adheres to supervision: resume ends the record as discarded).
+ *
+ * @example
+ * await runUntilSignal(
+ *   sourceWithOffsetContext({ kafka, topics: ["orders"], value: string() })
+ *     .mapAsyncUnordered(16, ({ value }) => ship(value))
+ *     .toMat(committerSink(), DrainingControl.from),
+ * );
  */
 export const sourceWithOffsetContext = <K = string, V = Buffer | null>(
   settings: FollowedSettings<K, V> | (BorrowedConsumerSettings & FollowingSettings<K, V>),
@@ -71,6 +78,11 @@ export const sourceWithOffsetContext = <K = string, V = Buffer | null>(
  * Given the `graph` of a partition, it runs each by itself, as soon as the partition is assigned.
  * Emits what the stream of a partition resolves with, when it has ended. Completes on `control.stop()`, when all have. Fails
  * when one fails; adheres to supervision: where the decider goes on, the partition is run again after `restartBackoff`.
+ *
+ * @example
+ * const graph = partitionedSourceWithOffsetContext({ kafka, topics: ["lines"], value: string() }, (lines) =>
+ *   lines.mapAsyncUnordered(4, ({ value }) => index(value)).toMat(committerSink(), Keep.right),
+ * ).toMat(Sink.ignore, DrainingControl.from);
  */
 export function partitionedSourceWithOffsetContext<K = string, V = Buffer | null>(
   settings: FollowedSettings<K, V>,

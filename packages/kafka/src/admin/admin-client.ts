@@ -34,7 +34,14 @@ export class AdminClient implements AsyncDisposable {
     this.#topics = topics;
   }
 
-  /** Connects with its first call. Throws `INVALID_SETTINGS`, also where the driver cannot change topics. */
+  /**
+   * Connects with its first call. Throws `INVALID_SETTINGS`, also where the driver cannot change topics.
+   *
+   * @example
+   * const admin = AdminClient.create({ kafka: { brokers: "localhost:9092" } });
+   *
+   * await admin.createTopic("payments", { partitions: 12, replicationFactor: 3, config: { "retention.ms": "604800000" } });
+   */
   static create(settings: AdminClientSettings): AdminClient {
     const parsed = parseAdmin(settings, "AdminClient");
     const { driver, properties } = parsed;

@@ -38,7 +38,15 @@ export class MetadataClient implements AsyncDisposable {
     this.#timeoutMs = timeoutMs;
   }
 
-  /** Connects; throws `INVALID_SETTINGS`, rejects with `CONNECT_FAILED`. Close it when it is no longer needed. */
+  /**
+   * Connects; throws `INVALID_SETTINGS`, rejects with `CONNECT_FAILED`. Close it when it is no longer needed.
+   *
+   * @example
+   * const metadata = await MetadataClient.open({ kafka: { brokers: "localhost:9092", groupId: "reports" } });
+   *
+   * const partitions = await metadata.partitionsFor("payments");
+   * const ends = await metadata.endOffsets(partitions);
+   */
   static async open(settings: MetadataClientSettings): Promise<MetadataClient> {
     const { timeoutMs, ...options } = parseMetadata(settings, "MetadataClient");
     return new MetadataClient(await AskingClient.open(options), options.groupId, timeoutMs);

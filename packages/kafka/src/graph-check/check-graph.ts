@@ -98,6 +98,10 @@ const uncheckedPartitions = (source: string): GraphNote => ({
  * Walks the way of the offsets from every source of a graph to its committer, without running anything, and also in the
  * graphs that sources of partitions and `restarting` are given; `run()` refuses a graph with hazards. In tests:
  * `expect(checkGraph(graph).hazards).to.be.empty`.
+ *
+ * @example
+ * const { hazards, notes } = checkGraph(graph);
+ * for (const { code, stage, problem, fix } of hazards) console.log(`${code}: ${stage} ${problem}.\n  Fix: ${fix}.`);
  */
 export const checkGraph = (graph: RunnableGraph<unknown>): GraphReport => {
   const wired = wire(graph.blueprint);

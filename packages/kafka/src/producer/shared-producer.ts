@@ -107,6 +107,11 @@ class SharedClients implements SharedProducer {
  * owner closes it; no user does. An error that is fatal to it fails all of its users, and the next one connects anew.
  *
  * A user whose record fails stops, but what it had queued behind that record is sent all the same, for the queue is shared.
+ *
+ * @example
+ * const producer = sharedProducer({ kafka: { brokers: "localhost:9092" }, properties: { "compression.type": "lz4" } });
+ *
+ * const audit = SendProducer.create({ producer, value: string() });
  */
 export const sharedProducer = (settings: SharedProducerSettings): SharedProducer =>
   new SharedClients(settings, parseProducer(settings, "sharedProducer"));

@@ -202,5 +202,16 @@ export class SharedConsumers implements SharedConsumer {
  * fetch for all. Connects when the first source is run, and lives until its owner closes it; the end of a source gives up its
  * partitions and nothing else. A source that is slow, or fails, leaves the others alone; an error that is fatal to the
  * client fails all of them, and the next one connects anew. Throws `INVALID_SETTINGS`.
+ *
+ * @example
+ * const shared = sharedConsumer({ kafka: { brokers: "localhost:9092", groupId: "audit" } });
+ *
+ * const audit = (partition: number) =>
+ *   committableSource({ consumer: shared, assignment: [{ topic: "orders", partition }], value: string() })
+ *     .map(({ offset }) => offset)
+ *     .toMat(committerSink(), DrainingControl.from);
+ *
+ * await Promise.all([runUntilSignal(audit(0)), runUntilSignal(audit(1))]);
+ * await shared.close();
  */
 export const sharedConsumer = (settings: SharedConsumerSettings): SharedConsumer => new SharedConsumers(settings);
