@@ -27,6 +27,7 @@ const programs = checked.filter((snippet) => !isService(snippet) && /^(const .* 
 /** Why some cannot run here. */
 const ELSEWHERE: Readonly<Record<string, RegExp>> = {
   "creates topics, which the embedded Kafka cannot: see broker/admin": /admin\.createTopic/,
+  "starts a broker: see broker/local-kafka": /LocalKafka\.start/,
   "checks a pipeline in the simulation, for longer: see kafka-testkit": /await checkDelivery/,
 };
 const runsElsewhere = ({ code }: Snippet): boolean => Object.values(ELSEWHERE).some((what) => what.test(code));
