@@ -36,7 +36,7 @@ export const remedyFor = (said) => REMEDIES.find(([sign]) => sign.test(said))?.[
 /** Compiles it unless it is there; answers whether it is now. */
 export const compile = async (name, env = {}) => {
   if (loads(name)) return true;
-  const log = join(".cache", `${name.replaceAll(/\W+/g, "-")}-build.log`);
+  const log = join(".cache", `${name.replaceAll(/\W+/g, "-").replace(/^-/, "")}-build.log`);
   mkdirSync(dirname(log), { recursive: true });
   console.log(`compiling ${name}, about two minutes, once; the compiler's words go to ${log}`);
   const began = Date.now();
