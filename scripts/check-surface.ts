@@ -195,6 +195,14 @@ export const checks: Readonly<Record<string, () => readonly string[]>> = {
       .map(
         (member) => `${member.name}: put this at the end of its docstring:\n${hoverOf(text(join(root, member.page)))}`,
       ),
+  "every operator's page says what it is for in a pipeline, and what becomes of the offset": () =>
+    surface()
+      .filter((member) => !/^(Source|Sink)\./.test(member.name) && existsSync(join(root, member.page)))
+      .flatMap((member) =>
+        ["In a pipeline", "Offset, following", "Offset, carried"]
+          .filter((row) => !text(join(root, member.page)).includes(`\n| ${row} | `))
+          .map((row) => `${member.page}: say "${row}" in its table`),
+      ),
   "every page is listed in the index": () => {
     const index = text(join(root, "docs/operators/README.md"));
     return walk(join(root, "docs/operators"))
