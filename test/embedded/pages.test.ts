@@ -74,16 +74,21 @@ describe("the code in the pages, with records in its topic", function () {
     await kafka.stop();
   });
 
-  const produceTo = async (topic: string, partitions: readonly number[]): Promise<readonly string[]> => {
+  /** `poison`: the last one of each partition is cut off. */
+  const produceTo = async (
+    topic: string,
+    partitions: readonly number[],
+    poison = false,
+  ): Promise<readonly string[]> => {
     const ids = partitions.map((partition) =>
       Array.from({ length: RECORDS_PER_PARTITION }, (_, index) => idOf(partition, index)),
     );
     for (const [index, partition] of partitions.entries()) {
-      const records = (ids[index] ?? []).map((id) => ({
-        partition,
-        key: Buffer.from(id),
-        value: Buffer.from(JSON.stringify({ id, customer: "c", items: [{ sku: "book", quantity: 1 }] })),
-      }));
+      const records = (ids[index] ?? []).map((id, at) => {
+        const value = JSON.stringify({ id, customer: "c", items: [{ sku: "book", quantity: 1 }] });
+        const isCut = poison && at === RECORDS_PER_PARTITION - 1;
+        return { partition, key: Buffer.from(id), value: Buffer.from(isCut ? value.slice(0, -5) : value) };
+      });
       await clients.produce(topic, ...records);
     }
     return ids.flat().sort();
@@ -104,7 +109,7 @@ describe("the code in the pages, with records in its topic", function () {
       const [input = "", output] = [inputOf(code), outputOf(code)];
       const commits = /committerSink|committerFlow|committableSink|atMostOnceSource/.test(code);
       const partitions = code.includes("sharedConsumer") ? [0, 1] : PARTITIONS;
-      const ids = await produceTo(input, partitions);
+      const ids = await produceTo(input, partitions, code.includes("attempt("));
       const ends = partitions.map(() => RECORDS_PER_PARTITION);
       const reader = await RawReader.open(kafka.brokers, firstOf(code, /groupId: "([\w-]+)"/) ?? "");
       try {
@@ -131,8 +136,9 @@ describe("the code in the pages, with records in its topic", function () {
           said,
         ).to.equal(ids.length);
         if (commits) expect(await committed()).to.deep.equal(ends);
-        if (output) expect(idsIn((await reader.values(output)).join("\n"))).to.deep.equal(ids);
-        if (code.includes("declare const") && !output) expect(idsIn(said)).to.deep.equal(ids);
+        const sent = output ? await reader.values(output) : [];
+        if (output || code.includes("declare const")) expect(idsIn([said, ...sent].join("\n"))).to.deep.equal(ids);
+        if (code.includes("attempt(")) expect(sent).to.have.length(partitions.length);
       } finally {
         await reader.close();
       }

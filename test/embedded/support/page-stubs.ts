@@ -11,6 +11,7 @@ export const stubs: Readonly<Record<string, unknown>> = {
   book: told,
   index: told,
   insert: told,
+  post: told,
   enrich: async (order: Order) => [lineOf(order)],
   db: { nextOffset: async () => 0, insert: told },
 };
