@@ -44,7 +44,7 @@ export const compile = async (name, env = {}) => {
   const progress = setInterval(() => console.log(`… ${seconds()}`), TELL_EVERY_MS);
   const status = await new Promise((resolve) => {
     const folder = dirname(require.resolve(`${name}/package.json`));
-    const environment = { JOBS: "max", ...headers(), ...process.env, ...env };
+    const environment = { ...headers(), ...process.env, ...env };
     const build = spawn("npm", ["run", "install"], {
       cwd: folder,
       stdio: ["ignore", "pipe", "pipe"],
