@@ -5,6 +5,7 @@ import { text } from "node:stream/consumers";
 import { fileURLToPath } from "node:url";
 import { LocalKafka } from "@millrace/kafka-testkit";
 import { expect } from "chai";
+import { CoordinatorLog } from "../soak/coordinator-log.js";
 import type { Life } from "../soak/life.js";
 import { Oracle } from "../soak/oracle.js";
 import { type Fault, planFaults, type PlanOptions, segmentsOf } from "../soak/plan.js";
@@ -225,6 +226,27 @@ describe("the soak's oracle", () => {
     timeline.add(10, 5);
     timeline.add(20, 3);
     expect([5, 10, 11, 25, 31].map((moment) => timeline.before(moment))).to.deep.equal([0, 0, 5, 5, 7]);
+  });
+});
+
+describe("what the broker's log tells the soak", () => {
+  const line = (text: string): string => `broker 1: … INFO [GroupCoordinator id=1] ${text}`;
+  const twice = line("Ignored load completion from __consumer_offsets-1 because context is in ACTIVE state.");
+
+  it("is a fault of its own from a second load on, until it comes back or loads its groups once", () => {
+    const log = new CoordinatorLog();
+    log.read(line("Starting up."), 1);
+    expect(log.faults).to.deep.equal([]);
+    log.read(twice, 2);
+    log.read(twice, 3);
+    expect(log.faults).to.deep.equal([{ from: 2, until: Infinity }]);
+    log.read(line("Starting up."), 5);
+    log.read(twice, 6);
+    log.read(line("Loaded classic group g with 3 members."), 8);
+    expect(log.faults).to.deep.equal([
+      { from: 2, until: 5 },
+      { from: 6, until: 8 },
+    ]);
   });
 });
 

@@ -7,6 +7,8 @@ const ANSWER_MS = 10_000;
 const READ_MS = 60_000;
 const LOOK_EVERY_MS = 1_000;
 const RETRY_MS = 200;
+/** For so long a broker that errs may tell old positions. */
+const STALE_MS = 30_000;
 /** Longer than a broker is away. */
 const BLIND_MS = 40_000;
 
@@ -17,6 +19,8 @@ export interface ObserverOptions {
   readonly to: string;
   readonly partitions: number;
   readonly say: (text: string) => void;
+  /** Whether the broker's log tells of a fault of its own at that time, by which it may have told old positions. */
+  readonly isExcused: (at: number) => boolean;
 }
 
 const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
@@ -125,9 +129,8 @@ export class Observer {
 
   async #look(): Promise<void> {
     const next = Date.now() + LOOK_EVERY_MS;
-    const positions = await this.#committed(this.#client);
+    const positions = await this.#believed();
     const at = Date.now();
-    if (positions.some((each, partition) => each < (this.#positions[partition] ?? 0))) await this.#askAgain(positions);
     this.#positions = positions;
     const mark = await this.#marker.mark();
     const deadline = Date.now() + READ_MS;
@@ -144,6 +147,24 @@ export class Observer {
   async #committed(client: ConsumerClient): Promise<readonly number[]> {
     const known = await this.#answered(client.committed(this.#partitionsOf(this.#options.from), ANSWER_MS));
     return this.#marks.map((_, partition) => known.find((each) => each.partition === partition)?.offset ?? 0);
+  }
+
+  /** What is committed; where the broker errs for a while, what it tells when that is over. */
+  async #believed(): Promise<readonly number[]> {
+    let positions = await this.#committed(this.#client);
+    if (!this.#areBehind(positions)) return positions;
+    await this.#askAgain(positions);
+    if (!this.#options.isExcused(Date.now())) return positions;
+    const deadline = Date.now() + STALE_MS;
+    while (this.#areBehind(positions) && Date.now() < deadline && !this.#closing) {
+      await sleep(RETRY_MS);
+      positions = await this.#committed(this.#client);
+    }
+    return positions;
+  }
+
+  #areBehind(positions: readonly number[]): boolean {
+    return positions.some((each, partition) => each < (this.#positions[partition] ?? 0));
   }
 
   /** Who is right, where positions went back: the same client is asked again, and a new one. */

@@ -4,8 +4,9 @@ import { join } from "node:path";
 import { LocalKafka } from "@millrace/kafka-testkit";
 import type { ClientProperties } from "@millrace/kafka";
 import { Chaos, drainAll } from "./chaos.js";
+import { CoordinatorLog } from "./coordinator-log.js";
 import { Fleet } from "./fleet.js";
-import { type Life, within } from "./life.js";
+import { type Interval, type Life, within } from "./life.js";
 import { Load } from "./load.js";
 import { Observer } from "./observer.js";
 import { pipelineOf, type SoakOptions } from "./options.js";
@@ -60,6 +61,7 @@ export class Soak {
   readonly #names: { readonly from: string; readonly to: string; readonly groupId: string };
   readonly #oracle: Oracle;
   readonly #lives: Life[] = [];
+  readonly #coordinator = new CoordinatorLog();
   #began = Date.now();
   /** Then nobody needs the broker's log. */
   #holds = false;
@@ -76,7 +78,9 @@ export class Soak {
     const kafka = await this.#startKafka();
     const say = (text: string): void => this.#say(`${this.#clock()}  ${text}`);
     const { brokers } = kafka;
-    const observer = new Observer({ brokers, say, partitions: PARTITIONS, ...this.#names }, this.#oracle);
+    const isExcused = (at: number): boolean => within(at, this.#coordinator.faults, CATCH_UP_MS);
+    const observed = { brokers, say, isExcused, partitions: PARTITIONS, ...this.#names };
+    const observer = new Observer(observed, this.#oracle);
     this.#closers.push(() => observer.close());
     await observer.start();
     const fleet = this.#startFleet(kafka.brokers);
@@ -90,12 +94,17 @@ export class Soak {
     const load = this.#makeLoad(kafka.brokers);
     this.#began = Date.now();
     chaos.begin(this.#plan(broker !== undefined));
-    const looking = setInterval(() => watch.look(Date.now(), fleet.living, chaos.brokerFaults), LOOK_EVERY_MS);
+    const faults = (): readonly Interval[] =>
+      [...chaos.brokerFaults, ...this.#coordinator.faults].sort((a, b) => a.until - b.until);
+    const looking = setInterval(() => watch.look(Date.now(), fleet.living, faults()), LOOK_EVERY_MS);
     const saying = setInterval(this.#reporter(fleet, load, chaos), SAY_EVERY_MS);
     try {
       await load.run(this.#stopped.signal);
       this.#say(`${this.#clock()}  all ${load.acknowledged} records are produced; no more faults, waiting for lag 0`);
       await chaos.end();
+      const { length: loadedTwice } = this.#coordinator.faults;
+      if (loadedTwice > 0)
+        this.#say(`${this.#clock()}  the broker had loaded its groups twice at a time ${loadedTwice} times`);
       if (chaos.missed > 0) this.#say(`${this.#clock()}  ${chaos.missed} faults found no process to disturb`);
       await this.#atRest();
     } finally {
@@ -125,7 +134,11 @@ export class Soak {
   async #startKafka(): Promise<LocalKafka> {
     const brokerLog = join(tmpdir(), `millrace-soak-${process.pid}-broker.log`);
     const kafka = await LocalKafka.start({
-      log: (line) => appendFileSync(brokerLog, `${this.#clock()} ${line}\n`),
+      log: (line) => {
+        appendFileSync(brokerLog, `${this.#clock()} ${line}\n`);
+        this.#coordinator.read(line);
+      },
+      logLevel: "INFO",
       properties: BROKER,
     });
     this.#closers.push(async () => {

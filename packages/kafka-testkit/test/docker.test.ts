@@ -11,7 +11,7 @@ describe("Kafka in a container", function () {
   it("is refused with a reason where no engine answers, and runs where one does", async () => {
     const reason = await whyNoDocker(1);
     if (reason !== undefined) return void expect(reason).to.match(/^No Docker engine \(.+\)\. Start one/);
-    const cluster = await startInDocker({ brokers: 1, properties: {}, log: () => undefined });
+    const cluster = await startInDocker({ brokers: 1, properties: {}, logLevel: "WARN", log: () => undefined });
     try {
       expect(cluster.brokers).to.match(/:\d+$/);
     } finally {

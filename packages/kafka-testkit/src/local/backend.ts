@@ -37,6 +37,8 @@ export interface LocalKafkaOptions {
   readonly properties?: Readonly<Record<string, string>>;
   /** Told each line the brokers print (warnings and errors), and why a kind was not used. */
   readonly log?: (line: string) => void;
+  /** From which level on brokers in a JVM print; default `"WARN"`. */
+  readonly logLevel?: "WARN" | "INFO";
   /** The kinds to consider; default all three. The order is always `existing`, `docker`, `jvm`. */
   readonly kinds?: readonly LocalKafkaKind[];
 }
@@ -56,5 +58,6 @@ export interface LocalCluster {
 export interface ClusterSettings {
   readonly brokers: 1 | 3;
   readonly properties: Readonly<Record<string, string>>;
+  readonly logLevel: "WARN" | "INFO";
   readonly log: (line: string) => void;
 }

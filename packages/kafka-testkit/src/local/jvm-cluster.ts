@@ -76,7 +76,7 @@ async function makeNode({ kafka, guardian, id, ports, clusterId, settings }: Nod
   const config = join(directory, "server.properties");
   await writeFile(config, serverProperties(id, ports, dataOf(guardian.directory, id), settings.properties));
   const run = (name: string, mainClass: string, args: readonly string[]): Promise<GuardedProcess> =>
-    guardian.spawn(name, kafka.java, [...jvmArguments(kafka, temporary), mainClass, ...args]);
+    guardian.spawn(name, kafka.java, [...jvmArguments(kafka, temporary, settings.logLevel), mainClass, ...args]);
 
   const format = await run(`format ${id}`, "kafka.tools.StorageTool", ["format", "-t", clusterId, "-c", config]);
   const { succeeded, how } = await format.exited();
@@ -91,7 +91,11 @@ async function makeNode({ kafka, guardian, id, ports, clusterId, settings }: Nod
 const homeOf = (root: string, id: number): string => join(root, `node-${id}`);
 const dataOf = (root: string, id: number): string => join(homeOf(root, id), "data");
 
-function jvmArguments(kafka: KafkaInstallation, temporary: string): readonly string[] {
+function jvmArguments(
+  kafka: KafkaInstallation,
+  temporary: string,
+  logLevel: ClusterSettings["logLevel"],
+): readonly string[] {
   return [
     "-Xmx512m",
     // A broker of a test lives for seconds: the cheap collector and the quick compiler halve its start.
@@ -101,7 +105,7 @@ function jvmArguments(kafka: KafkaInstallation, temporary: string): readonly str
     // Compression libraries unpack themselves here, and hsperfdata would stay behind after a SIGKILL.
     `-Djava.io.tmpdir=${temporary}`,
     "-XX:-UsePerfData",
-    "-Dlog4j2.level=WARN",
+    `-Dlog4j2.level=${logLevel}`,
     "-cp",
     kafka.classPath.join(delimiter),
   ];

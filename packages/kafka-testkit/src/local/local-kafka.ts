@@ -72,7 +72,8 @@ export class LocalKafka implements AsyncDisposable {
       throw new KafkaTestkitError("NO_KAFKA", `No real Kafka can be run here; one of these must change:${list}`);
     }
     for (const reason of reasons) log(`not used, ${reason}`);
-    return new LocalKafka(await found.start({ brokers: request.brokers, properties: options.properties ?? {}, log }));
+    const { properties = {}, logLevel = "WARN" } = options;
+    return new LocalKafka(await found.start({ brokers: request.brokers, properties, logLevel, log }));
   }
 
   /** Creates a topic; done when every partition has a leader. `REQUEST_FAILED` when it exists or was refused. */
