@@ -4,6 +4,7 @@ import {
   committerSink,
   type ConsumerSettings,
   DrainingControl,
+  silentLogger,
   sourceWithOffsetContext,
   string,
 } from "@millrace/kafka";
@@ -27,7 +28,7 @@ describe("a consumer on a real broker tells, with the remedy,", function () {
   const run = (topic: string, settings: Partial<ConsumerSettings> = {}) => {
     const textOf = (fields?: object): string => (fields && "error" in fields ? (fields.error as Error).message : "");
     const say = (message: string, fields?: object): void => void warned.push(`${message} ${textOf(fields)}`);
-    const logger = { debug: () => undefined, info: () => undefined, warn: say, error: say };
+    const logger = { ...silentLogger, warn: say, error: say };
     const consumer = { kafka: { brokers: kafka.brokers, groupId: topic, logger }, topics: [topic], value: string() };
     return sourceWithOffsetContext({ ...consumer, ...settings })
       .toMat(committerSink(), DrainingControl.from)

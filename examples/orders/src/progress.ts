@@ -78,9 +78,9 @@ export class Progress {
     const total = this.#ends.reduce((sum, end) => sum + end, 0);
     const { perSecond } = this.#measured;
     const onTerminal = this.#output.isTTY === true;
+    const done = `   ${grouped(this.done).padStart(grouped(total).length)} of ${grouped(total)}`;
     const columns = [
-      ...(onTerminal ? [`   ${bar(this.done / total)}`] : []),
-      `   ${grouped(this.done).padStart(grouped(total).length)} of ${grouped(total)}`,
+      onTerminal ? `   ${bar(this.done / total)}${done}` : done,
       `${grouped(perSecond)}/s`.padStart(7),
       `in flight ${inFlight.toString().padStart(3)}`,
       `lag ${this.lag.map(grouped).join(" ")}`,

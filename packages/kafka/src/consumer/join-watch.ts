@@ -1,4 +1,5 @@
 import type { Cancellable, Clock, Logger } from "@millrace/streams";
+import { Backoff } from "../backoff.js";
 import type { Assignment } from "./assignment.js";
 
 /** When it is told first that the group gives nothing; twice as late each time, up to the longest. */
@@ -15,6 +16,8 @@ export interface JoinWatchOptions {
 /** Tells, at growing intervals, that a consumer has asked its group for partitions and has none, and why that may be. */
 export class JoinWatch {
   readonly #options: JoinWatchOptions;
+  readonly #backoff = new Backoff({ minMs: FIRST_MS, maxMs: LONGEST_MS });
+  #waitedMs = 0;
   #answered = false;
   #timer: Cancellable | undefined;
 
@@ -23,7 +26,15 @@ export class JoinWatch {
   }
 
   start(): void {
-    this.#wait(FIRST_MS, 0);
+    const { clock, assignment } = this.#options;
+    const ms = this.#backoff.next();
+    this.close();
+    this.#timer = clock.schedule(ms, () => {
+      if (assignment.size > 0) return;
+      this.#waitedMs += ms;
+      this.#tell();
+      this.start();
+    });
   }
 
   /** The group has answered, be it with nothing. */
@@ -35,17 +46,7 @@ export class JoinWatch {
     this.#timer?.cancel();
   }
 
-  #wait(ms: number, waitedMs: number): void {
-    const { clock, assignment } = this.#options;
-    this.close();
-    this.#timer = clock.schedule(ms, () => {
-      if (assignment.size > 0) return;
-      this.#tell(waitedMs + ms);
-      this.#wait(Math.min(2 * ms, LONGEST_MS), waitedMs + ms);
-    });
-  }
-
-  #tell(waitedMs: number): void {
+  #tell(): void {
     const { logger, groupId } = this.#options;
     // A spare member is no trouble.
     if (this.#answered)
@@ -54,7 +55,7 @@ export class JoinWatch {
       });
     else
       logger.warn(
-        `kafka consumer: its group has not given it any partition for ${waitedMs} ms. It waits while other members finish their work, or for one that ended without leaving, until its session is over (45 s by default), or its topics do not exist`,
+        `kafka consumer: its group has not given it any partition for ${this.#waitedMs} ms. It waits while other members finish their work, or for one that ended without leaving, until its session is over (45 s by default), or its topics do not exist`,
         { groupId },
       );
   }

@@ -3,6 +3,7 @@ import {
   DrainingControl,
   KafkaConnectorError,
   restarting,
+  silentLogger,
   sourceWithOffsetContext,
 } from "@millrace/kafka";
 import type { Logger } from "@millrace/streams";
@@ -75,7 +76,7 @@ describe("the health of a consumer", () => {
       const say = (level: string) => (message: string) => {
         if (message.includes("its group")) said.push(`${level} ${message}`);
       };
-      const logger = { debug: () => undefined, info: say("info"), warn: say("warn"), error: say("error") };
+      const logger = { ...silentLogger, info: say("info"), warn: say("warn"), error: say("error") };
       const control = graph(logger).run({ clock });
       await until(() => kafka.client.of("subscribe").length === 1, "the subscription");
       expect(String(control.explain())).to.equal(
