@@ -1,20 +1,36 @@
+import { spawn } from "node:child_process";
 import { writeSync } from "node:fs";
 
 const STDERR = 2;
+/** A client whose broker is frozen or dead needs six seconds. */
+const GRACE_MS = 10_000;
 
 let stuck = 0;
 
+/** Ends with its standard input, which is to say with the process that started it; kills that one if it takes too long. */
+const KILLER = `
+const [pid, graceMs, line] = process.argv.slice(1);
+process.stdin.on("close", () => process.exit()).resume();
+setTimeout(() => {
+  console.error(line);
+  process.kill(Number(pid), "SIGKILL");
+}, Number(graceMs));
+`;
+
 /**
  * A process that ends waits for every thread of libuv, so one that is stuck in librdkafka would keep it for ever, also from
- * `process.exit`. As process 1 of a container it cannot kill itself, and aborts.
+ * `process.exit`. Nobody can kill process 1 of a container from within, so that one aborts.
  */
 const end = (exitCode: number): void => {
-  writeSync(
-    STDERR,
-    `kafka: ${stuck} clients are stuck while they close, and would keep this process for ever: it kills itself in place of exit code ${exitCode}\n`,
-  );
-  process.kill(process.pid, "SIGKILL");
-  process.abort();
+  const line = `kafka: ${stuck} clients are stuck while they close, and would keep this process for ever: it is killed in place of exit code ${exitCode}`;
+  if (process.pid === 1) {
+    writeSync(STDERR, `${line}\n`);
+    process.abort();
+  }
+  spawn(process.execPath, ["-e", KILLER, `${process.pid}`, `${GRACE_MS}`, line], {
+    stdio: ["pipe", "ignore", "inherit"],
+    env: {},
+  });
 };
 
 /** A client was told to close long ago; `closed` resolves when it has. */

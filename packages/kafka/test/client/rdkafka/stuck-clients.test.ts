@@ -9,7 +9,7 @@ import { expect } from "chai";
 const PROGRAM = fileURLToPath(new URL("./support/stuck-process.ts", import.meta.url));
 
 describe("a process with a client that is stuck while it closes", function () {
-  this.timeout(30_000);
+  this.timeout(40_000);
   let folder: string;
 
   before(() => {
@@ -31,10 +31,14 @@ describe("a process with a client that is stuck while it closes", function () {
     expect((await ending("unknown", 5000)).how).to.deep.equal({ code: null, signal: "SIGTERM" });
   });
 
-  it("kills itself when it exits, and says why", async () => {
-    const { how, errors } = await ending("stuck", 20_000);
+  it("is killed ten seconds after it exits, and says why", async () => {
+    const { how, errors } = await ending("stuck", 25_000);
     expect(how).to.deep.equal({ code: null, signal: "SIGKILL" });
     expect(errors).to.match(/^kafka: 1 clients are stuck while they close, .* in place of exit code 3\n$/);
+  });
+
+  it("ends by its own exit code where the client closes after all, and leaves no process behind", async () => {
+    expect(await ending("late", 20_000)).to.deep.equal({ how: { code: 3, signal: null }, errors: "" });
   });
 
   it("ends by its own exit code once the client has closed", async () => {

@@ -1,4 +1,5 @@
-/** Ends with code 3 while a thread of libuv is stuck, as by a client that does not close: `stuck`, `closed` or `unknown`. */
+/** Ends with code 3 while a thread of libuv is in use, as by a client that closes: `stuck`, `late`, `closed` or `unknown`. */
+import { execFileSync } from "node:child_process";
 import { open } from "node:fs";
 import { isStuckUntil } from "../../../../src/client/rdkafka/stuck-clients.js";
 
@@ -7,4 +8,7 @@ const [what = "", fifo = ""] = process.argv.slice(2);
 // Nobody writes to it, so opening it never ends.
 if (what !== "closed") open(fifo, "r", () => undefined);
 if (what !== "unknown") isStuckUntil(what === "closed" ? Promise.resolve() : new Promise(() => undefined));
-setTimeout(() => process.exit(3), 100);
+setTimeout(() => {
+  if (what === "late") execFileSync("sh", ["-c", '(sleep 2; : > "$0") > /dev/null 2>&1 &', fifo]);
+  process.exit(3);
+}, 100);
