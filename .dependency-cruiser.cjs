@@ -83,7 +83,7 @@ module.exports = {
       from: { path: "^packages/kafka/src/client/" },
       to: {
         path: "^packages/kafka/src/",
-        pathNot: "^packages/kafka/src/(client/|(errors|settings-error|nearest-name)[.]ts)",
+        pathNot: "^packages/kafka/src/(client|errors)/",
       },
     },
     {

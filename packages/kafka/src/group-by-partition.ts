@@ -2,10 +2,10 @@ import { Flow, type FlowShape, FlowWithContext, type FlowWithContextShape, type 
 import { groupBy, groupFlow, type SubstreamStage } from "@millrace/streams/stage";
 import type { CommittableOffset, OffsetOwner } from "./committable-offset.js";
 import { OwnedPartition } from "./consumer/owned-partition.js";
-import { KafkaConnectorError } from "./errors.js";
+import { KafkaConnectorError } from "./errors/errors.js";
 import { byPartition } from "./graph-check/by-partition.js";
 import type { RecordClaim } from "./ledger/record-claim.js";
-import { partitionKey } from "./partition-key.js";
+import { partitionKey } from "./client/partition-key.js";
 
 /** How many partitions there may be. */
 export interface PartitionGroupsOptions {

@@ -35,7 +35,7 @@ export type { ClientStatistics, StatisticsSettings } from "./client/statistics.j
 export { confluentDriver } from "./client/confluent/driver.js";
 export { rdkafkaDriver } from "./client/rdkafka/driver.js";
 export type { CommitOutcome, CommitResult } from "./commit-result.js";
-export { ConnectionFailedError } from "./connection-failed-error.js";
+export { ConnectionFailedError } from "./errors/connection-failed-error.js";
 export { CommittableOffset, type OffsetOwner, type PositionToCommit } from "./committable-offset.js";
 export { type Committable, CommittableOffsetBatch, type CommittedBatch } from "./committable-offset-batch.js";
 export { committerFlow, type CommitterSink, committerSink } from "./committer.js";
@@ -69,7 +69,7 @@ export { type Control, type ControlOfRun, DrainingControl } from "./control.js";
 export type { DrainOptions } from "./drain.js";
 export { DrainError } from "./drain-error.js";
 export type { DrainReport } from "./drain-report.js";
-export { KafkaConnectorError, type KafkaErrorCode, type KafkaErrorOptions } from "./errors.js";
+export { KafkaConnectorError, type KafkaErrorCode, type KafkaErrorOptions } from "./errors/errors.js";
 export { byPartition } from "./graph-check/by-partition.js";
 export { checkGraph, UnsafeGraphError } from "./graph-check/check-graph.js";
 export {
@@ -98,7 +98,7 @@ export {
   type ProducerRecord,
   type ProducerResult,
   type RecordMetadata,
-} from "./messages.js";
+} from "./records/messages.js";
 export type { PartitionGraph } from "./partition-graphs.js";
 export {
   committablePartitionedManualOffsetSource,
@@ -138,9 +138,9 @@ export {
   type Serde,
   type Serializer,
   string,
-} from "./serde.js";
+} from "./records/serde.js";
 export type { ConsumerSettings, KafkaSettings, SubscriptionSettings } from "./settings.js";
-export { silentLogger } from "./silent-logger.js";
+export { silentLogger } from "./logging/silent-logger.js";
 export {
   type FollowedSettings,
   partitionedSourceWithOffsetContext,

@@ -1,5 +1,5 @@
 import type { CommittableOffsetBatch } from "./committable-offset-batch.js";
-import { KafkaConnectorError } from "./errors.js";
+import { KafkaConnectorError } from "./errors/errors.js";
 import { OffsetSpans } from "./offset-spans.js";
 
 /**

@@ -4,13 +4,13 @@ import type { TopicPartition } from "./client/port.js";
 import { builtGraph } from "./built-graph.js";
 import { subscriptionText } from "./consumer/subscription-text.js";
 import type { Control } from "./control.js";
-import { KafkaConnectorError } from "./errors.js";
+import { KafkaConnectorError } from "./errors/errors.js";
 import { checkingInnerGraph, checkingOffsets, emittingStreams } from "./graph-check/check-graph.js";
 import type { OffsetSurface } from "./graph-check/walk.js";
 import { type ConsumerSourceOptions, stageName } from "./stages/consumer-source.js";
 import { partitionRuns } from "./stages/partition-runs.js";
 import { partitionedSource } from "./stages/partitioned-source.js";
-import { silentLogger } from "./silent-logger.js";
+import { silentLogger } from "./logging/silent-logger.js";
 
 /**
  * Builds the graph of one partition around its source; its promise is that of the partition's stream. It is called once

@@ -5,7 +5,7 @@ import { type ConsumerSerdes, committableReader, plainReader } from "./consumer/
 import type { OffsetsOnAssign } from "./consumer/start-offsets.js";
 import { type CommittableSettings, requireMetadata } from "./consumer.js";
 import type { Control } from "./control.js";
-import type { CommittableMessage, ConsumerRecord } from "./messages.js";
+import type { CommittableMessage, ConsumerRecord } from "./records/messages.js";
 import { emittedPartitions, type PartitionGraph, runningPartitions } from "./partition-graphs.js";
 import type { ConsumerSettings } from "./settings.js";
 import { consumerOptions, type ConsumerSourceOptions } from "./stages/consumer-source.js";

@@ -10,7 +10,7 @@ import {
   type ProducerRecord,
   type ProducerResult,
   type RecordMetadata,
-} from "./messages.js";
+} from "./records/messages.js";
 import { FailedEnvelope } from "./producer/failed-envelope.js";
 import { openerOf, producerLogger, type ProducerSettings } from "./producer/producer-settings.js";
 import { recordEncoder } from "./producer/record-encoder.js";

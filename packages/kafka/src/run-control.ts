@@ -6,7 +6,7 @@ import type { ConsumerMetrics, PartitionLag } from "./consumer/steering.js";
 import type { Control, ControlOfRun } from "./control.js";
 import { drain, type DrainOptions } from "./drain.js";
 import type { DrainReport } from "./drain-report.js";
-import { partitionKey } from "./partition-key.js";
+import { partitionKey } from "./client/partition-key.js";
 import { addMetrics } from "./restarting/sum-metrics.js";
 
 /** What a run knows of each of its Kafka sources. */

@@ -1,6 +1,6 @@
 import type { DeliveryReports, OutgoingRecord, ProducerClient, ProducerListener } from "./client/port.js";
-import { isFatal, KafkaConnectorError } from "./errors.js";
-import type { ProducerEnvelope, ProducerRecord, ProducerResult, RecordMetadata } from "./messages.js";
+import { isFatal, KafkaConnectorError } from "./errors/errors.js";
+import type { ProducerEnvelope, ProducerRecord, ProducerResult, RecordMetadata } from "./records/messages.js";
 import type { ProducerSettings } from "./producer/producer-settings.js";
 import { recordBytes } from "./producer/record-bytes.js";
 import { recordEncoder } from "./producer/record-encoder.js";

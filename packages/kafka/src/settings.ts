@@ -31,8 +31,8 @@ import { checkReading, type ReadingSettings, readingShape, timestampShape } from
 import { type ParsedRecovery, recoveryOf, type RecoverySettings, recoveryShape } from "./consumer/recovery-settings.js";
 import type { HandlerOptions } from "./consumer/rebalance-handlers.js";
 import type { AssignedPartition, OffsetsOnAssign, StartAt } from "./consumer/start-offsets.js";
-import { KafkaConnectorError } from "./errors.js";
-import { loggerOf } from "./logger-of.js";
+import { KafkaConnectorError } from "./errors/errors.js";
+import { loggerOf } from "./logging/logger-of.js";
 import { idempotent } from "./producer/idempotence.js";
 import { withQueue } from "./producer/queue-bytes.js";
 import { namesIn, settingsError } from "./client/settings-error.js";

@@ -5,7 +5,7 @@ import { harmless } from "@millrace/streams/stage";
 import { expect } from "chai";
 import { pino } from "pino";
 import winston from "winston";
-import { loggerOf } from "../src/logger-of.js";
+import { loggerOf } from "../src/logging/logger-of.js";
 
 /** What a logger has written, line by line. */
 class Lines extends Writable {

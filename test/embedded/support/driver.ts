@@ -27,7 +27,7 @@ export type {
   Subscription,
   TopicPartition,
 } from "../../../packages/kafka/src/client/port.js";
-export { KafkaConnectorError } from "../../../packages/kafka/src/errors.js";
+export { KafkaConnectorError } from "../../../packages/kafka/src/errors/errors.js";
 
 interface TestedDriver {
   readonly driver: KafkaDriver;

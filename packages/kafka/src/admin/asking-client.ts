@@ -1,7 +1,7 @@
 import type { Logger } from "@millrace/streams";
 import type { ClientProperties, ConsumerClient, KafkaDriver, TopicPartitionOffset } from "../client/port.js";
 import { RepeatedErrors } from "../client/repeated-errors.js";
-import { KafkaConnectorError } from "../errors.js";
+import { KafkaConnectorError } from "../errors/errors.js";
 import type { Deadline } from "./deadline.js";
 
 /** Where no group is named; nothing is committed for it. */

@@ -1,5 +1,5 @@
 import type { ConsumerClient, TopicMetadata, TopicPartition } from "../client/port.js";
-import { KafkaConnectorError } from "../errors.js";
+import { KafkaConnectorError } from "../errors/errors.js";
 import type { Deadline } from "./deadline.js";
 
 const LEGAL = /^(?!\.{1,2}$)[a-zA-Z0-9._-]{1,249}$/;

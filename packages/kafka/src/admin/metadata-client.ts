@@ -5,7 +5,7 @@ import type {
   TopicPartitionOffset,
   TopicPartitionTime,
 } from "../client/port.js";
-import { KafkaConnectorError } from "../errors.js";
+import { KafkaConnectorError } from "../errors/errors.js";
 import { AskingClient } from "./asking-client.js";
 import { type AskingSettings, parseMetadata } from "./asking-settings.js";
 import { Deadline } from "./deadline.js";

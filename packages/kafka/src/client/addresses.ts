@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { KafkaConnectorError } from "../errors.js";
+import { KafkaConnectorError } from "../errors/errors.js";
 import { FROM_ENVIRONMENT } from "./settings-error.js";
 import type { ClientProperties } from "./port.js";
 

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { KafkaConnectorError } from "../errors.js";
+import { KafkaConnectorError } from "../errors/errors.js";
 import { issuesInText, type SettingNames } from "./settings-error.js";
 import type { OauthToken, TokenProvider } from "./port.js";
 

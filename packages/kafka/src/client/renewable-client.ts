@@ -1,5 +1,5 @@
 import type { Clock, Logger } from "@millrace/streams";
-import { KafkaConnectorError } from "../errors.js";
+import { KafkaConnectorError } from "../errors/errors.js";
 import { HeldPositions } from "./held-positions.js";
 import type {
   ClusterMetadata,

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { KafkaConnectorError } from "../errors.js";
+import { KafkaConnectorError } from "../errors/errors.js";
 import type { ClientProperties, TokenProvider } from "./port.js";
 
 /** Certificates and keys are given as the path of a PEM file, or as the PEM text itself. */

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { KafkaConnectorError } from "../errors.js";
+import { KafkaConnectorError } from "../errors/errors.js";
 import { nearestName, unlikeName } from "./nearest-name.js";
 
 /** The schemas inside a schema. */

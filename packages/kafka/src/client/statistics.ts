@@ -1,7 +1,7 @@
 import type { Logger } from "@millrace/streams";
 import { promiseOf } from "@millrace/streams/stage";
 import { z } from "zod";
-import { KafkaConnectorError } from "../errors.js";
+import { KafkaConnectorError } from "../errors/errors.js";
 import type { ClientProperties, KafkaDriver } from "./port.js";
 
 /**

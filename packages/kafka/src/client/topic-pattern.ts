@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { KafkaConnectorError } from "../errors.js";
+import { KafkaConnectorError } from "../errors/errors.js";
 import type { Subscription } from "./port.js";
 
 /** Escapes that mean a class of characters, as they are written inside brackets. */

@@ -1,6 +1,6 @@
 import type { TopicPartition } from "../client/port.js";
 import type { Auditor } from "../ledger/auditor.js";
-import { partitionKey } from "../partition-key.js";
+import { partitionKey } from "../client/partition-key.js";
 import { OwnedPartition, type PartitionListener } from "./owned-partition.js";
 
 /** The partitions this consumer owns; epochs grow with every assignment of a partition. */

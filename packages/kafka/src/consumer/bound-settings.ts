@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { byteCount } from "../byte-count.js";
 import type { ClientProperties } from "../client/port.js";
-import { KafkaConnectorError } from "../errors.js";
+import { KafkaConnectorError } from "../errors/errors.js";
 
 /** How much of the records a source holds. */
 export interface BoundSettings {

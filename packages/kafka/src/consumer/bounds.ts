@@ -5,7 +5,7 @@ import type {
   TopicPartition,
   TopicPartitionOffset,
 } from "../client/port.js";
-import { partitionKey } from "../partition-key.js";
+import { partitionKey } from "../client/partition-key.js";
 import type { OwnedPartition } from "./owned-partition.js";
 import { offsetsSince } from "./start-offsets.js";
 

@@ -1,8 +1,8 @@
 import type { Cancellable, Clock } from "@millrace/streams";
 import type { Subscription } from "../client/port.js";
 import type { RenewableClient } from "../client/renewable-client.js";
-import { KafkaConnectorError } from "../errors.js";
-import { placeOf } from "../partition-key.js";
+import { KafkaConnectorError } from "../errors/errors.js";
+import { placeOf } from "../client/partition-key.js";
 import type { Assignment } from "./assignment.js";
 import type { OwnedPartition } from "./owned-partition.js";
 import type { ReadLoop } from "./read-loop.js";

@@ -1,6 +1,6 @@
 import type { Cancellable, Clock, Logger } from "@millrace/streams";
 import type { ConsumerClient } from "../client/port.js";
-import { ConnectionFailedError } from "../connection-failed-error.js";
+import { ConnectionFailedError } from "../errors/connection-failed-error.js";
 import type { ParsedChecker } from "./recovery-settings.js";
 
 /** The longest a timer of Node waits; a longer one would not wait at all. */

@@ -1,6 +1,6 @@
 import type { Logger } from "@millrace/streams";
 import type { ConsumerClient, TopicPartitionOffset } from "../client/port.js";
-import { offsetsByKey, placeOf } from "../partition-key.js";
+import { offsetsByKey, placeOf } from "../client/partition-key.js";
 import type { Assignment } from "./assignment.js";
 import type { Bounds } from "./bounds.js";
 import type { OwnedPartition } from "./owned-partition.js";

@@ -1,5 +1,5 @@
 import type { ConsumerClient } from "../client/port.js";
-import { placeOf } from "../partition-key.js";
+import { placeOf } from "../client/partition-key.js";
 import type { OwnedPartition } from "./owned-partition.js";
 import type { UserPauses } from "./user-pauses.js";
 

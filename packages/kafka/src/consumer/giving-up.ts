@@ -1,6 +1,6 @@
 import type { Logger } from "@millrace/streams";
 import type { TopicPartition } from "../client/port.js";
-import { placeOf } from "../partition-key.js";
+import { placeOf } from "../client/partition-key.js";
 import type { Assignment } from "./assignment.js";
 import type { CommitSchedule } from "./commit-schedule.js";
 import type { FlowControl } from "./flow-control.js";

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import type { ClientProperties } from "../client/port.js";
-import { KafkaConnectorError } from "../errors.js";
+import { KafkaConnectorError } from "../errors/errors.js";
 
 /** How a consumer is a member of its group. Each stands for a librdkafka property; giving both is refused. */
 export interface GroupSettings {

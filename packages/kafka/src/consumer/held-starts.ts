@@ -1,6 +1,6 @@
 import type { Cancellable, Clock } from "@millrace/streams";
 import type { RenewableClient } from "../client/renewable-client.js";
-import { placeOf } from "../partition-key.js";
+import { placeOf } from "../client/partition-key.js";
 import type { Assignment } from "./assignment.js";
 import type { OwnedPartition } from "./owned-partition.js";
 

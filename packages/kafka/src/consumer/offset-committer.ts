@@ -1,6 +1,6 @@
 import type { Clock } from "@millrace/streams";
 import type { ConsumerClient } from "../client/port.js";
-import { KafkaConnectorError } from "../errors.js";
+import { KafkaConnectorError } from "../errors/errors.js";
 import type { AuditedPosition, Auditor } from "../ledger/auditor.js";
 import type { OwnedPartition, Watermark } from "./owned-partition.js";
 

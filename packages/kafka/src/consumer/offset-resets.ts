@@ -1,7 +1,7 @@
 import type { Cancellable, Clock, Logger } from "@millrace/streams";
 import type { ConsumerClient, PartitionRun, RecordChunk } from "../client/port.js";
-import { KafkaConnectorError } from "../errors.js";
-import { placeOf } from "../partition-key.js";
+import { KafkaConnectorError } from "../errors/errors.js";
+import { placeOf } from "../client/partition-key.js";
 import type { Assignment } from "./assignment.js";
 import type { OwnedPartition } from "./owned-partition.js";
 import type { ReadLoop } from "./read-loop.js";

@@ -1,7 +1,7 @@
 import type { Clock, Logger } from "@millrace/streams";
 import type { TopicPartition } from "../client/port.js";
 import type { RenewableClient } from "../client/renewable-client.js";
-import { offsetsByKey, partitionKey, placeOf } from "../partition-key.js";
+import { offsetsByKey, partitionKey, placeOf } from "../client/partition-key.js";
 
 /** Much longer than old positions were seen to be told: two seconds. */
 const PATIENCE_MS = 5000;

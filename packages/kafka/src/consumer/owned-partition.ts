@@ -6,7 +6,7 @@ import { type FinishedSet, NOTHING_FINISHED } from "../ledger/finished-set/finis
 import { type Outcome, PartitionLedger } from "../ledger/partition-ledger.js";
 import { ClaimChain } from "../ledger/claim-chain.js";
 import { RecordClaim } from "../ledger/record-claim.js";
-import { partitionKey, placeName } from "../partition-key.js";
+import { partitionKey, placeName } from "../client/partition-key.js";
 import { BufferedRuns } from "./buffered-runs.js";
 import type { BufferedRun } from "./fetched-chunk.js";
 import { ReadPosition } from "./read-position.js";

@@ -1,8 +1,8 @@
 import type { Clock, Logger } from "@millrace/streams";
 import type { ConsumerClient, RecordChunk } from "../client/port.js";
-import { KafkaConnectorError } from "../errors.js";
+import { KafkaConnectorError } from "../errors/errors.js";
 import type { FlowControl } from "./flow-control.js";
-import { LARGEST_BY_DEFAULT, RecordSizes } from "../record-sizes.js";
+import { LARGEST_BY_DEFAULT, RecordSizes } from "../client/record-sizes.js";
 
 /** The longest a poll waits for its first record: how late a rebalance or commit result may be noticed. */
 const POLL_WAIT_MS = 50;

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { KafkaConnectorError } from "../errors.js";
+import { KafkaConnectorError } from "../errors/errors.js";
 import type { Until } from "./bounds.js";
 import type { RebalanceHandlers } from "./rebalance-handlers.js";
 import type { OffsetsOnAssign, StartAt } from "./start-offsets.js";

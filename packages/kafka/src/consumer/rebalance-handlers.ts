@@ -1,6 +1,6 @@
 import type { Clock, Logger } from "@millrace/streams";
 import type { TopicPartition } from "../client/port.js";
-import { placeOf } from "../partition-key.js";
+import { placeOf } from "../client/partition-key.js";
 
 type Handler = (partitions: readonly TopicPartition[]) => void | Promise<void>;
 

@@ -1,10 +1,10 @@
 import type { WithClaim } from "@millrace/streams";
 import { CommittableOffset } from "../committable-offset.js";
-import { failureText } from "../decode-failures/failure-text.js";
-import { KafkaConnectorError } from "../errors.js";
+import { failureText } from "../records/failure-text.js";
+import { KafkaConnectorError } from "../errors/errors.js";
 import type { Outcome } from "../ledger/partition-ledger.js";
-import type { CommittableMessage, ConsumerRecord } from "../messages.js";
-import { bytes, callsOthers, decodeNow, type Deserializer, nullable, string } from "../serde.js";
+import type { CommittableMessage, ConsumerRecord } from "../records/messages.js";
+import { bytes, callsOthers, decodeNow, type Deserializer, nullable, string } from "../records/serde.js";
 import type { ConsumerSession } from "./consumer-session.js";
 import type { BufferedRun } from "./fetched-chunk.js";
 import type { Delivery } from "./turns.js";

@@ -1,7 +1,7 @@
 import type { Clock, Logger } from "@millrace/streams";
 import { CODE } from "../client/rdkafka/error-codes.js";
 import type { RenewableClient } from "../client/renewable-client.js";
-import { KafkaConnectorError } from "../errors.js";
+import { KafkaConnectorError } from "../errors/errors.js";
 import type { ParsedConsumer } from "../settings.js";
 import type { Assignment } from "./assignment.js";
 import { ClientExchange } from "./client-exchange.js";

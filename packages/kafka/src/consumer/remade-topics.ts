@@ -1,6 +1,6 @@
 import type { Logger } from "@millrace/streams";
-import { KafkaConnectorError } from "../errors.js";
-import { placeOf } from "../partition-key.js";
+import { KafkaConnectorError } from "../errors/errors.js";
+import { placeOf } from "../client/partition-key.js";
 import type { Assignment } from "./assignment.js";
 import type { OffsetResets } from "./offset-resets.js";
 import type { OwnedPartition } from "./owned-partition.js";

@@ -1,6 +1,6 @@
 import type { Logger } from "@millrace/streams";
 import type { ConsumerClient, PartitionRun, RecordChunk } from "../client/port.js";
-import { placeOf } from "../partition-key.js";
+import { placeOf } from "../client/partition-key.js";
 import type { OwnedPartition } from "./owned-partition.js";
 
 /** Below every offset: the group has never been anywhere. */

@@ -1,6 +1,6 @@
 import type { ConsumerClient, StartPosition, TopicPartition, TopicPartitionOffset } from "../client/port.js";
-import { KafkaConnectorError } from "../errors.js";
-import { placeName } from "../partition-key.js";
+import { KafkaConnectorError } from "../errors/errors.js";
+import { placeName } from "../client/partition-key.js";
 import type { Assignment } from "./assignment.js";
 import type { FlowControl } from "./flow-control.js";
 import type { OwnedPartition } from "./owned-partition.js";

@@ -1,6 +1,6 @@
 import { printable } from "@millrace/streams/stage";
 import type { TopicPartition } from "../client/port.js";
-import { partitionKey } from "../partition-key.js";
+import { partitionKey } from "../client/partition-key.js";
 import type { HealthReason } from "./health.js";
 import type { OwnedPartition } from "./owned-partition.js";
 import type { Recovery } from "./recovery.js";

@@ -5,8 +5,8 @@ import type {
   TopicPartition,
   TopicPartitionOffset,
 } from "../client/port.js";
-import { KafkaConnectorError } from "../errors.js";
-import { offsetsByKey, partitionKey } from "../partition-key.js";
+import { KafkaConnectorError } from "../errors/errors.js";
+import { offsetsByKey, partitionKey } from "../client/partition-key.js";
 
 /** Where to begin with a partition of which nothing else is known. */
 export type StartAt = "committed" | "beginning" | "end" | { readonly timestamp: number };

@@ -1,6 +1,6 @@
 import type { Clock, Logger } from "@millrace/streams";
 import { CODE } from "../client/rdkafka/error-codes.js";
-import { KafkaConnectorError } from "../errors.js";
+import { KafkaConnectorError } from "../errors/errors.js";
 import type { ClientExchange } from "./client-exchange.js";
 
 /** Before another client asks for the place. */

@@ -1,7 +1,7 @@
 import type { TopicPartition, TopicPartitionOffset } from "../client/port.js";
 import type { RenewableClient } from "../client/renewable-client.js";
 import type { ClientStatistics, LatestStatistics } from "../client/statistics.js";
-import { placeOf } from "../partition-key.js";
+import { placeOf } from "../client/partition-key.js";
 import type { Assignment } from "./assignment.js";
 import type { HealthFacts, HealthReason } from "./health.js";
 import type { OffsetCommitter } from "./offset-committer.js";

@@ -1,5 +1,5 @@
 import type { ConsumerClient } from "../client/port.js";
-import { partitionKey, placeOf } from "../partition-key.js";
+import { partitionKey, placeOf } from "../client/partition-key.js";
 import type { OwnedPartition, Watermark } from "./owned-partition.js";
 
 /** A position that stands for nothing of this assignment: what the group has already, or a beginning. */

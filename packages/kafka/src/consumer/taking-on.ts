@@ -1,7 +1,7 @@
 import type { Logger } from "@millrace/streams";
 import type { ConsumerClient, StartingPartition, StartPosition, Subscription, TopicPartition } from "../client/port.js";
 import { NOTHING_FINISHED } from "../ledger/finished-set/finished-set.js";
-import { offsetsByKey, placeOf } from "../partition-key.js";
+import { offsetsByKey, placeOf } from "../client/partition-key.js";
 import type { ParsedConsumer } from "../settings.js";
 import type { Assignment } from "./assignment.js";
 import type { Bounds } from "./bounds.js";

@@ -1,5 +1,5 @@
 import type { Cancellable, Clock, Logger } from "@millrace/streams";
-import { KafkaConnectorError } from "../errors.js";
+import { KafkaConnectorError } from "../errors/errors.js";
 import type { Assignment } from "./assignment.js";
 import type { OwnedPartition } from "./owned-partition.js";
 import type { Remedies } from "./watchdog/remedies.js";

@@ -1,5 +1,5 @@
 import type { TopicPartition } from "../client/port.js";
-import { partitionKey } from "../partition-key.js";
+import { partitionKey } from "../client/partition-key.js";
 
 /** What the user has paused, by name: it stays paused when the partition goes and comes back. */
 export class UserPauses {

@@ -1,6 +1,6 @@
 import { oncePerProcess } from "@millrace/streams/stage";
 import type { CommittableOffset } from "../committable-offset.js";
-import { partitionKey } from "../partition-key.js";
+import { partitionKey } from "../client/partition-key.js";
 
 /**
  * The partition of a message, as a key for `mapAsyncPartitionedUnordered` and `groupBy`. It is the one key by which a stream

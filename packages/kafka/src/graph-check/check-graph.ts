@@ -1,6 +1,6 @@
 import type { Logger, RunnableGraph } from "@millrace/streams";
 import { acrossCopies, type SourceStage, wire, type Wiring, type WiringNode } from "@millrace/streams/stage";
-import { KafkaConnectorError } from "../errors.js";
+import { KafkaConnectorError } from "../errors/errors.js";
 import { bridgedOffsets } from "./bridges.js";
 import { type GraphHazard, type GraphNote, GraphReport, hazardLines, noteLine } from "./report.js";
 import { finishes, type OffsetSurface, walkOffsets } from "./walk.js";

@@ -1,7 +1,7 @@
 import { InvariantViolation } from "@millrace/streams";
 import { acrossCopies } from "@millrace/streams/stage";
 import type { TopicPartition } from "../client/port.js";
-import { partitionKey } from "../partition-key.js";
+import { partitionKey } from "../client/partition-key.js";
 
 /** A position that is to be committed, or has been, for one assignment of a partition. */
 export interface AuditedPosition extends TopicPartition {

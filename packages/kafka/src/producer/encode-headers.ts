@@ -1,7 +1,7 @@
 import type { Headers } from "../client/port.js";
 import { invalidRecord } from "../client/rdkafka/invalid-record.js";
-import type { KafkaConnectorError } from "../errors.js";
-import type { HeaderValue, ProducerHeaders } from "../messages.js";
+import type { KafkaConnectorError } from "../errors/errors.js";
+import type { HeaderValue, ProducerHeaders } from "../records/messages.js";
 
 const LIST = "Give headers as a list of [name, value], where a value is a string, a Buffer or null";
 

@@ -1,6 +1,6 @@
 import type { Unfinished } from "@millrace/streams/stage";
-import { KafkaConnectorError } from "../errors.js";
-import type { ProducerFailure, ProducerRecord } from "../messages.js";
+import { KafkaConnectorError } from "../errors/errors.js";
+import type { ProducerFailure, ProducerRecord } from "../records/messages.js";
 
 /** An envelope of which a record failed. Whoever takes it for a result is told, before an offset is committed. */
 export class FailedEnvelope<out K, out V, out P> implements ProducerFailure<K, V, P>, Unfinished {

@@ -1,5 +1,5 @@
 import type { ClientProperties } from "../client/port.js";
-import { KafkaConnectorError } from "../errors.js";
+import { KafkaConnectorError } from "../errors/errors.js";
 
 /** What an idempotent producer cannot keep its promise with, and what it would mean without. */
 const RULES: readonly {

@@ -1,7 +1,7 @@
 import type { ClientProperties, ProducerClient, ProducerListener } from "../client/port.js";
-import type { Serializer } from "../serde.js";
+import type { Serializer } from "../records/serde.js";
 import type { KafkaSettings, ParsedProducer } from "../settings.js";
-import { loggerOf } from "../logger-of.js";
+import { loggerOf } from "../logging/logger-of.js";
 import { openShared, type SharedProducer } from "./shared-producer.js";
 
 interface ProducerOptions<K, V> {

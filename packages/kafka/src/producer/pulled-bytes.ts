@@ -1,4 +1,4 @@
-import { RecordSizes } from "../record-sizes.js";
+import { RecordSizes } from "../client/record-sizes.js";
 
 /** However small they are: large ones may follow, and a chunk of them is made before their first is seen. */
 const MOST_ELEMENTS = 64;

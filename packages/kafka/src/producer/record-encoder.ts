@@ -1,9 +1,9 @@
 import { textOf } from "@millrace/streams/stage";
 import type { OutgoingRecord } from "../client/port.js";
-import { failureText } from "../decode-failures/failure-text.js";
-import { KafkaConnectorError } from "../errors.js";
-import type { ProducerRecord } from "../messages.js";
-import { bytes, encodeNow, nullable, type Serializer, string } from "../serde.js";
+import { failureText } from "../records/failure-text.js";
+import { KafkaConnectorError } from "../errors/errors.js";
+import type { ProducerRecord } from "../records/messages.js";
+import { bytes, encodeNow, nullable, type Serializer, string } from "../records/serde.js";
 import { encodeHeaders } from "./encode-headers.js";
 
 /** Turns records into bytes; one that cannot be throws `SERIALIZATION_FAILED`, one with no proper headers `INVALID_RECORD`. */

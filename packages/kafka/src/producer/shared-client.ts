@@ -1,6 +1,6 @@
 import { InvariantViolation } from "@millrace/streams";
 import type { DeliveryReports, OutgoingRecord, ProducerClient, ProducerListener } from "../client/port.js";
-import { isFatal, KafkaConnectorError } from "../errors.js";
+import { isFatal, KafkaConnectorError } from "../errors/errors.js";
 
 /** How long a share that is given up waits for its reports, as a client of its own would. */
 const CLOSE_MS = 30_000;

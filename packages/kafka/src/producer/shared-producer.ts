@@ -2,8 +2,8 @@ import { acrossCopies } from "@millrace/streams/stage";
 import type { ClientProperties, KafkaDriver, ProducerClient, ProducerListener } from "../client/port.js";
 import { rdkafkaDriver } from "../client/rdkafka/driver.js";
 import { RepeatedErrors } from "../client/repeated-errors.js";
-import { KafkaConnectorError } from "../errors.js";
-import { loggerOf } from "../logger-of.js";
+import { KafkaConnectorError } from "../errors/errors.js";
+import { loggerOf } from "../logging/logger-of.js";
 import { type KafkaSettings, type ParsedProducer, parseProducer } from "../settings.js";
 import { SharedClient } from "./shared-client.js";
 

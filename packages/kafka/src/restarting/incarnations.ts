@@ -3,7 +3,7 @@ import { promiseOf } from "@millrace/streams/stage";
 import { type PartitionReport, sumReports } from "../consumer/session-history.js";
 import type { ConsumerMetrics } from "../consumer/steering.js";
 import type { DrainingControl } from "../control.js";
-import { KafkaConnectorError } from "../errors.js";
+import { KafkaConnectorError } from "../errors/errors.js";
 import { Progress, unfinishedIn } from "./progress.js";
 import { type Death, RestartPolicy } from "./restart-policy.js";
 import type { ParsedRestarts } from "./restart-settings.js";

@@ -1,5 +1,5 @@
 import { StreamError, type StreamErrorCode } from "@millrace/streams";
-import { KafkaConnectorError, type KafkaErrorCode } from "../errors.js";
+import { KafkaConnectorError, type KafkaErrorCode } from "../errors/errors.js";
 
 type Code = KafkaErrorCode | StreamErrorCode;
 

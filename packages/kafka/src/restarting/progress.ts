@@ -1,6 +1,6 @@
 import type { TopicPartitionOffset } from "../client/port.js";
 import type { ConsumerExplanation, PartitionReport } from "../consumer/session-history.js";
-import { partitionKey } from "../partition-key.js";
+import { partitionKey } from "../client/partition-key.js";
 
 /** The oldest record that was not finished, of each partition where there was one. */
 export const unfinishedIn = ({ partitions }: ConsumerExplanation): readonly TopicPartitionOffset[] =>

@@ -1,8 +1,8 @@
 import { messageOf, promiseOf } from "@millrace/streams/stage";
 import type { TopicPartitionOffset } from "../client/port.js";
 import { Backoff } from "../backoff.js";
-import { KafkaConnectorError } from "../errors.js";
-import { recordName } from "../partition-key.js";
+import { KafkaConnectorError } from "../errors/errors.js";
+import { recordName } from "../client/partition-key.js";
 import { mayMend } from "./mending.js";
 import type { ParsedRestarts } from "./restart-settings.js";
 

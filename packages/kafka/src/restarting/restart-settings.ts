@@ -1,7 +1,7 @@
 import type { Logger } from "@millrace/streams";
 import { z } from "zod";
-import { KafkaConnectorError } from "../errors.js";
-import { loggerOf } from "../logger-of.js";
+import { KafkaConnectorError } from "../errors/errors.js";
+import { loggerOf } from "../logging/logger-of.js";
 import { parse } from "../settings.js";
 
 /** A restart that is about to happen. */

@@ -7,7 +7,7 @@ import { UserPauses } from "../consumer/user-pauses.js";
 import type { DrainingControl } from "../control.js";
 import type { DrainOptions } from "../drain.js";
 import { type DrainReport, drainReport } from "../drain-report.js";
-import { KafkaConnectorError } from "../errors.js";
+import { KafkaConnectorError } from "../errors/errors.js";
 import { Incarnations, type IncarnationsOptions } from "./incarnations.js";
 
 /**

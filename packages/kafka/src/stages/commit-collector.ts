@@ -3,7 +3,7 @@ import { AsyncPull, type Chunk, type Pull, requireFinished, type Run, type Stage
 import { type Committable, CommittableOffsetBatch, CommittedBatch } from "../committable-offset-batch.js";
 import type { OffsetOwner } from "../committable-offset.js";
 import type { ParsedCommitter } from "../committer-settings.js";
-import { KafkaConnectorError } from "../errors.js";
+import { KafkaConnectorError } from "../errors/errors.js";
 import { OrderGuard } from "../order-guard.js";
 import { outletBehind, type RecordOutlet } from "./record-outlet.js";
 

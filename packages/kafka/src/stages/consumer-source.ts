@@ -7,7 +7,7 @@ import { joinRun } from "../consumer/run-sessions.js";
 import { type BorrowedConsumerSettings, parseReading } from "../consumer/shared/borrowing.js";
 import { subscriptionText } from "../consumer/subscription-text.js";
 import type { Control } from "../control.js";
-import { failureLogOf } from "../failure-log.js";
+import { failureLogOf } from "../logging/failure-log.js";
 import { ConsumerControl } from "../consumer-control.js";
 import type { ConsumerSettings, ParsedConsumer } from "../settings.js";
 import { RecordOutlet } from "./record-outlet.js";

@@ -6,7 +6,7 @@ import { FlowControl } from "../../src/consumer/flow-control.js";
 import type { OwnedPartition } from "../../src/consumer/owned-partition.js";
 import { Revocations } from "../../src/consumer/revocations.js";
 import { UserPauses } from "../../src/consumer/user-pauses.js";
-import { placeOf } from "../../src/partition-key.js";
+import { placeOf } from "../../src/client/partition-key.js";
 import type { TopicPartition } from "../../src/client/port.js";
 import { Auditor } from "../../src/ledger/auditor.js";
 import { p0, p1 } from "../support/pipelines.js";

@@ -4,7 +4,7 @@ import { expect } from "chai";
 import { Assignment } from "../../src/consumer/assignment.js";
 import { UnknownStarts } from "../../src/consumer/unknown-starts.js";
 import { Auditor } from "../../src/ledger/auditor.js";
-import { silentLogger } from "../../src/silent-logger.js";
+import { silentLogger } from "../../src/logging/silent-logger.js";
 import { p0, p1 } from "../support/pipelines.js";
 import { unheard } from "../support/unheard.js";
 

@@ -3,7 +3,7 @@ import type { StandardSchemaV1 } from "@standard-schema/spec";
 import { expect } from "chai";
 import fc from "fast-check";
 import { z } from "zod";
-import { failureText } from "../../src/decode-failures/failure-text.js";
+import { failureText } from "../../src/records/failure-text.js";
 import { FakeKafka } from "../support/fake-kafka.js";
 import { errorOf, rejectionOf } from "../support/until.js";
 

@@ -12,7 +12,7 @@ const codesOf = (file: string, type: string): readonly string[] => {
 describe("whether a restart mends a failure", () => {
   it("is said of every code", () => {
     const codes = [
-      ...codesOf("packages/kafka/src/errors.ts", "KafkaErrorCode"),
+      ...codesOf("packages/kafka/src/errors/errors.ts", "KafkaErrorCode"),
       ...codesOf("packages/streams/src/errors.ts", "StreamErrorCode"),
     ];
     expect(codes).to.include.members(["CLIENT_FAILED", "INVARIANT_VIOLATION"]);

@@ -11,7 +11,7 @@ import type {
   TopicPartitionTime,
   Watermarks,
 } from "../../src/client/port.js";
-import { KafkaConnectorError } from "../../src/errors.js";
+import { KafkaConnectorError } from "../../src/errors/errors.js";
 import { FakeChunk, type FakeRecord } from "./fake-chunk.js";
 
 /** The longest an empty poll of the fake waits. */

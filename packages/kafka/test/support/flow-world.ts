@@ -6,7 +6,7 @@ import { Turns } from "../../src/consumer/turns.js";
 import { UserPauses } from "../../src/consumer/user-pauses.js";
 import type { TopicPartition } from "../../src/client/port.js";
 import { AuditTrail } from "../../src/ledger/auditor.js";
-import { partitionKey } from "../../src/partition-key.js";
+import { partitionKey } from "../../src/client/partition-key.js";
 import { FakeChunk } from "./fake-chunk.js";
 import { unheard } from "./unheard.js";
 

@@ -1,4 +1,4 @@
-import type { KafkaConnectorError } from "../../errors.js";
+import type { KafkaConnectorError } from "../../errors/errors.js";
 import { freshToken } from "../checked-token.js";
 import type { ClientProperties, TokenProvider } from "../port.js";
 

@@ -1,4 +1,4 @@
-import { KafkaConnectorError } from "../../errors.js";
+import { KafkaConnectorError } from "../../errors/errors.js";
 import { nearestName, unlikeName } from "../nearest-name.js";
 import type { ClientProperties } from "../port.js";
 import { KNOWN_PROPERTIES } from "./known-properties.js";

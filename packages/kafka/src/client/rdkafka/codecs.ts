@@ -1,4 +1,4 @@
-import { KafkaConnectorError } from "../../errors.js";
+import { KafkaConnectorError } from "../../errors/errors.js";
 import type { Build, NativeError } from "./native.js";
 
 /** The codecs that librdkafka is built with or without, and what it needs for each. The others are its own. */

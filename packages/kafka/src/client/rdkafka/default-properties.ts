@@ -1,4 +1,4 @@
-import { KafkaConnectorError } from "../../errors.js";
+import { KafkaConnectorError } from "../../errors/errors.js";
 import type { ClientProperties } from "../port.js";
 
 /** Callbacks and switches by which the driver hears of rebalances, commits, reports and errors. */

@@ -1,4 +1,4 @@
-import { KafkaConnectorError, type KafkaErrorCode } from "../../errors.js";
+import { KafkaConnectorError, type KafkaErrorCode } from "../../errors/errors.js";
 import { errorCodes, errorText, type NativeError } from "./native.js";
 
 /** The codes the driver decides by; the rest are only passed on. */

@@ -1,4 +1,4 @@
-import { KafkaConnectorError } from "../../errors.js";
+import { KafkaConnectorError } from "../../errors/errors.js";
 import { type ClientTimeouts, within } from "./client-life.js";
 import type { NativeConsumer } from "./native.js";
 import type { NativeCalls } from "./native-calls.js";

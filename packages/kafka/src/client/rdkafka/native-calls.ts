@@ -1,4 +1,4 @@
-import type { KafkaConnectorError } from "../../errors.js";
+import type { KafkaConnectorError } from "../../errors/errors.js";
 import { within } from "./client-life.js";
 import type { NativeError } from "./native.js";
 

@@ -1,5 +1,5 @@
 import { createRequire } from "node:module";
-import { KafkaConnectorError } from "../../errors.js";
+import { KafkaConnectorError } from "../../errors/errors.js";
 
 /**
  * The calls the driver makes of a binding to librdkafka, typed as they behave rather than as they are declared, and the

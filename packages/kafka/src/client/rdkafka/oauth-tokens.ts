@@ -1,4 +1,4 @@
-import { KafkaConnectorError } from "../../errors.js";
+import { KafkaConnectorError } from "../../errors/errors.js";
 import { freshToken } from "../checked-token.js";
 import type { TokenProvider } from "../port.js";
 

@@ -1,6 +1,6 @@
 import type { TopicPartition, TopicPartitionOffset, TopicPartitionTime, Watermarks } from "../port.js";
 import { CODE, connectorError } from "./error-codes.js";
-import type { KafkaConnectorError } from "../../errors.js";
+import type { KafkaConnectorError } from "../../errors/errors.js";
 import type { NativeCommitted, NativeConsumer, NativeError } from "./native.js";
 
 /** Makes a call of the client's that it answers off the main thread. */

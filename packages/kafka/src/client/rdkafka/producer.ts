@@ -1,4 +1,4 @@
-import { KafkaConnectorError } from "../../errors.js";
+import { KafkaConnectorError } from "../../errors/errors.js";
 import type {
   ClientProperties,
   OutgoingRecord,

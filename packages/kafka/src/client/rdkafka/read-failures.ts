@@ -1,5 +1,5 @@
 import type { Subscription } from "../port.js";
-import type { KafkaConnectorError } from "../../errors.js";
+import type { KafkaConnectorError } from "../../errors/errors.js";
 import { codecMissing } from "./codecs.js";
 import { CODE, codeOf, connectorError } from "./error-codes.js";
 import { clusterMetadata } from "./metadata.js";

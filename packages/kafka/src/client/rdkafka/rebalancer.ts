@@ -1,5 +1,5 @@
 import type { ConsumerListener, TopicPartition } from "../port.js";
-import { KafkaConnectorError } from "../../errors.js";
+import { KafkaConnectorError } from "../../errors/errors.js";
 import { CODE, codeOf, connectorError } from "./error-codes.js";
 import type { NativeConsumer, NativeTopicPartition, RebalanceCallback } from "./native.js";
 

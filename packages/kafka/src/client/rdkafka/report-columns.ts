@@ -1,4 +1,4 @@
-import type { KafkaConnectorError } from "../../errors.js";
+import type { KafkaConnectorError } from "../../errors/errors.js";
 import type { DeliveryReports } from "../port.js";
 import { CODE, connectorError } from "./error-codes.js";
 import type { NativeError, NativeReport } from "./native.js";

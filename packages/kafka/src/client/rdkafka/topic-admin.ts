@@ -1,4 +1,4 @@
-import { KafkaConnectorError, type KafkaErrorCode } from "../../errors.js";
+import { KafkaConnectorError, type KafkaErrorCode } from "../../errors/errors.js";
 import type { ClientProperties, NewTopic, TopicAdmin } from "../port.js";
 import { CLIENT_TIMEOUTS } from "./client-life.js";
 import { CODE, codeOf, connectorError } from "./error-codes.js";

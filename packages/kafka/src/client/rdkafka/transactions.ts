@@ -1,4 +1,4 @@
-import { KafkaConnectorError } from "../../errors.js";
+import { KafkaConnectorError } from "../../errors/errors.js";
 import type { ConsumerClient, ProducerTransactions, TopicPartitionOffset } from "../port.js";
 import { CODE, connectorError } from "./error-codes.js";
 import { RdkafkaConsumer } from "./consumer.js";

@@ -1,5 +1,5 @@
-import { KafkaConnectorError } from "../../errors.js";
-import { loggerOf } from "../../logger-of.js";
+import { KafkaConnectorError } from "../../errors/errors.js";
+import { loggerOf } from "../../logging/logger-of.js";
 import {
   type ConsumerSettings,
   type KafkaSettings,

@@ -11,7 +11,7 @@ import type {
   TopicPartitionTime,
   Watermarks,
 } from "../../client/port.js";
-import { KafkaConnectorError } from "../../errors.js";
+import { KafkaConnectorError } from "../../errors/errors.js";
 import type { ViewBuffer } from "./view-buffer.js";
 
 const closedError = (call: string): KafkaConnectorError =>

@@ -8,8 +8,8 @@ import type {
   TopicPartition,
 } from "../../client/port.js";
 import { RepeatedErrors } from "../../client/repeated-errors.js";
-import { KafkaConnectorError } from "../../errors.js";
-import { loggerOf } from "../../logger-of.js";
+import { KafkaConnectorError } from "../../errors/errors.js";
+import { loggerOf } from "../../logging/logger-of.js";
 import { boundShape } from "../bound-settings.js";
 import { type KafkaSettings, parse, type ParsedConsumer, parseConsumer } from "../../settings.js";
 import type { GroupSettings } from "../group-settings.js";

@@ -1,5 +1,5 @@
 import type { TopicPartition, TopicPartitionOffset } from "../../client/port.js";
-import { partitionKey } from "../../partition-key.js";
+import { partitionKey } from "../../client/partition-key.js";
 import { BufferedRuns } from "../buffered-runs.js";
 import type { BufferedRun } from "../fetched-chunk.js";
 import { ViewChunk } from "./view-chunk.js";

@@ -1,5 +1,5 @@
 import type { RenewableClient } from "../../client/renewable-client.js";
-import { placeOf } from "../../partition-key.js";
+import { placeOf } from "../../client/partition-key.js";
 import type { Assignment } from "../assignment.js";
 import type { ClientExchange } from "../client-exchange.js";
 import type { FlowControl } from "../flow-control.js";

@@ -1,6 +1,6 @@
 import type { Cancellable, Clock, Logger } from "@millrace/streams";
 import type { ConsumerClient } from "../../client/port.js";
-import { placeOf } from "../../partition-key.js";
+import { placeOf } from "../../client/partition-key.js";
 import type { Assignment } from "../assignment.js";
 import type { FlowControl } from "../flow-control.js";
 import type { OwnedPartition } from "../owned-partition.js";

@@ -2,7 +2,7 @@ import { expect } from "chai";
 import { BrokerWatch } from "../../../src/client/rdkafka/broker-watch.js";
 import { connects } from "../../../src/client/rdkafka/client-life.js";
 import type { NativeConsumer } from "../../../src/client/rdkafka/native.js";
-import { KafkaConnectorError } from "../../../src/errors.js";
+import { KafkaConnectorError } from "../../../src/errors/errors.js";
 import { until } from "../../support/until.js";
 import { FakeConsumer } from "./support/fake-native.js";
 

@@ -1,7 +1,7 @@
 import { expect } from "chai";
 import { codeOf, codeOfText, connectorError } from "../../../src/client/rdkafka/error-codes.js";
 import { errorCodes, errorText } from "../../../src/client/rdkafka/native.js";
-import { KafkaConnectorError } from "../../../src/errors.js";
+import { KafkaConnectorError } from "../../../src/errors/errors.js";
 
 /** What node-rdkafka makes of an error on `event.error` and in delivery reports. */
 const stripped = (code: number): { message: string; code: number } => {

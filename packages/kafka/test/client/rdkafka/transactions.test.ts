@@ -1,5 +1,5 @@
 import { expect } from "chai";
-import type { KafkaConnectorError } from "../../../src/errors.js";
+import type { KafkaConnectorError } from "../../../src/errors/errors.js";
 import { RdkafkaTransactions } from "../../../src/client/rdkafka/transactions.js";
 import { RdkafkaConsumer } from "../../../src/client/rdkafka/consumer.js";
 import { RdkafkaProducer } from "../../../src/client/rdkafka/producer.js";

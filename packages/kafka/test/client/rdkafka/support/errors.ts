@@ -1,4 +1,4 @@
-import { KafkaConnectorError } from "../../../../src/errors.js";
+import { KafkaConnectorError } from "../../../../src/errors/errors.js";
 
 /** The error a call throws; anything but a `KafkaConnectorError` is thrown on. */
 export function thrownBy(call: () => unknown): KafkaConnectorError {

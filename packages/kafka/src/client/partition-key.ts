@@ -1,4 +1,4 @@
-import type { TopicPartition, TopicPartitionOffset } from "./client/port.js";
+import type { TopicPartition, TopicPartitionOffset } from "./port.js";
 
 /** A partition as the key of a map; the number comes first, since it cannot hold the blank that ends it. */
 export const partitionKey = ({ topic, partition }: TopicPartition): string => `${partition} ${topic}`;

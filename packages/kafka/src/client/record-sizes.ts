@@ -1,4 +1,4 @@
-import type { RecordChunk } from "./client/port.js";
+import type { RecordChunk } from "./port.js";
 
 /**
  * How many records fit where there is room for so many bytes, for who cannot ask for bytes. It goes by the mean of the last

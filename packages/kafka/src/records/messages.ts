@@ -1,5 +1,5 @@
-import type { CommittableOffset } from "./committable-offset.js";
-import type { Headers } from "./client/port.js";
+import type { CommittableOffset } from "../committable-offset.js";
+import type { Headers } from "../client/port.js";
 
 /** A record as consumed, its key and value decoded. */
 export interface ConsumerRecord<out K, out V> {

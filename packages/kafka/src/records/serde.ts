@@ -1,7 +1,7 @@
 import { printable, promiseOf } from "@millrace/streams/stage";
 import type { StandardSchemaV1 } from "@standard-schema/spec";
-import { notJson } from "./decode-failures/failure-text.js";
-import { issueText } from "./decode-failures/issue-text.js";
+import { notJson } from "./failure-text.js";
+import { issueText } from "./issue-text.js";
 
 /**
  * Turns bytes into values. Whatever it throws is reported with topic, partition and offset as `DESERIALIZATION_FAILED`,

@@ -1,7 +1,7 @@
 import type { Logger } from "@millrace/streams";
 import { oncePerProcess, type Run } from "@millrace/streams/stage";
-import type { TopicPartitionOffset } from "./client/port.js";
-import { recordName } from "./partition-key.js";
+import type { TopicPartitionOffset } from "../client/port.js";
+import { recordName } from "../client/partition-key.js";
 
 type Fields = Readonly<Record<string, unknown>>;
 
