@@ -1,10 +1,10 @@
 import { type ClosesContext, type Finished, Flow, Keep, Sink } from "@millrace/streams";
 import type { Committable, CommittableOffsetBatch, CommittedBatch } from "./committable-offset-batch.js";
-import type { CommitterSettings, ParsedCommitter } from "./committer-settings.js";
+import type { CommitterSettings, ParsedCommitter } from "./settings/committer-settings.js";
 import { committerAttributes } from "./consumer/run-sessions.js";
-import { parseCommitter } from "./settings.js";
 import { claimSink } from "./stages/claim-sink.js";
 import { commitCollector } from "./stages/commit-collector.js";
+import { parseCommitter } from "./settings/parse.js";
 
 /**
  * Commits offsets in batches, by size and by time.

@@ -5,9 +5,9 @@ import type { Control } from "./control.js";
 import { KafkaConnectorError } from "./errors/errors.js";
 import { checkingOffsets } from "./graph-check/check-graph.js";
 import type { CommittableMessage, ConsumerRecord } from "./records/messages.js";
-import type { ConsumerSettings } from "./settings.js";
 import { commitFirst, endingReader } from "./stages/commit-first.js";
 import { consumerOptions, type ConsumerSourceOptions, consumerSource } from "./stages/consumer-source.js";
+import type { ConsumerSettings } from "./settings/consumer-settings.js";
 
 /** How `committableSource` reads records, and what it commits beside their offsets. */
 interface CommittingSettings<K, V> extends ConsumerSerdes<K, V> {

@@ -39,10 +39,9 @@ export { ConnectionFailedError } from "./errors/connection-failed-error.js";
 export { CommittableOffset, type OffsetOwner, type PositionToCommit } from "./committable-offset.js";
 export { type Committable, CommittableOffsetBatch, type CommittedBatch } from "./committable-offset-batch.js";
 export { committerFlow, type CommitterSink, committerSink } from "./committer.js";
-export type { CommitterSettings } from "./committer-settings.js";
+export type { CommitterSettings } from "./settings/committer-settings.js";
 export { atMostOnceSource, type CommittableSettings, committableSource, plainSource } from "./consumer.js";
-export type { Until } from "./consumer/bounds.js";
-export type { GroupSettings } from "./consumer/group-settings.js";
+export type { GroupSettings } from "./settings/group-settings.js";
 export type { BorrowedConsumerSettings } from "./consumer/shared/borrowing.js";
 export {
   type SharedConsumer,
@@ -50,13 +49,17 @@ export {
   type SharedConsumerMetrics,
   type SharedConsumerSettings,
 } from "./consumer/shared/shared-consumer.js";
-export type { ReadingSettings } from "./consumer/reading-settings.js";
+export type {
+  ReadingSettings,
+  Until,
+  OffsetsOnAssign,
+  StartAt,
+  RebalanceHandlers,
+} from "./settings/reading-settings.js";
 export type { Health, HealthCode, HealthReason } from "./consumer/health.js";
 export type { RecoveryMetrics } from "./consumer/recovery.js";
-export type { RecoverySettings } from "./consumer/recovery-settings.js";
+export type { RecoverySettings } from "./settings/recovery-settings.js";
 export type { StuckPartition } from "./consumer/watchdog/watched-partition.js";
-export type { RebalanceHandlers } from "./consumer/rebalance-handlers.js";
-export type { OffsetsOnAssign, StartAt } from "./consumer/start-offsets.js";
 export type { ConsumerMetrics, PartitionLag } from "./consumer/steering.js";
 export type { ConsumerSerdes } from "./consumer/record-reader.js";
 export type {
@@ -124,7 +127,7 @@ export type {
 } from "./producer/producer-settings.js";
 export { type SharedProducer, sharedProducer, type SharedProducerSettings } from "./producer/shared-producer.js";
 export { restarting } from "./restarting.js";
-export type { Restart, RestartSettings } from "./restarting/restart-settings.js";
+export type { Restart, RestartSettings } from "./settings/restart-settings.js";
 export type { RestartingControl } from "./restarting/restarting-control.js";
 export { type DrainableControl, runUntilSignal, type RunUntilSignalOptions } from "./run-until-signal.js";
 export { SendProducer, type SendSettings } from "./send-producer.js";
@@ -139,7 +142,6 @@ export {
   type Serializer,
   string,
 } from "./records/serde.js";
-export type { ConsumerSettings, KafkaSettings, SubscriptionSettings } from "./settings.js";
 export { silentLogger } from "./logging/silent-logger.js";
 export {
   type FollowedSettings,
@@ -147,3 +149,5 @@ export {
   type PartitionWithOffsetContext,
   sourceWithOffsetContext,
 } from "./with-offset-context.js";
+export type { ConsumerSettings, SubscriptionSettings } from "./settings/consumer-settings.js";
+export type { KafkaSettings } from "./settings/kafka-settings.js";

@@ -2,7 +2,7 @@ import { Flow, type RunnableGraph, Source } from "@millrace/streams";
 import { type SourceStage, wire } from "@millrace/streams/stage";
 import type { TopicPartition } from "./client/port.js";
 import { builtGraph } from "./built-graph.js";
-import { subscriptionText } from "./consumer/subscription-text.js";
+import { subscriptionText } from "./settings/subscription-text.js";
 import type { Control } from "./control.js";
 import { KafkaConnectorError } from "./errors/errors.js";
 import { checkingInnerGraph, checkingOffsets, emittingStreams } from "./graph-check/check-graph.js";

@@ -2,13 +2,13 @@ import { Source } from "@millrace/streams";
 import type { SourceStage } from "@millrace/streams/stage";
 import type { TopicPartition } from "./client/port.js";
 import { type ConsumerSerdes, committableReader, plainReader } from "./consumer/record-reader.js";
-import type { OffsetsOnAssign } from "./consumer/start-offsets.js";
 import { type CommittableSettings, requireMetadata } from "./consumer.js";
 import type { Control } from "./control.js";
 import type { CommittableMessage, ConsumerRecord } from "./records/messages.js";
 import { emittedPartitions, type PartitionGraph, runningPartitions } from "./partition-graphs.js";
-import type { ConsumerSettings } from "./settings.js";
 import { consumerOptions, type ConsumerSourceOptions } from "./stages/consumer-source.js";
+import type { ConsumerSettings } from "./settings/consumer-settings.js";
+import type { OffsetsOnAssign } from "./settings/reading-settings.js";
 
 /** One assigned partition and its elements. */
 export interface PartitionSource<out A> extends TopicPartition {

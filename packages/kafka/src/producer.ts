@@ -1,6 +1,6 @@
 import { Flow, FlowWithContext, Keep, Sink, type WithClaim } from "@millrace/streams";
 import { type Committable, CommittableOffsetBatch } from "./committable-offset-batch.js";
-import type { CommitterSettings } from "./committer-settings.js";
+import type { CommitterSettings } from "./settings/committer-settings.js";
 import { committerSink } from "./committer.js";
 import {
   isProducerFailure,
@@ -14,8 +14,8 @@ import {
 import { FailedEnvelope } from "./producer/failed-envelope.js";
 import { openerOf, producerLogger, type ProducerSettings } from "./producer/producer-settings.js";
 import { recordEncoder } from "./producer/record-encoder.js";
-import { parseProducer } from "./settings.js";
 import { type Delivery, deliveryReports } from "./stages/delivery-reports.js";
+import { parseProducer } from "./settings/parse-producer.js";
 
 /** Failures leave a producer flow as elements. */
 export interface FailuresAsElements {

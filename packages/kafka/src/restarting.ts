@@ -3,7 +3,7 @@ import { Channel, type SourceStage } from "@millrace/streams/stage";
 import { builtGraph } from "./built-graph.js";
 import type { DrainingControl } from "./control.js";
 import { runningGraphs } from "./graph-check/check-graph.js";
-import { parseRestarts, type ParsedRestarts, type RestartSettings } from "./restarting/restart-settings.js";
+import { parseRestarts, type ParsedRestarts, type RestartSettings } from "./settings/restart-settings.js";
 import { RestartingControl } from "./restarting/restarting-control.js";
 
 /** Emits nothing; its run lasts until no incarnation is left. */

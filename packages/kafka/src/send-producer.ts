@@ -5,7 +5,7 @@ import type { ProducerSettings } from "./producer/producer-settings.js";
 import { recordBytes } from "./producer/record-bytes.js";
 import { recordEncoder } from "./producer/record-encoder.js";
 import { openShared, type SharedProducer, sharedProducer } from "./producer/shared-producer.js";
-import { parseProducer } from "./settings.js";
+import { parseProducer } from "./settings/parse-producer.js";
 
 /** How long `close` waits for what was sent. */
 const CLOSE_MS = 30_000;

@@ -8,8 +8,8 @@ import { KafkaConnectorError } from "./errors/errors.js";
 import { checkingOffsets } from "./graph-check/check-graph.js";
 import type { ConsumerRecord } from "./records/messages.js";
 import { emittedPartitions, type PartitionGraph, runningPartitions } from "./partition-graphs.js";
-import type { ConsumerSettings } from "./settings.js";
 import { consumerOptions, type ConsumerSourceOptions, consumerSource } from "./stages/consumer-source.js";
+import type { ConsumerSettings } from "./settings/consumer-settings.js";
 
 /** How the followed sources read records, and what they commit. */
 interface FollowingSettings<K, V> extends ConsumerSerdes<K, V> {

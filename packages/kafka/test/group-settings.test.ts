@@ -6,9 +6,9 @@ import {
   producerSink,
 } from "@millrace/kafka";
 import { expect } from "chai";
-import { parseConsumer } from "../src/settings.js";
 import { FakeKafka } from "./support/fake-kafka.js";
 import { errorOf } from "./support/until.js";
+import { parseConsumer } from "../src/settings/parse-consumer.js";
 
 const kafka = { brokers: "fake:9092", groupId: "g", driver: new FakeKafka() };
 

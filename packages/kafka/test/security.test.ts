@@ -13,9 +13,10 @@ import {
 } from "@millrace/kafka";
 import { Sink, Source } from "@millrace/streams";
 import { expect } from "chai";
-import { parseConsumer, parseProducer } from "../src/settings.js";
 import { FakeKafka } from "./support/fake-kafka.js";
 import { errorOf, rejectionOf } from "./support/until.js";
+import { parseConsumer } from "../src/settings/parse-consumer.js";
+import { parseProducer } from "../src/settings/parse-producer.js";
 
 const SECRET = "s3cr3t-Pa55word";
 const TOKEN = "eyJhbGciOiJub25lIn0.c2VjcmV0.";

@@ -3,8 +3,8 @@ import { join } from "node:path";
 import { expect } from "chai";
 import { z } from "zod";
 import { sharedConsumerSchema } from "../src/consumer/shared/shared-consumer.js";
-import { askingSchema } from "../src/admin/asking-settings.js";
-import { schemas } from "../src/settings.js";
+import { askingSchema } from "../src/settings/asking-settings.js";
+import { schemas } from "../src/settings/parse.js";
 
 interface Row {
   readonly name: string;

@@ -1,5 +1,5 @@
 import { expect } from "chai";
-import { parseConsumer } from "../src/settings.js";
+import { parseConsumer } from "../src/settings/parse-consumer.js";
 
 const settings = { kafka: { brokers: "127.0.0.1:9092", groupId: "g" }, topics: ["orders"] };
 

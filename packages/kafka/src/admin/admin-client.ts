@@ -1,7 +1,7 @@
 import type { TopicAdmin, TopicPartition, TopicPartitionOffset } from "../client/port.js";
 import { KafkaConnectorError } from "../errors/errors.js";
 import { AskingClient } from "./asking-client.js";
-import { type AskingSettings, type ParsedAsking, parseAdmin } from "./asking-settings.js";
+import { type AskingSettings, type ParsedAsking, parseAdmin } from "../settings/asking-settings.js";
 import { Deadline } from "./deadline.js";
 import { requirePartitions } from "./known-partitions.js";
 

@@ -1,7 +1,7 @@
-import type { Logger } from "@millrace/streams";
-import type { ClientProperties, ConsumerClient, KafkaDriver, TopicPartitionOffset } from "../client/port.js";
+import type { ConsumerClient, TopicPartitionOffset } from "../client/port.js";
 import { RepeatedErrors } from "../client/repeated-errors.js";
 import { KafkaConnectorError } from "../errors/errors.js";
+import type { AskingOptions } from "../settings/asking-settings.js";
 import type { Deadline } from "./deadline.js";
 
 /** Where no group is named; nothing is committed for it. */
@@ -12,13 +12,6 @@ const SERVE_MS = 50;
 
 /** The group has members, which alone may commit: illegal generation, unknown member, rebalance in progress, stale epoch. */
 const HAS_MEMBERS: ReadonlySet<number | undefined> = new Set([22, 25, 27, 113]);
-
-export interface AskingOptions {
-  readonly driver: KafkaDriver;
-  readonly properties: ClientProperties;
-  readonly logger: Logger;
-  readonly groupId: string | undefined;
-}
 
 /** A consumer client that reads nothing and joins no group: it asks, and commits for a group without members. */
 export class AskingClient {

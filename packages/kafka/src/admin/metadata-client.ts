@@ -7,7 +7,7 @@ import type {
 } from "../client/port.js";
 import { KafkaConnectorError } from "../errors/errors.js";
 import { AskingClient } from "./asking-client.js";
-import { type AskingSettings, parseMetadata } from "./asking-settings.js";
+import { type AskingSettings, parseMetadata } from "../settings/asking-settings.js";
 import { Deadline } from "./deadline.js";
 import { inTurns } from "./in-turns.js";
 import { requirePartitions, topicOf } from "./known-partitions.js";

@@ -56,10 +56,11 @@ const tlsSchema = z
     "ca is of no use where rejectUnauthorized is false: remove one of the two",
   );
 
-type OrUndefined<T> = { readonly [Name in keyof T]: T[Name] | undefined };
+/** As zod answers it: what is left out may be `undefined`. */
+export type OrUndefined<T> = { readonly [Name in keyof T]: T[Name] | undefined };
 
 /** Settings as they are parsed. */
-interface Security {
+export interface Security {
   readonly tls?: (OrUndefined<TlsSettings> & { readonly rejectUnauthorized: boolean }) | undefined;
   readonly sasl?: SaslSettings | undefined;
 }

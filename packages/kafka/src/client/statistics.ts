@@ -46,7 +46,7 @@ export interface StatisticsSettings {
 }
 
 /** Settings as they are parsed. */
-interface Statistics {
+export interface Statistics {
   readonly intervalMs: number;
   readonly onStatistics?: StatisticsSettings["onStatistics"];
 }

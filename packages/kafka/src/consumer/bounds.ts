@@ -6,11 +6,9 @@ import type {
   TopicPartitionOffset,
 } from "../client/port.js";
 import { partitionKey } from "../client/partition-key.js";
+import type { Until } from "../settings/reading-settings.js";
 import type { OwnedPartition } from "./owned-partition.js";
 import { offsetsSince } from "./start-offsets.js";
-
-/** Where a bounded source ends: where the partitions end now, or at the first record that is as young as the timestamp. */
-export type Until = "end" | { readonly timestamp: number };
 
 export interface BoundsOptions {
   readonly client: Pick<ConsumerClient, "offsetsForTimes" | "watermarks">;

@@ -1,5 +1,5 @@
 import type { Cancellable, Clock, Logger } from "@millrace/streams";
-import type { ParsedCommitter } from "../committer-settings.js";
+import type { ParsedCommitter } from "../settings/committer-settings.js";
 import type { FlowControl } from "./flow-control.js";
 import type { OwnedPartition } from "./owned-partition.js";
 

@@ -1,7 +1,7 @@
 import type { Cancellable, Clock, Logger } from "@millrace/streams";
 import type { ConsumerClient } from "../client/port.js";
 import { ConnectionFailedError } from "../errors/connection-failed-error.js";
-import type { ParsedChecker } from "./recovery-settings.js";
+import type { ParsedChecker } from "../settings/recovery-settings.js";
 
 /** The longest a timer of Node waits; a longer one would not wait at all. */
 const MAX_DELAY_MS = 2 ** 31 - 1;

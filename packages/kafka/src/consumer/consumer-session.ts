@@ -3,10 +3,9 @@ import type { RecordChunk, TopicPartition } from "../client/port.js";
 import { RepeatedErrors } from "../client/repeated-errors.js";
 import type { CommitResult } from "../commit-result.js";
 import type { OffsetOwner, PositionToCommit } from "../committable-offset.js";
-import type { ParsedCommitter } from "../committer-settings.js";
+import type { ParsedCommitter } from "../settings/committer-settings.js";
 import { KafkaConnectorError } from "../errors/errors.js";
 import type { FailureLog } from "../logging/failure-log.js";
-import type { ParsedConsumer } from "../settings.js";
 import { isDone } from "./bounds.js";
 import { commitResult } from "./commit-results.js";
 import { FetchedChunk } from "./fetched-chunk.js";
@@ -16,6 +15,7 @@ import { type SessionParts, sessionParts } from "./session-parts.js";
 import { StallWatch } from "./stall-watch.js";
 import type { Steering } from "./steering.js";
 import { type Delivery, Turns } from "./turns.js";
+import type { ParsedConsumer } from "../settings/parse-consumer.js";
 
 export interface SessionListener {
   /** There may be records to take, or the session failed. */

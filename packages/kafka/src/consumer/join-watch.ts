@@ -1,5 +1,5 @@
 import type { Cancellable, Clock, Logger } from "@millrace/streams";
-import { Backoff } from "../backoff.js";
+import { Backoff } from "../settings/backoff.js";
 import type { Assignment } from "./assignment.js";
 
 /** When it is told first that the group gives nothing; twice as late each time, up to the longest. */

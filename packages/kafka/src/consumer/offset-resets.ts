@@ -5,7 +5,7 @@ import { placeOf } from "../client/partition-key.js";
 import type { Assignment } from "./assignment.js";
 import type { OwnedPartition } from "./owned-partition.js";
 import type { ReadLoop } from "./read-loop.js";
-import type { ParsedProtection } from "./recovery-settings.js";
+import type { ParsedProtection } from "../settings/recovery-settings.js";
 
 /** How often in a row a partition is sent back to where it was before the stream fails. */
 const MAX_ATTEMPTS = 10;

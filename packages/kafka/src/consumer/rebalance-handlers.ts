@@ -1,26 +1,10 @@
 import type { Clock, Logger } from "@millrace/streams";
+import type { GivenHandlers, RebalanceHandlers } from "../settings/reading-settings.js";
 import type { TopicPartition } from "../client/port.js";
 import { placeOf } from "../client/partition-key.js";
 
-type Handler = (partitions: readonly TopicPartition[]) => void | Promise<void>;
-
-/** What the user wants to be told of rebalances. Handlers are awaited, up to `handlerTimeoutMs`. */
-export interface RebalanceHandlers {
-  /** Before any record of these partitions is read. A failure fails the stream. */
-  readonly onAssign?: Handler;
-  /**
-   * Their records are finished and their positions committed, as far as `revokeTimeoutMs` allows; the partitions go to
-   * others once the handler has ended. A failure fails the stream.
-   */
-  readonly onRevoke?: Handler;
-  /** Others own these partitions already: what was in flight is read again there. A failure fails the stream. */
-  readonly onLost?: Handler;
-  /** The source shuts down; the client is closed after it, which revokes the partitions. A failure is logged. */
-  readonly onStop?: Handler;
-}
-
 export interface HandlerOptions {
-  readonly handlers: { readonly [Name in keyof RebalanceHandlers]?: Handler | undefined };
+  readonly handlers: GivenHandlers;
   readonly timeoutMs: number;
   readonly clock: Clock;
   readonly logger: Logger;

@@ -2,7 +2,6 @@ import type { Clock, Logger } from "@millrace/streams";
 import { CODE } from "../client/rdkafka/error-codes.js";
 import type { RenewableClient } from "../client/renewable-client.js";
 import { KafkaConnectorError } from "../errors/errors.js";
-import type { ParsedConsumer } from "../settings.js";
 import type { Assignment } from "./assignment.js";
 import { ClientExchange } from "./client-exchange.js";
 import { ConnectionChecker } from "./connection-checker.js";
@@ -20,6 +19,7 @@ import { StaticPlace } from "./static-place.js";
 import { Remedies } from "./watchdog/remedies.js";
 import type { StuckPartition } from "./watchdog/watched-partition.js";
 import { Watchdog } from "./watchdog/watchdog.js";
+import type { ParsedConsumer } from "../settings/parse-consumer.js";
 
 /** What was done where a client, or the cluster, did not behave as it should. */
 export interface RecoveryMetrics {

@@ -1,6 +1,6 @@
 import type { Attributes } from "@millrace/streams";
 import { oncePerProcess, type Run } from "@millrace/streams/stage";
-import type { ParsedCommitter } from "../committer-settings.js";
+import type { ParsedCommitter } from "../settings/committer-settings.js";
 import type { ConsumerSession } from "./consumer-session.js";
 import type { OwnedPartition } from "./owned-partition.js";
 

@@ -3,7 +3,6 @@ import type { ConsumerListener, RecordChunk, TopicPartitionOffset } from "../cli
 import { RenewableClient } from "../client/renewable-client.js";
 import { LatestStatistics } from "../client/statistics.js";
 import { Auditor } from "../ledger/auditor.js";
-import type { ParsedConsumer } from "../settings.js";
 import { Assignment } from "./assignment.js";
 import { Bounds } from "./bounds.js";
 import { CommitSchedule } from "./commit-schedule.js";
@@ -24,6 +23,7 @@ import { outright, storedPositions } from "./stored-positions.js";
 import { Steering } from "./steering.js";
 import { TakingOn } from "./taking-on.js";
 import { UserPauses } from "./user-pauses.js";
+import type { ParsedConsumer } from "../settings/parse-consumer.js";
 
 export interface PartsOptions {
   readonly settings: ParsedConsumer;

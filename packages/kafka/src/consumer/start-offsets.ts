@@ -7,14 +7,8 @@ import type {
 } from "../client/port.js";
 import { KafkaConnectorError } from "../errors/errors.js";
 import { offsetsByKey, partitionKey } from "../client/partition-key.js";
-
-/** Where to begin with a partition of which nothing else is known. */
-export type StartAt = "committed" | "beginning" | "end" | { readonly timestamp: number };
-
-/** Positions from elsewhere, for partitions that are assigned now; those left out begin as without it. */
-export type OffsetsOnAssign = (
-  partitions: readonly TopicPartition[],
-) => Promise<readonly TopicPartitionOffset[]> | readonly TopicPartitionOffset[];
+import type { OffsetsOnAssign, StartAt } from "../settings/reading-settings.js";
+import type { AssignedPartition } from "../settings/parse-consumer.js";
 
 /** What else it might answer would reach the client as a place that is none. */
 const requireOffsets = (answer: unknown): readonly TopicPartitionOffset[] => {
@@ -77,11 +71,6 @@ const endOf = async (
     return { topic, partition, offset: "beginning" };
   }
 };
-
-/** A partition of a manual assignment: its own offset or timestamp goes before `startAt`. */
-export interface AssignedPartition extends StartingPartition {
-  readonly timestamp?: number | undefined;
-}
 
 export interface StartOffsetsOptions {
   readonly client: Lookups & CommittedLookup;

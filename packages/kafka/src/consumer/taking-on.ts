@@ -2,14 +2,14 @@ import type { Logger } from "@millrace/streams";
 import type { ConsumerClient, StartingPartition, StartPosition, Subscription, TopicPartition } from "../client/port.js";
 import { NOTHING_FINISHED } from "../ledger/finished-set/finished-set.js";
 import { offsetsByKey, placeOf } from "../client/partition-key.js";
-import type { ParsedConsumer } from "../settings.js";
 import type { Assignment } from "./assignment.js";
 import type { Bounds } from "./bounds.js";
 import { finishedBefore } from "./finished-before.js";
 import type { OwnedPartition } from "./owned-partition.js";
 import type { OwnPositions } from "./own-positions.js";
 import type { HandlerCalls } from "./rebalance-handlers.js";
-import { type AssignedPartition, StartOffsets } from "./start-offsets.js";
+import { StartOffsets } from "./start-offsets.js";
+import type { ParsedConsumer, AssignedPartition } from "../settings/parse-consumer.js";
 
 const NONE: ReadonlyMap<string, number> = new Map();
 

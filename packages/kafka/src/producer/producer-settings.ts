@@ -1,8 +1,9 @@
 import type { ClientProperties, ProducerClient, ProducerListener } from "../client/port.js";
 import type { Serializer } from "../records/serde.js";
-import type { KafkaSettings, ParsedProducer } from "../settings.js";
 import { loggerOf } from "../logging/logger-of.js";
 import { openShared, type SharedProducer } from "./shared-producer.js";
+import type { KafkaSettings } from "../settings/kafka-settings.js";
+import type { ParsedProducer } from "../settings/parse-producer.js";
 
 interface ProducerOptions<K, V> {
   /** Default: UTF-8 text. */

@@ -4,8 +4,9 @@ import { rdkafkaDriver } from "../client/rdkafka/driver.js";
 import { RepeatedErrors } from "../client/repeated-errors.js";
 import { KafkaConnectorError } from "../errors/errors.js";
 import { loggerOf } from "../logging/logger-of.js";
-import { type KafkaSettings, type ParsedProducer, parseProducer } from "../settings.js";
 import { SharedClient } from "./shared-client.js";
+import type { KafkaSettings } from "../settings/kafka-settings.js";
+import { type ParsedProducer, parseProducer } from "../settings/parse-producer.js";
 
 /** Settings of the client that several flows, sinks and senders use. */
 export interface SharedProducerSettings {

@@ -6,7 +6,7 @@ import type { DrainingControl } from "../control.js";
 import { KafkaConnectorError } from "../errors/errors.js";
 import { Progress, unfinishedIn } from "./progress.js";
 import { type Death, RestartPolicy } from "./restart-policy.js";
-import type { ParsedRestarts } from "./restart-settings.js";
+import type { ParsedRestarts } from "../settings/restart-settings.js";
 import { sumMetrics } from "./sum-metrics.js";
 
 export interface IncarnationsOptions<T> {

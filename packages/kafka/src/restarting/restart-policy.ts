@@ -1,10 +1,10 @@
 import { messageOf, promiseOf } from "@millrace/streams/stage";
 import type { TopicPartitionOffset } from "../client/port.js";
-import { Backoff } from "../backoff.js";
+import { Backoff } from "../settings/backoff.js";
 import { KafkaConnectorError } from "../errors/errors.js";
 import { recordName } from "../client/partition-key.js";
 import { mayMend } from "./mending.js";
-import type { ParsedRestarts } from "./restart-settings.js";
+import type { ParsedRestarts } from "../settings/restart-settings.js";
 
 /** How an incarnation ended that failed. */
 export interface Death {

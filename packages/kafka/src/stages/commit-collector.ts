@@ -2,7 +2,7 @@ import type { Cancellable } from "@millrace/streams";
 import { AsyncPull, type Chunk, type Pull, requireFinished, type Run, type Stage } from "@millrace/streams/stage";
 import { type Committable, CommittableOffsetBatch, CommittedBatch } from "../committable-offset-batch.js";
 import type { OffsetOwner } from "../committable-offset.js";
-import type { ParsedCommitter } from "../committer-settings.js";
+import type { ParsedCommitter } from "../settings/committer-settings.js";
 import { KafkaConnectorError } from "../errors/errors.js";
 import { OrderGuard } from "../order-guard.js";
 import { outletBehind, type RecordOutlet } from "./record-outlet.js";

@@ -1,16 +1,17 @@
 import type { Logger } from "@millrace/streams";
 import { isFailure, type Run, type SourceStage } from "@millrace/streams/stage";
-import { requireFinishing } from "../consumer/bound-settings.js";
+import { requireFinishing } from "../settings/bound-settings.js";
 import { ConsumerSession } from "../consumer/consumer-session.js";
 import type { RecordReader } from "../consumer/record-reader.js";
 import { joinRun } from "../consumer/run-sessions.js";
 import { type BorrowedConsumerSettings, parseReading } from "../consumer/shared/borrowing.js";
-import { subscriptionText } from "../consumer/subscription-text.js";
+import { subscriptionText } from "../settings/subscription-text.js";
 import type { Control } from "../control.js";
 import { failureLogOf } from "../logging/failure-log.js";
 import { ConsumerControl } from "../consumer-control.js";
-import type { ConsumerSettings, ParsedConsumer } from "../settings.js";
 import { RecordOutlet } from "./record-outlet.js";
+import type { ConsumerSettings } from "../settings/consumer-settings.js";
+import type { ParsedConsumer } from "../settings/parse-consumer.js";
 
 export interface ConsumerSourceOptions<out A> {
   /** The factory's; the stage has the subscription in its name too. */

@@ -1,6 +1,12 @@
 import { InvariantViolation } from "@millrace/streams";
 import { FailedEnvelope } from "../producer/failed-envelope.js";
-import type { ProducerEnvelope, ProducerFailure, ProducerRecord, ProducerResult, RecordMetadata } from "../records/messages.js";
+import type {
+  ProducerEnvelope,
+  ProducerFailure,
+  ProducerRecord,
+  ProducerResult,
+  RecordMetadata,
+} from "../records/messages.js";
 
 /** Records the rings have room for at first; a power of two. */
 const FIRST_SIZE = 1024;

@@ -1,5 +1,5 @@
 import type { Cancellable, Clock } from "@millrace/streams";
-import { Backoff } from "../backoff.js";
+import { Backoff } from "../settings/backoff.js";
 
 export interface RestartBackoff {
   readonly minMs: number;

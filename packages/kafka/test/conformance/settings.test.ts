@@ -2,10 +2,10 @@ import { inspect } from "node:util";
 import { json, plainSource, producerSink, string } from "@millrace/kafka";
 import { Sink, Source } from "@millrace/streams";
 import { expect } from "chai";
-import { parseConsumer } from "../../src/settings.js";
 import { records } from "../support/fake-chunk.js";
 import { FakeKafka } from "../support/fake-kafka.js";
 import { errorOf, until } from "../support/until.js";
+import { parseConsumer } from "../../src/settings/parse-consumer.js";
 
 describe("settings, by Alpakka's scenarios", () => {
   let kafka: FakeKafka;

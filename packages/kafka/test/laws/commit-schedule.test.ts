@@ -4,7 +4,7 @@ import { type VirtualClock, virtualClock } from "@millrace/streams-testkit";
 import { expect } from "chai";
 import fc from "fast-check";
 import type { TopicPartitionOffset } from "../../src/client/port.js";
-import type { ParsedCommitter } from "../../src/committer-settings.js";
+import type { ParsedCommitter } from "../../src/settings/committer-settings.js";
 import { CommitSchedule } from "../../src/consumer/commit-schedule.js";
 import { FlowControl } from "../../src/consumer/flow-control.js";
 import { OffsetCommitter } from "../../src/consumer/offset-committer.js";

@@ -1,7 +1,7 @@
 import type { ClientProperties, ConsumerListener, KafkaDriver, ProducerListener } from "../../src/client/port.js";
-import type { KafkaSettings } from "../../src/settings.js";
 import { FakeConsumer } from "./fake-consumer.js";
 import { FakeProducer } from "./fake-producer.js";
+import type { KafkaSettings } from "../../src/settings/kafka-settings.js";
 
 /** A driver whose clients do what the test says, and record every call. */
 export class FakeKafka implements KafkaDriver {

@@ -1,13 +1,9 @@
 import { KafkaConnectorError } from "../../errors/errors.js";
 import { loggerOf } from "../../logging/logger-of.js";
-import {
-  type ConsumerSettings,
-  type KafkaSettings,
-  type ParsedConsumer,
-  parseConsumer,
-  type SubscriptionSettings,
-} from "../../settings.js";
 import { type SharedConsumer, SharedConsumers } from "./shared-consumer.js";
+import type { ConsumerSettings, SubscriptionSettings } from "../../settings/consumer-settings.js";
+import type { KafkaSettings } from "../../settings/kafka-settings.js";
+import { type ParsedConsumer, parseConsumer } from "../../settings/parse-consumer.js";
 
 type Kept =
   | "startAt"

@@ -10,10 +10,12 @@ import type {
 import { RepeatedErrors } from "../../client/repeated-errors.js";
 import { KafkaConnectorError } from "../../errors/errors.js";
 import { loggerOf } from "../../logging/logger-of.js";
-import { boundShape } from "../bound-settings.js";
-import { type KafkaSettings, parse, type ParsedConsumer, parseConsumer } from "../../settings.js";
-import type { GroupSettings } from "../group-settings.js";
+import { boundShape } from "../../settings/bound-settings.js";
+import type { GroupSettings } from "../../settings/group-settings.js";
 import { type SharedCounts, SharedReader } from "./shared-reader.js";
+import type { KafkaSettings } from "../../settings/kafka-settings.js";
+import { parse } from "../../settings/parse.js";
+import { type ParsedConsumer, parseConsumer } from "../../settings/parse-consumer.js";
 
 /** Settings of the client that several sources use. */
 export interface SharedConsumerSettings extends Pick<GroupSettings, "autoOffsetReset" | "isolationLevel"> {

@@ -5,7 +5,7 @@ import type { Assignment } from "../assignment.js";
 import type { FlowControl } from "../flow-control.js";
 import type { OwnedPartition } from "../owned-partition.js";
 import type { ReadLoop } from "../read-loop.js";
-import type { ParsedWatchdog } from "../recovery-settings.js";
+import type { ParsedWatchdog } from "../../settings/recovery-settings.js";
 import type { Remedies } from "./remedies.js";
 import { type Step, type StuckPartition, type WatchedPartition, watched } from "./watched-partition.js";
 

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { byteCount } from "../byte-count.js";
+import { byteCount } from "./byte-count.js";
 import type { ClientProperties } from "../client/port.js";
 import { KafkaConnectorError } from "../errors/errors.js";
 
@@ -44,14 +44,14 @@ export interface ParsedBounds {
   readonly maxInFlightBytes: number | undefined;
 }
 
-interface BoundShape {
+export type BoundShape = {
   readonly maxPollRecords: z.ZodDefault<z.ZodNumber>;
   readonly maxBufferedRecords: z.ZodDefault<z.ZodNumber>;
   readonly maxBufferedBytes: z.ZodDefault<z.ZodNumber>;
   readonly maxInFlight: z.ZodDefault<z.ZodNumber>;
   readonly maxInFlightTotal: z.ZodDefault<z.ZodNumber>;
   readonly maxInFlightBytes: z.ZodOptional<z.ZodNumber>;
-}
+};
 
 const positive = z.number().int().positive();
 

@@ -2,7 +2,7 @@ import type { Logger } from "@millrace/streams";
 import { z } from "zod";
 import { KafkaConnectorError } from "../errors/errors.js";
 import { loggerOf } from "../logging/logger-of.js";
-import { parse } from "../settings.js";
+import { parse } from "./parse.js";
 
 /** A restart that is about to happen. */
 export interface Restart {

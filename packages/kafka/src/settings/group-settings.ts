@@ -28,11 +28,11 @@ export interface GroupSettings {
 
 const positive = z.number().int().positive();
 
-type OptionalShape = {
+export type GroupShape = {
   readonly [Name in keyof GroupSettings]-?: z.ZodOptional<z.ZodType<NonNullable<GroupSettings[Name]>>>;
 };
 
-export const groupShape: OptionalShape = {
+export const groupShape: GroupShape = {
   groupInstanceId: z.string().min(1).optional(),
   sessionTimeoutMs: positive.optional(),
   heartbeatIntervalMs: positive.optional(),

@@ -1,4 +1,4 @@
-import type { ParsedConsumer } from "../settings.js";
+import type { ParsedConsumer } from "./parse-consumer.js";
 
 /** A label that names more is no longer readable. */
 const MOST = 3;

@@ -49,7 +49,7 @@ export interface ParsedRecovery {
   readonly watchdog: ParsedWatchdog | false;
 }
 
-type RecoveryShape = {
+export type RecoveryShape = {
   readonly offsetResetProtection: z.ZodOptional<z.ZodType<ParsedProtection>>;
   readonly connectionChecker: z.ZodOptional<z.ZodType<ParsedChecker>>;
   readonly watchdog: z.ZodOptional<z.ZodType<ParsedWatchdog | false>>;

@@ -1,6 +1,16 @@
+import type { Logger } from "@millrace/streams";
 import { z } from "zod";
-import { type KafkaSettings, parse, parseKafka } from "../settings.js";
-import type { AskingOptions } from "./asking-client.js";
+import type { ClientProperties, KafkaDriver } from "../client/port.js";
+import type { KafkaSettings } from "./kafka-settings.js";
+import { parse, parseKafka } from "./parse.js";
+
+/** What a client that asks is made of. */
+export interface AskingOptions {
+  readonly driver: KafkaDriver;
+  readonly properties: ClientProperties;
+  readonly logger: Logger;
+  readonly groupId: string | undefined;
+}
 
 /** Settings of a client that asks and changes, and reads no records. */
 export interface AskingSettings {

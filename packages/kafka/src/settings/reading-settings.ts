@@ -1,8 +1,37 @@
 import { z } from "zod";
+import type { TopicPartition, TopicPartitionOffset } from "../client/port.js";
 import { KafkaConnectorError } from "../errors/errors.js";
-import type { Until } from "./bounds.js";
-import type { RebalanceHandlers } from "./rebalance-handlers.js";
-import type { OffsetsOnAssign, StartAt } from "./start-offsets.js";
+
+/** Where a bounded source ends: where the partitions end now, or at the first record that is as young as the timestamp. */
+export type Until = "end" | { readonly timestamp: number };
+
+/** Where to begin with a partition of which nothing else is known. */
+export type StartAt = "committed" | "beginning" | "end" | { readonly timestamp: number };
+
+/** Positions from elsewhere, for partitions that are assigned now; those left out begin as without it. */
+export type OffsetsOnAssign = (
+  partitions: readonly TopicPartition[],
+) => Promise<readonly TopicPartitionOffset[]> | readonly TopicPartitionOffset[];
+
+export type RebalanceHandler = (partitions: readonly TopicPartition[]) => void | Promise<void>;
+
+/** What the user wants to be told of rebalances. Handlers are awaited, up to `handlerTimeoutMs`. */
+export interface RebalanceHandlers {
+  /** Before any record of these partitions is read. A failure fails the stream. */
+  readonly onAssign?: RebalanceHandler;
+  /**
+   * Their records are finished and their positions committed, as far as `revokeTimeoutMs` allows; the partitions go to
+   * others once the handler has ended. A failure fails the stream.
+   */
+  readonly onRevoke?: RebalanceHandler;
+  /** Others own these partitions already: what was in flight is read again there. A failure fails the stream. */
+  readonly onLost?: RebalanceHandler;
+  /** The source shuts down; the client is closed after it, which revokes the partitions. A failure is logged. */
+  readonly onStop?: RebalanceHandler;
+}
+
+/** The user's functions, as they are parsed. */
+export type GivenHandlers = { readonly [Name in keyof RebalanceHandlers]?: RebalanceHandler | undefined };
 
 /** Where a source begins and ends, and what it tells of rebalances. */
 export interface ReadingSettings extends RebalanceHandlers {
@@ -44,7 +73,7 @@ export const timestampShape: { readonly timestamp: z.ZodNumber } = timestamp.sha
 
 type Handler = z.ZodOptional<z.ZodType<NonNullable<RebalanceHandlers["onAssign"]>>>;
 
-type ReadingShape = {
+export type ReadingShape = {
   readonly startAt: z.ZodDefault<z.ZodType<StartAt>>;
   readonly until: z.ZodOptional<z.ZodType<Until>>;
   readonly lookupTimeoutMs: z.ZodDefault<z.ZodNumber>;
@@ -77,13 +106,9 @@ export const readingShape: ReadingShape = {
   getOffsetsOnAssign: z.custom<OffsetsOnAssign>((value) => typeof value === "function", "a function").optional(),
 };
 
-interface Parsed {
+interface Parsed extends GivenHandlers {
   readonly startAt: StartAt;
   readonly assignment?: readonly object[] | undefined;
-  readonly onAssign?: unknown;
-  readonly onRevoke?: unknown;
-  readonly onLost?: unknown;
-  readonly onStop?: unknown;
 }
 
 /** Refuses what contradicts the subscription. */

@@ -1,5 +1,5 @@
 import { promiseOf } from "@millrace/streams/stage";
-import { KafkaConnectorError } from "./errors/errors.js";
+import { KafkaConnectorError } from "../errors/errors.js";
 
 export interface BackoffOptions {
   readonly minMs: number;
