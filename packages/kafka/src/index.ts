@@ -34,10 +34,10 @@ export type { SaslSettings, SecuritySettings, TlsSettings } from "./client/secur
 export type { ClientStatistics, StatisticsSettings } from "./client/statistics.js";
 export { confluentDriver } from "./client/confluent/driver.js";
 export { rdkafkaDriver } from "./client/rdkafka/driver.js";
-export type { CommitOutcome, CommitResult } from "./commit-result.js";
+export type { CommitOutcome, CommitResult } from "./offsets/commit-result.js";
 export { ConnectionFailedError } from "./errors/connection-failed-error.js";
-export { CommittableOffset, type OffsetOwner, type PositionToCommit } from "./committable-offset.js";
-export { type Committable, CommittableOffsetBatch, type CommittedBatch } from "./committable-offset-batch.js";
+export { CommittableOffset, type OffsetOwner, type PositionToCommit } from "./offsets/committable-offset.js";
+export { type Committable, CommittableOffsetBatch, type CommittedBatch } from "./offsets/batch.js";
 export { committerFlow, type CommitterSink, committerSink } from "./committer.js";
 export type { CommitterSettings } from "./settings/committer-settings.js";
 export { atMostOnceSource, type CommittableSettings, committableSource, plainSource } from "./consumer.js";

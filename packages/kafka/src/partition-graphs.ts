@@ -1,7 +1,7 @@
 import { Flow, type RunnableGraph, Source } from "@millrace/streams";
 import { type SourceStage, wire } from "@millrace/streams/stage";
 import type { TopicPartition } from "./client/port.js";
-import { builtGraph } from "./built-graph.js";
+import { builtGraph } from "./graph-check/built-graph.js";
 import { subscriptionText } from "./settings/subscription-text.js";
 import type { Control } from "./control.js";
 import { KafkaConnectorError } from "./errors/errors.js";

@@ -1,5 +1,5 @@
 import { Flow, FlowWithContext, Keep, Sink, type WithClaim } from "@millrace/streams";
-import { type Committable, CommittableOffsetBatch } from "./committable-offset-batch.js";
+import { type Committable, CommittableOffsetBatch } from "./offsets/batch.js";
 import type { CommitterSettings } from "./settings/committer-settings.js";
 import { committerSink } from "./committer.js";
 import {
@@ -14,7 +14,7 @@ import {
 import { FailedEnvelope } from "./producer/failed-envelope.js";
 import { openerOf, producerLogger, type ProducerSettings } from "./producer/producer-settings.js";
 import { recordEncoder } from "./producer/record-encoder.js";
-import { type Delivery, deliveryReports } from "./stages/delivery-reports.js";
+import { type Delivery, deliveryReports } from "./producer/delivery-reports.js";
 import { parseProducer } from "./settings/parse-producer.js";
 
 /** Failures leave a producer flow as elements. */

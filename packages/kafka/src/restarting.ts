@@ -1,6 +1,6 @@
 import { type RunnableGraph, Sink, Source } from "@millrace/streams";
 import { Channel, type SourceStage } from "@millrace/streams/stage";
-import { builtGraph } from "./built-graph.js";
+import { builtGraph } from "./graph-check/built-graph.js";
 import type { DrainingControl } from "./control.js";
 import { runningGraphs } from "./graph-check/check-graph.js";
 import { parseRestarts, type ParsedRestarts, type RestartSettings } from "./settings/restart-settings.js";

@@ -1,5 +1,5 @@
-import type { CommitOutcome, CommitResult } from "../commit-result.js";
-import type { PositionToCommit } from "../committable-offset.js";
+import type { CommitOutcome, CommitResult } from "../offsets/commit-result.js";
+import type { PositionToCommit } from "../offsets/committable-offset.js";
 import type { OwnedPartition } from "./owned-partition.js";
 
 const outcomeOf = (position: number, covered: number | undefined): CommitOutcome => {

@@ -1,8 +1,8 @@
 import type { Clock, Logger } from "@millrace/streams";
 import type { RecordChunk, TopicPartition } from "../client/port.js";
 import { RepeatedErrors } from "../client/repeated-errors.js";
-import type { CommitResult } from "../commit-result.js";
-import type { OffsetOwner, PositionToCommit } from "../committable-offset.js";
+import type { CommitResult } from "../offsets/commit-result.js";
+import type { OffsetOwner, PositionToCommit } from "../offsets/committable-offset.js";
 import type { ParsedCommitter } from "../settings/committer-settings.js";
 import { KafkaConnectorError } from "../errors/errors.js";
 import type { FailureLog } from "../logging/failure-log.js";

@@ -1,5 +1,5 @@
 import type { WithClaim } from "@millrace/streams";
-import { CommittableOffset } from "../committable-offset.js";
+import { CommittableOffset } from "../offsets/committable-offset.js";
 import { failureText } from "../records/failure-text.js";
 import { KafkaConnectorError } from "../errors/errors.js";
 import type { Outcome } from "../ledger/partition-ledger.js";

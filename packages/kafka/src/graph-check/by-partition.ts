@@ -1,5 +1,5 @@
 import { oncePerProcess } from "@millrace/streams/stage";
-import type { CommittableOffset } from "../committable-offset.js";
+import type { CommittableOffset } from "../offsets/committable-offset.js";
 import { partitionKey } from "../client/partition-key.js";
 
 /**

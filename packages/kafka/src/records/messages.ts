@@ -1,4 +1,4 @@
-import type { CommittableOffset } from "../committable-offset.js";
+import type { CommittableOffset } from "../offsets/committable-offset.js";
 import type { Headers } from "../client/port.js";
 
 /** A record as consumed, its key and value decoded. */

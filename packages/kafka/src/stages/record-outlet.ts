@@ -10,7 +10,7 @@ import {
   WAIT,
   type Wake,
 } from "@millrace/streams/stage";
-import type { OffsetOwner } from "../committable-offset.js";
+import type { OffsetOwner } from "../offsets/committable-offset.js";
 import type { ConsumerSession } from "../consumer/consumer-session.js";
 import { hearingPromises } from "../consumer/left-promises.js";
 import type { OwnedPartition } from "../consumer/owned-partition.js";

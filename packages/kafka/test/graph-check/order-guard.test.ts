@@ -9,7 +9,7 @@ import {
 import { assertAllClosed, settle, sinkProbe, sourceProbe, virtualClock } from "@millrace/streams-testkit";
 import { expect } from "chai";
 import fc from "fast-check";
-import { OrderGuard } from "../../src/order-guard.js";
+import { OrderGuard } from "../../src/offsets/order-guard.js";
 import { FakeOwner } from "../support/fake-owner.js";
 import { rejectionOf } from "../support/until.js";
 

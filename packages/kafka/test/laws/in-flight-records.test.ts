@@ -1,7 +1,7 @@
 import type { ProducerFailure, ProducerResult } from "@millrace/kafka";
 import { expect } from "chai";
 import fc from "fast-check";
-import { InFlightRecords } from "../../src/stages/in-flight-records.js";
+import { InFlightRecords } from "../../src/producer/in-flight-records.js";
 import { errorOf } from "../support/until.js";
 
 /** Of each record. */

@@ -1,6 +1,6 @@
 import type { RunnableGraph } from "@millrace/streams";
 import { promiseOf } from "@millrace/streams/stage";
-import { KafkaConnectorError } from "./errors/errors.js";
+import { KafkaConnectorError } from "../errors/errors.js";
 
 /** The graph that a function of the user's has answered; anything else is refused, a promise of a graph too. */
 export const builtGraph = <T>(graph: RunnableGraph<T>, call: string): RunnableGraph<T> => {

@@ -1,4 +1,4 @@
-import type { TopicPartition } from "./client/port.js";
+import type { TopicPartition } from "../client/port.js";
 
 /**
  * What became of a position that was to be committed.

@@ -5,8 +5,8 @@ import { RepeatedErrors } from "../client/repeated-errors.js";
 import { isFatal } from "../errors/errors.js";
 import { failureLogOf } from "../logging/failure-log.js";
 import type { ProducerEnvelope, ProducerFailure, ProducerRecord, ProducerResult } from "../records/messages.js";
-import { PulledBytes } from "../producer/pulled-bytes.js";
-import { recordBytes } from "../producer/record-bytes.js";
+import { PulledBytes } from "./pulled-bytes.js";
+import { recordBytes } from "./record-bytes.js";
 import { InFlightRecords } from "./in-flight-records.js";
 
 export interface DeliveryOptions<in K, in V, in P> {

@@ -1,5 +1,5 @@
 import { acrossCopies } from "@millrace/streams/stage";
-import type { TopicPartition } from "./client/port.js";
+import type { TopicPartition } from "../client/port.js";
 import type { CommitResult } from "./commit-result.js";
 
 /** What a committer hands to the consumer an offset came from. */

@@ -1,4 +1,4 @@
-import type { TopicPartition } from "./client/port.js";
+import type { TopicPartition } from "../client/port.js";
 import {
   type CommittableOffset,
   laterPosition,
@@ -6,7 +6,7 @@ import {
   positionOf,
   type PositionToCommit,
 } from "./committable-offset.js";
-import { partitionKey } from "./client/partition-key.js";
+import { partitionKey } from "../client/partition-key.js";
 
 /** By consumer, the position to commit of each partition. */
 export type Positions = ReadonlyMap<OffsetOwner, ReadonlyMap<string, PositionToCommit>>;

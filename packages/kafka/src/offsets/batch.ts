@@ -1,7 +1,7 @@
 import { acrossCopies } from "@millrace/streams/stage";
 import type { CommitResult } from "./commit-result.js";
 import type { CommittableOffset, OffsetOwner, PositionToCommit } from "./committable-offset.js";
-import { OffsetSpans, type Positions } from "./offset-spans.js";
+import { OffsetSpans, type Positions } from "./spans.js";
 
 /** What a committer takes. */
 export type Committable = CommittableOffset | CommittableOffsetBatch;

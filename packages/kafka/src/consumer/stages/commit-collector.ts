@@ -1,11 +1,11 @@
 import type { Cancellable } from "@millrace/streams";
 import { AsyncPull, type Chunk, type Pull, requireFinished, type Run, type Stage } from "@millrace/streams/stage";
-import { type Committable, CommittableOffsetBatch, CommittedBatch } from "../committable-offset-batch.js";
-import type { OffsetOwner } from "../committable-offset.js";
-import type { ParsedCommitter } from "../settings/committer-settings.js";
-import { KafkaConnectorError } from "../errors/errors.js";
-import { OrderGuard } from "../order-guard.js";
-import { outletBehind, type RecordOutlet } from "./record-outlet.js";
+import { type Committable, CommittableOffsetBatch, CommittedBatch } from "../../offsets/batch.js";
+import type { OffsetOwner } from "../../offsets/committable-offset.js";
+import type { ParsedCommitter } from "../../settings/committer-settings.js";
+import { KafkaConnectorError } from "../../errors/errors.js";
+import { OrderGuard } from "../../offsets/order-guard.js";
+import { outletBehind, type RecordOutlet } from "../../stages/record-outlet.js";
 
 /** How soon it is looked again whether anything is on the way, while a consumer waits for that. */
 const HURRIED_LOOK_MS = 5;

@@ -1,5 +1,5 @@
 import { InvariantViolation } from "@millrace/streams";
-import { FailedEnvelope } from "../producer/failed-envelope.js";
+import { FailedEnvelope } from "./failed-envelope.js";
 import type {
   ProducerEnvelope,
   ProducerFailure,

@@ -1,6 +1,6 @@
-import type { CommittableOffsetBatch } from "./committable-offset-batch.js";
-import { KafkaConnectorError } from "./errors/errors.js";
-import { OffsetSpans } from "./offset-spans.js";
+import type { CommittableOffsetBatch } from "./batch.js";
+import { KafkaConnectorError } from "../errors/errors.js";
+import { OffsetSpans } from "./spans.js";
 
 /**
  * Watches what a committer is given. An offset that comes after a higher one of its partition and epoch proves that the
