@@ -1,8 +1,8 @@
 import { type ClosesContext, type Finished, Flow, Keep, Sink } from "@millrace/streams";
 import type { Committable, CommittableOffsetBatch, CommittedBatch } from "./offsets/batch.js";
 import type { CommitterSettings, ParsedCommitter } from "./settings/committer-settings.js";
-import { committerAttributes } from "./consumer/run-sessions.js";
-import { claimSink } from "./stages/claim-sink.js";
+import { committerAttributes } from "./consumer/stages/run-sessions.js";
+import { claimSink } from "./consumer/stages/claim-sink.js";
 import { commitCollector } from "./consumer/stages/commit-collector.js";
 import { parseCommitter } from "./settings/parse.js";
 

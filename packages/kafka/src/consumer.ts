@@ -1,12 +1,12 @@
 import { Source } from "@millrace/streams";
-import { committableReader, type ConsumerSerdes, plainReader } from "./consumer/record-reader.js";
+import { committableReader, type ConsumerSerdes, plainReader } from "./consumer/stages/record-reader.js";
 import type { BorrowedConsumerSettings } from "./consumer/shared/borrowing.js";
-import type { Control } from "./control.js";
+import type { Control } from "./consumer/control.js";
 import { KafkaConnectorError } from "./errors/errors.js";
 import { checkingOffsets } from "./graph-check/check-graph.js";
 import type { CommittableMessage, ConsumerRecord } from "./records/messages.js";
-import { commitFirst, endingReader } from "./stages/commit-first.js";
-import { consumerOptions, type ConsumerSourceOptions, consumerSource } from "./stages/consumer-source.js";
+import { commitFirst, endingReader } from "./consumer/stages/commit-first.js";
+import { consumerOptions, type ConsumerSourceOptions, consumerSource } from "./consumer/stages/consumer-source.js";
 import type { ConsumerSettings } from "./settings/consumer-settings.js";
 
 /** How `committableSource` reads records, and what it commits beside their offsets. */

@@ -1,7 +1,7 @@
 import { Flow, type FlowShape, FlowWithContext, type FlowWithContextShape, type WithClaim } from "@millrace/streams";
 import { groupBy, groupFlow, type SubstreamStage } from "@millrace/streams/stage";
 import type { CommittableOffset, OffsetOwner } from "./offsets/committable-offset.js";
-import { OwnedPartition } from "./consumer/owned-partition.js";
+import { OwnedPartition } from "./consumer/partitions/owned-partition.js";
 import { KafkaConnectorError } from "./errors/errors.js";
 import { byPartition } from "./graph-check/by-partition.js";
 import type { RecordClaim } from "./ledger/record-claim.js";

@@ -56,22 +56,22 @@ export type {
   StartAt,
   RebalanceHandlers,
 } from "./settings/reading-settings.js";
-export type { Health, HealthCode, HealthReason } from "./consumer/health.js";
-export type { RecoveryMetrics } from "./consumer/recovery.js";
+export type { Health, HealthCode, HealthReason } from "./consumer/recovery/health.js";
+export type { RecoveryMetrics } from "./consumer/recovery/recovery.js";
 export type { RecoverySettings } from "./settings/recovery-settings.js";
-export type { StuckPartition } from "./consumer/watchdog/watched-partition.js";
-export type { ConsumerMetrics, PartitionLag } from "./consumer/steering.js";
-export type { ConsumerSerdes } from "./consumer/record-reader.js";
+export type { StuckPartition } from "./consumer/recovery/watched-partition.js";
+export type { ConsumerMetrics, PartitionLag } from "./consumer/commands.js";
+export type { ConsumerSerdes } from "./consumer/stages/record-reader.js";
 export type {
   BlockingClaim,
   ConsumerExplanation,
   PartitionExplanation,
   PartitionReport,
-} from "./consumer/session-history.js";
-export { type Control, type ControlOfRun, DrainingControl } from "./control.js";
-export type { DrainOptions } from "./drain.js";
-export { DrainError } from "./drain-error.js";
-export type { DrainReport } from "./drain-report.js";
+} from "./consumer/session-report.js";
+export { type Control, type ControlOfRun, DrainingControl } from "./consumer/control.js";
+export type { DrainOptions } from "./consumer/drain.js";
+export { DrainError } from "./consumer/drain-error.js";
+export type { DrainReport } from "./consumer/drain-report.js";
 export { KafkaConnectorError, type KafkaErrorCode, type KafkaErrorOptions } from "./errors/errors.js";
 export { byPartition } from "./graph-check/by-partition.js";
 export { checkGraph, UnsafeGraphError } from "./graph-check/check-graph.js";
@@ -102,7 +102,7 @@ export {
   type ProducerResult,
   type RecordMetadata,
 } from "./records/messages.js";
-export type { PartitionGraph } from "./partition-graphs.js";
+export type { PartitionGraph } from "./consumer/stages/partition-graphs.js";
 export {
   committablePartitionedManualOffsetSource,
   committablePartitionedSource,

@@ -1,12 +1,12 @@
 import { Source } from "@millrace/streams";
 import type { SourceStage } from "@millrace/streams/stage";
 import type { TopicPartition } from "./client/port.js";
-import { type ConsumerSerdes, committableReader, plainReader } from "./consumer/record-reader.js";
+import { type ConsumerSerdes, committableReader, plainReader } from "./consumer/stages/record-reader.js";
 import { type CommittableSettings, requireMetadata } from "./consumer.js";
-import type { Control } from "./control.js";
+import type { Control } from "./consumer/control.js";
 import type { CommittableMessage, ConsumerRecord } from "./records/messages.js";
-import { emittedPartitions, type PartitionGraph, runningPartitions } from "./partition-graphs.js";
-import { consumerOptions, type ConsumerSourceOptions } from "./stages/consumer-source.js";
+import { emittedPartitions, type PartitionGraph, runningPartitions } from "./consumer/stages/partition-graphs.js";
+import { consumerOptions, type ConsumerSourceOptions } from "./consumer/stages/consumer-source.js";
 import type { ConsumerSettings } from "./settings/consumer-settings.js";
 import type { OffsetsOnAssign } from "./settings/reading-settings.js";
 

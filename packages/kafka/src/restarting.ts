@@ -1,7 +1,7 @@
 import { type RunnableGraph, Sink, Source } from "@millrace/streams";
 import { Channel, type SourceStage } from "@millrace/streams/stage";
 import { builtGraph } from "./graph-check/built-graph.js";
-import type { DrainingControl } from "./control.js";
+import type { DrainingControl } from "./consumer/control.js";
 import { runningGraphs } from "./graph-check/check-graph.js";
 import { parseRestarts, type ParsedRestarts, type RestartSettings } from "./settings/restart-settings.js";
 import { RestartingControl } from "./restarting/restarting-control.js";

@@ -1,7 +1,7 @@
 import { constants } from "node:os";
 import type { Logger, RunnableGraph, RunOptions } from "@millrace/streams";
-import { DRAIN_TIMEOUT_MS, type DrainOptions } from "./drain.js";
-import type { DrainReport } from "./drain-report.js";
+import { DRAIN_TIMEOUT_MS, type DrainOptions } from "./consumer/drain.js";
+import type { DrainReport } from "./consumer/drain-report.js";
 import { loggerOf } from "./logging/logger-of.js";
 
 const SIGNALS: readonly NodeJS.Signals[] = ["SIGTERM", "SIGINT"];

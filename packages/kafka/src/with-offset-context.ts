@@ -1,14 +1,14 @@
 import { Source, SourceWithContext, type WithClaim } from "@millrace/streams";
 import type { SourceStage } from "@millrace/streams/stage";
 import type { TopicPartition } from "./client/port.js";
-import { claimedReader, type ConsumerSerdes } from "./consumer/record-reader.js";
+import { claimedReader, type ConsumerSerdes } from "./consumer/stages/record-reader.js";
 import type { BorrowedConsumerSettings } from "./consumer/shared/borrowing.js";
-import type { Control } from "./control.js";
+import type { Control } from "./consumer/control.js";
 import { KafkaConnectorError } from "./errors/errors.js";
 import { checkingOffsets } from "./graph-check/check-graph.js";
 import type { ConsumerRecord } from "./records/messages.js";
-import { emittedPartitions, type PartitionGraph, runningPartitions } from "./partition-graphs.js";
-import { consumerOptions, type ConsumerSourceOptions, consumerSource } from "./stages/consumer-source.js";
+import { emittedPartitions, type PartitionGraph, runningPartitions } from "./consumer/stages/partition-graphs.js";
+import { consumerOptions, type ConsumerSourceOptions, consumerSource } from "./consumer/stages/consumer-source.js";
 import type { ConsumerSettings } from "./settings/consumer-settings.js";
 
 /** How the followed sources read records, and what they commit. */

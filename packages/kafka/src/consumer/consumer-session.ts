@@ -6,15 +6,15 @@ import type { OffsetOwner, PositionToCommit } from "../offsets/committable-offse
 import type { ParsedCommitter } from "../settings/committer-settings.js";
 import { KafkaConnectorError } from "../errors/errors.js";
 import type { FailureLog } from "../logging/failure-log.js";
-import { isDone } from "./bounds.js";
-import { commitResult } from "./commit-results.js";
-import { FetchedChunk } from "./fetched-chunk.js";
-import type { OwnedPartition, Watermark } from "./owned-partition.js";
-import type { ConsumerExplanation, PartitionReport } from "./session-history.js";
+import { isDone } from "./rebalancing/bounds.js";
+import { commitResult } from "./committing/commit-results.js";
+import { FetchedChunk } from "./partitions/fetched-chunk.js";
+import type { OwnedPartition, Watermark } from "./partitions/owned-partition.js";
+import type { ConsumerExplanation, PartitionReport } from "./session-report.js";
 import { type SessionParts, sessionParts } from "./session-parts.js";
-import { StallWatch } from "./stall-watch.js";
-import type { Steering } from "./steering.js";
-import { type Delivery, Turns } from "./turns.js";
+import { StallWatch } from "./recovery/stall-watch.js";
+import type { Steering } from "./commands.js";
+import { type Delivery, Turns } from "./reading/turns.js";
 import type { ParsedConsumer } from "../settings/parse-consumer.js";
 
 export interface SessionListener {

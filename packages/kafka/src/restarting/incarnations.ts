@@ -1,13 +1,13 @@
 import type { Cancellable, Clock } from "@millrace/streams";
 import { promiseOf } from "@millrace/streams/stage";
-import { type PartitionReport, sumReports } from "../consumer/session-history.js";
-import type { ConsumerMetrics } from "../consumer/steering.js";
-import type { DrainingControl } from "../control.js";
+import { type PartitionReport, sumReports } from "../consumer/session-report.js";
+import type { ConsumerMetrics } from "../consumer/commands.js";
+import type { DrainingControl } from "../consumer/control.js";
 import { KafkaConnectorError } from "../errors/errors.js";
 import { Progress, unfinishedIn } from "./progress.js";
 import { type Death, RestartPolicy } from "./restart-policy.js";
 import type { ParsedRestarts } from "../settings/restart-settings.js";
-import { sumMetrics } from "./sum-metrics.js";
+import { sumMetrics } from "../consumer/metrics.js";
 
 export interface IncarnationsOptions<T> {
   readonly settings: ParsedRestarts;

@@ -1,5 +1,5 @@
 import type { TopicPartitionOffset } from "../client/port.js";
-import type { ConsumerExplanation, PartitionReport } from "../consumer/session-history.js";
+import type { ConsumerExplanation, PartitionReport } from "../consumer/session-report.js";
 import { partitionKey } from "../client/partition-key.js";
 
 /** The oldest record that was not finished, of each partition where there was one. */

@@ -1,12 +1,12 @@
 import { messageOf } from "@millrace/streams/stage";
 import type { TopicPartition, TopicPartitionOffset } from "../client/port.js";
-import { type Health, healthOf } from "../consumer/health.js";
-import type { ConsumerExplanation, PartitionReport } from "../consumer/session-history.js";
-import type { ConsumerMetrics, PartitionLag } from "../consumer/steering.js";
-import { UserPauses } from "../consumer/user-pauses.js";
-import type { DrainingControl } from "../control.js";
-import type { DrainOptions } from "../drain.js";
-import { type DrainReport, drainReport } from "../drain-report.js";
+import { type Health, healthOf } from "../consumer/recovery/health.js";
+import type { ConsumerExplanation, PartitionReport } from "../consumer/session-report.js";
+import type { ConsumerMetrics, PartitionLag } from "../consumer/commands.js";
+import { UserPauses } from "../consumer/reading/user-pauses.js";
+import type { DrainingControl } from "../consumer/control.js";
+import type { DrainOptions } from "../consumer/drain.js";
+import { type DrainReport, drainReport } from "../consumer/drain-report.js";
 import { KafkaConnectorError } from "../errors/errors.js";
 import { Incarnations, type IncarnationsOptions } from "./incarnations.js";
 

@@ -1,7 +1,7 @@
 import { type Control, DrainError, DrainingControl } from "@millrace/kafka";
 import { Sink, Source, systemClock } from "@millrace/streams";
 import { expect } from "chai";
-import { drain } from "../../src/drain.js";
+import { drain } from "../../src/consumer/drain.js";
 import { unhandledRejections } from "../../../../test/support/unhandled.js";
 import { Latch, rejectionOf } from "../support/until.js";
 

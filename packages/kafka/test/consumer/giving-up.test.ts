@@ -1,11 +1,11 @@
 import { settle, type VirtualClock, virtualClock } from "@millrace/streams-testkit";
 import { expect } from "chai";
-import { Assignment } from "../../src/consumer/assignment.js";
-import { GivingUp, type GivingUpOptions } from "../../src/consumer/giving-up.js";
-import { FlowControl } from "../../src/consumer/flow-control.js";
-import type { OwnedPartition } from "../../src/consumer/owned-partition.js";
-import { Revocations } from "../../src/consumer/revocations.js";
-import { UserPauses } from "../../src/consumer/user-pauses.js";
+import { Assignment } from "../../src/consumer/partitions/assignment.js";
+import { GivingUp, type GivingUpOptions } from "../../src/consumer/rebalancing/giving-up.js";
+import { FlowControl } from "../../src/consumer/reading/flow-control.js";
+import type { OwnedPartition } from "../../src/consumer/partitions/owned-partition.js";
+import { Revocations } from "../../src/consumer/partitions/claims-ended.js";
+import { UserPauses } from "../../src/consumer/reading/user-pauses.js";
 import { placeOf } from "../../src/client/partition-key.js";
 import type { TopicPartition } from "../../src/client/port.js";
 import { Auditor } from "../../src/ledger/auditor.js";

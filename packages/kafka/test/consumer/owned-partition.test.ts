@@ -1,6 +1,6 @@
 import { expect } from "chai";
-import { FetchedChunk } from "../../src/consumer/fetched-chunk.js";
-import { OwnedPartition } from "../../src/consumer/owned-partition.js";
+import { FetchedChunk } from "../../src/consumer/partitions/fetched-chunk.js";
+import { OwnedPartition } from "../../src/consumer/partitions/owned-partition.js";
 import { Auditor } from "../../src/ledger/auditor.js";
 import { NOTHING_FINISHED } from "../../src/ledger/finished-set/finished-set.js";
 import { FakeChunk, records } from "../support/fake-chunk.js";

@@ -1,8 +1,8 @@
 import { KafkaConnectorError } from "@millrace/kafka";
 import { virtualClock } from "@millrace/streams-testkit";
 import { expect } from "chai";
-import { Assignment } from "../../src/consumer/assignment.js";
-import { UnknownStarts } from "../../src/consumer/unknown-starts.js";
+import { Assignment } from "../../src/consumer/partitions/assignment.js";
+import { UnknownStarts } from "../../src/consumer/recovery/missing-starts.js";
 import { Auditor } from "../../src/ledger/auditor.js";
 import { silentLogger } from "../../src/logging/silent-logger.js";
 import { p0, p1 } from "../support/pipelines.js";

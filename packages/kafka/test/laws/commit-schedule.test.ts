@@ -5,11 +5,11 @@ import { expect } from "chai";
 import fc from "fast-check";
 import type { TopicPartitionOffset } from "../../src/client/port.js";
 import type { ParsedCommitter } from "../../src/settings/committer-settings.js";
-import { CommitSchedule } from "../../src/consumer/commit-schedule.js";
-import { FlowControl } from "../../src/consumer/flow-control.js";
-import { OffsetCommitter } from "../../src/consumer/offset-committer.js";
-import { OwnedPartition } from "../../src/consumer/owned-partition.js";
-import { UserPauses } from "../../src/consumer/user-pauses.js";
+import { CommitSchedule } from "../../src/consumer/committing/commit-schedule.js";
+import { FlowControl } from "../../src/consumer/reading/flow-control.js";
+import { OffsetCommitter } from "../../src/consumer/committing/offset-committer.js";
+import { OwnedPartition } from "../../src/consumer/partitions/owned-partition.js";
+import { UserPauses } from "../../src/consumer/reading/user-pauses.js";
 import { AuditTrail } from "../../src/ledger/auditor.js";
 
 /** How long a commit that is due waits for one under way, once that is answered. */

@@ -1,5 +1,5 @@
 import fc from "fast-check";
-import type { FlowLimits } from "../../src/consumer/flow-control.js";
+import type { FlowLimits } from "../../src/consumer/reading/flow-control.js";
 import { FlowWorld } from "../support/flow-world.js";
 
 const sometimes = (max: number): fc.Arbitrary<number | undefined> =>

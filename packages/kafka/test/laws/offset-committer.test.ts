@@ -3,8 +3,8 @@ import { systemClock } from "@millrace/streams";
 import { expect } from "chai";
 import fc from "fast-check";
 import type { TopicPartitionOffset } from "../../src/client/port.js";
-import { OffsetCommitter } from "../../src/consumer/offset-committer.js";
-import { OwnedPartition } from "../../src/consumer/owned-partition.js";
+import { OffsetCommitter } from "../../src/consumer/committing/offset-committer.js";
+import { OwnedPartition } from "../../src/consumer/partitions/owned-partition.js";
 import { AuditTrail } from "../../src/ledger/auditor.js";
 import { unheard } from "../support/unheard.js";
 

@@ -1,7 +1,7 @@
 import { expect } from "chai";
 import fc from "fast-check";
-import { FetchedChunk } from "../../src/consumer/fetched-chunk.js";
-import { OwnedPartition } from "../../src/consumer/owned-partition.js";
+import { FetchedChunk } from "../../src/consumer/partitions/fetched-chunk.js";
+import { OwnedPartition } from "../../src/consumer/partitions/owned-partition.js";
 import { AuditTrail } from "../../src/ledger/auditor.js";
 import { FakeChunk } from "../support/fake-chunk.js";
 import { unheard } from "../support/unheard.js";

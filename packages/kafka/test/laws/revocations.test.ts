@@ -1,8 +1,8 @@
 import { settle, virtualClock } from "@millrace/streams-testkit";
 import { expect } from "chai";
 import fc from "fast-check";
-import type { OwnedPartition } from "../../src/consumer/owned-partition.js";
-import { Revocations } from "../../src/consumer/revocations.js";
+import type { OwnedPartition } from "../../src/consumer/partitions/owned-partition.js";
+import { Revocations } from "../../src/consumer/partitions/claims-ended.js";
 
 const TIMEOUT_MS = 100;
 

@@ -1,9 +1,9 @@
 import { expect } from "chai";
-import { FetchedChunk } from "../../src/consumer/fetched-chunk.js";
-import { FlowControl, type FlowLimits } from "../../src/consumer/flow-control.js";
-import { OwnedPartition } from "../../src/consumer/owned-partition.js";
-import { Turns } from "../../src/consumer/turns.js";
-import { UserPauses } from "../../src/consumer/user-pauses.js";
+import { FetchedChunk } from "../../src/consumer/partitions/fetched-chunk.js";
+import { FlowControl, type FlowLimits } from "../../src/consumer/reading/flow-control.js";
+import { OwnedPartition } from "../../src/consumer/partitions/owned-partition.js";
+import { Turns } from "../../src/consumer/reading/turns.js";
+import { UserPauses } from "../../src/consumer/reading/user-pauses.js";
 import type { TopicPartition } from "../../src/client/port.js";
 import { AuditTrail } from "../../src/ledger/auditor.js";
 import { partitionKey } from "../../src/client/partition-key.js";

@@ -8,7 +8,7 @@ import type {
 } from "../../client/port.js";
 import { isFatal, KafkaConnectorError } from "../../errors/errors.js";
 import { partitionKey, placeName, placeOf } from "../../client/partition-key.js";
-import { FetchedChunk } from "../fetched-chunk.js";
+import { FetchedChunk } from "../partitions/fetched-chunk.js";
 import { LARGEST_BY_DEFAULT, RecordSizes } from "../../client/record-sizes.js";
 import { ConsumerView, type ViewHost } from "./consumer-view.js";
 import { ViewBuffer } from "./view-buffer.js";

@@ -1,7 +1,7 @@
 import type { TopicPartition, TopicPartitionOffset } from "../../client/port.js";
 import { partitionKey } from "../../client/partition-key.js";
-import { BufferedRuns } from "../buffered-runs.js";
-import type { BufferedRun } from "../fetched-chunk.js";
+import { BufferedRuns } from "../partitions/buffered-runs.js";
+import type { BufferedRun } from "../partitions/fetched-chunk.js";
 import { ViewChunk } from "./view-chunk.js";
 
 /** What of one partition was read and not taken. */

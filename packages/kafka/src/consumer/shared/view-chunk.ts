@@ -1,5 +1,5 @@
 import type { Headers, PartitionRun, RecordChunk } from "../../client/port.js";
-import type { BufferedRun } from "../fetched-chunk.js";
+import type { BufferedRun } from "../partitions/fetched-chunk.js";
 
 interface Part {
   readonly run: BufferedRun;

@@ -5,7 +5,7 @@ import type { OffsetOwner } from "../../offsets/committable-offset.js";
 import type { ParsedCommitter } from "../../settings/committer-settings.js";
 import { KafkaConnectorError } from "../../errors/errors.js";
 import { OrderGuard } from "../../offsets/order-guard.js";
-import { outletBehind, type RecordOutlet } from "../../stages/record-outlet.js";
+import { outletBehind, type RecordOutlet } from "./record-outlet.js";
 
 /** How soon it is looked again whether anything is on the way, while a consumer waits for that. */
 const HURRIED_LOOK_MS = 5;

@@ -1,0 +1,162 @@
+import type { TopicPartition, TopicPartitionOffset } from "../client/port.js";
+import type { RenewableClient } from "../client/renewable-client.js";
+import type { ClientStatistics, LatestStatistics } from "../client/statistics.js";
+import { placeOf } from "../client/partition-key.js";
+import type { Assignment } from "./partitions/assignment.js";
+import type { HealthFacts, HealthReason } from "./recovery/health.js";
+import type { OffsetCommitter } from "./committing/offset-committer.js";
+import type { ReadLoop } from "./reading/read-loop.js";
+import type { Recovery, RecoveryMetrics } from "./recovery/recovery.js";
+import type { Seeking } from "./rebalancing/seeking.js";
+import type { PartitionReport } from "./session-report.js";
+import type { UserPauses } from "./reading/user-pauses.js";
+
+/** How far a consumer is behind in one partition. */
+export interface PartitionLag extends TopicPartition {
+  /** The next offset to finish; where nobody finishes records, to deliver. */
+  readonly position: number;
+  /** The next offset that the broker will give to a record. */
+  readonly end: number;
+  /** `end - position`; offsets without a record count as well. */
+  readonly lag: number;
+}
+
+/** Counts since the source was run, over all partitions. */
+export interface ConsumerMetrics extends RecoveryMetrics {
+  readonly assignedPartitions: number;
+  /** Records handed to the stream. */
+  readonly delivered: number;
+  readonly processed: number;
+  readonly discarded: number;
+  readonly parked: number;
+  readonly abandoned: number;
+  /** Delivered and not finished now. */
+  readonly inFlight: number;
+  /** Keys, values and headers of those; counted where `maxInFlightBytes` is given, else 0. */
+  readonly inFlightBytes: number;
+  /** Read and not delivered yet. */
+  readonly buffered: number;
+  /** Keys, values and headers of those. */
+  readonly bufferedBytes: number;
+  /** Finished and not committed yet. */
+  readonly uncommitted: number;
+  /** Commits that the broker acknowledged. */
+  readonly commits: number;
+  /** Commits that failed, after they were tried again where that could help. */
+  readonly failedCommits: number;
+  readonly polls: number;
+  /** Assignments, revocations and losses. */
+  readonly rebalances: number;
+  /** The client's own statistics, the latest; absent unless `kafka.statistics` asks for them, and until the first come. */
+  readonly client?: ClientStatistics;
+}
+
+export interface SteeringOptions {
+  readonly client: RenewableClient;
+  readonly now: () => number;
+  readonly timeoutMs: number;
+  readonly assignment: Assignment;
+  readonly reading: ReadLoop;
+  readonly committer: OffsetCommitter;
+  readonly seeking: Seeking;
+  readonly userPauses: UserPauses;
+  readonly recovery: Recovery;
+  readonly rebalances: () => number;
+  readonly statistics: LatestStatistics;
+  readonly handedOver: () => number;
+  readonly report: () => readonly PartitionReport[];
+  readonly onRoom: () => void;
+}
+
+/** What the user may do to a running consumer, and ask of it. */
+export class Steering {
+  readonly #options: SteeringOptions;
+
+  constructor(options: SteeringOptions) {
+    this.#options = options;
+  }
+
+  setPaused(paused: boolean, partitions: readonly TopicPartition[] | undefined): void {
+    const { userPauses, reading, onRoom } = this.#options;
+    userPauses.set(paused, partitions);
+    reading.wake();
+    onRoom();
+  }
+
+  seek(positions: readonly TopicPartitionOffset[]): Promise<void> {
+    return positions.length === 0 ? Promise.resolve() : this.#options.seeking.seek(positions);
+  }
+
+  async replayFrom(
+    timestamp: number,
+    partitions: readonly TopicPartition[] = this.assignment(),
+  ): Promise<readonly TopicPartitionOffset[]> {
+    if (partitions.length === 0) return [];
+    const { client, timeoutMs } = this.#options;
+    const times = partitions.map((each) => ({ ...placeOf(each), timestamp }));
+    const positions = await client.offsetsForTimes(times, timeoutMs);
+    await this.seek(positions);
+    return positions;
+  }
+
+  assignment(): readonly TopicPartition[] {
+    return [...this.#options.assignment.partitions].map(placeOf);
+  }
+
+  async lag(): Promise<readonly PartitionLag[]> {
+    const { client, timeoutMs, assignment } = this.#options;
+    const owned = [...assignment.partitions];
+    const unread = owned.filter(({ position }) => position === undefined).map(placeOf);
+    const committed = unread.length === 0 ? [] : await client.committed(unread, timeoutMs);
+    return Promise.all(
+      owned.map(async ({ topic, partition, position }) => {
+        const { low, high } = await client.watermarks({ topic, partition }, timeoutMs);
+        const stored = committed.find((each) => each.topic === topic && each.partition === partition)?.offset;
+        const next = position ?? stored ?? low;
+        return { topic, partition, position: next, end: high, lag: Math.max(0, high - next) };
+      }),
+    );
+  }
+
+  /** What keeps the consumer from its work. */
+  troubles(state: HealthFacts["state"], failure: HealthFacts["failure"]): readonly HealthReason[] {
+    const { assignment, committer, rebalances, recovery, client, now } = this.#options;
+    return recovery.health.troubles({
+      ...{ state, failure, commitFailure: committer.lastFailure },
+      assigned: rebalances() > 0 || assignment.size > 0,
+      positionsHeldMs: client.positionsHeldMs(now()),
+      removedOffsets: recovery.removed.count,
+    });
+  }
+
+  metrics(): ConsumerMetrics {
+    const { assignment, committer, reading, rebalances, statistics, recovery, handedOver, report } = this.#options;
+    const sum = { processed: 0, discarded: 0, parked: 0, abandoned: 0 };
+    for (const each of report()) {
+      sum.processed += each.processed;
+      sum.discarded += each.discarded;
+      sum.parked += each.parked;
+      sum.abandoned += each.abandoned;
+    }
+    const now = { inFlight: 0, inFlightBytes: 0, buffered: 0, bufferedBytes: 0, uncommitted: 0 };
+    for (const { ledger, buffered, bufferedBytes } of assignment.partitions) {
+      now.inFlight += ledger.inFlight;
+      now.inFlightBytes += ledger.openBytes;
+      now.uncommitted += ledger.uncommitted;
+      now.buffered += buffered;
+      now.bufferedBytes += bufferedBytes;
+    }
+    return {
+      assignedPartitions: assignment.size,
+      delivered: handedOver(),
+      ...sum,
+      ...now,
+      commits: committer.commits,
+      failedCommits: committer.failures,
+      polls: reading.polls,
+      rebalances: rebalances(),
+      ...recovery.metrics(),
+      ...(statistics.value && { client: statistics.value }),
+    };
+  }
+}

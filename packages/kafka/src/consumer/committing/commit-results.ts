@@ -1,0 +1,22 @@
+import type { CommitOutcome, CommitResult } from "../../offsets/commit-result.js";
+import type { PositionToCommit } from "../../offsets/committable-offset.js";
+import type { OwnedPartition } from "../partitions/owned-partition.js";
+
+const outcomeOf = (position: number, covered: number | undefined): CommitOutcome => {
+  if (covered === undefined || covered < position) return "notOwned";
+  return covered === position ? "committed" : "superseded";
+};
+
+/** What became of a position once the commit that it was in is answered; `owned` is none where the assignment was gone. */
+export const commitResult = (
+  groupId: string,
+  { topic, partition, position }: PositionToCommit,
+  owned?: OwnedPartition,
+): CommitResult => ({
+  groupId,
+  topic,
+  partition,
+  position,
+  outcome: outcomeOf(position, owned?.covered),
+  committed: owned?.committed,
+});

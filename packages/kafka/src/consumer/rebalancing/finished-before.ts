@@ -1,0 +1,64 @@
+import type { Logger } from "@millrace/streams";
+import type { ConsumerClient, TopicPartition, TopicPartitionOffset } from "../../client/port.js";
+import { decodeFinished } from "../../ledger/finished-set/decode-finished.js";
+import { type FinishedSet, NOTHING_FINISHED } from "../../ledger/finished-set/finished-set.js";
+
+export interface FinishedBeforeOptions {
+  readonly client: Pick<ConsumerClient, "committed" | "watermarks">;
+  readonly logger: Logger;
+  readonly groupId: string;
+  readonly timeoutMs: number;
+  /** Also believes what Confluent's Parallel Consumer wrote. */
+  readonly parallelConsumer: boolean;
+}
+
+/** What an earlier owner of a partition told. */
+export interface FinishedBefore extends TopicPartition {
+  readonly finished: FinishedSet;
+}
+
+/**
+ * What the commits of these partitions tell of records that are finished above the positions. Whoever may commit for the
+ * group can write it, so that of records which a partition does not have is not believed. Where nothing is known all is
+ * read again; what is not delivered again is logged.
+ */
+export const finishedBefore = async (
+  options: FinishedBeforeOptions,
+  partitions: readonly TopicPartition[],
+): Promise<readonly FinishedBefore[]> => {
+  const { client, logger, groupId, timeoutMs, parallelConsumer } = options;
+  /** Nothing, where the partition's end is not known either. */
+  const believed = async (position: TopicPartitionOffset, finished: FinishedSet): Promise<FinishedSet> => {
+    const { topic, partition, offset } = position;
+    const told = { groupId, topic, partition, position: offset, records: finished.size, last: finished.lastOffset };
+    const { high } = await client.watermarks({ topic, partition }, timeoutMs);
+    if (finished.lastOffset < high) {
+      logger.info("kafka consumer: records that were finished before are not delivered again", told);
+      return finished;
+    }
+    logger.warn(
+      "kafka consumer: the metadata of a commit tells of finished records beyond the partition's end. It is not believed, and what is finished above the position is read again",
+      { ...told, end: high },
+    );
+    return NOTHING_FINISHED;
+  };
+  const unknown = (error: unknown): void =>
+    logger.warn("kafka consumer: committed metadata could not be read", { groupId, error });
+  const ofOne = async (position: TopicPartitionOffset): Promise<FinishedBefore> => {
+    const { topic, partition, offset, metadata } = position;
+    const finished = decodeFinished(offset, metadata, { parallelConsumer });
+    if (finished.isEmpty) return { topic, partition, finished };
+    try {
+      return { topic, partition, finished: await believed(position, finished) };
+    } catch (error) {
+      unknown(error);
+      return { topic, partition, finished: NOTHING_FINISHED };
+    }
+  };
+  try {
+    return await Promise.all((await client.committed(partitions, timeoutMs)).map(ofOne));
+  } catch (error) {
+    unknown(error);
+    return [];
+  }
+};

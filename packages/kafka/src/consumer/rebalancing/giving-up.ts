@@ -1,0 +1,99 @@
+import type { Logger } from "@millrace/streams";
+import type { TopicPartition } from "../../client/port.js";
+import { placeOf } from "../../client/partition-key.js";
+import type { Assignment } from "../partitions/assignment.js";
+import type { CommitSchedule } from "../committing/commit-schedule.js";
+import type { FlowControl } from "../reading/flow-control.js";
+import type { OffsetCommitter } from "../committing/offset-committer.js";
+import type { OwnedPartition } from "../partitions/owned-partition.js";
+import type { ReadLoop } from "../reading/read-loop.js";
+import type { HandlerCalls } from "./rebalance-handlers.js";
+import type { Revocations } from "../partitions/claims-ended.js";
+import type { SessionHistory } from "../session-report.js";
+
+/** How long a revocation waits for its last commit. */
+const REVOKE_COMMIT_MS = 5000;
+
+export interface GivingUpOptions {
+  readonly groupId: string;
+  readonly logger: Logger;
+  readonly assignment: Assignment;
+  readonly history: SessionHistory;
+  readonly flow: FlowControl;
+  readonly reading: ReadLoop;
+  readonly schedule: CommitSchedule;
+  readonly committer: OffsetCommitter;
+  readonly revocations: Revocations;
+  readonly handlers: HandlerCalls;
+  readonly isClosing: () => boolean;
+  /** Nobody is left to end what is in flight. */
+  readonly isDead: () => boolean;
+  readonly commit: () => Promise<void>;
+  readonly onGivenUp: (partitions: readonly OwnedPartition[]) => void;
+  readonly onFailure: (error: unknown) => void;
+}
+
+/** How partitions are given up: in peace, or when others own them already. */
+export class GivingUp {
+  readonly #options: GivingUpOptions;
+
+  constructor(options: GivingUpOptions) {
+    this.#options = options;
+  }
+
+  /** I4: delivers no more of them, lets their claims end, commits, and only then fences: fencing first would replay it. */
+  async revoke(partitions: readonly TopicPartition[]): Promise<void> {
+    const { groupId, logger, assignment, reading, handlers, onGivenUp, isClosing } = this.#options;
+    const revoked = assignment.owned(partitions);
+    const dropped = revoked.reduce((sum, owned) => sum + owned.retire(), 0);
+    onGivenUp(revoked);
+    reading.wake();
+    if (!isClosing()) await this.#finish(revoked);
+    const unfinished = revoked.reduce((sum, owned) => sum + owned.ledger.inFlight, 0);
+    this.giveUp(revoked);
+    const what = { groupId, partitions, dropped, unfinished };
+    if (unfinished === 0 || isClosing()) logger.info("kafka consumer: partitions revoked", what);
+    else logger.warn("kafka consumer: partitions revoked before all their records were finished", what);
+    await handlers.call("onRevoke", partitions);
+  }
+
+  async #finish(revoked: readonly OwnedPartition[]): Promise<void> {
+    const { groupId, logger, revocations, schedule, committer, commit, isClosing, isDead } = this.#options;
+    const ended = revocations.untilEnded(revoked, () => isDead() || isClosing());
+    schedule.hurry();
+    revocations.check();
+    await ended;
+    if (!committer.busy && !revoked.some(({ hasNews }) => hasNews)) return;
+    const committed = commit().catch((error: unknown) => {
+      const what = "the commit before partitions are given up failed; the next owner reads again what it was to commit";
+      logger.warn(`kafka consumer: ${what}`, { groupId, partitions: revoked.map(placeOf), error });
+    });
+    await revocations.within(REVOKE_COMMIT_MS, committed);
+  }
+
+  /** I5: they are somebody else's already, so nothing of them may be committed any more. */
+  async lose(partitions: readonly TopicPartition[]): Promise<void> {
+    const { groupId, logger, assignment, revocations, handlers, onGivenUp } = this.#options;
+    const lost = assignment.owned(partitions);
+    const abandoned = lost.reduce((sum, owned) => sum + owned.ledger.inFlight, 0);
+    this.giveUp(lost);
+    onGivenUp(lost);
+    revocations.check();
+    logger.warn("kafka consumer: partitions lost", { groupId, partitions, abandoned });
+    await handlers.call("onLost", partitions);
+  }
+
+  giveUp(owned: readonly OwnedPartition[]): void {
+    const { history, assignment, flow, reading, onFailure } = this.#options;
+    // Others may have been lost while they were waited for.
+    const partitions = owned.filter((each) => assignment.get(each) === each);
+    history.add(partitions);
+    assignment.remove(partitions);
+    try {
+      flow.forget(partitions);
+    } catch (error) {
+      onFailure(error);
+    }
+    reading.wake();
+  }
+}

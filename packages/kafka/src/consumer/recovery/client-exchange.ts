@@ -1,0 +1,111 @@
+import type { Cancellable, Clock } from "@millrace/streams";
+import type { Subscription } from "../../client/port.js";
+import type { RenewableClient } from "../../client/renewable-client.js";
+import { KafkaConnectorError } from "../../errors/errors.js";
+import { placeOf } from "../../client/partition-key.js";
+import type { Assignment } from "../partitions/assignment.js";
+import type { OwnedPartition } from "../partitions/owned-partition.js";
+import type { ReadLoop } from "../reading/read-loop.js";
+
+/** Before it is tried again. */
+const AGAIN_MS = 500;
+
+export interface ClientExchangeOptions {
+  readonly client: Pick<RenewableClient, "renew">;
+  readonly clock: Clock;
+  readonly assignment: Assignment;
+  readonly reading: ReadLoop;
+  /** The next assignment of these partitions begins where they are now, unless more of them is committed then. */
+  readonly resume: (partitions: readonly OwnedPartition[]) => void;
+  readonly subscription: () => Promise<Subscription>;
+  readonly isClosing: () => boolean;
+  readonly onFailure: (error: unknown) => void;
+}
+
+/**
+ * Puts a new client in the place of one that is of no more use, between two polls, while the stream goes on. I5: to this
+ * consumer everything is lost, and what it had not finished is read again.
+ */
+export class ClientExchange {
+  readonly #options: ClientExchangeOptions;
+  #underWay = false;
+  #timer: Cancellable | undefined;
+  #proceed: () => void = () => undefined;
+  #closed = false;
+
+  constructor(options: ClientExchangeOptions) {
+    this.#options = options;
+  }
+
+  get underWay(): boolean {
+    return this.#underWay;
+  }
+
+  /** Begins nothing more. */
+  close(): void {
+    this.#closed = true;
+    this.#timer?.cancel();
+    this.#proceed();
+  }
+
+  /** In `delayMs`, as soon as nothing is being given up; answers whether there will be a new client. */
+  begin(delayMs: number): boolean {
+    if (this.#closed) return false;
+    if (!this.#underWay) {
+      this.#underWay = true;
+      void this.#until(delayMs);
+    }
+    return true;
+  }
+
+  /** Now, unless something is being given up, which must not be taken again; answers whether it was done. */
+  async once(): Promise<boolean> {
+    let done = false;
+    await this.#options.reading.between(async () => {
+      done = await this.#exchange();
+    });
+    return done;
+  }
+
+  async #until(delayMs: number): Promise<void> {
+    try {
+      await this.#after(delayMs);
+      while (!this.#closed && !(await this.once())) await this.#after(AGAIN_MS);
+    } catch {
+      // Told already, or the consumer is closed.
+    } finally {
+      this.#underWay = false;
+    }
+  }
+
+  async #exchange(): Promise<boolean> {
+    const { assignment, client, resume, subscription, isClosing, onFailure } = this.#options;
+    if ([...assignment.partitions].some(({ retired }) => retired)) return false;
+    while (!this.#closed) {
+      const partitions = [...assignment.partitions];
+      resume(partitions);
+      try {
+        await client.renew(partitions.map(placeOf), subscription);
+        return true;
+      } catch (error) {
+        if (!(error instanceof KafkaConnectorError && error.retriable)) {
+          // There is no client any more.
+          this.#underWay = false;
+          if (!isClosing()) onFailure(error);
+          throw error;
+        }
+        // Its brokers may be away.
+        await this.#after(AGAIN_MS);
+      }
+    }
+    return false;
+  }
+
+  #after(delayMs: number): Promise<void> {
+    if (this.#closed) return Promise.resolve();
+    return new Promise((resolve) => {
+      this.#proceed = resolve;
+      this.#timer = this.#options.clock.schedule(delayMs, resolve);
+    });
+  }
+}

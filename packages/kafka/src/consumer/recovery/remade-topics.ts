@@ -1,0 +1,61 @@
+import type { Logger } from "@millrace/streams";
+import { KafkaConnectorError } from "../../errors/errors.js";
+import { placeOf } from "../../client/partition-key.js";
+import type { Assignment } from "../partitions/assignment.js";
+import type { OffsetResets } from "./offset-resets.js";
+import type { OwnedPartition } from "../partitions/owned-partition.js";
+import type { Seeking } from "../rebalancing/seeking.js";
+
+export interface RemadeTopicsOptions {
+  readonly groupId: string;
+  readonly logger: Logger;
+  readonly assignment: Assignment;
+  readonly seeking: Seeking;
+  readonly resets: OffsetResets;
+  /** Why another topic in the place of the old one cannot be read on by itself, if so. */
+  readonly refusal: string | undefined;
+  readonly isOver: () => boolean;
+  /** Commits that the group is at the beginning of these, of which nothing has been delivered. */
+  readonly begun: (partitions: readonly OwnedPartition[]) => Promise<void>;
+  readonly onFailure: (error: unknown) => void;
+}
+
+/**
+ * Reads a topic that was deleted and made again from its beginning. The client would read on at the offset where it was in
+ * the old one, and skip what the new one has below. What is in flight of the old one ends nowhere: its offsets mean other
+ * records now.
+ */
+export class RemadeTopics {
+  readonly #options: RemadeTopicsOptions;
+
+  constructor(options: RemadeTopicsOptions) {
+    this.#options = options;
+  }
+
+  async remade(topic: string): Promise<void> {
+    const { groupId, logger, assignment, seeking, resets, refusal, isOver, begun, onFailure } = this.#options;
+    const owned = [...assignment.partitions].filter((each) => each.topic === topic && !each.retired);
+    if (owned.length === 0 || isOver()) return;
+    if (refusal !== undefined) {
+      const what = `${topic} was deleted and made again while it was read, and ${refusal}. Restart the stream to read the new one.`;
+      return onFailure(new KafkaConnectorError("OFFSET_RESET", what));
+    }
+    const partitions = owned.map(placeOf);
+    logger.warn(
+      "kafka consumer: a topic was deleted and made again; it is read from its beginning, and what was in flight of the old one is not committed",
+      { groupId, topic, partitions },
+    );
+    for (const each of owned) resets.leave(each);
+    try {
+      await begun(await seeking.beginAnew(owned));
+    } catch (error) {
+      if (!isOver() && owned.some((each) => assignment.delivers(each))) onFailure(error);
+      else
+        logger.warn("kafka consumer: the beginning of a topic that was made again is not committed", {
+          groupId,
+          topic,
+          error,
+        });
+    }
+  }
+}

@@ -1,0 +1,100 @@
+import type { Logger } from "@millrace/streams";
+import type { ConsumerClient, PartitionRun, RecordChunk } from "../../client/port.js";
+import { placeOf } from "../../client/partition-key.js";
+import type { OwnedPartition } from "../partitions/owned-partition.js";
+
+/** Below every offset: the group has never been anywhere. */
+export const NO_POSITION = -1;
+
+export interface RemovedRecordsOptions {
+  readonly client: Pick<ConsumerClient, "committed" | "fetchedWatermarks">;
+  readonly groupId: string;
+  readonly timeoutMs: number;
+  readonly logger: Logger;
+}
+
+/**
+ * Offsets between where a partition was and the beginning of its log: retention, or somebody, has removed their records
+ * before they were read. The client goes on at what is left and tells nobody, so this does. Holes that compaction and
+ * transactions leave lie above the beginning of the log, and are not that.
+ */
+export class RemovedRecords {
+  readonly #options: RemovedRecordsOptions;
+  readonly #removed = new WeakMap<OwnedPartition, number>();
+  /** Where the group was when they were assigned, where that was looked up. */
+  readonly #starts = new WeakMap<OwnedPartition, number>();
+  #count = 0;
+
+  constructor(options: RemovedRecordsOptions) {
+    this.#options = options;
+  }
+
+  /** Offsets of all partitions so far. */
+  get count(): number {
+    return this.#count;
+  }
+
+  /** Offsets of one, under this assignment. */
+  of(owned: OwnedPartition): number {
+    return this.#removed.get(owned) ?? 0;
+  }
+
+  taken(partitions: readonly OwnedPartition[], committed: ReadonlyMap<string, number>): void {
+    for (const owned of partitions) {
+      const start = committed.get(owned.key);
+      if (start !== undefined) this.#starts.set(owned, start);
+    }
+  }
+
+  /** Looks at what was read before it counts as read. */
+  read(owned: OwnedPartition, chunk: RecordChunk, run: PartitionRun): void {
+    const { client, groupId } = this.#options;
+    const next = owned.reading.hasBegun ? owned.reading.next : this.#starts.get(owned);
+    if (next !== undefined && run.lastOffset - next < run.to - run.from) return;
+    const low = client.fetchedWatermarks?.(owned)?.low ?? 0;
+    if (low === 0) return;
+    if (next !== undefined) this.#readOn(owned, { chunk, run, next, low });
+    // Whoever named where to begin has asked for what is left.
+    else if (groupId !== "" && owned.reading.from === undefined) void this.#began(owned, chunk.offset(run.from), low);
+  }
+
+  /** The end is met, and nothing was read since `start`; answers whether records were removed there. */
+  beforeEnd(owned: OwnedPartition, start: number, end: number): boolean {
+    const low = this.#options.client.fetchedWatermarks?.(owned)?.low ?? 0;
+    if (start === NO_POSITION || low <= start) return false;
+    this.#tell(owned, start, Math.min(low, end));
+    return true;
+  }
+
+  #readOn(owned: OwnedPartition, read: { chunk: RecordChunk; run: PartitionRun; next: number; low: number }): void {
+    const { chunk, run, low } = read;
+    let { next } = read;
+    for (let index = run.from; index < run.to; index++) {
+      const offset = chunk.offset(index);
+      if (next < offset && next < low) this.#tell(owned, next, offset);
+      next = offset + 1;
+    }
+  }
+
+  /** Only the client knew where the group was. Asked before anything of the partition is delivered, and so committed. */
+  async #began(owned: OwnedPartition, first: number, low: number): Promise<void> {
+    const { client, timeoutMs, logger, groupId } = this.#options;
+    try {
+      const [stored] = await client.committed([placeOf(owned)], timeoutMs);
+      if (stored && stored.offset < low) this.#tell(owned, stored.offset, first);
+    } catch (error) {
+      const what = "it is not known whether records were removed before they were read";
+      logger.info(`kafka consumer: ${what}`, { groupId, ...placeOf(owned), error });
+    }
+  }
+
+  #tell(owned: OwnedPartition, from: number, to: number): void {
+    const { logger, groupId } = this.#options;
+    this.#count += to - from;
+    this.#removed.set(owned, this.of(owned) + to - from);
+    logger.warn(
+      "kafka consumer: records were removed before they were read, so they are lost to this group. Retention is shorter than the group is behind, or somebody deleted them",
+      { groupId, ...placeOf(owned), from, to, offsets: to - from },
+    );
+  }
+}

@@ -1,0 +1,106 @@
+import type { Clock, Logger } from "@millrace/streams";
+import { CODE } from "../../client/rdkafka/error-codes.js";
+import { KafkaConnectorError } from "../../errors/errors.js";
+import type { ClientExchange } from "./client-exchange.js";
+
+/** Before another client asks for the place. */
+const AGAIN_MS = 500;
+/** How often it is said that the place is waited for. */
+const SAY_MS = 10_000;
+/** Twice what brokers let a session last, unless told otherwise: who has the place for longer is alive. */
+const HELD_MS = 120_000;
+/** How long after a broker was away being fenced may come of that. */
+const AFTERMATH_MS = 60_000;
+/** So often after one of them; two that live would fence each other for ever. */
+const MOST_FENCES = 3;
+
+/** What a client reports of brokers that it does not reach. */
+const AWAY: readonly (number | undefined)[] = [CODE.transport, CODE.allBrokersDown];
+
+export interface StaticPlaceOptions {
+  readonly instanceId: string;
+  readonly groupId: string;
+  readonly exchange: Pick<ClientExchange, "begin" | "underWay">;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+/**
+ * The place of a static member in its group, which a client that is refused it never asks for again.
+ *
+ * 1. With KIP-848 a member that died keeps its place until its session ends, and whoever comes in its stead is refused.
+ * 2. A coordinator that comes back knows those that had joined when it last wrote them down: it takes one that joined since
+ * for an old one, and fences it. Both pass, so another client asks. Where another living consumer has the id, they do not.
+ */
+export class StaticPlace {
+  readonly #options: StaticPlaceOptions;
+  #awayAt = Number.NEGATIVE_INFINITY;
+  /** When the place was refused first, and last. */
+  #heldSince = 0;
+  #heldAt = Number.NEGATIVE_INFINITY;
+  #saidAt = Number.NEGATIVE_INFINITY;
+  /** Since a broker was away. */
+  #fences = 0;
+
+  constructor(options: StaticPlaceOptions) {
+    this.#options = options;
+  }
+
+  /** The client reported an error. */
+  heard(error: Error): void {
+    if (!(error instanceof KafkaConnectorError && AWAY.includes(error.clientCode))) return;
+    this.#awayAt = this.#now;
+    this.#fences = 0;
+  }
+
+  /** It has been assigned something. */
+  taken(): void {
+    this.#heldAt = Number.NEGATIVE_INFINITY;
+  }
+
+  /** Whether another client asks for the place, so that the error fails nothing. */
+  retakes(error: unknown): boolean {
+    const code = error instanceof KafkaConnectorError ? error.clientCode : undefined;
+    if (code !== CODE.unreleasedInstance && code !== CODE.fencedInstance) return false;
+    const { exchange } = this.#options;
+    if (exchange.underWay) return true;
+    if (!(code === CODE.fencedInstance ? this.#mayBeAftermath() : this.#mayBeDead(error))) return false;
+    // Nobody has the place of one that was forgotten; a dead one has it for a while.
+    return exchange.begin(code === CODE.fencedInstance ? 0 : AGAIN_MS);
+  }
+
+  get #now(): number {
+    return this.#options.clock.now();
+  }
+
+  #mayBeDead(error: unknown): boolean {
+    const { instanceId, groupId, logger } = this.#options;
+    const now = this.#now;
+    // A coordinator that was away has started all sessions again.
+    if (now - this.#heldAt > AFTERMATH_MS || this.#awayAt > this.#heldSince) this.#heldSince = now;
+    this.#heldAt = now;
+    const waitedMs = now - this.#heldSince;
+    if (waitedMs > HELD_MS) return false;
+    if (now - this.#saidAt >= SAY_MS) {
+      this.#saidAt = now;
+      logger.warn(
+        "kafka consumer: the group still has a member with this groupInstanceId. One that died goes when its session ends at the broker, after 45 s by default, and this one takes its place; if a living one has it, give each an id of its own",
+        { groupId, instanceId, waitedMs, error },
+      );
+    }
+    return true;
+  }
+
+  #mayBeAftermath(): boolean {
+    const { instanceId, groupId, logger } = this.#options;
+    const now = this.#now;
+    if (now - this.#awayAt > AFTERMATH_MS) return false;
+    this.#fences += 1;
+    if (this.#fences > MOST_FENCES) return false;
+    logger.warn(
+      "kafka consumer: fenced after a broker was away, which may have forgotten that this member had joined; it joins again. If another living consumer has its groupInstanceId, give each an id of its own",
+      { groupId, instanceId },
+    );
+    return true;
+  }
+}

@@ -1,0 +1,194 @@
+import type { Cancellable, Clock, Logger } from "@millrace/streams";
+import type { ConsumerClient } from "../../client/port.js";
+import { placeOf } from "../../client/partition-key.js";
+import type { Assignment } from "../partitions/assignment.js";
+import type { FlowControl } from "../reading/flow-control.js";
+import type { OwnedPartition } from "../partitions/owned-partition.js";
+import type { ReadLoop } from "../reading/read-loop.js";
+import type { ParsedWatchdog } from "../../settings/recovery-settings.js";
+import type { Remedies } from "./recovery-steps.js";
+import { type Step, type StuckPartition, type WatchedPartition, watched } from "./watched-partition.js";
+
+/** What is done, told before it is. */
+const DOES: Readonly<Record<Exclude<Step, "probe">, string>> = {
+  seek: "it is read anew from where it is",
+  reassign: "everything assigned is assigned to the client again",
+  renew: "the client is closed and a new one made; what is in flight is read again",
+};
+
+export interface WatchdogOptions {
+  readonly settings: ParsedWatchdog;
+  readonly groupId: string;
+  readonly client: Pick<Required<ConsumerClient>, "watermarks" | "fetchedWatermarks">;
+  readonly timeoutMs: number;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly assignment: Assignment;
+  readonly flow: FlowControl;
+  readonly reading: ReadLoop;
+  readonly remedies: Remedies;
+  /** Another part takes care of where it is read. */
+  readonly isAstray: (owned: OwnedPartition) => boolean;
+}
+
+/**
+ * Finds partitions that are assigned and wanted, of which the client fetches nothing though the broker has more, and has
+ * them read anew, more thoroughly each time:
+ *
+ *     fetched nothing ──► probe ──► seek ──► reassign ──► renew ──► …, later each time, until a record comes
+ *
+ * A partition counts as stuck when, in one whole period, 1. nothing of it came or waited; 2. a poll found the client's queue
+ * empty, so that nothing of it waits there behind others; 3. the client knew of no end of it as high as the one that the
+ * broker had told before. The third is what tells it from a partition with nothing but hidden records at its end, markers of
+ * transactions or aborted ones: the client fetches those, and hands nothing over. There, and where a client cannot tell,
+ * it only seeks once, in place, for also what has been fetched may have got lost.
+ */
+export class Watchdog {
+  readonly #options: WatchdogOptions;
+  readonly #watched = new Map<string, WatchedPartition>();
+  readonly #steps: Record<Step, number> = { probe: 0, seek: 0, reassign: 0, renew: 0 };
+  #drains = 0;
+  #timer: Cancellable | undefined;
+  #closed = false;
+
+  constructor(options: WatchdogOptions) {
+    this.#options = options;
+  }
+
+  /** How often each was done. */
+  get steps(): Readonly<Record<Step, number>> {
+    return this.#steps;
+  }
+
+  start(): void {
+    if (this.#closed) return;
+    this.#timer = this.#options.clock.schedule(this.#options.settings.afterMs, () => {
+      void this.#look().finally(() => this.start());
+    });
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.#timer?.cancel();
+  }
+
+  stuckOf(owned: OwnedPartition): StuckPartition | undefined {
+    const watch = this.#watched.get(owned.key);
+    if (watch?.owned !== owned || watch.lastStep === undefined || watch.nextToRead !== owned.reading.next)
+      return undefined;
+    const { nextToRead, end, since, lastStep } = watch;
+    return {
+      forMs: this.#options.clock.now() - since,
+      behind: nextToRead === undefined || end === undefined ? undefined : end - nextToRead,
+      lastStep,
+    };
+  }
+
+  async #look(): Promise<void> {
+    const { logger, groupId } = this.#options;
+    try {
+      const due: Partial<Record<Step, WatchedPartition[]>> = {};
+      for (const watch of this.#starving()) {
+        const step = await this.#judge(watch);
+        if (this.#closed) return;
+        if (step) (due[step] ??= []).push(watch);
+      }
+      // One step at a time: the greater ones concern every partition.
+      for (const step of ["renew", "reassign", "seek"] as const) {
+        const stuck = due[step];
+        if (stuck) return await this.#take(step, stuck);
+      }
+    } catch (error) {
+      // Without an answer nothing is known: that brokers are away is told elsewhere, and the next look comes.
+      if (!this.#closed) logger.warn("kafka consumer: the watchdog could not do its work", { groupId, error });
+    }
+  }
+
+  /** Those that had a whole period in which something should have come, and nothing did. */
+  #starving(): readonly WatchedPartition[] {
+    const { assignment, reading, clock, logger } = this.#options;
+    const hadQueueEmpty = reading.drains !== this.#drains;
+    this.#drains = reading.drains;
+    const starving: WatchedPartition[] = [];
+    const owned = [...assignment.partitions].filter((each) => this.#isWanted(each));
+    const before = new Map(this.#watched);
+    // One that was lost with its client is told from others when it comes back.
+    for (const [key, { lastStep }] of before) if (lastStep !== "renew") this.#watched.delete(key);
+    for (const each of owned) {
+      const watch = before.get(each.key);
+      if (watch?.owned === each && watch.nextToRead === each.reading.next) {
+        this.#watched.set(each.key, watch);
+        if (hadQueueEmpty) starving.push(watch);
+        continue;
+      }
+      if (watch?.owned === each && watch.lastStep) {
+        logger.info("kafka consumer: a partition that was stuck is read again", {
+          ...placeOf(each),
+          after: watch.lastStep,
+        });
+      }
+      const rounds = watch && watch.owned !== each && watch.lastStep === "renew" ? watch.rounds + 1 : 0;
+      this.#watched.set(each.key, watched(each, clock.now(), rounds));
+    }
+    return starving;
+  }
+
+  /** It could be delivered at once, and nothing of it waits. */
+  #isWanted(owned: OwnedPartition): boolean {
+    const { flow, isAstray } = this.#options;
+    if (owned.retired || owned.isHeld || owned.isComplete || owned.buffered > 0 || isAstray(owned)) return false;
+    return !flow.isPaused(owned) && flow.room(owned) > 0;
+  }
+
+  /** What is due for it. */
+  async #judge(watch: WatchedPartition): Promise<Exclude<Step, "probe"> | undefined> {
+    const { client, timeoutMs, remedies } = this.#options;
+    if (watch.rest > 0) {
+      watch.rest -= 1;
+      return undefined;
+    }
+    const { owned, nextToRead, end: before } = watch;
+    const place = placeOf(owned);
+    const { low, high } = await client.watermarks(place, timeoutMs);
+    this.#steps.probe += 1;
+    if (high <= (nextToRead ?? low)) {
+      watch.end = undefined;
+      watch.lastStep = undefined;
+      return undefined;
+    }
+    watch.end = high;
+    // There may be more just now.
+    if (before === undefined) return undefined;
+    const fetched = client.fetchedWatermarks(place)?.high;
+    if (!remedies.areAll || (fetched !== undefined && fetched >= before)) {
+      const again = !watch.lookedAgain && nextToRead !== undefined;
+      watch.lookedAgain = true;
+      watch.lastStep = undefined;
+      return again ? "seek" : undefined;
+    }
+    watch.lastStep ??= "probe";
+    if (watch.lastStep === "probe" && nextToRead !== undefined) return "seek";
+    return watch.lastStep === "reassign" || watch.lastStep === "renew" ? "renew" : "reassign";
+  }
+
+  async #take(step: Exclude<Step, "probe">, stuck: readonly WatchedPartition[]): Promise<void> {
+    const { remedies, groupId, logger, clock } = this.#options;
+    // Those are to be read to their hidden ends, and nothing is wrong with them as far as one can tell.
+    const really = stuck.filter(({ lastStep }) => lastStep !== undefined);
+    if (really.length > 0) {
+      logger.warn(
+        `kafka consumer: nothing is fetched of partitions though the broker has more, so ${DOES[step]}. Look at the client's log (debug: "fetch,cgrp"), and at the leaders of the partitions`,
+        {
+          groupId,
+          step,
+          partitions: really.map(({ owned, nextToRead, end, since }) => {
+            return { ...placeOf(owned), nextToRead, end, forMs: clock.now() - since };
+          }),
+        },
+      );
+    }
+    for (const watch of really) watch.lastStep = step;
+    const done = step === "seek" ? remedies.seek(stuck.map(({ owned }) => owned)) : remedies[step]();
+    if ((await done) && really.length > 0) this.#steps[step] += 1;
+  }
+}

@@ -1,0 +1,229 @@
+import { printable } from "@millrace/streams/stage";
+import type { TopicPartition } from "../client/port.js";
+import { partitionKey } from "../client/partition-key.js";
+import type { HealthReason } from "./recovery/health.js";
+import type { OwnedPartition } from "./partitions/owned-partition.js";
+import type { Recovery } from "./recovery/recovery.js";
+import type { StuckPartition } from "./recovery/watched-partition.js";
+
+/** What became of the records of one partition, over all its assignments to this consumer. */
+export interface PartitionReport extends TopicPartition {
+  /** Plain sources count no more than these: what became of them is the stream's own affair. */
+  readonly delivered: number;
+  readonly processed: number;
+  readonly discarded: number;
+  readonly parked: number;
+  /** Not finished when the partition was given up or the consumer closed. */
+  readonly abandoned: number;
+  /** The last position the broker acknowledged; `undefined` where nothing was committed. */
+  readonly committed: number | undefined;
+  /** Records above the committed position that were delivered: whoever reads the partition next gets them again. */
+  readonly expectedReplays: number;
+}
+
+/** Why the watermark of a partition stands where it stands. */
+export interface BlockingClaim {
+  readonly offset: number;
+  /** The record's key; `undefined` where it is bytes, and on the explicit surface, where only the offset is known. */
+  readonly key: unknown;
+  readonly ageMs: number;
+  /** The stage that had the record last; `undefined` on the explicit surface. */
+  readonly stage: string | undefined;
+}
+
+/** One assigned partition as it is now. */
+export interface PartitionExplanation extends TopicPartition {
+  /**
+   * `paused` holds back what the stream cannot take yet; `pausedByUser` is `control.pause`; `notRun`: the partition has a
+   * stream of its own, which nobody has run yet.
+   */
+  readonly state: "delivering" | "paused" | "pausedByUser" | "notRun" | "revoking";
+  /** Records read and not delivered yet. */
+  readonly buffered: number;
+  readonly bufferedBytes: number;
+  readonly inFlight: number;
+  /** Counted where `maxInFlightBytes` is given, else 0. */
+  readonly inFlightBytes: number;
+  /** Finished records that wait for an older one. */
+  readonly behindWatermark: number;
+  /** Finished records whose position is not committed yet. */
+  readonly uncommitted: number;
+  readonly committed: number | undefined;
+  /** Absent where every delivered record is finished. */
+  readonly blockedBy: BlockingClaim | undefined;
+  /** What the watchdog knows of it, where nothing of it is fetched though the broker has more. */
+  readonly stuck: StuckPartition | undefined;
+  /** Offsets whose records the brokers removed before they were read, under this assignment. */
+  readonly removed: number;
+}
+
+/** What a consumer is waiting for; `toString` tells it in words. */
+export interface ConsumerExplanation {
+  readonly state: "running" | "stopped" | "closed";
+  readonly partitions: readonly PartitionExplanation[];
+  /** What keeps it from its work, as `Control.health` tells. */
+  readonly reasons: readonly HealthReason[];
+  toString(): string;
+}
+
+/** What else is known of a partition. */
+interface PartitionFacts {
+  isPausedByUser(owned: OwnedPartition): boolean;
+  isPaused(owned: OwnedPartition): boolean;
+  /** For its stream to be run. */
+  isWaiting(owned: OwnedPartition): boolean;
+  readonly recovery: Pick<Recovery, "stuckOf" | "removed">;
+  readonly reasons: readonly HealthReason[];
+}
+
+const stateOf = (owned: OwnedPartition, flow: PartitionFacts): PartitionExplanation["state"] => {
+  if (owned.retired) return "revoking";
+  if (flow.isPausedByUser(owned)) return "pausedByUser";
+  if (flow.isWaiting(owned)) return "notRun";
+  return flow.isPaused(owned) ? "paused" : "delivering";
+};
+
+const reportOf = (owned: OwnedPartition, open: boolean): PartitionReport => {
+  const { ledger } = owned;
+  return {
+    topic: owned.topic,
+    partition: owned.partition,
+    delivered: ledger.delivered || owned.handedOver,
+    ...ledger.outcomes,
+    abandoned: open ? 0 : ledger.inFlight,
+    committed: owned.committed,
+    expectedReplays: ledger.replays,
+  };
+};
+
+const sum = (before: PartitionReport, after: PartitionReport): PartitionReport => ({
+  topic: after.topic,
+  partition: after.partition,
+  delivered: before.delivered + after.delivered,
+  processed: before.processed + after.processed,
+  discarded: before.discarded + after.discarded,
+  parked: before.parked + after.parked,
+  abandoned: before.abandoned + after.abandoned,
+  committed: after.committed ?? before.committed,
+  expectedReplays: before.expectedReplays + after.expectedReplays,
+});
+
+/** Adds up what two have told, partition by partition. */
+export const sumReports = (
+  before: Iterable<PartitionReport>,
+  after: Iterable<PartitionReport>,
+): readonly PartitionReport[] => {
+  const all = new Map([...before].map((each) => [partitionKey(each), each]));
+  for (const each of after) {
+    const known = all.get(partitionKey(each));
+    all.set(partitionKey(each), known ? sum(known, each) : each);
+  }
+  return [...all.values()].sort((a, b) => a.topic.localeCompare(b.topic) || a.partition - b.partition);
+};
+
+const blockingClaimOf = (owned: OwnedPartition, now: number): BlockingClaim | undefined => {
+  const oldest = owned.ledger.oldest;
+  if (!oldest) return undefined;
+  const claim = owned.blockingClaim;
+  return { offset: oldest.offset, key: claim?.key, ageMs: now - oldest.openedAt, stage: claim?.stage };
+};
+
+/** What is told of a key: whoever writes records chooses it. */
+const LONGEST_KEY = 100;
+
+/** Keys are text, or whatever the serde made of them, which may have no JSON form or be nested too deep for one. */
+const inText = (key: unknown): string => {
+  try {
+    return printable(typeof key === "string" ? key : (JSON.stringify(key) ?? typeof key), LONGEST_KEY);
+  } catch {
+    return typeof key;
+  }
+};
+
+/** Where it is much. */
+const megabytes = (bytes: number): string => (bytes < 2 ** 20 ? "" : ` (${(bytes / 2 ** 20).toFixed(1)} MB)`);
+
+const inWords = (each: PartitionExplanation): string => {
+  const { blockedBy } = each;
+  const counts = `${each.inFlight} in flight${megabytes(each.inFlightBytes)}, ${each.behindWatermark} finished behind them, ${each.uncommitted} to commit, ${each.buffered} buffered${megabytes(each.bufferedBytes)}`;
+  const idle = each.state === "notRun" ? "waits for its stream to be run" : "everything delivered is finished";
+  const reason = blockedBy
+    ? `waits for offset ${blockedBy.offset}${blockedBy.key === undefined ? "" : ` (key ${inText(blockedBy.key)})`}, delivered ${Math.round(blockedBy.ageMs)} ms ago${blockedBy.stage === undefined ? "" : `, last seen in ${blockedBy.stage}`}`
+    : idle;
+  const { stuck } = each;
+  const fetching = stuck
+    ? `; nothing fetched for ${Math.round(stuck.forMs)} ms though the broker has ${stuck.behind ?? "some"} more, last step: ${stuck.lastStep}`
+    : "";
+  const removed = each.removed > 0 ? `; the records of ${each.removed} offsets were removed before they were read` : "";
+  return `${each.topic}[${each.partition}] ${each.state}: ${reason}; ${counts}; committed ${each.committed ?? "nothing yet"}${fetching}${removed}`;
+};
+
+/** What a session tells of itself: of partitions it has given up, and of those it has. */
+export class SessionHistory {
+  readonly #past = new Map<string, PartitionReport>();
+  #pastHandedOver = 0;
+
+  /** They are given up now. */
+  add(partitions: readonly OwnedPartition[]): void {
+    for (const owned of partitions) {
+      this.#pastHandedOver += owned.handedOver;
+      const before = this.#past.get(owned.key);
+      const last = reportOf(owned, false);
+      this.#past.set(owned.key, before ? sum(before, last) : last);
+    }
+  }
+
+  /** The last position that the broker acknowledged of a partition that was given up. */
+  acknowledged(partition: TopicPartition): number | undefined {
+    return this.#past.get(partitionKey(partition))?.committed;
+  }
+
+  /** Records handed to the stream so far, by partitions given up and owned. */
+  handedOver(partitions: Iterable<OwnedPartition>): number {
+    let sum = this.#pastHandedOver;
+    for (const owned of partitions) sum += owned.handedOver;
+    return sum;
+  }
+
+  report(owned: Iterable<OwnedPartition>): readonly PartitionReport[] {
+    return sumReports(
+      this.#past.values(),
+      Array.from(owned, (each) => reportOf(each, true)),
+    );
+  }
+
+  explain(
+    state: ConsumerExplanation["state"],
+    now: number,
+    partitions: Iterable<OwnedPartition>,
+    facts: PartitionFacts,
+  ): ConsumerExplanation {
+    const explained = [...partitions].map(
+      (owned): PartitionExplanation => ({
+        topic: owned.topic,
+        partition: owned.partition,
+        state: stateOf(owned, facts),
+        buffered: owned.buffered,
+        bufferedBytes: owned.bufferedBytes,
+        inFlight: owned.ledger.inFlight,
+        inFlightBytes: owned.ledger.openBytes,
+        behindWatermark: owned.ledger.behindWatermark,
+        uncommitted: owned.ledger.uncommitted,
+        committed: owned.committed,
+        blockedBy: blockingClaimOf(owned, now),
+        stuck: facts.recovery.stuckOf(owned),
+        removed: facts.recovery.removed.of(owned),
+      }),
+    );
+    const { reasons } = facts;
+    // The state tells already that it was stopped.
+    const told = reasons.filter(({ code }) => code !== "STOPPED").map(({ code, message }) => `${code}: ${message}`);
+    return {
+      state,
+      reasons,
+      partitions: explained,
+      toString: () =>
+        [`consumer ${state}, ${explained.length} partitions`, ...told, ...explained.map(inWords)].join("\n"),
+    };
+  }
+}

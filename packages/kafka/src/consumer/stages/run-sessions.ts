@@ -1,0 +1,29 @@
+import type { Attributes } from "@millrace/streams";
+import { oncePerProcess, type Run } from "@millrace/streams/stage";
+import type { ParsedCommitter } from "../../settings/committer-settings.js";
+import type { ConsumerSession } from "../consumer-session.js";
+import type { OwnedPartition } from "../partitions/owned-partition.js";
+
+/** The attribute by which the committer at the end of a followed stream reaches the session at its beginning. */
+const COMMITTER: unique symbol = Symbol.for("millrace.kafka.committer");
+
+export const committerAttributes = (settings: ParsedCommitter): Attributes => ({ [COMMITTER]: settings });
+
+const committerOf = (run: Run): ParsedCommitter | undefined => run.attributes[COMMITTER] as ParsedCommitter | undefined;
+
+/** By the end of a run, which is one for all its stages. */
+const sessions = oncePerProcess("kafka.sessions", () => new WeakMap<Promise<void>, ConsumerSession[]>());
+
+/** The session delivers into this run, all or `only` of it, and commits what finishes there if there is a committer. */
+export const joinRun = (run: Run, session: ConsumerSession, only?: OwnedPartition): void => {
+  const committer = committerOf(run);
+  if (committer) session.commitFinished(committer, only);
+  const joined = sessions.get(run.finished);
+  if (joined) joined.push(session);
+  else sessions.set(run.finished, [session]);
+};
+
+/** Commits what is finished of every session of the run. */
+export const commitSessions = async (run: Run): Promise<void> => {
+  await Promise.all((sessions.get(run.finished) ?? []).map((session) => session.commitLast()));
+};
