@@ -1,7 +1,7 @@
 /** Who may import whom; type-only imports obey the same rules. */
 
 const streams = "^packages/streams/src/";
-const surface = `${streams}[^/]+[.]ts$`;
+const surface = `${streams}([^/]+[.]ts$|with-context/)`;
 // Plain vocabulary without behaviour of its own, which every layer may name.
 const vocabulary = `${streams}(attributes|copies|errors|logger)[.]ts$`;
 
@@ -24,15 +24,15 @@ module.exports = {
     },
     {
       name: "stages-below-surface",
-      comment: "A stage, the engine and the blueprint know nothing of Source, Flow and Sink.",
+      comment: "A stage, the engine and the model know nothing of Source, Flow and Sink.",
       severity: "error",
-      from: { path: `${streams}(stages|engine|blueprint)/` },
+      from: { path: `${streams}(stages|engine|model)/` },
       to: { path: surface, pathNot: vocabulary },
     },
     {
       name: "engine-below-stages",
       severity: "error",
-      from: { path: `${streams}(engine|blueprint)/` },
+      from: { path: `${streams}(engine|model)/` },
       to: { path: `${streams}stages/` },
     },
     {
@@ -43,11 +43,17 @@ module.exports = {
       to: { path: `${streams}stages/`, pathNot: `${streams}stages/$1/` },
     },
     {
-      name: "blueprint-is-data",
-      comment: "The tree names the interfaces of stages, and nothing that runs.",
+      name: "model-is-data",
+      comment: "A graph, and what a stage is, name the type of a run, and nothing else that runs.",
       severity: "error",
-      from: { path: `${streams}blueprint/` },
-      to: { path: streams, pathNot: `${streams}(blueprint/|engine/stage[.]ts|(attributes|copies|errors)[.]ts)` },
+      from: { path: `${streams}model/` },
+      to: { path: streams, pathNot: `${streams}(model/|engine/run[.]ts|(attributes|copies|errors)[.]ts)` },
+    },
+    {
+      name: "model-names-types",
+      severity: "error",
+      from: { path: `${streams}model/` },
+      to: { path: `${streams}engine/`, dependencyTypesNot: ["type-only"] },
     },
     {
       name: "streams-alone",

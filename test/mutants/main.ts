@@ -14,7 +14,7 @@ const root = fileURLToPath(new URL("../..", import.meta.url));
 const AREAS = [
   "packages/kafka/src/ledger",
   "packages/kafka/src/consumer",
-  "packages/kafka/src/stages",
+  "packages/kafka/src/offsets",
   "packages/streams/src/engine",
   "packages/streams/src/stages",
 ];

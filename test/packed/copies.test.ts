@@ -15,9 +15,9 @@ describe("two copies of the packages in one process, as they would be published"
     });
     installed.addFlows(
       "ancient-flows",
-      { file: "dist/blueprint/blueprint.js", from: "copy: COPY, ", to: "" },
-      { file: "dist/blueprint/blueprint.js", from: "part.copy = COPY;", to: "" },
-      { file: "dist/blueprint/fit.js", from: "throw misfit", to: "void misfit" },
+      { file: "dist/model/blueprint.js", from: "copy: COPY, ", to: "" },
+      { file: "dist/model/blueprint.js", from: "part.copy = COPY;", to: "" },
+      { file: "dist/model/fit.js", from: "throw misfit", to: "void misfit" },
     );
   });
   after(() => rmSync(installed.folder, { recursive: true, force: true }));

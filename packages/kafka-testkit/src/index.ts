@@ -12,5 +12,5 @@ export { producerResult, producerResults } from "./factories/test-results.js";
 export type { LocalBroker, LocalKafkaKind, LocalKafkaOptions } from "./local/backend.js";
 export { LocalKafka, type CreateTopicOptions, type LocalKafkaSearch } from "./local/local-kafka.js";
 export type { DelayRange, SimulatedFaults } from "./simulated/faults.js";
-export type { Isolation, StoredRecord } from "./simulated/partition-log.js";
+export type { Isolation, StoredRecord } from "./simulated/broker/log.js";
 export { type AppendedRecord, SimulatedKafka, type SimulatedKafkaOptions } from "./simulated/simulated-kafka.js";

@@ -1,5 +1,5 @@
-import { type Blueprint, hole, node } from "./blueprint/blueprint.js";
-import type { MatStage, Stage } from "./engine/stage.js";
+import { type Blueprint, hole, node } from "./model/blueprint.js";
+import type { MatStage, Stage } from "./model/stage.js";
 import { Keep } from "./keep.js";
 import { type Kind, Operators } from "./operators.js";
 import type { FlowShape, SinkShape } from "./shapes.js";

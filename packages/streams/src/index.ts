@@ -1,5 +1,5 @@
 export { type Attributes, type Decider, type Directive, Supervision } from "./attributes.js";
-export type { Blueprint } from "./blueprint/blueprint.js";
+export type { Blueprint } from "./model/blueprint.js";
 export { type Cancellable, type Clock, systemClock } from "./engine/clock.js";
 export type { RunOptions } from "./engine/run.js";
 export { InvariantViolation, StreamError, type StreamErrorCode } from "./errors.js";
@@ -8,10 +8,10 @@ export { Keep } from "./keep.js";
 export { type KillSwitch, KillSwitches } from "./kill-switch.js";
 export { consoleLogger, type Logger, pinoLogger, type PinoLike } from "./logger.js";
 export { type Apply, Join, type Kind, Operators, Substreams } from "./operators.js";
-export { OperatorsWithContext, SubstreamsWithContext } from "./operators-with-context.js";
+export { OperatorsWithContext, SubstreamsWithContext } from "./with-context/operators.js";
 export { RunnableGraph } from "./runnable-graph.js";
 export type { FlowShape, SinkShape, SourceShape } from "./shapes.js";
-export type { FlowsWithContext, FlowWithContextShape, SourceWithContextShape } from "./shapes-with-context.js";
+export type { FlowsWithContext, FlowWithContextShape, SourceWithContextShape } from "./with-context/shapes.js";
 export { type NotPromised, Sink } from "./sink.js";
 export { Source } from "./source.js";
 export type { BoundaryOptions } from "./stages/async/aggregate-with-boundary.js";
@@ -23,4 +23,4 @@ export type { BoundedSourceQueue, QueueOfferResult } from "./stages/source/queue
 export type { TickOptions } from "./stages/source/tick.js";
 export type { Claim, ClaimOutcome, WithClaim } from "./stages/with-context/claim.js";
 export type { Finished } from "./stages/with-context/unfinished.js";
-export { type ClosesContext, FlowWithContext, SourceWithContext } from "./with-context.js";
+export { type ClosesContext, FlowWithContext, SourceWithContext } from "./with-context/with-context.js";

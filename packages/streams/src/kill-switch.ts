@@ -1,8 +1,8 @@
-import { hole, node } from "./blueprint/blueprint.js";
+import { hole, node } from "./model/blueprint.js";
 import { soon } from "./engine/host.js";
-import { DONE, NO_MORE_ELEMENTS, type Pull, type Pulled, WAIT, type Wake } from "./engine/pull.js";
+import { DONE, NO_MORE_ELEMENTS, type Pull, type Pulled, WAIT, type Wake } from "./model/pull.js";
 import type { Run } from "./engine/run.js";
-import type { MatStage } from "./engine/stage.js";
+import type { MatStage } from "./model/stage.js";
 import { Flow } from "./flow.js";
 import { Keep } from "./keep.js";
 

@@ -1,6 +1,6 @@
 import type { Attributes } from "./attributes.js";
-import { type Blueprint, hole, node } from "./blueprint/blueprint.js";
-import type { Junction, MatStage, Stage } from "./engine/stage.js";
+import { type Blueprint, hole, node } from "./model/blueprint.js";
+import type { Junction, MatStage, Stage } from "./model/stage.js";
 import { requireArgument, requirePositive } from "./errors.js";
 import { Keep } from "./keep.js";
 import { consoleLogger } from "./logger.js";

@@ -1,6 +1,6 @@
-import { type Blueprint, node } from "./blueprint/blueprint.js";
-import { requirePairs } from "./blueprint/pairing.js";
-import type { Fork, Junction } from "./engine/stage.js";
+import { type Blueprint, node } from "./model/blueprint.js";
+import { requirePairs } from "./model/pairing.js";
+import type { Fork, Junction } from "./model/stage.js";
 import { requireArgument } from "./errors.js";
 import { Keep } from "./keep.js";
 

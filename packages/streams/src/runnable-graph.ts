@@ -1,5 +1,5 @@
-import { type Blueprint, node } from "./blueprint/blueprint.js";
-import { describe } from "./blueprint/describe.js";
+import { type Blueprint, node } from "./model/blueprint.js";
+import { describe } from "./model/describe.js";
 import type { Attributes } from "./attributes.js";
 import { materialize } from "./engine/materialize.js";
 import type { RunOptions } from "./engine/run.js";

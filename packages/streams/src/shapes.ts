@@ -1,4 +1,4 @@
-import type { Blueprint } from "./blueprint/blueprint.js";
+import type { Blueprint } from "./model/blueprint.js";
 
 // `~types` exists only in the types: it lets the compiler infer elements and materialised values from a shape.
 

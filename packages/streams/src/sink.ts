@@ -1,6 +1,6 @@
 import type { Attributes } from "./attributes.js";
-import { type Blueprint, hole, node } from "./blueprint/blueprint.js";
-import type { SinkStage, Stage } from "./engine/stage.js";
+import { type Blueprint, hole, node } from "./model/blueprint.js";
+import type { SinkStage, Stage } from "./model/stage.js";
 import { requirePositive } from "./errors.js";
 import { Keep } from "./keep.js";
 import type { SinkShape } from "./shapes.js";

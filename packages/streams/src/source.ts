@@ -1,8 +1,8 @@
-import { type Blueprint, node } from "./blueprint/blueprint.js";
+import { type Blueprint, node } from "./model/blueprint.js";
 import type { Cancellable } from "./engine/clock.js";
 import { iterate } from "./engine/iterator.js";
 import type { RunOptions } from "./engine/run.js";
-import type { SourceStage } from "./engine/stage.js";
+import type { SourceStage } from "./model/stage.js";
 import { requireArgument, requirePositive, StreamError } from "./errors.js";
 import { Keep } from "./keep.js";
 import { type Kind, Operators } from "./operators.js";

@@ -1,5 +1,5 @@
-export type { SubstreamStage } from "./blueprint/blueprint.js";
-export { wire } from "./blueprint/wiring.js";
+export type { SubstreamStage } from "./model/blueprint.js";
+export { wire } from "./model/wiring.js";
 export { promiseOf } from "./engine/answer.js";
 export { AsyncPull } from "./engine/async-pull.js";
 export type { TimeShare } from "./engine/budget.js";
@@ -25,7 +25,7 @@ export {
   type Pulled,
   WAIT,
   type Wake,
-} from "./engine/pull.js";
+} from "./model/pull.js";
 export { type EndOfTerminal, type Finaliser, liveRuns, Run } from "./engine/run.js";
 export type {
   Fork,
@@ -43,7 +43,7 @@ export type {
   WiringInput,
   WiringNode,
   WiringPlace,
-} from "./engine/stage.js";
+} from "./model/stage.js";
 export { jsonOf } from "./errors.js";
 export { harmless } from "./logger.js";
 export { messageOf, printable, textOf } from "./engine/text-of.js";

@@ -1,5 +1,5 @@
 import type { OutgoingRecord } from "@millrace/kafka";
-import type { StoredRecord } from "../simulated/partition-log.js";
+import type { StoredRecord } from "../simulated/broker/log.js";
 import type { DeliveryInput } from "./delivery-world.js";
 
 /** How far one effect has come; an output record that was refused or lost may be sent again. */

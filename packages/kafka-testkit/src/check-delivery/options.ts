@@ -1,6 +1,6 @@
 import type { RunnableGraph } from "@millrace/streams";
 import type { SimulatedFaults } from "../simulated/faults.js";
-import type { StoredRecord } from "../simulated/partition-log.js";
+import type { StoredRecord } from "../simulated/broker/log.js";
 import type { DeliveryPlan } from "./delivery-plan.js";
 import type { DeliveryInput, DeliveryWorld } from "./delivery-world.js";
 

@@ -8,16 +8,16 @@ import type {
 } from "@millrace/kafka";
 import { type Clock, systemClock } from "@millrace/streams";
 import { KafkaTestkitError } from "../errors.js";
-import type { ClientHost, SimulatedClient } from "./client-host.js";
-import { SimulatedConsumer } from "./consumer-client.js";
+import type { ClientHost, SimulatedClient } from "./client/client-host.js";
+import { SimulatedConsumer } from "./client/consumer.js";
 import type { SimulatedFaults } from "./faults.js";
-import { Group, type GroupTimings } from "./group.js";
-import type { Isolation, PartitionLog, StoredRecord } from "./partition-log.js";
-import { SimulatedProducer } from "./producer-client.js";
-import type { Cure } from "./read-positions.js";
+import { Group, type GroupTimings } from "./broker/group.js";
+import type { Isolation, PartitionLog, StoredRecord } from "./broker/log.js";
+import { SimulatedProducer } from "./client/producer.js";
+import type { Cure } from "./client/positions.js";
 import { CODE, Simulation } from "./simulation.js";
-import { keyOf, Topics } from "./topics.js";
-import { TransactionCoordinator } from "./transaction-coordinator.js";
+import { keyOf, Topics } from "./broker/topics.js";
+import { TransactionCoordinator } from "./broker/transactions.js";
 
 export interface SimulatedKafkaOptions {
   /** From which every choice is drawn; it is named in every error. */

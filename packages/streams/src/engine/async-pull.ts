@@ -1,6 +1,6 @@
 import { ChunkSize } from "./chunk-size.js";
 import { soon } from "./host.js";
-import { type Chunk, DONE, type Pull, type Pulled, WAIT, type Wake } from "./pull.js";
+import { type Chunk, DONE, type Pull, type Pulled, WAIT, type Wake } from "../model/pull.js";
 import type { Run } from "./run.js";
 
 /**

@@ -1,5 +1,5 @@
 import { AsyncPull } from "./async-pull.js";
-import { DONE, type Pull, type Pulled, WAIT, type Wake } from "./pull.js";
+import { DONE, type Pull, type Pulled, WAIT, type Wake } from "../model/pull.js";
 import type { Run } from "./run.js";
 
 /**

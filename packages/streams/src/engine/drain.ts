@@ -1,4 +1,4 @@
-import { type Chunk, DONE, type Pull, type Pulled, WAIT } from "./pull.js";
+import { type Chunk, DONE, type Pull, type Pulled, WAIT } from "../model/pull.js";
 import type { Run } from "./run.js";
 
 export interface DrainLogic<in A> {

@@ -1,6 +1,6 @@
-import { type Chunk, DONE, NO_MORE_ELEMENTS, type Pull, type Pulled, WAIT, type Wake } from "./pull.js";
+import { type Chunk, DONE, NO_MORE_ELEMENTS, type Pull, type Pulled, WAIT, type Wake } from "../model/pull.js";
 import type { Run } from "./run.js";
-import type { Stage } from "./stage.js";
+import type { Stage } from "../model/stage.js";
 
 /** Where a stage is inside its input chunk; it must equal the index of the element being handled when user code throws. */
 export interface Cursor {

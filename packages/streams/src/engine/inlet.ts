@@ -1,4 +1,4 @@
-import { type Chunk, DONE, type Pull, type Pulled, WAIT, type Wake } from "./pull.js";
+import { type Chunk, DONE, type Pull, type Pulled, WAIT, type Wake } from "../model/pull.js";
 
 /**
  * One of several upstreams of a junction: remembers that it waits, so that it is not pulled twice, and that it ended.

@@ -1,7 +1,7 @@
-import type { Blueprint } from "../blueprint/blueprint.js";
+import type { Blueprint } from "../model/blueprint.js";
 import { StreamError } from "../errors.js";
 import { materializeOutlet } from "./materialize.js";
-import { type Chunk, DONE, NO_MORE_ELEMENTS, type Pull, type Pulled, WAIT } from "./pull.js";
+import { type Chunk, DONE, NO_MORE_ELEMENTS, type Pull, type Pulled, WAIT } from "../model/pull.js";
 import type { Unclosed } from "./closing.js";
 import { type EndOfTerminal, Run, type RunOptions } from "./run.js";
 

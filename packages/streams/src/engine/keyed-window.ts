@@ -1,6 +1,6 @@
 import { promiseOf } from "./answer.js";
 import { CallWindow } from "./call-window.js";
-import type { Chunk, Pull } from "./pull.js";
+import type { Chunk, Pull } from "../model/pull.js";
 import type { Run } from "./run.js";
 
 /** What a keyed window runs, and its bounds. */

@@ -1,5 +1,5 @@
 import { soon } from "./host.js";
-import { DONE, type Pull, type Pulled, WAIT, type Wake } from "./pull.js";
+import { DONE, type Pull, type Pulled, WAIT, type Wake } from "../model/pull.js";
 
 let cancelling = false;
 const cancels: (() => void)[] = [];

@@ -1,11 +1,11 @@
-import type { Blueprint } from "../blueprint/blueprint.js";
-import { read, type Reading } from "../blueprint/reading.js";
-import { wire } from "../blueprint/wiring.js";
+import type { Blueprint } from "../model/blueprint.js";
+import { read, type Reading } from "../model/reading.js";
+import { wire } from "../model/wiring.js";
 import { InvariantViolation, requireArgument } from "../errors.js";
 import { Landing } from "./landing.js";
-import type { Pull } from "./pull.js";
+import type { Pull } from "../model/pull.js";
 import { Run, type RunOptions } from "./run.js";
-import type { Junction } from "./stage.js";
+import type { Junction } from "../model/stage.js";
 
 interface Built {
   /** Absent behind a sink. */

@@ -8,7 +8,7 @@ import { Closing, type Unclosed } from "./closing.js";
 import { type Decision, decisionOf } from "./decision.js";
 import { type FailurePlace, Failures, type Named } from "./failures.js";
 import { soon } from "./host.js";
-import type { Pull } from "./pull.js";
+import type { Pull } from "../model/pull.js";
 
 /** What `run()` accepts. */
 export interface RunOptions {

@@ -1,7 +1,7 @@
 import { AsyncPull } from "../../engine/async-pull.js";
-import type { Chunk, Pull } from "../../engine/pull.js";
+import type { Chunk, Pull } from "../../model/pull.js";
 import type { Run } from "../../engine/run.js";
-import type { Stage } from "../../engine/stage.js";
+import type { Stage } from "../../model/stage.js";
 
 export interface BatchLogic<in A, in out S> {
   readonly max: number;

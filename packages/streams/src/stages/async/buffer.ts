@@ -1,7 +1,7 @@
 import { AsyncPull } from "../../engine/async-pull.js";
-import type { Chunk, Pull, Pulled, Wake } from "../../engine/pull.js";
+import type { Chunk, Pull, Pulled, Wake } from "../../model/pull.js";
 import type { Run } from "../../engine/run.js";
-import type { Stage } from "../../engine/stage.js";
+import type { Stage } from "../../model/stage.js";
 import { StreamError } from "../../errors.js";
 
 /** What a full buffer does with the next element. */

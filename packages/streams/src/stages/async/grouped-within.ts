@@ -1,8 +1,8 @@
 import { AsyncPull } from "../../engine/async-pull.js";
 import type { Cancellable } from "../../engine/clock.js";
-import type { Pull } from "../../engine/pull.js";
+import type { Pull } from "../../model/pull.js";
 import type { Run } from "../../engine/run.js";
-import type { Stage } from "../../engine/stage.js";
+import type { Stage } from "../../model/stage.js";
 
 /** The window opens with a group's first element, so no element waits longer than `intervalMs`. */
 class GroupedWithin<A> extends AsyncPull<A, readonly A[]> {

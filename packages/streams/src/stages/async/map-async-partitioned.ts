@@ -1,5 +1,5 @@
 import { type KeyedWork, OrderedKeyedWindow, UnorderedKeyedWindow } from "../../engine/keyed-window.js";
-import type { Stage } from "../../engine/stage.js";
+import type { Stage } from "../../model/stage.js";
 
 /** Bounds of `mapAsyncPartitioned` beside its parallelism. */
 export interface PartitionedOptions {

@@ -1,5 +1,5 @@
 import { OrderedWindow, UnorderedWindow } from "../../engine/async-window.js";
-import type { Stage } from "../../engine/stage.js";
+import type { Stage } from "../../model/stage.js";
 
 export const mapAsync = <A, B>(parallelism: number, f: (element: A) => B | PromiseLike<B>): Stage<A, B> => ({
   name: "mapAsync",

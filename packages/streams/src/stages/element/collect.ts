@@ -1,5 +1,5 @@
 import { inPlaceStage } from "../../engine/element-stage.js";
-import type { Stage } from "../../engine/stage.js";
+import type { Stage } from "../../model/stage.js";
 
 export const collect = <A, B>(f: (element: A) => B): Stage<A, Exclude<B, undefined>> => ({
   traits: { order: "kept", elements: "mayDrop" },

@@ -1,5 +1,5 @@
 import { inPlaceStage } from "../../engine/element-stage.js";
-import type { Stage } from "../../engine/stage.js";
+import type { Stage } from "../../model/stage.js";
 
 export const filter = <A>(name: string, holds: (element: A) => boolean, keep: boolean): Stage<A, A> => ({
   traits: { order: "kept", elements: "mayDrop" },

@@ -1,5 +1,5 @@
 import { elementStage } from "../../engine/element-stage.js";
-import type { Stage } from "../../engine/stage.js";
+import type { Stage } from "../../model/stage.js";
 
 export const grouped = <A>(size: number): Stage<A, readonly A[]> => ({
   traits: { order: "kept", elements: "gathered" },

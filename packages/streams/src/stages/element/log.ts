@@ -1,6 +1,6 @@
 import { elementStage } from "../../engine/element-stage.js";
-import { DONE, isFailure, type Pull, type Pulled } from "../../engine/pull.js";
-import type { Stage } from "../../engine/stage.js";
+import { DONE, isFailure, type Pull, type Pulled } from "../../model/pull.js";
+import type { Stage } from "../../model/stage.js";
 import { harmless, type Logger } from "../../logger.js";
 
 export interface LogOptions<in A> {

@@ -1,5 +1,5 @@
 import { inPlaceStage } from "../../engine/element-stage.js";
-import type { Stage } from "../../engine/stage.js";
+import type { Stage } from "../../model/stage.js";
 
 export const map = <A, B>(f: (element: A) => B): Stage<A, B> => ({
   traits: { order: "kept", elements: "kept" },

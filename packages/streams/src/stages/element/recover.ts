@@ -1,5 +1,5 @@
-import { DONE, type Pull } from "../../engine/pull.js";
-import type { Stage } from "../../engine/stage.js";
+import { DONE, type Pull } from "../../model/pull.js";
+import type { Stage } from "../../model/stage.js";
 
 export const recover = <A, B>(f: (error: unknown) => B | undefined): Stage<A, A | B> => ({
   name: "recover",

@@ -1,5 +1,5 @@
 import { elementStage } from "../../engine/element-stage.js";
-import type { Stage } from "../../engine/stage.js";
+import type { Stage } from "../../model/stage.js";
 import { StreamError } from "../../errors.js";
 
 export const reduce = <A>(f: (accumulated: A, element: A) => A): Stage<A, A> => ({

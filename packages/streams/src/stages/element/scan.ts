@@ -1,7 +1,7 @@
 import { chunkStage } from "../../engine/element-stage.js";
-import { DONE, type Pull } from "../../engine/pull.js";
+import { DONE, type Pull } from "../../model/pull.js";
 import type { Run } from "../../engine/run.js";
-import type { Stage } from "../../engine/stage.js";
+import type { Stage } from "../../model/stage.js";
 
 /** The states behind the first `zero`; one that begins afresh emits it again. */
 const running = <A, S>(upstream: Pull<A>, run: Run, zero: S, f: (state: S, element: A) => S): Pull<S> => {

@@ -1,6 +1,6 @@
-import { type Chunk, DONE, type Pull, type Pulled, WAIT, type Wake } from "../../engine/pull.js";
+import { type Chunk, DONE, type Pull, type Pulled, WAIT, type Wake } from "../../model/pull.js";
 import type { Run } from "../../engine/run.js";
-import type { Stage } from "../../engine/stage.js";
+import type { Stage } from "../../model/stage.js";
 
 export interface StatefulMapping<in A, S, out B> {
   readonly create: () => S;

@@ -1,6 +1,6 @@
 import { elementStage } from "../../engine/element-stage.js";
-import { DONE } from "../../engine/pull.js";
-import type { Stage } from "../../engine/stage.js";
+import { DONE } from "../../model/pull.js";
+import type { Stage } from "../../model/stage.js";
 
 export const takeWhile = <A>(holds: (element: A) => boolean, inclusive: boolean): Stage<A, A> => ({
   traits: { order: "kept", elements: "kept", ends: true },

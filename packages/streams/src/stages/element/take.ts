@@ -1,6 +1,6 @@
 import { inPlaceStage } from "../../engine/element-stage.js";
-import { DONE, NO_MORE_ELEMENTS } from "../../engine/pull.js";
-import type { Stage } from "../../engine/stage.js";
+import { DONE, NO_MORE_ELEMENTS } from "../../model/pull.js";
+import type { Stage } from "../../model/stage.js";
 
 /** Completes without an element ever asked for. */
 const takeNone = <A>(): Stage<A, A> => ({

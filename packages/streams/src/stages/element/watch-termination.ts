@@ -1,5 +1,5 @@
-import { DONE, isFailure, type Pull, type Pulled } from "../../engine/pull.js";
-import type { MatStage } from "../../engine/stage.js";
+import { DONE, isFailure, type Pull, type Pulled } from "../../model/pull.js";
+import type { MatStage } from "../../model/stage.js";
 
 /** Materialises a promise of the end: it rejects with the failure that passed, for which the sink answers. */
 export const watchTermination = <A>(): MatStage<A, A, Promise<void>> => ({

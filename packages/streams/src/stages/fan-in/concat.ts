@@ -1,5 +1,5 @@
-import { DONE, type Pull, type Pulled, type Wake } from "../../engine/pull.js";
-import type { Junction } from "../../engine/stage.js";
+import { DONE, type Pull, type Pulled, type Wake } from "../../model/pull.js";
+import type { Junction } from "../../model/stage.js";
 
 class Concat<A> implements Pull<A> {
   readonly #upstreams: readonly Pull<A>[];

@@ -1,7 +1,7 @@
 import { Inlet, Waker } from "../../engine/inlet.js";
-import { DONE, type Pull, type Pulled, type Wake } from "../../engine/pull.js";
+import { DONE, type Pull, type Pulled, type Wake } from "../../model/pull.js";
 import type { Run } from "../../engine/run.js";
-import type { Junction } from "../../engine/stage.js";
+import type { Junction } from "../../model/stage.js";
 
 /** An inlet, and how long the run has worked on what came from it. */
 interface Side<A> {

@@ -1,6 +1,6 @@
 import { Inlet, Waker } from "../../engine/inlet.js";
-import { type Chunk, DONE, NO_MORE_ELEMENTS, type Pull, type Pulled, type Wake } from "../../engine/pull.js";
-import type { Junction } from "../../engine/stage.js";
+import { type Chunk, DONE, NO_MORE_ELEMENTS, type Pull, type Pulled, type Wake } from "../../model/pull.js";
+import type { Junction } from "../../model/stage.js";
 
 interface Side<A> {
   readonly inlet: Inlet<A>;

@@ -1,6 +1,6 @@
 import { soon } from "../../engine/host.js";
-import { type Chunk, DONE, isFailure, type Pull, type Pulled, WAIT, type Wake } from "../../engine/pull.js";
-import type { Fork } from "../../engine/stage.js";
+import { type Chunk, DONE, isFailure, type Pull, type Pulled, WAIT, type Wake } from "../../model/pull.js";
+import type { Fork } from "../../model/stage.js";
 
 /** What one outlet has still to do with the current chunk. */
 interface OutletState {

@@ -1,4 +1,4 @@
-import type { Fork } from "../../engine/stage.js";
+import type { Fork } from "../../model/stage.js";
 import { routing } from "./partition.js";
 
 /** Branch 0 goes on, branch 1 is the sink; ends with the first of them that ends. */

@@ -1,7 +1,7 @@
 import { soon } from "../../engine/host.js";
-import { type Chunk, DONE, isFailure, type Pull, type Pulled, WAIT, type Wake } from "../../engine/pull.js";
+import { type Chunk, DONE, isFailure, type Pull, type Pulled, WAIT, type Wake } from "../../model/pull.js";
 import type { Run } from "../../engine/run.js";
-import type { Fork } from "../../engine/stage.js";
+import type { Fork } from "../../model/stage.js";
 import { StreamError } from "../../errors.js";
 
 interface Branch<A> {

@@ -1,6 +1,6 @@
 import { drainLoop } from "../../engine/drain.js";
-import { type Chunk, DONE, NO_MORE_ELEMENTS } from "../../engine/pull.js";
-import type { SinkStage } from "../../engine/stage.js";
+import { type Chunk, DONE, NO_MORE_ELEMENTS } from "../../model/pull.js";
+import type { SinkStage } from "../../model/stage.js";
 
 /** What a sink does; a throw fails the stream, cancels upstream and rejects the materialised promise. */
 export interface SinkLogic<in A, out Result> {

@@ -1,6 +1,6 @@
 import { promiseOf } from "../../engine/answer.js";
-import { DONE } from "../../engine/pull.js";
-import type { SinkStage } from "../../engine/stage.js";
+import { DONE } from "../../model/pull.js";
+import type { SinkStage } from "../../model/stage.js";
 import { requireArgument, StreamError } from "../../errors.js";
 import { drainSink } from "./drain-sink.js";
 

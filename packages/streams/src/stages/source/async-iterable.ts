@@ -1,7 +1,7 @@
 import { promiseOf } from "../../engine/answer.js";
-import { DONE, type Pull, WAIT, type Wake } from "../../engine/pull.js";
+import { DONE, type Pull, WAIT, type Wake } from "../../model/pull.js";
 import type { Run } from "../../engine/run.js";
-import type { SourceStage } from "../../engine/stage.js";
+import type { SourceStage } from "../../model/stage.js";
 
 const READY: readonly never[] = [];
 

@@ -1,4 +1,4 @@
-import type { SourceStage } from "../../engine/stage.js";
+import type { SourceStage } from "../../model/stage.js";
 
 export const failed = (error: unknown): SourceStage<never, void> => ({
   name: "failed",

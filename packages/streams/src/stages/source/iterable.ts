@@ -1,7 +1,7 @@
 import { ChunkSize } from "../../engine/chunk-size.js";
-import { DONE, type Pull } from "../../engine/pull.js";
+import { DONE, type Pull } from "../../model/pull.js";
 import type { Run } from "../../engine/run.js";
-import type { SourceStage } from "../../engine/stage.js";
+import type { SourceStage } from "../../model/stage.js";
 
 const slices = <A>(elements: readonly A[], size: ChunkSize): Pull<A> => {
   let next = 0;

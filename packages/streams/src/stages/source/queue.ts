@@ -1,5 +1,5 @@
 import { Channel } from "../../engine/channel.js";
-import type { SourceStage } from "../../engine/stage.js";
+import type { SourceStage } from "../../model/stage.js";
 
 /** What became of an offered element. */
 export type QueueOfferResult = "enqueued" | "dropped" | "closed";

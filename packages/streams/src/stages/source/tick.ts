@@ -1,8 +1,8 @@
 import type { Cancellable } from "../../engine/clock.js";
 import { soon } from "../../engine/host.js";
-import { DONE, type Pull, type Wake, WAIT } from "../../engine/pull.js";
+import { DONE, type Pull, type Wake, WAIT } from "../../model/pull.js";
 import type { Run } from "../../engine/run.js";
-import type { SourceStage } from "../../engine/stage.js";
+import type { SourceStage } from "../../model/stage.js";
 
 export interface TickOptions {
   readonly initialDelayMs: number;

@@ -1,4 +1,4 @@
-import type { SourceStage } from "../../engine/stage.js";
+import type { SourceStage } from "../../model/stage.js";
 import { iterable } from "./iterable.js";
 
 const steps = <S, A>(zero: S, f: (state: S) => readonly [next: S, element: A] | undefined): Iterable<A> => ({

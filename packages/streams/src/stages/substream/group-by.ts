@@ -1,9 +1,9 @@
-import type { Blueprint, SubstreamStage } from "../../blueprint/blueprint.js";
+import type { Blueprint, SubstreamStage } from "../../model/blueprint.js";
 import { AsyncPull } from "../../engine/async-pull.js";
 import { Channel } from "../../engine/channel.js";
 import { Inlet } from "../../engine/inlet.js";
 import { materializeFlow } from "../../engine/materialize.js";
-import type { Chunk, Pull } from "../../engine/pull.js";
+import type { Chunk, Pull } from "../../model/pull.js";
 import type { Run } from "../../engine/run.js";
 import { StreamError } from "../../errors.js";
 

@@ -1,5 +1,5 @@
 import { type InPlaceCursor, inPlaceStage } from "../../engine/element-stage.js";
-import type { Stage, StageTraits } from "../../engine/stage.js";
+import type { Stage, StageTraits } from "../../model/stage.js";
 import type { WithClaim } from "./claim.js";
 import type { Guard } from "./guard.js";
 import { guarded } from "./guarded.js";

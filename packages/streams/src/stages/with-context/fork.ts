@@ -1,5 +1,5 @@
-import type { Chunk, Pull, Pulled, Wake } from "../../engine/pull.js";
-import type { Fork } from "../../engine/stage.js";
+import type { Chunk, Pull, Pulled, Wake } from "../../model/pull.js";
+import type { Fork } from "../../model/stage.js";
 import type { WithClaim } from "./claim.js";
 
 /** Chunks on their way, each as `change` makes it. */

@@ -1,9 +1,9 @@
 import { Supervision } from "../../attributes.js";
-import { type Blueprint, hole, node } from "../../blueprint/blueprint.js";
+import { type Blueprint, hole, node } from "../../model/blueprint.js";
 import { materializeFlow } from "../../engine/materialize.js";
-import { DONE, type Pull } from "../../engine/pull.js";
+import { DONE, type Pull } from "../../model/pull.js";
 import type { Run } from "../../engine/run.js";
-import type { Stage } from "../../engine/stage.js";
+import type { Stage } from "../../model/stage.js";
 import { StreamError } from "../../errors.js";
 import { asPart } from "./part.js";
 

@@ -1,8 +1,8 @@
-import type { Blueprint } from "../../blueprint/blueprint.js";
-import { wire } from "../../blueprint/wiring.js";
+import type { Blueprint } from "../../model/blueprint.js";
+import { wire } from "../../model/wiring.js";
 import { materializeFlow } from "../../engine/materialize.js";
-import { DONE, type Pull } from "../../engine/pull.js";
-import type { Fork, Stage, StageTraits } from "../../engine/stage.js";
+import { DONE, type Pull } from "../../model/pull.js";
+import type { Fork, Stage, StageTraits } from "../../model/stage.js";
 import type { WithClaim } from "./claim.js";
 import { Guard } from "./guard.js";
 

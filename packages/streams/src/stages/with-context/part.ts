@@ -1,4 +1,4 @@
-import { type Blueprint, node } from "../../blueprint/blueprint.js";
+import { type Blueprint, node } from "../../model/blueprint.js";
 import type { Run } from "../../engine/run.js";
 
 const PART: unique symbol = Symbol.for("millrace.part");

@@ -1,4 +1,4 @@
-import type { Stage } from "../../engine/stage.js";
+import type { Stage } from "../../model/stage.js";
 import type { WithClaim } from "./claim.js";
 import { stepping } from "./element.js";
 import type { Guard } from "./guard.js";

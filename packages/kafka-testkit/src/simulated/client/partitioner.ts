@@ -1,8 +1,8 @@
 import { crc32 } from "node:zlib";
 import { type ClientProperties, KafkaConnectorError, type OutgoingRecord } from "@millrace/kafka";
 import { metadataRefreshMsOf } from "./consumer-settings.js";
-import type { Simulation } from "./simulation.js";
-import type { Topics } from "./topics.js";
+import type { Simulation } from "../simulation.js";
+import type { Topics } from "../broker/topics.js";
 
 /** The default: by CRC-32 of the key; records without a key go to one partition for a while, then to another. */
 const DEFAULT = "consistent_random";

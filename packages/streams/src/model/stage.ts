@@ -1,6 +1,6 @@
 import type { Attributes } from "../attributes.js";
 import type { Pull } from "./pull.js";
-import type { Run, RunOptions } from "./run.js";
+import type { Run, RunOptions } from "../engine/run.js";
 
 /** What a stage does to the elements that pass through it: data for checks that look at a graph before it runs. */
 export interface StageTraits {

@@ -6,10 +6,10 @@ import type {
   Watermarks,
 } from "@millrace/kafka";
 import type { ClientHost } from "./client-host.js";
-import type { Group } from "./group.js";
-import type { Isolation } from "./partition-log.js";
-import { CODE } from "./simulation.js";
-import { keyOf } from "./topics.js";
+import type { Group } from "../broker/group.js";
+import type { Isolation } from "../broker/log.js";
+import { CODE } from "../simulation.js";
+import { keyOf } from "../broker/topics.js";
 
 /** How long a client waits before it asks again for what is about to change. */
 const ASK_AGAIN_MS = 100;

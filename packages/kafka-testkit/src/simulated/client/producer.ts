@@ -8,12 +8,12 @@ import type {
 import type { Cancellable } from "@millrace/streams";
 import type { ClientHost, SimulatedClient } from "./client-host.js";
 import { clientIdOf } from "./consumer-settings.js";
-import type { PartitionLog } from "./partition-log.js";
+import type { PartitionLog } from "../broker/log.js";
 import { Partitioner } from "./partitioner.js";
 import { type ProduceRequest, ProduceRequests } from "./produce-requests.js";
 import { SimulatedTransactions } from "./producer-transactions.js";
-import { CODE, type Simulation } from "./simulation.js";
-import { keyOf } from "./topics.js";
+import { CODE, type Simulation } from "../simulation.js";
+import { keyOf } from "../broker/topics.js";
 
 /** As the default of the node-rdkafka driver. */
 const MAX_QUEUED = 10_000;

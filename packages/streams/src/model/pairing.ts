@@ -1,4 +1,4 @@
-import type { Fork, Junction, StageTraits } from "../engine/stage.js";
+import type { Fork, Junction, StageTraits } from "./stage.js";
 import { StreamError } from "../errors.js";
 import type { Blueprint, Node } from "./blueprint.js";
 import { read, type Reading } from "./reading.js";

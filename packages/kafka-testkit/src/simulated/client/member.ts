@@ -1,5 +1,5 @@
 import type { KafkaConnectorError } from "@millrace/kafka";
-import type { MemberIdentity } from "./group.js";
+import type { MemberIdentity } from "../broker/group.js";
 import type { OwnerOptions } from "./owned-partitions.js";
 
 export interface MembershipOptions extends OwnerOptions {

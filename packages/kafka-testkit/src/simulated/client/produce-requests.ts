@@ -1,8 +1,8 @@
 import type { ClientProperties, OutgoingRecord } from "@millrace/kafka";
 import type { Cancellable } from "@millrace/streams";
-import type { PartitionLog } from "./partition-log.js";
-import { CODE, type Simulation } from "./simulation.js";
-import { keyOf, type Topics } from "./topics.js";
+import type { PartitionLog } from "../broker/log.js";
+import { CODE, type Simulation } from "../simulation.js";
+import { keyOf, type Topics } from "../broker/topics.js";
 
 /** Records of one call for one partition: stored, acknowledged or failed together. */
 export interface ProduceRequest {

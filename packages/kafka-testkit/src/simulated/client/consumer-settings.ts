@@ -1,6 +1,6 @@
 import { type ClientProperties, KafkaConnectorError } from "@millrace/kafka";
-import { type Assign, type Assignor, assignorsOf, remoteAssignorOf } from "./assignors.js";
-import type { Isolation } from "./partition-log.js";
+import { type Assign, type Assignor, assignorsOf, remoteAssignorOf } from "../broker/assignors.js";
+import type { Isolation } from "../broker/log.js";
 
 /** Who assigns: the members' leader, or the broker. */
 export type GroupProtocol =

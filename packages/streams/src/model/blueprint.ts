@@ -1,6 +1,6 @@
 import type { Attributes } from "../attributes.js";
 import { COPY, type Copy } from "../copies.js";
-import type { Fork, Junction, MatStage, SinkStage, SourceStage, Stage } from "../engine/stage.js";
+import type { Fork, Junction, MatStage, SinkStage, SourceStage, Stage } from "./stage.js";
 
 /** Combines two materialised values. */
 export type Combine = (left: never, right: never) => unknown;

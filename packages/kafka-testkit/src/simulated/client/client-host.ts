@@ -1,9 +1,9 @@
 import type { TopicPartition } from "@millrace/kafka";
-import type { Group } from "./group.js";
-import type { Cure } from "./read-positions.js";
-import type { Simulation } from "./simulation.js";
-import type { Topics } from "./topics.js";
-import type { TransactionCoordinator } from "./transaction-coordinator.js";
+import type { Group } from "../broker/group.js";
+import type { Cure } from "./positions.js";
+import type { Simulation } from "../simulation.js";
+import type { Topics } from "../broker/topics.js";
+import type { TransactionCoordinator } from "../broker/transactions.js";
 
 /** What the cluster does to a client. */
 export interface SimulatedClient {

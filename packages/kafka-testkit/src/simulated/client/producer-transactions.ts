@@ -4,10 +4,10 @@ import {
   type ProducerTransactions,
   type TopicPartitionOffset,
 } from "@millrace/kafka";
-import { SimulatedConsumer } from "./consumer-client.js";
-import type { PartitionLog } from "./partition-log.js";
-import { CODE, type Simulation } from "./simulation.js";
-import { BUSY, type Outcome, type ProducerIdentity, type TransactionCoordinator } from "./transaction-coordinator.js";
+import { SimulatedConsumer } from "./consumer.js";
+import type { PartitionLog } from "../broker/log.js";
+import { CODE, type Simulation } from "../simulation.js";
+import { BUSY, type Outcome, type ProducerIdentity, type TransactionCoordinator } from "../broker/transactions.js";
 
 export interface TransactionsOptions {
   readonly simulation: Simulation;

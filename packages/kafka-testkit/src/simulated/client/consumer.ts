@@ -17,15 +17,15 @@ import type { Cancellable } from "@millrace/streams";
 import type { ClientHost, SimulatedClient } from "./client-host.js";
 import { CommitSlot } from "./commit-slot.js";
 import { type ConsumerSettings, consumerSettings } from "./consumer-settings.js";
-import { ConsumerMembership } from "./consumer-membership.js";
-import type { Group, MemberIdentity } from "./group.js";
-import { GroupMembership } from "./group-membership.js";
+import { ConsumerMembership } from "./next-gen-member.js";
+import type { Group, MemberIdentity } from "../broker/group.js";
+import { GroupMembership } from "./classic-member.js";
 import { Lookups } from "./lookups.js";
-import type { Membership, MembershipOptions } from "./membership.js";
-import { type Cure, ReadPositions } from "./read-positions.js";
+import type { Membership, MembershipOptions } from "./member.js";
+import { type Cure, ReadPositions } from "./positions.js";
 import { SimulatedChunk } from "./record-chunk.js";
-import { CODE, type Simulation } from "./simulation.js";
-import { keyOf, namesOf } from "./topics.js";
+import { CODE, type Simulation } from "../simulation.js";
+import { keyOf, namesOf } from "../broker/topics.js";
 
 /** How long `close` waits for the answer to a commit in flight. */
 const CLOSE_COMMIT_MS = 5000;

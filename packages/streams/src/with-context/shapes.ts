@@ -1,4 +1,4 @@
-import type { Blueprint } from "./blueprint/blueprint.js";
+import type { Blueprint } from "../model/blueprint.js";
 
 /** Anything with an open outlet and a context: what `merge`, `concat`, `zip` accept on a stream with context. */
 export interface SourceWithContextShape<out Out, out Mat> {

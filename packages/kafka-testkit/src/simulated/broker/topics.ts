@@ -1,5 +1,5 @@
 import type { ClusterMetadata, PartitionMetadata, Subscription, TopicPartition } from "@millrace/kafka";
-import { PartitionLog, type StoredRecord } from "./partition-log.js";
+import { PartitionLog, type StoredRecord } from "./log.js";
 
 /** Names a partition in maps and in the history. */
 export const keyOf = ({ topic, partition }: TopicPartition): string => `${topic}-${partition}`;

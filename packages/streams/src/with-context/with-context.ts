@@ -1,15 +1,15 @@
-import type { Attributes } from "./attributes.js";
-import { type Blueprint, hole, node } from "./blueprint/blueprint.js";
-import { Keep } from "./keep.js";
-import type { Kind } from "./operators.js";
-import { OperatorsWithContext } from "./operators-with-context.js";
-import { RunnableGraph } from "./runnable-graph.js";
-import type { FlowShape, SourceShape } from "./shapes.js";
-import type { FlowWithContextShape, SourceWithContextShape } from "./shapes-with-context.js";
-import type { Sink } from "./sink.js";
-import { Source } from "./source.js";
-import type { WithClaim } from "./stages/with-context/claim.js";
-import { discardContext } from "./stages/with-context/element.js";
+import type { Attributes } from "../attributes.js";
+import { type Blueprint, hole, node } from "../model/blueprint.js";
+import { Keep } from "../keep.js";
+import type { Kind } from "../operators.js";
+import { OperatorsWithContext } from "./operators.js";
+import { RunnableGraph } from "../runnable-graph.js";
+import type { FlowShape, SourceShape } from "../shapes.js";
+import type { FlowWithContextShape, SourceWithContextShape } from "./shapes.js";
+import type { Sink } from "../sink.js";
+import { Source } from "../source.js";
+import type { WithClaim } from "../stages/with-context/claim.js";
+import { discardContext } from "../stages/with-context/element.js";
 
 /** What closes a stream with context: it ends the claim of every element that reaches it. */
 export interface ClosesContext<in In, out Mat> {

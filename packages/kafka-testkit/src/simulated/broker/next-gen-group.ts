@@ -1,7 +1,7 @@
 import type { TopicPartition } from "@millrace/kafka";
 import type { Cancellable } from "@millrace/streams";
 import type { Assign } from "./assignors.js";
-import { CODE, type Simulation } from "./simulation.js";
+import { CODE, type Simulation } from "../simulation.js";
 import { keyOf, namesOf, type Topics } from "./topics.js";
 
 /** A member's epoch in its first heartbeat, and in its last: for good, or as a static member that will be back. */

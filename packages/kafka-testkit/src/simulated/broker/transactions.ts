@@ -1,7 +1,7 @@
 import type { Cancellable } from "@millrace/streams";
 import type { CommitRequest, Group } from "./group.js";
-import type { PartitionLog, StoredRecord, Written } from "./partition-log.js";
-import { CODE, type Simulation } from "./simulation.js";
+import type { PartitionLog, StoredRecord, Written } from "./log.js";
+import { CODE, type Simulation } from "../simulation.js";
 import { keyOf, type Topics } from "./topics.js";
 
 /** What a producer is once it is initialised; a later one with the same id has a higher epoch. */

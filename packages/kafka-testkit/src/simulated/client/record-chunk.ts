@@ -1,5 +1,5 @@
 import type { Headers, PartitionRun, RecordChunk } from "@millrace/kafka";
-import type { StoredRecord } from "./partition-log.js";
+import type { StoredRecord } from "../broker/log.js";
 
 /** Fetched records. Reading one after `release` throws, as a driver with an arena would hand out rubbish. */
 export class SimulatedChunk implements RecordChunk {

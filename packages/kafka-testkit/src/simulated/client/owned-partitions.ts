@@ -1,6 +1,6 @@
 import type { ConsumerListener, StartPosition, TopicPartition } from "@millrace/kafka";
-import type { Simulation } from "./simulation.js";
-import { keyOf, namesOf } from "./topics.js";
+import type { Simulation } from "../simulation.js";
+import { keyOf, namesOf } from "../broker/topics.js";
 
 export interface OwnerOptions {
   readonly simulation: Simulation;

@@ -1,5 +1,5 @@
 import type { Attributes } from "../attributes.js";
-import type { Wiring, WiringInput, WiringNode, WiringPlace } from "../engine/stage.js";
+import type { Wiring, WiringInput, WiringNode, WiringPlace } from "./stage.js";
 import type { Blueprint, Node } from "./blueprint.js";
 import { read, type Reading } from "./reading.js";
 

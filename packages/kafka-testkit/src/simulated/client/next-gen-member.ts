@@ -1,12 +1,12 @@
 import type { TopicPartition } from "@millrace/kafka";
 import type { Cancellable } from "@millrace/streams";
-import type { Assign } from "./assignors.js";
-import { type HeartbeatAnswer, JOIN_EPOCH, LEAVE_EPOCH, PAUSE_EPOCH } from "./consumer-group.js";
-import type { Group, MemberIdentity } from "./group.js";
-import type { Membership, MembershipOptions } from "./membership.js";
+import type { Assign } from "../broker/assignors.js";
+import { type HeartbeatAnswer, JOIN_EPOCH, LEAVE_EPOCH, PAUSE_EPOCH } from "../broker/next-gen-group.js";
+import type { Group, MemberIdentity } from "../broker/group.js";
+import type { Membership, MembershipOptions } from "./member.js";
 import { OwnedPartitions } from "./owned-partitions.js";
-import { CODE } from "./simulation.js";
-import { keyOf, namesOf } from "./topics.js";
+import { CODE } from "../simulation.js";
+import { keyOf, namesOf } from "../broker/topics.js";
 
 /**
  * A consumer's side of a group of the newer protocol. Heartbeats go by themselves, one at a time; what their answers ask for

@@ -1,5 +1,5 @@
-import type { CommitRequest, Group } from "./group.js";
-import { CODE, type Simulation } from "./simulation.js";
+import type { CommitRequest, Group } from "../broker/group.js";
+import { CODE, type Simulation } from "../simulation.js";
 
 interface Commit {
   readonly resolve: () => void;

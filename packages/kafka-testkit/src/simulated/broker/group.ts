@@ -1,8 +1,8 @@
 import type { TopicPartition, TopicPartitionOffset } from "@millrace/kafka";
-import { ConsumerGroup } from "./consumer-group.js";
-import { GroupCoordinator } from "./group-coordinator.js";
+import { ConsumerGroup } from "./next-gen-group.js";
+import { GroupCoordinator } from "./classic-group.js";
 import { GroupOffsets } from "./group-offsets.js";
-import { CODE, type Simulation } from "./simulation.js";
+import { CODE, type Simulation } from "../simulation.js";
 import { keyOf, type Topics } from "./topics.js";
 
 /** Under which a consumer commits: its generation, or its epoch. */

@@ -1,7 +1,7 @@
 import type { TopicPartition } from "@millrace/kafka";
 import type { Cancellable } from "@millrace/streams";
 import { type Assignor, electedAssignor } from "./assignors.js";
-import { CODE, type Simulation } from "./simulation.js";
+import { CODE, type Simulation } from "../simulation.js";
 import { namesOf, type Topics } from "./topics.js";
 
 /** How the coordinator reaches a member; what it says arrives at once, and the member serves it when it polls. */

@@ -1,8 +1,8 @@
 import type { StartPosition, TopicPartition, TopicPartitionOffset, Watermarks } from "@millrace/kafka";
-import type { GroupOffsets } from "./group-offsets.js";
-import type { Isolation, PartitionLog, StoredRecord } from "./partition-log.js";
-import { CODE, type Simulation } from "./simulation.js";
-import { keyOf, type Topics } from "./topics.js";
+import type { GroupOffsets } from "../broker/group-offsets.js";
+import type { Isolation, PartitionLog, StoredRecord } from "../broker/log.js";
+import { CODE, type Simulation } from "../simulation.js";
+import { keyOf, type Topics } from "../broker/topics.js";
 
 export type StartOffset = StartPosition["offset"] | undefined;
 

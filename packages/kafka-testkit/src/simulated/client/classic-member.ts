@@ -1,11 +1,11 @@
 import type { TopicPartition } from "@millrace/kafka";
-import type { Assignor } from "./assignors.js";
-import type { Group, MemberIdentity } from "./group.js";
-import type { MemberChannel } from "./group-coordinator.js";
-import type { Membership, MembershipOptions } from "./membership.js";
+import type { Assignor } from "../broker/assignors.js";
+import type { Group, MemberIdentity } from "../broker/group.js";
+import type { MemberChannel } from "../broker/classic-group.js";
+import type { Membership, MembershipOptions } from "./member.js";
 import { OwnedPartitions } from "./owned-partitions.js";
-import { CODE } from "./simulation.js";
-import { keyOf } from "./topics.js";
+import { CODE } from "../simulation.js";
+import { keyOf } from "../broker/topics.js";
 
 /** How long a member that was refused waits before it asks again. */
 const JOIN_AGAIN_MS = 1000;
