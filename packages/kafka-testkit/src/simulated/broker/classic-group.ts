@@ -53,7 +53,7 @@ interface Member {
  *                         ▲                              │                             │
  *                         └──── join, leave, session timed out, topics changed ◄───────┘
  */
-export class GroupCoordinator {
+export class ClassicGroup {
   readonly id: string;
   readonly #simulation: Simulation;
   readonly #topics: Topics;

@@ -1,6 +1,6 @@
 import type { TopicPartition, TopicPartitionOffset } from "@millrace/kafka";
-import { ConsumerGroup } from "./next-gen-group.js";
-import { GroupCoordinator } from "./classic-group.js";
+import { NextGenGroup } from "./next-gen-group.js";
+import { ClassicGroup } from "./classic-group.js";
 import { GroupOffsets } from "./group-offsets.js";
 import { CODE, type Simulation } from "../simulation.js";
 import { keyOf, type Topics } from "./topics.js";
@@ -29,8 +29,8 @@ export class Group {
   readonly id: string;
   readonly broker: number;
   readonly offsets: GroupOffsets = new GroupOffsets();
-  readonly classic: GroupCoordinator;
-  readonly modern: ConsumerGroup;
+  readonly classic: ClassicGroup;
+  readonly modern: NextGenGroup;
   readonly #simulation: Simulation;
   readonly #topics: Topics;
 
@@ -39,8 +39,8 @@ export class Group {
     this.broker = simulation.coordinatorOf(id);
     this.#simulation = simulation;
     this.#topics = topics;
-    this.classic = new GroupCoordinator(id, simulation, topics);
-    this.modern = new ConsumerGroup(id, simulation, topics, timings);
+    this.classic = new ClassicGroup(id, simulation, topics);
+    this.modern = new NextGenGroup(id, simulation, topics, timings);
   }
 
   /** Whether members of the other protocol are in the way of one that wants to join by this. */

@@ -48,7 +48,7 @@ interface Member {
  *                                          │                                      ▲            │
  *                                          └─ too late: out of the group          └─ heartbeat ┘ while some is not free
  */
-export class ConsumerGroup {
+export class NextGenGroup {
   readonly #id: string;
   readonly #simulation: Simulation;
   readonly #topics: Topics;

@@ -2,7 +2,7 @@ import type { TopicPartition } from "@millrace/kafka";
 import type { Assignor } from "../broker/assignors.js";
 import type { Group, MemberIdentity } from "../broker/group.js";
 import type { MemberChannel } from "../broker/classic-group.js";
-import type { Membership, MembershipOptions } from "./member.js";
+import type { Member, MemberOptions } from "./member.js";
 import { OwnedPartitions } from "./owned-partitions.js";
 import { CODE } from "../simulation.js";
 import { keyOf } from "../broker/topics.js";
@@ -24,8 +24,8 @@ type Notice =
  *      ▲                                   │
  *      └────────── lost, joins again ◄─────┘
  */
-export class GroupMembership implements Membership, MemberChannel {
-  readonly #options: MembershipOptions;
+export class ClassicMember implements Member, MemberChannel {
+  readonly #options: MemberOptions;
   readonly #group: Group;
   readonly #assignors: readonly Assignor[];
   readonly #owned: OwnedPartitions;
@@ -45,7 +45,7 @@ export class GroupMembership implements Membership, MemberChannel {
   /** Another came in its place. */
   #fenced = false;
 
-  constructor(options: MembershipOptions, group: Group, assignors: readonly Assignor[]) {
+  constructor(options: MemberOptions, group: Group, assignors: readonly Assignor[]) {
     this.#options = options;
     this.#group = group;
     this.#assignors = assignors;

@@ -17,12 +17,12 @@ import type { Cancellable } from "@millrace/streams";
 import type { ClientHost, SimulatedClient } from "./client-host.js";
 import { CommitSlot } from "./commit-slot.js";
 import { type ConsumerSettings, consumerSettings } from "./consumer-settings.js";
-import { ConsumerMembership } from "./next-gen-member.js";
+import { NextGenMember } from "./next-gen-member.js";
 import type { Group, MemberIdentity } from "../broker/group.js";
-import { GroupMembership } from "./classic-member.js";
+import { ClassicMember } from "./classic-member.js";
 import { Lookups } from "./lookups.js";
-import type { Membership, MembershipOptions } from "./member.js";
-import { type Cure, ReadPositions } from "./positions.js";
+import type { Member, MemberOptions } from "./member.js";
+import { type Cure, Positions } from "./positions.js";
 import { SimulatedChunk } from "./record-chunk.js";
 import { CODE, type Simulation } from "../simulation.js";
 import { keyOf, namesOf } from "../broker/topics.js";
@@ -41,7 +41,7 @@ export class SimulatedConsumer implements ConsumerClient, SimulatedClient {
   readonly #simulation: Simulation;
   readonly #listener: ConsumerListener;
   readonly #group: Group;
-  readonly #positions: ReadPositions;
+  readonly #positions: Positions;
   readonly #lookups: Lookups;
   readonly #commits: CommitSlot;
   /** For the listener. */
@@ -49,7 +49,7 @@ export class SimulatedConsumer implements ConsumerClient, SimulatedClient {
   /** Thrown by one poll each. */
   readonly #pollErrors: Error[] = [];
   #failure: KafkaConnectorError | undefined;
-  #membership: Membership | undefined;
+  #membership: Member | undefined;
   #connected = false;
   #dead = false;
   #polling: Promise<unknown> | undefined;
@@ -70,7 +70,7 @@ export class SimulatedConsumer implements ConsumerClient, SimulatedClient {
     this.#group = host.group(this.#settings.groupId);
     const { simulation, topics } = host;
     const { offsetReset: reset, isolation } = this.#settings;
-    this.#positions = new ReadPositions({
+    this.#positions = new Positions({
       simulation,
       topics,
       offsets: this.#group.offsets,
@@ -338,12 +338,12 @@ export class SimulatedConsumer implements ConsumerClient, SimulatedClient {
     this.#topicWatch?.cancel();
   }
 
-  #join(options: MembershipOptions): Membership {
+  #join(options: MemberOptions): Member {
     const { protocol } = this.#settings;
     const membership =
       protocol.name === "classic"
-        ? new GroupMembership(options, this.#group, protocol.assignors)
-        : new ConsumerMembership(options, this.#group, protocol.assign);
+        ? new ClassicMember(options, this.#group, protocol.assignors)
+        : new NextGenMember(options, this.#group, protocol.assign);
     if (this.#group.refuses(protocol.name)) {
       this.#fail(
         this.#simulation.error(

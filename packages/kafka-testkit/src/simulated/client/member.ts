@@ -2,7 +2,7 @@ import type { KafkaConnectorError } from "@millrace/kafka";
 import type { MemberIdentity } from "../broker/group.js";
 import type { OwnerOptions } from "./owned-partitions.js";
 
-export interface MembershipOptions extends OwnerOptions {
+export interface MemberOptions extends OwnerOptions {
   readonly instanceId: string | undefined;
   readonly reads: (topic: string) => boolean;
   readonly sessionTimeoutMs: number;
@@ -13,7 +13,7 @@ export interface MembershipOptions extends OwnerOptions {
 }
 
 /** A consumer's side of its group, by either protocol. */
-export interface Membership {
+export interface Member {
   /** Under which it commits. */
   readonly current: MemberIdentity | undefined;
   /** A handler of the listener is at work: meanwhile the client fetches nothing, of what it keeps neither. */

@@ -3,7 +3,7 @@ import type { Cancellable } from "@millrace/streams";
 import type { Assign } from "../broker/assignors.js";
 import { type HeartbeatAnswer, JOIN_EPOCH, LEAVE_EPOCH, PAUSE_EPOCH } from "../broker/next-gen-group.js";
 import type { Group, MemberIdentity } from "../broker/group.js";
-import type { Membership, MembershipOptions } from "./member.js";
+import type { Member, MemberOptions } from "./member.js";
 import { OwnedPartitions } from "./owned-partitions.js";
 import { CODE } from "../simulation.js";
 import { keyOf, namesOf } from "../broker/topics.js";
@@ -16,8 +16,8 @@ import { keyOf, namesOf } from "../broker/topics.js";
  *      ▲                              │
  *      └──── all lost, unknown ◄──────┘ or fenced
  */
-export class ConsumerMembership implements Membership {
-  readonly #options: MembershipOptions;
+export class NextGenMember implements Member {
+  readonly #options: MemberOptions;
   readonly #group: Group;
   readonly #assign: Assign;
   readonly #owned: OwnedPartitions;
@@ -37,7 +37,7 @@ export class ConsumerMembership implements Membership {
   /** Counts the times it was lost: an answer from before is none. */
   #losses = 0;
 
-  constructor(options: MembershipOptions, group: Group, assign: Assign) {
+  constructor(options: MemberOptions, group: Group, assign: Assign) {
     this.#options = options;
     this.#group = group;
     this.#assign = assign;

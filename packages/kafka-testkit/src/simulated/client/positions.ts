@@ -19,7 +19,7 @@ interface Reading {
   toldEnd?: number | undefined;
 }
 
-export interface ReadPositionsOptions {
+export interface PositionsOptions {
   readonly simulation: Simulation;
   readonly topics: Topics;
   readonly offsets: GroupOffsets;
@@ -35,8 +35,8 @@ export interface ReadPositionsOptions {
 export type Cure = "seek" | "reassign" | "renew";
 
 /** Where a consumer reads: its partitions, the next offset of each, and which are paused. */
-export class ReadPositions {
-  readonly #options: ReadPositionsOptions;
+export class Positions {
+  readonly #options: PositionsOptions;
   readonly #readings = new Map<string, Reading>();
   /** What was ever read here: the client remembers a pause of it also while others own it, and when it comes back. */
   readonly #known = new Set<string>();
@@ -50,7 +50,7 @@ export class ReadPositions {
   /** Which topic each name stood for when it was looked at last. */
   readonly #ids = new Map<string, number | undefined>();
 
-  constructor(options: ReadPositionsOptions) {
+  constructor(options: PositionsOptions) {
     this.#options = options;
   }
 
