@@ -48,7 +48,7 @@ export class DeliveryBook {
   readonly objections: string[] = [];
   /** Records delivered again, by why. */
   readonly repeated = new Map<Ending, number>();
-  /** Revocations that waited for their whole time, and had still not committed everything. */
+  /** ClaimsEnded that waited for their whole time, and had still not committed everything. */
   timedOut = 0;
   delivered = 0;
   handOvers = 0;

@@ -51,7 +51,7 @@ export interface ConsumerMetrics extends RecoveryMetrics {
   readonly client?: ClientStatistics;
 }
 
-export interface SteeringOptions {
+export interface CommandsOptions {
   readonly client: RenewableClient;
   readonly now: () => number;
   readonly timeoutMs: number;
@@ -69,10 +69,10 @@ export interface SteeringOptions {
 }
 
 /** What the user may do to a running consumer, and ask of it. */
-export class Steering {
-  readonly #options: SteeringOptions;
+export class Commands {
+  readonly #options: CommandsOptions;
 
-  constructor(options: SteeringOptions) {
+  constructor(options: CommandsOptions) {
     this.#options = options;
   }
 

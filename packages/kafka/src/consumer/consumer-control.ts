@@ -63,31 +63,31 @@ export class ConsumerControl implements Control {
   }
 
   pause(partitions?: readonly TopicPartition[]): void {
-    this.#session.steering.setPaused(true, partitions);
+    this.#session.commands.setPaused(true, partitions);
   }
 
   resume(partitions?: readonly TopicPartition[]): void {
-    this.#session.steering.setPaused(false, partitions);
+    this.#session.commands.setPaused(false, partitions);
   }
 
   seek(positions: readonly TopicPartitionOffset[]): Promise<void> {
-    return this.#session.steering.seek(positions);
+    return this.#session.commands.seek(positions);
   }
 
   replayFrom(timestamp: number, partitions?: readonly TopicPartition[]): Promise<readonly TopicPartitionOffset[]> {
-    return this.#session.steering.replayFrom(timestamp, partitions);
+    return this.#session.commands.replayFrom(timestamp, partitions);
   }
 
   assignment(): readonly TopicPartition[] {
-    return this.#session.steering.assignment();
+    return this.#session.commands.assignment();
   }
 
   lag(): Promise<readonly PartitionLag[]> {
-    return this.#session.steering.lag();
+    return this.#session.commands.lag();
   }
 
   metrics(): ConsumerMetrics {
-    return this.#session.steering.metrics();
+    return this.#session.commands.metrics();
   }
 
   drainAndShutdown<T>(streamCompletion: Promise<T>, options?: DrainOptions): Promise<DrainReport<T>> {

@@ -13,7 +13,7 @@ import type { OwnedPartition, Watermark } from "./partitions/owned-partition.js"
 import type { ConsumerExplanation, PartitionReport } from "./session-report.js";
 import { type SessionParts, sessionParts } from "./session-parts.js";
 import { StallWatch } from "./recovery/stall-watch.js";
-import type { Steering } from "./commands.js";
+import type { Commands } from "./commands.js";
 import { type Delivery, Turns } from "./reading/turns.js";
 import type { ParsedConsumer } from "../settings/parse-consumer.js";
 
@@ -101,8 +101,8 @@ export class ConsumerSession implements OffsetOwner {
   }
 
   /** What the user may do to it, and ask of it. */
-  get steering(): Steering {
-    return this.#parts.steering;
+  get commands(): Commands {
+    return this.#parts.commands;
   }
 
   start(): void {
@@ -157,7 +157,7 @@ export class ConsumerSession implements OffsetOwner {
   /** Nobody takes the records of this partition any more, nor ends what is in flight of it. */
   abandonPartition(owned: OwnedPartition): void {
     owned.abandon();
-    this.#parts.revocations.check();
+    this.#parts.claimsEnded.check();
   }
 
   /** Reads an abandoned partition again, under a new epoch, from its last unfinished record; none where it is gone. */
@@ -245,7 +245,7 @@ export class ConsumerSession implements OffsetOwner {
   }
 
   get hurried(): boolean {
-    return this.#parts.revocations.waiting || this.#parts.flow.isShort(this.#clock.now());
+    return this.#parts.claimsEnded.waiting || this.#parts.flow.isShort(this.#clock.now());
   }
 
   onHurry(flush: () => void): () => void {
@@ -265,7 +265,7 @@ export class ConsumerSession implements OffsetOwner {
   abandon(): void {
     this.#dead = true;
     this.stop();
-    this.#parts.revocations.check();
+    this.#parts.claimsEnded.check();
   }
 
   /** Stops, lets commits under way finish, leaves the group, closes. Idempotent. */
@@ -285,9 +285,9 @@ export class ConsumerSession implements OffsetOwner {
 
   explain(): ConsumerExplanation {
     const state = this.#closing ? "closed" : this.#stopped ? "stopped" : "running";
-    const { history, assignment, flow, recovery, steering } = this.#parts;
+    const { history, assignment, flow, recovery, commands } = this.#parts;
     return history.explain(state, this.#clock.now(), assignment.partitions, {
-      reasons: steering.troubles(state, this.#failure),
+      reasons: commands.troubles(state, this.#failure),
       isPausedByUser: (owned) => flow.isPausedByUser(owned),
       isPaused: (owned) => flow.isPaused(owned),
       isWaiting: (owned) => this.#listener.isWaiting?.(owned) === true,
@@ -326,7 +326,7 @@ export class ConsumerSession implements OffsetOwner {
     this.#closing = true;
     this.#parts.reading.close();
     this.#parts.schedule.close();
-    this.#parts.revocations.check();
+    this.#parts.claimsEnded.check();
     // The client's close waits for a running poll and serves its own last revocation.
     await this.#parts.client.close();
     await this.#loop;
@@ -338,7 +338,7 @@ export class ConsumerSession implements OffsetOwner {
   async #untilPartitionsEnded(): Promise<void> {
     const owned = [...this.#parts.assignment.partitions];
     if (this.#dead || owned.every(({ isIdle }) => isIdle)) return;
-    const ended = this.#parts.revocations.untilEnded(owned, () => this.#dead);
+    const ended = this.#parts.claimsEnded.untilEnded(owned, () => this.#dead);
     this.#parts.schedule.hurry();
     await ended;
   }
@@ -378,7 +378,7 @@ export class ConsumerSession implements OffsetOwner {
   }
 
   #onEnded(owned: OwnedPartition): void {
-    if (owned.retired || owned.isHeld) this.#parts.revocations.check();
+    if (owned.retired || owned.isHeld) this.#parts.claimsEnded.check();
     this.#parts.schedule.ended(owned);
     this.#onRoom();
   }

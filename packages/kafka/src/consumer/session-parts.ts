@@ -16,11 +16,11 @@ import { ReadLoop } from "./reading/read-loop.js";
 import { Recovery } from "./recovery/recovery.js";
 import { RemadeTopics } from "./recovery/remade-topics.js";
 import { HandlerCalls } from "./rebalancing/rebalance-handlers.js";
-import { Revocations } from "./partitions/claims-ended.js";
+import { ClaimsEnded } from "./partitions/claims-ended.js";
 import { Seeking } from "./rebalancing/seeking.js";
-import { SessionHistory } from "./session-report.js";
+import { SessionReport } from "./session-report.js";
 import { outright, storedPositions } from "./committing/stored-positions.js";
-import { Steering } from "./commands.js";
+import { Commands } from "./commands.js";
 import { TakingOn } from "./rebalancing/taking-on.js";
 import { UserPauses } from "./reading/user-pauses.js";
 import type { ParsedConsumer } from "../settings/parse-consumer.js";
@@ -58,9 +58,9 @@ export interface SessionHooks {
 export interface SessionParts {
   readonly client: RenewableClient;
   readonly assignment: Assignment;
-  readonly history: SessionHistory;
+  readonly history: SessionReport;
   readonly flow: FlowControl;
-  readonly revocations: Revocations;
+  readonly claimsEnded: ClaimsEnded;
   readonly reading: ReadLoop;
   readonly committer: OffsetCommitter;
   readonly schedule: CommitSchedule;
@@ -70,11 +70,11 @@ export interface SessionParts {
   readonly takingOn: TakingOn;
   readonly givingUp: GivingUp;
   readonly seeking: Seeking;
-  readonly steering: Steering;
+  readonly commands: Commands;
   readonly recovery: Recovery;
 }
 
-type Delivering = Pick<SessionParts, "client" | "assignment" | "history" | "flow" | "revocations" | "reading"> &
+type Delivering = Pick<SessionParts, "client" | "assignment" | "history" | "flow" | "claimsEnded" | "reading"> &
   Pick<SessionParts, "committer" | "schedule"> & { readonly userPauses: UserPauses };
 
 const delivering = (
@@ -101,8 +101,8 @@ const delivering = (
   const { isStopped, onChunk, onPolled, onFailure, commit, hasFinished } = hooks;
   return {
     ...{ client, assignment, flow, committer, userPauses },
-    history: new SessionHistory(),
-    revocations: new Revocations(clock, settings.revokeTimeoutMs),
+    history: new SessionReport(),
+    claimsEnded: new ClaimsEnded(clock, settings.revokeTimeoutMs),
     reading: new ReadLoop({
       ...{ client, clock, logger, flow, maxPollRecords },
       ...{ isStopped, isCommitting, onChunk, onPolled, onRetry, onFailure },
@@ -118,11 +118,11 @@ type Steered = Pick<SessionParts, "takingOn" | "recovery"> & { readonly statisti
   readonly rebalances: () => number;
 };
 
-const steering = (
+const commands = (
   { settings, clock }: PartsOptions,
   { commit, isClosing, isDead, onReplaced, onRoom, onFailure }: SessionHooks,
   parts: Delivering & Steered,
-): Pick<SessionParts, "seeking" | "steering"> => {
+): Pick<SessionParts, "seeking" | "commands"> => {
   const { assignment, history, schedule, takingOn } = parts;
   const { lookupTimeoutMs: timeoutMs } = settings;
   const seeking = new Seeking({
@@ -135,14 +135,14 @@ const steering = (
       onReplaced(before, after);
     },
   });
-  const steering = new Steering({
+  const commands = new Commands({
     ...parts,
     ...{ timeoutMs, seeking, onRoom },
     now: () => clock.now(),
     handedOver: () => history.handedOver(assignment.partitions),
     report: () => history.report(assignment.partitions),
   });
-  return { seeking, steering };
+  return { seeking, commands };
 };
 
 const endsOf = (
@@ -232,7 +232,7 @@ export const sessionParts = (options: PartsOptions, hooks: SessionHooks): Sessio
     ...parts,
     ...{ groupId, logger, handlers, isClosing, isDead, commit, onGivenUp, onFailure },
   });
-  const steered = steering(options, hooks, { ...parts, statistics, recovery, takingOn, rebalances: () => rebalances });
+  const steered = commands(options, hooks, { ...parts, statistics, recovery, takingOn, rebalances: () => rebalances });
   const remadeTopics = remadeTopicsOf(options, hooks, { ...parts, ...steered, recovery });
   return { ...parts, bounds, ends, handlers, takingOn, givingUp, recovery, ...steered };
 };

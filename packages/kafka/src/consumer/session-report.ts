@@ -159,7 +159,7 @@ const inWords = (each: PartitionExplanation): string => {
 };
 
 /** What a session tells of itself: of partitions it has given up, and of those it has. */
-export class SessionHistory {
+export class SessionReport {
   readonly #past = new Map<string, PartitionReport>();
   #pastHandedOver = 0;
 

@@ -4,7 +4,7 @@ import { Assignment } from "../../src/consumer/partitions/assignment.js";
 import { GivingUp, type GivingUpOptions } from "../../src/consumer/rebalancing/giving-up.js";
 import { FlowControl } from "../../src/consumer/reading/flow-control.js";
 import type { OwnedPartition } from "../../src/consumer/partitions/owned-partition.js";
-import { Revocations } from "../../src/consumer/partitions/claims-ended.js";
+import { ClaimsEnded } from "../../src/consumer/partitions/claims-ended.js";
 import { UserPauses } from "../../src/consumer/reading/user-pauses.js";
 import { placeOf } from "../../src/client/partition-key.js";
 import type { TopicPartition } from "../../src/client/port.js";
@@ -23,7 +23,7 @@ class World {
   readonly clock: VirtualClock = virtualClock();
   readonly owned: readonly OwnedPartition[];
   readonly commits: Latch[] = [];
-  readonly revocations: Revocations = new Revocations(this.clock, REVOKE_TIMEOUT_MS);
+  readonly claimsEnded: ClaimsEnded = new ClaimsEnded(this.clock, REVOKE_TIMEOUT_MS);
   busy = false;
   dead = false;
   closing = false;
@@ -31,7 +31,7 @@ class World {
   readonly givingUp: GivingUp;
 
   constructor() {
-    const listener = { onEnded: () => this.revocations.check(), onRoom: () => undefined };
+    const listener = { onEnded: () => this.claimsEnded.check(), onRoom: () => undefined };
     const assignment = new Assignment(new Auditor(), Number.POSITIVE_INFINITY, listener);
     assignment.commits();
     this.owned = assignment.add([p0, p1]);
@@ -51,7 +51,7 @@ class World {
       reading: { wake: () => undefined } as unknown as GivingUpOptions["reading"],
       schedule: { hurry: () => void this.steps.push(this.#hurry()) } as unknown as GivingUpOptions["schedule"],
       committer: this as unknown as GivingUpOptions["committer"],
-      revocations: this.revocations,
+      claimsEnded: this.claimsEnded,
       handlers: {
         call: async (which: string) => void this.steps.push(which),
       } as unknown as GivingUpOptions["handlers"],
@@ -75,7 +75,7 @@ class World {
 
   /** Committers hurry because a revocation waits. */
   #hurry(): string {
-    return this.revocations.waiting ? "hurried" : "hurried too early";
+    return this.claimsEnded.waiting ? "hurried" : "hurried too early";
   }
 
   end(owned: OwnedPartition | undefined, count = 3): void {
@@ -136,7 +136,7 @@ describe("partitions that are given up", () => {
     "nobody is left while it waits": (each) =>
       void Promise.resolve().then(() => {
         each.dead = true;
-        each.revocations.check();
+        each.claimsEnded.check();
       }),
   })) {
     it(`are not waited for where ${what}`, async () => {

@@ -2,7 +2,7 @@ import { settle, virtualClock } from "@millrace/streams-testkit";
 import { expect } from "chai";
 import fc from "fast-check";
 import type { OwnedPartition } from "../../src/consumer/partitions/owned-partition.js";
-import { Revocations } from "../../src/consumer/partitions/claims-ended.js";
+import { ClaimsEnded } from "../../src/consumer/partitions/claims-ended.js";
 
 const TIMEOUT_MS = 100;
 
@@ -26,7 +26,7 @@ describe("a revocation of partitions with work in flight", () => {
         fc.array(step, { maxLength: 15 }),
         async (inFlight, steps) => {
           const clock = virtualClock();
-          const revocations = new Revocations(clock, TIMEOUT_MS);
+          const claimsEnded = new ClaimsEnded(clock, TIMEOUT_MS);
           const left = [...inFlight];
           const revoked = left.map((_, index) => ({
             get isIdle(): boolean {
@@ -34,8 +34,8 @@ describe("a revocation of partitions with work in flight", () => {
             },
           })) as unknown as readonly OwnedPartition[];
           let [now, over, ended] = [0, false, false];
-          void revocations.untilEnded(revoked, () => over).then(() => (ended = true));
-          revocations.check();
+          void claimsEnded.untilEnded(revoked, () => over).then(() => (ended = true));
+          claimsEnded.check();
           for (const each of steps) {
             if (each.do === "advance") {
               await clock.advance(each.ms);
@@ -43,7 +43,7 @@ describe("a revocation of partitions with work in flight", () => {
             } else {
               if (each.do === "over") over = true;
               else left[each.partition] = Math.max(0, (left[each.partition] ?? 0) - 1);
-              revocations.check();
+              claimsEnded.check();
             }
             await settle();
             const isDue = over || now >= TIMEOUT_MS || left.slice(0, inFlight.length).every((count) => count === 0);
@@ -51,11 +51,11 @@ describe("a revocation of partitions with work in flight", () => {
               expect({ ended, isDue }).to.deep.equal({ ended: true, isDue: true });
               break;
             }
-            expect(revocations.waiting).to.equal(true);
+            expect(claimsEnded.waiting).to.equal(true);
           }
           await clock.advance(TIMEOUT_MS);
           expect(ended).to.equal(true);
-          expect(revocations.waiting, "nothing is left behind").to.equal(false);
+          expect(claimsEnded.waiting, "nothing is left behind").to.equal(false);
         },
       ),
       { numRuns: 200 },
@@ -64,11 +64,11 @@ describe("a revocation of partitions with work in flight", () => {
   for (const settles of ["resolves", "rejects"] as const) {
     it(`waits for a last commit that ${settles}, and no longer than its time for one that does neither`, async () => {
       const clock = virtualClock();
-      const revocations = new Revocations(clock, TIMEOUT_MS);
+      const claimsEnded = new ClaimsEnded(clock, TIMEOUT_MS);
       let done = false;
       const work = settles === "resolves" ? Promise.resolve() : Promise.reject(new Error("refused"));
-      await revocations.within(50, work);
-      void revocations.within(50, new Promise(() => undefined)).then(() => (done = true));
+      await claimsEnded.within(50, work);
+      void claimsEnded.within(50, new Promise(() => undefined)).then(() => (done = true));
       await clock.advance(49);
       expect(done).to.equal(false);
       await clock.advance(1);

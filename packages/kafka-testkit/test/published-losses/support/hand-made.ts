@@ -93,7 +93,7 @@ export class Hands {
 }
 
 /** As much of a `DrainingControl` as `checkDelivery` looks for. */
-interface Steering {
+interface Commands {
   readonly streamCompletion: Promise<unknown>;
   drainAndShutdown(): Promise<DrainReport | undefined>;
   explain(): string;
@@ -169,7 +169,7 @@ class HandMadeConsumer {
 /** A consumer by the client alone, which polls until it is drained or dies, and does with the records what `rules` say. */
 export const handMade =
   (rules: (hands: Hands) => Rules): DeliveryPipeline =>
-  (world): RunnableGraph<Steering> => {
+  (world): RunnableGraph<Commands> => {
     const control = { stopping: false };
     return Source.single(undefined)
       .mapAsync(1, () => new HandMadeConsumer(world, rules, control).live())

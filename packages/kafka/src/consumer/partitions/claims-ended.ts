@@ -1,8 +1,8 @@
 import type { Clock } from "@millrace/streams";
 import type { OwnedPartition } from "./owned-partition.js";
 
-/** Revocations that wait for the claims of their partitions. */
-export class Revocations {
+/** ClaimsEnded that wait for the claims of their partitions. */
+export class ClaimsEnded {
   readonly #clock: Clock;
   readonly #timeoutMs: number;
   readonly #checks = new Set<() => void>();

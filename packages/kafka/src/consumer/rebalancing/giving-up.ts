@@ -8,8 +8,8 @@ import type { OffsetCommitter } from "../committing/offset-committer.js";
 import type { OwnedPartition } from "../partitions/owned-partition.js";
 import type { ReadLoop } from "../reading/read-loop.js";
 import type { HandlerCalls } from "./rebalance-handlers.js";
-import type { Revocations } from "../partitions/claims-ended.js";
-import type { SessionHistory } from "../session-report.js";
+import type { ClaimsEnded } from "../partitions/claims-ended.js";
+import type { SessionReport } from "../session-report.js";
 
 /** How long a revocation waits for its last commit. */
 const REVOKE_COMMIT_MS = 5000;
@@ -18,12 +18,12 @@ export interface GivingUpOptions {
   readonly groupId: string;
   readonly logger: Logger;
   readonly assignment: Assignment;
-  readonly history: SessionHistory;
+  readonly history: SessionReport;
   readonly flow: FlowControl;
   readonly reading: ReadLoop;
   readonly schedule: CommitSchedule;
   readonly committer: OffsetCommitter;
-  readonly revocations: Revocations;
+  readonly claimsEnded: ClaimsEnded;
   readonly handlers: HandlerCalls;
   readonly isClosing: () => boolean;
   /** Nobody is left to end what is in flight. */
@@ -58,27 +58,27 @@ export class GivingUp {
   }
 
   async #finish(revoked: readonly OwnedPartition[]): Promise<void> {
-    const { groupId, logger, revocations, schedule, committer, commit, isClosing, isDead } = this.#options;
-    const ended = revocations.untilEnded(revoked, () => isDead() || isClosing());
+    const { groupId, logger, claimsEnded, schedule, committer, commit, isClosing, isDead } = this.#options;
+    const ended = claimsEnded.untilEnded(revoked, () => isDead() || isClosing());
     schedule.hurry();
-    revocations.check();
+    claimsEnded.check();
     await ended;
     if (!committer.busy && !revoked.some(({ hasNews }) => hasNews)) return;
     const committed = commit().catch((error: unknown) => {
       const what = "the commit before partitions are given up failed; the next owner reads again what it was to commit";
       logger.warn(`kafka consumer: ${what}`, { groupId, partitions: revoked.map(placeOf), error });
     });
-    await revocations.within(REVOKE_COMMIT_MS, committed);
+    await claimsEnded.within(REVOKE_COMMIT_MS, committed);
   }
 
   /** I5: they are somebody else's already, so nothing of them may be committed any more. */
   async lose(partitions: readonly TopicPartition[]): Promise<void> {
-    const { groupId, logger, assignment, revocations, handlers, onGivenUp } = this.#options;
+    const { groupId, logger, assignment, claimsEnded, handlers, onGivenUp } = this.#options;
     const lost = assignment.owned(partitions);
     const abandoned = lost.reduce((sum, owned) => sum + owned.ledger.inFlight, 0);
     this.giveUp(lost);
     onGivenUp(lost);
-    revocations.check();
+    claimsEnded.check();
     logger.warn("kafka consumer: partitions lost", { groupId, partitions, abandoned });
     await handlers.call("onLost", partitions);
   }

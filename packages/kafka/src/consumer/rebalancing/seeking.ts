@@ -5,17 +5,17 @@ import type { Assignment } from "../partitions/assignment.js";
 import type { FlowControl } from "../reading/flow-control.js";
 import type { OwnedPartition } from "../partitions/owned-partition.js";
 import type { ReadLoop } from "../reading/read-loop.js";
-import type { Revocations } from "../partitions/claims-ended.js";
-import type { SessionHistory } from "../session-report.js";
+import type { ClaimsEnded } from "../partitions/claims-ended.js";
+import type { SessionReport } from "../session-report.js";
 
 export interface SeekingOptions {
   readonly client: Pick<ConsumerClient, "seek">;
   readonly timeoutMs: number;
   readonly assignment: Assignment;
-  readonly history: SessionHistory;
+  readonly history: SessionReport;
   readonly flow: FlowControl;
   readonly reading: ReadLoop;
-  readonly revocations: Revocations;
+  readonly claimsEnded: ClaimsEnded;
   readonly isOver: () => boolean;
   readonly hurry: () => void;
   readonly commit: () => Promise<void>;
@@ -107,10 +107,10 @@ export class Seeking {
   }
 
   async #finish(partitions: readonly OwnedPartition[]): Promise<void> {
-    const { revocations, isOver, hurry, commit } = this.#options;
-    const ended = revocations.untilEnded(partitions, isOver);
+    const { claimsEnded, isOver, hurry, commit } = this.#options;
+    const ended = claimsEnded.untilEnded(partitions, isOver);
     hurry();
-    revocations.check();
+    claimsEnded.check();
     await ended;
     const busy = partitions.filter((owned) => !owned.isIdle);
     if (busy.length > 0) {

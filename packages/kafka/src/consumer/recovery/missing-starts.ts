@@ -2,7 +2,7 @@ import type { Cancellable, Clock, Logger } from "@millrace/streams";
 import { KafkaConnectorError } from "../../errors/errors.js";
 import type { Assignment } from "../partitions/assignment.js";
 import type { OwnedPartition } from "../partitions/owned-partition.js";
-import type { Remedies } from "./recovery-steps.js";
+import type { RecoverySteps } from "./recovery-steps.js";
 
 /**
  * With these librdkafka gives up asking where a group was: the coordinator is loading, missing or elsewhere; it is looked
@@ -13,12 +13,12 @@ const UNANSWERED: readonly (number | undefined)[] = [14, 15, 16, -180, -195, -18
 /** Wait before another attempt where none was possible: while the group rebalances, or partitions are given up. */
 const AGAIN_MS = 200;
 
-export interface UnknownStartsOptions {
+export interface MissingStartsOptions {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly groupId: string;
   readonly assignment: Assignment;
-  readonly remedies: Pick<Remedies, "areAll" | "reassign">;
+  readonly recoverySteps: Pick<RecoverySteps, "areAll" | "reassign">;
   readonly isClosing: () => boolean;
 }
 
@@ -26,21 +26,21 @@ export interface UnknownStartsOptions {
  * Partitions of which librdkafka could not learn where the group was. It asks once for each assignment; a partition without
  * an answer is never read, and nothing more is told of it, unless it is assigned again.
  */
-export class UnknownStarts {
-  readonly #options: UnknownStartsOptions;
+export class MissingStarts {
+  readonly #options: MissingStartsOptions;
   readonly #unknown = new Set<OwnedPartition>();
   #beginning = false;
   #timer: Cancellable | undefined;
   #closed = false;
 
-  constructor(options: UnknownStartsOptions) {
+  constructor(options: MissingStartsOptions) {
     this.#options = options;
   }
 
   /** Polling failed, and goes on. Which partitions an error concerns is not told: those that have a place keep it. */
   pollFailed(error: unknown): void {
-    const { assignment, remedies } = this.#options;
-    if (!(error instanceof KafkaConnectorError && UNANSWERED.includes(error.clientCode)) || !remedies.areAll) return;
+    const { assignment, recoverySteps } = this.#options;
+    if (!(error instanceof KafkaConnectorError && UNANSWERED.includes(error.clientCode)) || !recoverySteps.areAll) return;
     for (const owned of assignment.partitions) if (owned.reading.from === undefined) this.#unknown.add(owned);
     if (!this.#beginning && !this.#timer) void this.#begin();
   }
@@ -67,9 +67,9 @@ export class UnknownStarts {
 
   /** Whether there is nothing more to try: what the client refuses for good is left to the watchdog. */
   async #reassign(): Promise<boolean> {
-    const { remedies, logger, groupId, isClosing } = this.#options;
+    const { recoverySteps, logger, groupId, isClosing } = this.#options;
     try {
-      return await remedies.reassign();
+      return await recoverySteps.reassign();
     } catch (error) {
       if (error instanceof KafkaConnectorError && error.retriable) return false;
       if (!isClosing()) logger.warn("kafka consumer: partitions could not be assigned again", { groupId, error });

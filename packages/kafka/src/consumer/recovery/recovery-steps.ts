@@ -6,7 +6,7 @@ import type { FlowControl } from "../reading/flow-control.js";
 import type { OwnedPartition } from "../partitions/owned-partition.js";
 import type { ReadLoop } from "../reading/read-loop.js";
 
-export interface RemediesOptions {
+export interface RecoveryStepsOptions {
   readonly client: RenewableClient;
   readonly timeoutMs: number;
   readonly assignment: Assignment;
@@ -16,14 +16,14 @@ export interface RemediesOptions {
 }
 
 /** What helps a partition that is stuck. Each is done between two polls, and answers whether it was done. */
-export class Remedies {
-  readonly #options: RemediesOptions;
+export class RecoverySteps {
+  readonly #options: RecoveryStepsOptions;
 
-  constructor(options: RemediesOptions) {
+  constructor(options: RecoveryStepsOptions) {
     this.#options = options;
   }
 
-  /** There are remedies beyond a seek: the client can assign again. */
+  /** There are steps beyond a seek: the client can assign again. */
   get areAll(): boolean {
     return this.#options.client.canReassign;
   }

@@ -14,9 +14,9 @@ import type { OwnedPartition } from "../partitions/owned-partition.js";
 import type { ReadLoop } from "../reading/read-loop.js";
 import { RemovedRecords } from "./removed-records.js";
 import type { TakingOn } from "../rebalancing/taking-on.js";
-import { UnknownStarts } from "./missing-starts.js";
+import { MissingStarts } from "./missing-starts.js";
 import { StaticPlace } from "./static-place.js";
-import { Remedies } from "./recovery-steps.js";
+import { RecoverySteps } from "./recovery-steps.js";
 import type { StuckPartition } from "./watched-partition.js";
 import { Watchdog } from "./watchdog.js";
 import type { ParsedConsumer } from "../../settings/parse-consumer.js";
@@ -57,7 +57,7 @@ export class Recovery {
   readonly removed: RemovedRecords;
   readonly #watchdog: Watchdog | undefined;
   readonly #checker: ConnectionChecker | undefined;
-  readonly #unknownStarts: UnknownStarts;
+  readonly #missingStarts: MissingStarts;
   readonly #heldStarts: HeldStarts | undefined;
   readonly #staticPlace: StaticPlace | undefined;
   readonly #joinWatch: JoinWatch | undefined;
@@ -77,7 +77,7 @@ export class Recovery {
       subscription: () => takingOn().subscription(),
     });
     this.#exchange = exchange;
-    const remedies = new Remedies({ ...options, exchange, timeoutMs });
+    const recoverySteps = new RecoverySteps({ ...options, exchange, timeoutMs });
     const instanceId = settings.properties["group.instance.id"];
     this.#staticPlace =
       instanceId === undefined
@@ -85,13 +85,13 @@ export class Recovery {
         : new StaticPlace({ ...{ exchange, clock, logger, groupId }, instanceId: String(instanceId) });
     this.#joinWatch = settings.subscription.kind === "assignment" ? undefined : new JoinWatch({ ...options, groupId });
     this.#heldStarts = groupId === "" ? undefined : new HeldStarts({ ...options, timeoutMs });
-    this.#unknownStarts = new UnknownStarts({ ...options, groupId, remedies });
+    this.#missingStarts = new MissingStarts({ ...options, groupId, recoverySteps });
     this.#watchdog =
       watchdog === false
         ? undefined
         : new Watchdog({
             ...options,
-            ...{ settings: watchdog, groupId, timeoutMs, remedies },
+            ...{ settings: watchdog, groupId, timeoutMs, recoverySteps },
             isAstray: (owned) => this.resets.isAstray(owned),
           });
     this.#checker =
@@ -112,7 +112,7 @@ export class Recovery {
 
   close(): void {
     this.resets.close();
-    this.#unknownStarts.close();
+    this.#missingStarts.close();
     this.#heldStarts?.close();
     this.#joinWatch?.close();
     this.#exchange.close();
@@ -157,7 +157,7 @@ export class Recovery {
   /** Polling failed, and goes on. */
   pollFailed(error: unknown): void {
     this.health.heard(error);
-    this.#unknownStarts.pollFailed(error);
+    this.#missingStarts.pollFailed(error);
   }
 
   stuckOf(owned: OwnedPartition): StuckPartition | undefined {

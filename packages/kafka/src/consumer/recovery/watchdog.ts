@@ -6,7 +6,7 @@ import type { FlowControl } from "../reading/flow-control.js";
 import type { OwnedPartition } from "../partitions/owned-partition.js";
 import type { ReadLoop } from "../reading/read-loop.js";
 import type { ParsedWatchdog } from "../../settings/recovery-settings.js";
-import type { Remedies } from "./recovery-steps.js";
+import type { RecoverySteps } from "./recovery-steps.js";
 import { type Step, type StuckPartition, type WatchedPartition, watched } from "./watched-partition.js";
 
 /** What is done, told before it is. */
@@ -26,7 +26,7 @@ export interface WatchdogOptions {
   readonly assignment: Assignment;
   readonly flow: FlowControl;
   readonly reading: ReadLoop;
-  readonly remedies: Remedies;
+  readonly recoverySteps: RecoverySteps;
   /** Another part takes care of where it is read. */
   readonly isAstray: (owned: OwnedPartition) => boolean;
 }
@@ -142,7 +142,7 @@ export class Watchdog {
 
   /** What is due for it. */
   async #judge(watch: WatchedPartition): Promise<Exclude<Step, "probe"> | undefined> {
-    const { client, timeoutMs, remedies } = this.#options;
+    const { client, timeoutMs, recoverySteps } = this.#options;
     if (watch.rest > 0) {
       watch.rest -= 1;
       return undefined;
@@ -160,7 +160,7 @@ export class Watchdog {
     // There may be more just now.
     if (before === undefined) return undefined;
     const fetched = client.fetchedWatermarks(place)?.high;
-    if (!remedies.areAll || (fetched !== undefined && fetched >= before)) {
+    if (!recoverySteps.areAll || (fetched !== undefined && fetched >= before)) {
       const again = !watch.lookedAgain && nextToRead !== undefined;
       watch.lookedAgain = true;
       watch.lastStep = undefined;
@@ -172,7 +172,7 @@ export class Watchdog {
   }
 
   async #take(step: Exclude<Step, "probe">, stuck: readonly WatchedPartition[]): Promise<void> {
-    const { remedies, groupId, logger, clock } = this.#options;
+    const { recoverySteps, groupId, logger, clock } = this.#options;
     // Those are to be read to their hidden ends, and nothing is wrong with them as far as one can tell.
     const really = stuck.filter(({ lastStep }) => lastStep !== undefined);
     if (really.length > 0) {
@@ -188,7 +188,7 @@ export class Watchdog {
       );
     }
     for (const watch of really) watch.lastStep = step;
-    const done = step === "seek" ? remedies.seek(stuck.map(({ owned }) => owned)) : remedies[step]();
+    const done = step === "seek" ? recoverySteps.seek(stuck.map(({ owned }) => owned)) : recoverySteps[step]();
     if ((await done) && really.length > 0) this.#steps[step] += 1;
   }
 }
