@@ -62,12 +62,6 @@ export type { RecoverySettings } from "./settings/recovery-settings.js";
 export type { StuckPartition } from "./consumer/recovery/watched-partition.js";
 export type { ConsumerMetrics, PartitionLag } from "./consumer/commands.js";
 export type { ConsumerSerdes } from "./consumer/stages/record-reader.js";
-export type {
-  BlockingClaim,
-  ConsumerExplanation,
-  PartitionExplanation,
-  PartitionReport,
-} from "./consumer/session-report.js";
 export { type Control, type ControlOfRun, DrainingControl } from "./consumer/control.js";
 export type { DrainOptions } from "./consumer/drain.js";
 export { DrainError } from "./consumer/drain-error.js";
@@ -151,3 +145,5 @@ export {
 } from "./with-offset-context.js";
 export type { ConsumerSettings, SubscriptionSettings } from "./settings/consumer-settings.js";
 export type { KafkaSettings } from "./settings/kafka-settings.js";
+export type { BlockingClaim, ConsumerExplanation, PartitionExplanation } from "./consumer/explanation.js";
+export type { PartitionReport } from "./consumer/partitions/partition-report.js";

@@ -8,7 +8,7 @@ import type { OffsetCommitter } from "./committing/offset-committer.js";
 import type { ReadLoop } from "./reading/read-loop.js";
 import type { Recovery, RecoveryMetrics } from "./recovery/recovery.js";
 import type { Seeking } from "./rebalancing/seeking.js";
-import type { PartitionReport } from "./session-report.js";
+import { addCounts, type PartitionReport } from "./partitions/partition-report.js";
 import type { UserPauses } from "./reading/user-pauses.js";
 
 /** How far a consumer is behind in one partition. */
@@ -131,13 +131,7 @@ export class Commands {
 
   metrics(): ConsumerMetrics {
     const { assignment, committer, reading, rebalances, statistics, recovery, handedOver, report } = this.#options;
-    const sum = { processed: 0, discarded: 0, parked: 0, abandoned: 0 };
-    for (const each of report()) {
-      sum.processed += each.processed;
-      sum.discarded += each.discarded;
-      sum.parked += each.parked;
-      sum.abandoned += each.abandoned;
-    }
+    const { processed, discarded, parked, abandoned } = addCounts(report());
     const now = { inFlight: 0, inFlightBytes: 0, buffered: 0, bufferedBytes: 0, uncommitted: 0 };
     for (const { ledger, buffered, bufferedBytes } of assignment.partitions) {
       now.inFlight += ledger.inFlight;
@@ -149,7 +143,7 @@ export class Commands {
     return {
       assignedPartitions: assignment.size,
       delivered: handedOver(),
-      ...sum,
+      ...{ processed, discarded, parked, abandoned },
       ...now,
       commits: committer.commits,
       failedCommits: committer.failures,

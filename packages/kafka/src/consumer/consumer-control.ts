@@ -2,12 +2,13 @@ import type { Run } from "@millrace/streams/stage";
 import type { TopicPartition, TopicPartitionOffset } from "../client/port.js";
 import type { ConsumerSession } from "./consumer-session.js";
 import { type Health, healthOf } from "./recovery/health.js";
-import type { ConsumerExplanation, PartitionReport } from "./session-report.js";
 import type { ConsumerMetrics, PartitionLag } from "./commands.js";
 import type { Control } from "./control.js";
 import type { DrainOptions } from "./drain.js";
 import type { DrainReport } from "./drain-report.js";
 import { type RunControl, runControlOf } from "./run-control.js";
+import type { ConsumerExplanation } from "./explanation.js";
+import type { PartitionReport } from "./partitions/partition-report.js";
 
 /** The control of one consumer. */
 export class ConsumerControl implements Control {

@@ -10,12 +10,13 @@ import { isDone } from "./rebalancing/bounds.js";
 import { commitResult } from "./committing/commit-results.js";
 import { FetchedChunk } from "./partitions/fetched-chunk.js";
 import type { OwnedPartition, Watermark } from "./partitions/owned-partition.js";
-import type { ConsumerExplanation, PartitionReport } from "./session-report.js";
 import { type SessionParts, sessionParts } from "./session-parts.js";
 import { StallWatch } from "./recovery/stall-watch.js";
 import type { Commands } from "./commands.js";
 import { type Delivery, Turns } from "./reading/turns.js";
 import type { ParsedConsumer } from "../settings/parse-consumer.js";
+import { type ConsumerExplanation, explanation } from "./explanation.js";
+import type { PartitionReport } from "./partitions/partition-report.js";
 
 export interface SessionListener {
   /** There may be records to take, or the session failed. */
@@ -285,8 +286,8 @@ export class ConsumerSession implements OffsetOwner {
 
   explain(): ConsumerExplanation {
     const state = this.#closing ? "closed" : this.#stopped ? "stopped" : "running";
-    const { history, assignment, flow, recovery, commands } = this.#parts;
-    return history.explain(state, this.#clock.now(), assignment.partitions, {
+    const { assignment, flow, recovery, commands } = this.#parts;
+    return explanation(state, this.#clock.now(), assignment.partitions, {
       reasons: commands.troubles(state, this.#failure),
       isPausedByUser: (owned) => flow.isPausedByUser(owned),
       isPaused: (owned) => flow.isPaused(owned),
@@ -301,7 +302,7 @@ export class ConsumerSession implements OffsetOwner {
   }
 
   report(): readonly PartitionReport[] {
-    return this.#parts.history.report(this.#parts.assignment.partitions);
+    return this.#parts.reports.report(this.#parts.assignment.partitions);
   }
 
   async #shutDown(): Promise<void> {

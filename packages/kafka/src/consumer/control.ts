@@ -1,9 +1,10 @@
 import type { TopicPartition, TopicPartitionOffset } from "../client/port.js";
 import type { Health } from "./recovery/health.js";
-import type { ConsumerExplanation, PartitionReport } from "./session-report.js";
 import type { ConsumerMetrics, PartitionLag } from "./commands.js";
 import type { DrainOptions } from "./drain.js";
 import type { DrainReport } from "./drain-report.js";
+import type { ConsumerExplanation } from "./explanation.js";
+import type { PartitionReport } from "./partitions/partition-report.js";
 
 /** Steers a running Kafka source; its materialised value. */
 export interface Control {

@@ -1,7 +1,7 @@
 import { acrossCopies, messageOf } from "@millrace/streams/stage";
-import type { ConsumerExplanation } from "./session-report.js";
 import type { DrainReport } from "./drain-report.js";
 import { KafkaConnectorError } from "../errors/errors.js";
+import type { ConsumerExplanation } from "./explanation.js";
 
 /** A drain that broke its promise: not everything delivered is finished and committed. Nothing is lost; it is read again. */
 export class DrainError extends KafkaConnectorError {

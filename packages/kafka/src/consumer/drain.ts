@@ -1,7 +1,8 @@
 import type { Clock } from "@millrace/streams";
-import type { ConsumerExplanation, PartitionReport } from "./session-report.js";
 import { DrainError } from "./drain-error.js";
 import { drainReport, type DrainReport } from "./drain-report.js";
+import type { ConsumerExplanation } from "./explanation.js";
+import type { PartitionReport } from "./partitions/partition-report.js";
 
 /** How long a drain may take unless it is told. */
 export const DRAIN_TIMEOUT_MS = 30_000;

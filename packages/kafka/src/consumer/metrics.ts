@@ -24,31 +24,28 @@ const NONE: Omit<ConsumerMetrics, "client"> = {
   watchdogRenewals: 0,
 };
 
-/** What is counted adds up; what is measured is that of `now`. */
-export const sumMetrics = (before: ConsumerMetrics = NONE, now: ConsumerMetrics = NONE): ConsumerMetrics => ({
-  ...now,
-  delivered: before.delivered + now.delivered,
-  processed: before.processed + now.processed,
-  discarded: before.discarded + now.discarded,
-  parked: before.parked + now.parked,
-  abandoned: before.abandoned + now.abandoned,
-  commits: before.commits + now.commits,
-  polls: before.polls + now.polls,
-  rebalances: before.rebalances + now.rebalances,
-  failedCommits: before.failedCommits + now.failedCommits,
-  offsetResets: before.offsetResets + now.offsetResets,
-  removedOffsets: before.removedOffsets + now.removedOffsets,
-  watchdogProbes: before.watchdogProbes + now.watchdogProbes,
-  watchdogSeeks: before.watchdogSeeks + now.watchdogSeeks,
-  watchdogReassignments: before.watchdogReassignments + now.watchdogReassignments,
-  watchdogRenewals: before.watchdogRenewals + now.watchdogRenewals,
-});
+/** Of how things are now; the rest is counted from the beginning on. */
+const MEASURED = [
+  "assignedPartitions",
+  "inFlight",
+  "inFlightBytes",
+  "buffered",
+  "bufferedBytes",
+  "uncommitted",
+] as const;
 
 /** Of consumers side by side; what their clients tell of themselves is for each to ask. */
 export const addMetrics = (all: readonly ConsumerMetrics[]): ConsumerMetrics => {
   const [only] = all;
   if (only && all.length === 1) return only;
-  const counts = Object.keys(NONE) as (keyof typeof NONE)[];
-  const sums = counts.map((count) => [count, all.reduce((sum, each) => sum + each[count], 0)]);
+  const names = Object.keys(NONE) as (keyof typeof NONE)[];
+  const sums = names.map((name) => [name, all.reduce((sum, each) => sum + each[name], 0)]);
   return Object.fromEntries(sums) as ConsumerMetrics;
 };
+
+/** Of one consumer after another: what is counted adds up, what is measured is that of `now`. */
+export const sumMetrics = (before: ConsumerMetrics = NONE, now: ConsumerMetrics = NONE): ConsumerMetrics => ({
+  ...now,
+  ...addMetrics([before, now]),
+  ...Object.fromEntries(MEASURED.map((name) => [name, now[name]])),
+});

@@ -1,13 +1,14 @@
 import { messageOf, type Run, oncePerProcess, soon } from "@millrace/streams/stage";
 import type { TopicPartition, TopicPartitionOffset } from "../client/port.js";
 import { type Health, healthOf } from "./recovery/health.js";
-import type { ConsumerExplanation, PartitionReport } from "./session-report.js";
 import type { ConsumerMetrics, PartitionLag } from "./commands.js";
 import type { Control, ControlOfRun } from "./control.js";
 import { drain, type DrainOptions } from "./drain.js";
 import type { DrainReport } from "./drain-report.js";
 import { partitionKey } from "../client/partition-key.js";
 import { addMetrics } from "./metrics.js";
+import type { ConsumerExplanation } from "./explanation.js";
+import type { PartitionReport } from "./partitions/partition-report.js";
 
 /** What a run knows of each of its Kafka sources. */
 interface SourceControl extends Control {

@@ -18,7 +18,7 @@ import { RemadeTopics } from "./recovery/remade-topics.js";
 import { HandlerCalls } from "./rebalancing/rebalance-handlers.js";
 import { ClaimsEnded } from "./partitions/claims-ended.js";
 import { Seeking } from "./rebalancing/seeking.js";
-import { SessionReport } from "./session-report.js";
+import { PartitionReports } from "./partitions/partition-report.js";
 import { outright, storedPositions } from "./committing/stored-positions.js";
 import { Commands } from "./commands.js";
 import { TakingOn } from "./rebalancing/taking-on.js";
@@ -58,7 +58,7 @@ export interface SessionHooks {
 export interface SessionParts {
   readonly client: RenewableClient;
   readonly assignment: Assignment;
-  readonly history: SessionReport;
+  readonly reports: PartitionReports;
   readonly flow: FlowControl;
   readonly claimsEnded: ClaimsEnded;
   readonly reading: ReadLoop;
@@ -74,7 +74,7 @@ export interface SessionParts {
   readonly recovery: Recovery;
 }
 
-type Delivering = Pick<SessionParts, "client" | "assignment" | "history" | "flow" | "claimsEnded" | "reading"> &
+type Delivering = Pick<SessionParts, "client" | "assignment" | "reports" | "flow" | "claimsEnded" | "reading"> &
   Pick<SessionParts, "committer" | "schedule"> & { readonly userPauses: UserPauses };
 
 const delivering = (
@@ -101,7 +101,7 @@ const delivering = (
   const { isStopped, onChunk, onPolled, onFailure, commit, hasFinished } = hooks;
   return {
     ...{ client, assignment, flow, committer, userPauses },
-    history: new SessionReport(),
+    reports: new PartitionReports(),
     claimsEnded: new ClaimsEnded(clock, settings.revokeTimeoutMs),
     reading: new ReadLoop({
       ...{ client, clock, logger, flow, maxPollRecords },
@@ -123,7 +123,7 @@ const commands = (
   { commit, isClosing, isDead, onReplaced, onRoom, onFailure }: SessionHooks,
   parts: Delivering & Steered,
 ): Pick<SessionParts, "seeking" | "commands"> => {
-  const { assignment, history, schedule, takingOn } = parts;
+  const { assignment, reports, schedule, takingOn } = parts;
   const { lookupTimeoutMs: timeoutMs } = settings;
   const seeking = new Seeking({
     ...parts,
@@ -139,8 +139,8 @@ const commands = (
     ...parts,
     ...{ timeoutMs, seeking, onRoom },
     now: () => clock.now(),
-    handedOver: () => history.handedOver(assignment.partitions),
-    report: () => history.report(assignment.partitions),
+    handedOver: () => reports.handedOver(assignment.partitions),
+    report: () => reports.report(assignment.partitions),
   });
   return { seeking, commands };
 };
@@ -219,7 +219,7 @@ export const sessionParts = (options: PartsOptions, hooks: SessionHooks): Sessio
     ...{ client, settings, logger, assignment, bounds, handlers },
     ownPositions: new OwnPositions({
       ...{ client, clock, logger, groupId },
-      acknowledged: (partition) => parts.history.acknowledged(partition),
+      acknowledged: (partition) => parts.reports.acknowledged(partition),
       isOver: () => isDead() || isClosing(),
     }),
     onTaken: (taken, committed) => {

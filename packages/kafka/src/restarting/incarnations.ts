@@ -1,6 +1,5 @@
 import type { Cancellable, Clock } from "@millrace/streams";
 import { promiseOf } from "@millrace/streams/stage";
-import { type PartitionReport, sumReports } from "../consumer/session-report.js";
 import type { ConsumerMetrics } from "../consumer/commands.js";
 import type { DrainingControl } from "../consumer/control.js";
 import { KafkaConnectorError } from "../errors/errors.js";
@@ -8,6 +7,7 @@ import { Progress, unfinishedIn } from "./progress.js";
 import { type Death, RestartPolicy } from "./restart-policy.js";
 import type { ParsedRestarts } from "../settings/restart-settings.js";
 import { sumMetrics } from "../consumer/metrics.js";
+import { type PartitionReport, sumReports } from "../consumer/partitions/partition-report.js";
 
 export interface IncarnationsOptions<T> {
   readonly settings: ParsedRestarts;

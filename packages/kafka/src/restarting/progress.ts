@@ -1,6 +1,7 @@
 import type { TopicPartitionOffset } from "../client/port.js";
-import type { ConsumerExplanation, PartitionReport } from "../consumer/session-report.js";
 import { partitionKey } from "../client/partition-key.js";
+import type { ConsumerExplanation } from "../consumer/explanation.js";
+import type { PartitionReport } from "../consumer/partitions/partition-report.js";
 
 /** The oldest record that was not finished, of each partition where there was one. */
 export const unfinishedIn = ({ partitions }: ConsumerExplanation): readonly TopicPartitionOffset[] =>

@@ -1,7 +1,6 @@
 import { messageOf } from "@millrace/streams/stage";
 import type { TopicPartition, TopicPartitionOffset } from "../client/port.js";
 import { type Health, healthOf } from "../consumer/recovery/health.js";
-import type { ConsumerExplanation, PartitionReport } from "../consumer/session-report.js";
 import type { ConsumerMetrics, PartitionLag } from "../consumer/commands.js";
 import { UserPauses } from "../consumer/reading/user-pauses.js";
 import type { DrainingControl } from "../consumer/control.js";
@@ -9,6 +8,8 @@ import type { DrainOptions } from "../consumer/drain.js";
 import { type DrainReport, drainReport } from "../consumer/drain-report.js";
 import { KafkaConnectorError } from "../errors/errors.js";
 import { Incarnations, type IncarnationsOptions } from "./incarnations.js";
+import type { ConsumerExplanation } from "../consumer/explanation.js";
+import type { PartitionReport } from "../consumer/partitions/partition-report.js";
 
 /**
  * Steers a graph of `restarting`: one control for all its incarnations, the materialised value. What it does goes to the

@@ -44,9 +44,9 @@ class World {
       groupId: "g",
       logger: { debug: log("debug"), info: log("info"), warn: log("warn"), error: log("error") },
       assignment,
-      history: { add: (gone) => this.#remember(gone) } as Partial<
-        GivingUpOptions["history"]
-      > as GivingUpOptions["history"],
+      reports: { add: (gone) => this.#remember(gone) } as Partial<
+        GivingUpOptions["reports"]
+      > as GivingUpOptions["reports"],
       flow,
       reading: { wake: () => undefined } as unknown as GivingUpOptions["reading"],
       schedule: { hurry: () => void this.steps.push(this.#hurry()) } as unknown as GivingUpOptions["schedule"],

@@ -9,7 +9,7 @@ import type { OwnedPartition } from "../partitions/owned-partition.js";
 import type { ReadLoop } from "../reading/read-loop.js";
 import type { HandlerCalls } from "./rebalance-handlers.js";
 import type { ClaimsEnded } from "../partitions/claims-ended.js";
-import type { SessionReport } from "../session-report.js";
+import type { PartitionReports } from "../partitions/partition-report.js";
 
 /** How long a revocation waits for its last commit. */
 const REVOKE_COMMIT_MS = 5000;
@@ -18,7 +18,7 @@ export interface GivingUpOptions {
   readonly groupId: string;
   readonly logger: Logger;
   readonly assignment: Assignment;
-  readonly history: SessionReport;
+  readonly reports: PartitionReports;
   readonly flow: FlowControl;
   readonly reading: ReadLoop;
   readonly schedule: CommitSchedule;
@@ -84,10 +84,10 @@ export class GivingUp {
   }
 
   giveUp(owned: readonly OwnedPartition[]): void {
-    const { history, assignment, flow, reading, onFailure } = this.#options;
+    const { reports, assignment, flow, reading, onFailure } = this.#options;
     // Others may have been lost while they were waited for.
     const partitions = owned.filter((each) => assignment.get(each) === each);
-    history.add(partitions);
+    reports.add(partitions);
     assignment.remove(partitions);
     try {
       flow.forget(partitions);

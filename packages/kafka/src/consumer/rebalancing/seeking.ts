@@ -6,13 +6,13 @@ import type { FlowControl } from "../reading/flow-control.js";
 import type { OwnedPartition } from "../partitions/owned-partition.js";
 import type { ReadLoop } from "../reading/read-loop.js";
 import type { ClaimsEnded } from "../partitions/claims-ended.js";
-import type { SessionReport } from "../session-report.js";
+import type { PartitionReports } from "../partitions/partition-report.js";
 
 export interface SeekingOptions {
   readonly client: Pick<ConsumerClient, "seek">;
   readonly timeoutMs: number;
   readonly assignment: Assignment;
-  readonly history: SessionReport;
+  readonly reports: PartitionReports;
   readonly flow: FlowControl;
   readonly reading: ReadLoop;
   readonly claimsEnded: ClaimsEnded;
@@ -142,8 +142,8 @@ export class Seeking {
   }
 
   #replace(owned: OwnedPartition, start: StartPosition["offset"] | undefined): OwnedPartition {
-    const { assignment, history, flow } = this.#options;
-    history.add([owned]);
+    const { assignment, reports, flow } = this.#options;
+    reports.add([owned]);
     assignment.remove([owned]);
     const [after] = assignment.add([owned]) as [OwnedPartition];
     after.reading.beginAt(start);

@@ -40,7 +40,8 @@ export class MissingStarts {
   /** Polling failed, and goes on. Which partitions an error concerns is not told: those that have a place keep it. */
   pollFailed(error: unknown): void {
     const { assignment, recoverySteps } = this.#options;
-    if (!(error instanceof KafkaConnectorError && UNANSWERED.includes(error.clientCode)) || !recoverySteps.areAll) return;
+    if (!(error instanceof KafkaConnectorError && UNANSWERED.includes(error.clientCode)) || !recoverySteps.areAll)
+      return;
     for (const owned of assignment.partitions) if (owned.reading.from === undefined) this.#unknown.add(owned);
     if (!this.#beginning && !this.#timer) void this.#begin();
   }

@@ -1,25 +1,9 @@
 import { printable } from "@millrace/streams/stage";
 import type { TopicPartition } from "../client/port.js";
-import { partitionKey } from "../client/partition-key.js";
 import type { HealthReason } from "./recovery/health.js";
 import type { OwnedPartition } from "./partitions/owned-partition.js";
 import type { Recovery } from "./recovery/recovery.js";
 import type { StuckPartition } from "./recovery/watched-partition.js";
-
-/** What became of the records of one partition, over all its assignments to this consumer. */
-export interface PartitionReport extends TopicPartition {
-  /** Plain sources count no more than these: what became of them is the stream's own affair. */
-  readonly delivered: number;
-  readonly processed: number;
-  readonly discarded: number;
-  readonly parked: number;
-  /** Not finished when the partition was given up or the consumer closed. */
-  readonly abandoned: number;
-  /** The last position the broker acknowledged; `undefined` where nothing was committed. */
-  readonly committed: number | undefined;
-  /** Records above the committed position that were delivered: whoever reads the partition next gets them again. */
-  readonly expectedReplays: number;
-}
 
 /** Why the watermark of a partition stands where it stands. */
 export interface BlockingClaim {
@@ -83,44 +67,6 @@ const stateOf = (owned: OwnedPartition, flow: PartitionFacts): PartitionExplanat
   return flow.isPaused(owned) ? "paused" : "delivering";
 };
 
-const reportOf = (owned: OwnedPartition, open: boolean): PartitionReport => {
-  const { ledger } = owned;
-  return {
-    topic: owned.topic,
-    partition: owned.partition,
-    delivered: ledger.delivered || owned.handedOver,
-    ...ledger.outcomes,
-    abandoned: open ? 0 : ledger.inFlight,
-    committed: owned.committed,
-    expectedReplays: ledger.replays,
-  };
-};
-
-const sum = (before: PartitionReport, after: PartitionReport): PartitionReport => ({
-  topic: after.topic,
-  partition: after.partition,
-  delivered: before.delivered + after.delivered,
-  processed: before.processed + after.processed,
-  discarded: before.discarded + after.discarded,
-  parked: before.parked + after.parked,
-  abandoned: before.abandoned + after.abandoned,
-  committed: after.committed ?? before.committed,
-  expectedReplays: before.expectedReplays + after.expectedReplays,
-});
-
-/** Adds up what two have told, partition by partition. */
-export const sumReports = (
-  before: Iterable<PartitionReport>,
-  after: Iterable<PartitionReport>,
-): readonly PartitionReport[] => {
-  const all = new Map([...before].map((each) => [partitionKey(each), each]));
-  for (const each of after) {
-    const known = all.get(partitionKey(each));
-    all.set(partitionKey(each), known ? sum(known, each) : each);
-  }
-  return [...all.values()].sort((a, b) => a.topic.localeCompare(b.topic) || a.partition - b.partition);
-};
-
 const blockingClaimOf = (owned: OwnedPartition, now: number): BlockingClaim | undefined => {
   const oldest = owned.ledger.oldest;
   if (!oldest) return undefined;
@@ -158,72 +104,38 @@ const inWords = (each: PartitionExplanation): string => {
   return `${each.topic}[${each.partition}] ${each.state}: ${reason}; ${counts}; committed ${each.committed ?? "nothing yet"}${fetching}${removed}`;
 };
 
-/** What a session tells of itself: of partitions it has given up, and of those it has. */
-export class SessionReport {
-  readonly #past = new Map<string, PartitionReport>();
-  #pastHandedOver = 0;
-
-  /** They are given up now. */
-  add(partitions: readonly OwnedPartition[]): void {
-    for (const owned of partitions) {
-      this.#pastHandedOver += owned.handedOver;
-      const before = this.#past.get(owned.key);
-      const last = reportOf(owned, false);
-      this.#past.set(owned.key, before ? sum(before, last) : last);
-    }
-  }
-
-  /** The last position that the broker acknowledged of a partition that was given up. */
-  acknowledged(partition: TopicPartition): number | undefined {
-    return this.#past.get(partitionKey(partition))?.committed;
-  }
-
-  /** Records handed to the stream so far, by partitions given up and owned. */
-  handedOver(partitions: Iterable<OwnedPartition>): number {
-    let sum = this.#pastHandedOver;
-    for (const owned of partitions) sum += owned.handedOver;
-    return sum;
-  }
-
-  report(owned: Iterable<OwnedPartition>): readonly PartitionReport[] {
-    return sumReports(
-      this.#past.values(),
-      Array.from(owned, (each) => reportOf(each, true)),
-    );
-  }
-
-  explain(
-    state: ConsumerExplanation["state"],
-    now: number,
-    partitions: Iterable<OwnedPartition>,
-    facts: PartitionFacts,
-  ): ConsumerExplanation {
-    const explained = [...partitions].map(
-      (owned): PartitionExplanation => ({
-        topic: owned.topic,
-        partition: owned.partition,
-        state: stateOf(owned, facts),
-        buffered: owned.buffered,
-        bufferedBytes: owned.bufferedBytes,
-        inFlight: owned.ledger.inFlight,
-        inFlightBytes: owned.ledger.openBytes,
-        behindWatermark: owned.ledger.behindWatermark,
-        uncommitted: owned.ledger.uncommitted,
-        committed: owned.committed,
-        blockedBy: blockingClaimOf(owned, now),
-        stuck: facts.recovery.stuckOf(owned),
-        removed: facts.recovery.removed.of(owned),
-      }),
-    );
-    const { reasons } = facts;
-    // The state tells already that it was stopped.
-    const told = reasons.filter(({ code }) => code !== "STOPPED").map(({ code, message }) => `${code}: ${message}`);
-    return {
-      state,
-      reasons,
-      partitions: explained,
-      toString: () =>
-        [`consumer ${state}, ${explained.length} partitions`, ...told, ...explained.map(inWords)].join("\n"),
-    };
-  }
-}
+/** What a consumer waits for now, partition by partition. */
+export const explanation = (
+  state: ConsumerExplanation["state"],
+  now: number,
+  partitions: Iterable<OwnedPartition>,
+  facts: PartitionFacts,
+): ConsumerExplanation => {
+  const explained = [...partitions].map(
+    (owned): PartitionExplanation => ({
+      topic: owned.topic,
+      partition: owned.partition,
+      state: stateOf(owned, facts),
+      buffered: owned.buffered,
+      bufferedBytes: owned.bufferedBytes,
+      inFlight: owned.ledger.inFlight,
+      inFlightBytes: owned.ledger.openBytes,
+      behindWatermark: owned.ledger.behindWatermark,
+      uncommitted: owned.ledger.uncommitted,
+      committed: owned.committed,
+      blockedBy: blockingClaimOf(owned, now),
+      stuck: facts.recovery.stuckOf(owned),
+      removed: facts.recovery.removed.of(owned),
+    }),
+  );
+  const { reasons } = facts;
+  // The state tells already that it was stopped.
+  const told = reasons.filter(({ code }) => code !== "STOPPED").map(({ code, message }) => `${code}: ${message}`);
+  return {
+    state,
+    reasons,
+    partitions: explained,
+    toString: () =>
+      [`consumer ${state}, ${explained.length} partitions`, ...told, ...explained.map(inWords)].join("\n"),
+  };
+};
