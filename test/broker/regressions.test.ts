@@ -1,4 +1,4 @@
-/** Bugs that peers have published and that show on a real broker within seconds; `packages/kafka/test/regressions` has all. */
+/** Bugs that peers have published and that show on a real broker within seconds; `*.regressions.test.ts` of `packages/kafka` have all. */
 import {
   type ConsumerSettings,
   type Control,
