@@ -5,6 +5,35 @@ const surface = `${streams}([^/]+[.]ts$|with-context/)`;
 // Plain vocabulary without behaviour of its own, which every layer may name.
 const vocabulary = `${streams}(attributes|copies|errors|logger)[.]ts$`;
 
+const kafka = "^packages/kafka/src/";
+// The rooms of the connector, from the bottom to the top: none imports from one above it.
+const rooms = [
+  "errors/",
+  "client/[^/]+[.]ts$",
+  "client/(rdkafka|confluent)/",
+  "logging/",
+  "settings/",
+  "ledger/",
+  "offsets/",
+  "records/",
+  "consumer/partitions/",
+  "consumer/reading/",
+  "consumer/committing/",
+  "consumer/rebalancing/",
+  "consumer/recovery/",
+  "consumer/shared/",
+  "consumer/[^/]+[.]ts$",
+  "graph-check/",
+  "consumer/stages/",
+  "producer/",
+  "admin/",
+  "restarting/",
+  "[^/]+[.]ts$",
+].map((room) => `${kafka}${room}`);
+
+// Librdkafka's numbers, until errors say their reason in words.
+const numbers = "client/rdkafka/error-codes[.]ts$";
+
 /** @type {import("dependency-cruiser").IConfiguration} */
 module.exports = {
   forbidden: [
@@ -77,21 +106,17 @@ module.exports = {
     },
     {
       name: "rdkafka-behind-the-port",
-      comment: "Only the client folder and the public factories know which client it is.",
+      comment: "Only the settings and the public entry know which client it is.",
       severity: "error",
-      from: { path: "^packages/kafka/src/(stages|ledger)/" },
-      to: { path: "^packages/kafka/src/client/rdkafka/" },
+      from: { path: kafka, pathNot: `${kafka}(client/(rdkafka|confluent)/|settings/|index[.]ts$)` },
+      to: { path: `${kafka}client/(rdkafka|confluent)/`, pathNot: numbers },
     },
-    {
-      name: "client-below-connector",
-      comment: "The client knows the port, the errors and their wording, not the connector above it.",
+    ...rooms.map((room, floor) => ({
+      name: `no-way-up-from-${room.slice(kafka.length).replace(/\/?(\[.*)?$/, "") || "the-root"}`,
       severity: "error",
-      from: { path: "^packages/kafka/src/client/" },
-      to: {
-        path: "^packages/kafka/src/",
-        pathNot: "^packages/kafka/src/(client|errors)/",
-      },
-    },
+      from: { path: room },
+      to: { path: kafka, pathNot: [...rooms.slice(0, floor + 1), numbers] },
+    })),
     {
       name: "declared-only",
       comment: "What a package imports stands in its package.json.",

@@ -34,9 +34,10 @@ export interface FailuresOfStream {
 const flow = <K, V, P>(
   name: string,
   settings: ProducerSettings<K, V>,
+  emits: "results" | "failures too",
   onDropped?: (passThrough: P) => void,
 ): Flow<ProducerEnvelope<K, V, P>, Delivery<K, V, P>> => {
-  const parsed = parseProducer(settings, name, name.startsWith("producerFlow") ? ["failures"] : []);
+  const parsed = parseProducer(settings, name, emits === "results" ? [] : ["failures"]);
   return Flow.fromStage(
     deliveryReports<K, V, P>({
       name,
@@ -52,11 +53,12 @@ const flow = <K, V, P>(
 };
 
 /** A flow whose settings do not ask for failures emits none. */
-const failing = <K, V, P>(
+const resultsOf = <K, V, P>(
   name: string,
   settings: ProducerSettings<K, V>,
+  emits: "results" | "failures too" = "results",
 ): Flow<ProducerEnvelope<K, V, P>, ProducerResult<P>> =>
-  flow(name, settings) as Flow<ProducerEnvelope<K, V, P>, ProducerResult<P>>;
+  flow(name, settings, emits) as Flow<ProducerEnvelope<K, V, P>, ProducerResult<P>>;
 
 /**
  * Sends the records of each envelope and passes its pass-through on.
@@ -79,7 +81,7 @@ export const producerFlow: {
   <K = string, V = Buffer | null, PassThrough = unknown>(
     settings: ProducerSettings<K, V> & FailuresAsElements,
   ): Flow<ProducerEnvelope<K, V, PassThrough>, ProducerResult<PassThrough> | ProducerFailure<K, V, PassThrough>>;
-} = <K, V, P>(settings: ProducerSettings<K, V>) => failing<K, V, P>("producerFlow", settings);
+} = <K, V, P>(settings: ProducerSettings<K, V>) => resultsOf<K, V, P>("producerFlow", settings, "failures too");
 
 /**
  * Sends records and ends the stream; the promise settles once everything is acknowledged.
@@ -94,7 +96,7 @@ export const producerSink = <K = string, V = Buffer | null>(
 ): Sink<ProducerRecord<K, V>, Promise<void>> =>
   Flow.of<ProducerRecord<K, V>>()
     .map((record) => produce(record))
-    .via(failing<K, V, undefined>("producerSink", settings))
+    .via(resultsOf<K, V, undefined>("producerSink", settings))
     .toMat(Sink.ignore, Keep.right);
 
 /**
@@ -112,7 +114,7 @@ export const committableSink = <K = string, V = Buffer | null>(
   producerSettings: ProducerSettings<K, V>,
   committerSettings: CommitterSettings = {},
 ): Sink<ProducerEnvelope<K, V, Committable | undefined>, Promise<void>> =>
-  failing<K, V, Committable | undefined>("committableSink", producerSettings)
+  resultsOf<K, V, Committable | undefined>("committableSink", producerSettings)
     // An empty batch in place of nothing keeps this one-to-one, which is what the graph check asks.
     .map((result) => result.passThrough ?? CommittableOffsetBatch.empty)
     .toMat(committerSink(committerSettings), Keep.right);
@@ -156,7 +158,7 @@ export const producerFlowWithContext: {
     settings: ProducerSettings<K, V> & FailuresAsElements,
   ): FlowWithContext<ProducerInput<K, V>, readonly RecordMetadata[] | ProducerFailure<K, V>>;
 } = <K, V>(settings: ProducerSettings<K, V>) => {
-  const sending = flow<K, V, Sent>("producerFlowWithContext", settings, ({ claim }) =>
+  const sending = flow<K, V, Sent>("producerFlowWithContext", settings, "failures too", ({ claim }) =>
     claim.end("discarded", "producerFlowWithContext failed, and supervision went on without it"),
   );
   return FlowWithContext.fromFlow(

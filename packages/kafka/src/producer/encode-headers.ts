@@ -1,5 +1,5 @@
 import type { Headers } from "../client/port.js";
-import { invalidRecord } from "../client/rdkafka/invalid-record.js";
+import { invalidRecord } from "../client/invalid-record.js";
 import type { KafkaConnectorError } from "../errors/errors.js";
 import type { HeaderValue, ProducerHeaders } from "../records/messages.js";
 

@@ -43,11 +43,11 @@ export type ProducerSettings<K, V> = OwnProducerSettings<K, V> | BorrowedProduce
 /** Makes the client of one run, or takes a share of a shared one. */
 export const openerOf = (
   { producer }: ProducerSettings<never, never>,
-  { properties, driver }: ParsedProducer,
+  { client }: ParsedProducer,
   call: string,
 ): ((listener: ProducerListener) => ProducerClient) => {
-  if (driver === undefined) return openShared(producer, call);
-  return (listener) => driver.producer(properties, listener);
+  if (client === undefined) return openShared(producer, call);
+  return (listener) => client.driver.producer(client.properties, listener);
 };
 
 /** A shared producer logs what concerns it by itself. */

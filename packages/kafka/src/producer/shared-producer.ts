@@ -1,12 +1,11 @@
 import { acrossCopies } from "@millrace/streams/stage";
 import type { ClientProperties, KafkaDriver, ProducerClient, ProducerListener } from "../client/port.js";
-import { rdkafkaDriver } from "../client/rdkafka/driver.js";
 import { RepeatedErrors } from "../client/repeated-errors.js";
 import { KafkaConnectorError } from "../errors/errors.js";
 import { loggerOf } from "../logging/logger-of.js";
 import { SharedClient } from "./shared-client.js";
 import type { KafkaSettings } from "../settings/kafka-settings.js";
-import { type ParsedProducer, parseProducer } from "../settings/parse-producer.js";
+import { type OwnClient, parseProducer } from "../settings/parse-producer.js";
 
 /** Settings of the client that several flows, sinks and senders use. */
 export interface SharedProducerSettings {
@@ -49,16 +48,14 @@ class SharedClients implements SharedProducer {
     acrossCopies(this, "SharedClients");
   }
 
-  readonly #properties: ClientProperties;
-  readonly #driver: KafkaDriver;
+  readonly #client: OwnClient;
   readonly #logger: NonNullable<KafkaSettings["logger"]>;
   readonly #closings = new Set<Promise<void>>();
   #current: SharedClient | undefined;
   #closing: Promise<void> | undefined;
 
-  constructor({ kafka }: SharedProducerSettings, { properties, driver = rdkafkaDriver }: ParsedProducer) {
-    this.#properties = properties;
-    this.#driver = driver;
+  constructor({ kafka }: SharedProducerSettings, client: OwnClient) {
+    this.#client = client;
     this.#logger = loggerOf(kafka.logger);
   }
 
@@ -71,7 +68,7 @@ class SharedClients implements SharedProducer {
     if (!this.#current || this.#current.isOver) {
       const errors = new RepeatedErrors(this.#logger, "kafka shared producer: client error");
       this.#current = new SharedClient({
-        open: (ownListener) => this.#driver.producer(this.#properties, ownListener),
+        open: (ownListener) => this.#client.driver.producer(this.#client.properties, ownListener),
         onWarning: (error) => errors.warn(error),
         onEnd: (client) => this.#drop(client),
       });
@@ -114,8 +111,14 @@ class SharedClients implements SharedProducer {
  *
  * const audit = SendProducer.create({ producer, value: string() });
  */
-export const sharedProducer = (settings: SharedProducerSettings): SharedProducer =>
-  new SharedClients(settings, parseProducer(settings, "sharedProducer"));
+export const sharedProducer = (settings: SharedProducerSettings): SharedProducer => {
+  const { client } = parseProducer(settings, "sharedProducer");
+  if (client) return new SharedClients(settings, client);
+  throw new KafkaConnectorError(
+    "INVALID_SETTINGS",
+    "sharedProducer has a client of its own. Give kafka, and no producer.",
+  );
+};
 
 /** A share of a shared producer. */
 export const openShared = (producer: unknown, call: string): ((listener: ProducerListener) => ProducerClient) => {

@@ -5,11 +5,16 @@ import { parse, reach } from "./parse.js";
 import { type ProducerBounds, producerSchema } from "./producer-settings.js";
 import { withQueue } from "./queue-bytes.js";
 
-export interface ParsedProducer extends ProducerBounds {
+/** How to make a client. */
+export interface OwnClient {
   /** Without secrets, which `driver` adds. */
   readonly properties: ClientProperties;
-  /** Absent where the producer uses another one's client. */
-  readonly driver: KafkaDriver | undefined;
+  readonly driver: KafkaDriver;
+}
+
+export interface ParsedProducer extends ProducerBounds {
+  /** Absent where the producer uses that of another one. */
+  readonly client: OwnClient | undefined;
 }
 
 /** Settings that only some producers have. */
@@ -28,7 +33,7 @@ export const parseProducer = (
   }
   const { kafka, parallelism, maxInFlightBytes, failures, maxWaiting, maxWaitingBytes } = parsed;
   const bounds = { parallelism, maxInFlightBytes, failures, maxWaiting, maxWaitingBytes };
-  if (kafka === undefined) return { properties: {}, driver: undefined, ...bounds };
+  if (kafka === undefined) return { client: undefined, ...bounds };
   const { properties, driver } = reach(kafka, parsed.properties, call);
-  return { properties: withQueue(idempotent(properties, call), maxInFlightBytes), driver, ...bounds };
+  return { client: { properties: withQueue(idempotent(properties, call), maxInFlightBytes), driver }, ...bounds };
 };

@@ -1,6 +1,6 @@
 import { isUtf8 } from "node:buffer";
 import type { Headers } from "../port.js";
-import { invalidRecord } from "./invalid-record.js";
+import { invalidRecord } from "../invalid-record.js";
 import type { NativeHeaders, NativeMessage } from "./native.js";
 
 const NONE: Headers = Object.freeze([]);

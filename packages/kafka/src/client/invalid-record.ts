@@ -1,16 +1,7 @@
-import { KafkaConnectorError } from "../../errors/errors.js";
-import type { OutgoingRecord } from "../port.js";
-import { CODE, codeOf, connectorError } from "./error-codes.js";
+import { KafkaConnectorError } from "../errors/errors.js";
+import type { OutgoingRecord } from "./port.js";
 
-/** The record itself is at fault: sending it again cannot help. */
-const INVALID: ReadonlySet<number> = new Set([
-  CODE.invalidArgument,
-  CODE.unknownPartition,
-  CODE.unknownTopic,
-  CODE.messageTooLarge,
-]);
-
-/** Throws `INVALID_RECORD` for what the binding would not send as it is. */
+/** Throws `INVALID_RECORD` for what no client would send as it is. */
 export function checkRecord(record: OutgoingRecord): void {
   const { topic, partition, key, value, timestamp } = record;
   if (typeof topic !== "string" || topic === "") {
@@ -40,11 +31,3 @@ function isNatural(number: number): boolean {
 
 export const invalidRecord = (topic: string, reason: string): KafkaConnectorError =>
   new KafkaConnectorError("INVALID_RECORD", `A record for ${topic} can never be sent: ${reason}.`);
-
-/** What the binding threw for a record. */
-export function produceError(topic: string, error: unknown): KafkaConnectorError {
-  const code = codeOf(error);
-  if (code !== undefined && INVALID.has(code))
-    return connectorError("INVALID_RECORD", `A record for ${topic} can never be sent`, error);
-  return connectorError("PRODUCE_FAILED", `The client refused a record for ${topic}`, error);
-}
