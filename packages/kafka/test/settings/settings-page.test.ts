@@ -61,7 +61,7 @@ const settingsOf = (schema: z.ZodObject, prefix = ""): ReadonlyMap<string, unkno
 const written = (value: unknown): string => `\`${String(value)}\``;
 
 describe("the page of settings", () => {
-  const page = readFileSync(join(import.meta.dirname, "../../../docs/guide/settings.md"), "utf8");
+  const page = readFileSync(join(import.meta.dirname, "../../../../docs/guide/settings.md"), "utf8");
   const sections = documented(page);
   const rowsOf = (...headings: readonly string[]): readonly Row[] =>
     headings.flatMap((heading) => sections.get(heading) ?? []);
