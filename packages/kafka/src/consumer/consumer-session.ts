@@ -11,6 +11,7 @@ import { commitResult } from "./committing/commit-results.js";
 import { FetchedChunk } from "./partitions/fetched-chunk.js";
 import type { OwnedPartition, Watermark } from "./partitions/owned-partition.js";
 import { type SessionParts, sessionParts } from "./session-parts.js";
+import { SessionLife } from "./partitions/session-life.js";
 import { StallWatch } from "./recovery/stall-watch.js";
 import type { Commands } from "./commands.js";
 import { type Delivery, Turns } from "./reading/turns.js";
@@ -60,12 +61,7 @@ export class ConsumerSession implements OffsetOwner {
   #held = false;
   readonly #turns = new Turns();
   readonly #stall: StallWatch;
-  #stopped = false;
-  /** The stream has failed or was cancelled: claims in flight will not end any more. */
-  #dead = false;
-  #streamFailed = false;
-  #closing = false;
-  #failure: { readonly error: unknown } | undefined;
+  readonly #life: SessionLife;
   #loop: Promise<void> | undefined;
   #shutdown: Promise<void> | undefined;
   #leaks = false;
@@ -79,8 +75,12 @@ export class ConsumerSession implements OffsetOwner {
     this.groupId = settings.groupId ?? "";
     this.#stall = new StallWatch(clock, logger, () => this.explain().toString());
     const partitioned = listener.onAssigned !== undefined;
+    this.#life = new SessionLife({
+      mends: (error) => this.#parts.recovery.mends(error),
+      onFailure: (error) => this.#onFailure(error),
+    });
     this.#parts = sessionParts(
-      { settings, logger, clock, followed, partitioned },
+      { settings, logger, clock, followed, partitioned, life: this.#life },
       {
         onClaimEnded: (owned) => this.#onEnded(owned),
         onRoom: () => this.#onRoom(),
@@ -90,13 +90,9 @@ export class ConsumerSession implements OffsetOwner {
         onGivenUp: (partitions) => listener.onGivenUp?.(partitions),
         onReplaced: (before, after) => listener.onReplaced?.(before, after),
         onError: (error) => this.#onError(error),
-        onFailure: (error) => this.#fail(error),
         commit: () => this.#commit(),
         refresh: (stored) => this.#commit(stored),
         hasFinished: () => this.#parts.assignment.hasNews,
-        isStopped: () => this.#stopped,
-        isClosing: () => this.#closing,
-        isDead: () => this.#dead,
       },
     );
   }
@@ -113,12 +109,12 @@ export class ConsumerSession implements OffsetOwner {
 
   /** What the stream failed with, once the buffers have been taken. */
   get failure(): { readonly error: unknown } | undefined {
-    return this.#failure;
+    return this.#life.failure;
   }
 
   /** At most so many records that may be delivered now: a run of each partition in turn, or of `only`, within its bounds. */
   take(records: number, only?: OwnedPartition): readonly Delivery[] {
-    if (this.#stopped) return [];
+    if (this.#life.isStopped) return [];
     const now = this.#clock.now();
     const { flow, assignment } = this.#parts;
     const room = flow.deliveryRoom(now, records);
@@ -169,7 +165,7 @@ export class ConsumerSession implements OffsetOwner {
   }
 
   get isStopped(): boolean {
-    return this.#stopped;
+    return this.#life.isStopped;
   }
 
   /** Claims are opened with the sizes of their records. */
@@ -212,7 +208,7 @@ export class ConsumerSession implements OffsetOwner {
       owned.endThrough(each.position - 1, each.metadata);
       return owned;
     });
-    if (!this.#closing || !this.#streamFailed) await this.commitNow();
+    if (!this.#life.isClosed || !this.#life.hasFailed) await this.commitNow();
     return positions.map((each, index) => commitResult(this.groupId, each, asked[index]));
   }
 
@@ -227,7 +223,7 @@ export class ConsumerSession implements OffsetOwner {
 
   /** Nothing of these is on its way to the committer: what is unfinished was dropped on purpose, and is committed as such. */
   discardUnfinished(partitions: Iterable<OwnedPartition>): void {
-    if (this.#dead || this.#closing || this.#failure) return;
+    if (this.#life.isOver || this.#life.failure) return;
     const discarded = [...partitions].filter((owned) => owned.discardUnfinished());
     if (discarded.length > 0) void this.#parts.schedule.told(this.commitNow());
   }
@@ -238,7 +234,7 @@ export class ConsumerSession implements OffsetOwner {
 
   /** What is committed once the consumer is closed comes late, and is read again as all that was in flight. */
   streamFailed(): void {
-    this.#streamFailed = true;
+    this.#life.streamFailed();
   }
 
   owns(partition: TopicPartition, epoch: number): boolean {
@@ -255,7 +251,7 @@ export class ConsumerSession implements OffsetOwner {
 
   /** Delivers nothing more; claims in flight may end, and commits go on. */
   stop(): void {
-    this.#stopped = true;
+    this.#life.stop();
     this.#stall.released();
     this.#parts.recovery.close();
     for (const owned of this.#parts.assignment.partitions) owned.drop();
@@ -264,7 +260,7 @@ export class ConsumerSession implements OffsetOwner {
 
   /** Stops; nobody will end what is in flight. */
   abandon(): void {
-    this.#dead = true;
+    this.#life.abandon();
     this.stop();
     this.#parts.claimsEnded.check();
   }
@@ -278,17 +274,17 @@ export class ConsumerSession implements OffsetOwner {
   /** Nothing is waited for any more: what is in flight is given up, and the client closes without its brokers' answers. */
   letGo(): void {
     this.abandon();
-    this.#closing = true;
+    this.#life.close();
     this.#parts.reading.close();
     this.#parts.client.close({ hurry: true }).catch(() => undefined);
     this.shutdown().catch(() => undefined);
   }
 
   explain(): ConsumerExplanation {
-    const state = this.#closing ? "closed" : this.#stopped ? "stopped" : "running";
+    const { state, failure } = this.#life;
     const { assignment, flow, recovery, commands } = this.#parts;
     return explanation(state, this.#clock.now(), assignment.partitions, {
-      reasons: commands.troubles(state, this.#failure),
+      reasons: commands.troubles(state, failure),
       isPausedByUser: (owned) => flow.isPausedByUser(owned),
       isPaused: (owned) => flow.isPaused(owned),
       isWaiting: (owned) => this.#listener.isWaiting?.(owned) === true,
@@ -309,11 +305,11 @@ export class ConsumerSession implements OffsetOwner {
     this.stop();
     if (this.#listener.onAssigned) await this.#untilPartitionsEnded();
     const open = [...this.#parts.assignment.partitions].some((owned) => !owned.isIdle);
-    this.#leaks = open && this.#parts.schedule.begun && !this.#dead;
+    this.#leaks = open && this.#parts.schedule.begun && !this.#life.isDead;
     let failure: unknown;
     try {
       const { schedule } = this.#parts;
-      if (schedule.owesCommit && !this.#failure && this.#parts.assignment.hasNews)
+      if (schedule.owesCommit && !this.#life.failure && this.#parts.assignment.hasNews)
         await schedule.settled(this.#commit());
     } catch (error) {
       failure = error;
@@ -324,7 +320,7 @@ export class ConsumerSession implements OffsetOwner {
     // Closed in the turn in which it is idle: a commit accepted between the two would find the client closed.
     while (this.#parts.committer.busy) await this.#parts.committer.settled();
     this.#parts.committer.close();
-    this.#closing = true;
+    this.#life.close();
     this.#parts.reading.close();
     this.#parts.schedule.close();
     this.#parts.claimsEnded.check();
@@ -338,8 +334,8 @@ export class ConsumerSession implements OffsetOwner {
   /** Streams of partitions are runs of their own, which may go on when the one that emitted them has ended. */
   async #untilPartitionsEnded(): Promise<void> {
     const owned = [...this.#parts.assignment.partitions];
-    if (this.#dead || owned.every(({ isIdle }) => isIdle)) return;
-    const ended = this.#parts.claimsEnded.untilEnded(owned, () => this.#dead);
+    if (this.#life.isDead || owned.every(({ isIdle }) => isIdle)) return;
+    const ended = this.#parts.claimsEnded.untilEnded(owned, () => this.#life.isDead);
     this.#parts.schedule.hurry();
     await ended;
   }
@@ -347,11 +343,11 @@ export class ConsumerSession implements OffsetOwner {
   async #connectAndRead(): Promise<void> {
     try {
       await this.#parts.client.connect();
-      if (this.#closing) return;
+      if (this.#life.isClosed) return;
       this.#parts.recovery.connected();
       this.#parts.client.subscribe(await this.#parts.takingOn.subscription());
     } catch (error) {
-      this.#fail(error);
+      this.#life.fail(error);
       return;
     }
     await this.#parts.reading.run();
@@ -363,7 +359,7 @@ export class ConsumerSession implements OffsetOwner {
       const owned = this.#parts.assignment.get(run);
       if (owned?.retired) owned.reading.saw(chunk.offset(run.from));
       // What is read behind a failure may lie beyond a gap that it left: it is read again by whoever comes next.
-      if (!owned || owned.retired || this.#failure) return [];
+      if (!owned || owned.retired || this.#life.failure) return [];
       if (!this.#parts.recovery.resets.accepts(owned, chunk, run)) return [];
       const within = this.#parts.bounds ? this.#parts.bounds.cut(owned, chunk, run) : run;
       return within ? [{ owned, run: within }] : [];
@@ -374,7 +370,7 @@ export class ConsumerSession implements OffsetOwner {
   }
 
   #onPolled(): void {
-    if (!this.#failure && !this.#stopped) this.#parts.ends.polled();
+    if (!this.#life.failure && !this.#life.isStopped) this.#parts.ends.polled();
     this.#tellDone();
   }
 
@@ -385,14 +381,11 @@ export class ConsumerSession implements OffsetOwner {
   }
 
   #onError(error: Error): void {
-    if (error instanceof KafkaConnectorError && error.fatal) this.#fail(error);
+    if (error instanceof KafkaConnectorError && error.fatal) this.#life.fail(error);
     else this.#errors.warn(error);
   }
 
-  #fail(error: unknown): void {
-    if (this.#failure || this.#closing || this.#parts.recovery.mends(error)) return;
-    this.#failure = { error };
-    this.#streamFailed = true;
+  #onFailure(error: unknown): void {
     this.#failures.tell("kafka consumer: failed", error);
     this.#listener.onAvailable();
   }

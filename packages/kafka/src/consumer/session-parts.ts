@@ -12,6 +12,7 @@ import { GivingUp } from "./rebalancing/giving-up.js";
 import { OffsetCommitter } from "./committing/offset-committer.js";
 import type { OwnedPartition, Watermark } from "./partitions/owned-partition.js";
 import { OwnPositions } from "./rebalancing/own-positions.js";
+import type { SessionLife } from "./partitions/session-life.js";
 import { ReadLoop } from "./reading/read-loop.js";
 import { Recovery } from "./recovery/recovery.js";
 import { RemadeTopics } from "./recovery/remade-topics.js";
@@ -32,6 +33,7 @@ export interface PartsOptions {
   readonly followed: boolean;
   /** Each partition has a stream of its own. */
   readonly partitioned: boolean;
+  readonly life: SessionLife;
 }
 
 /** What the parts ask and tell their session. */
@@ -45,14 +47,10 @@ export interface SessionHooks {
   readonly onGivenUp: (partitions: readonly OwnedPartition[]) => void;
   readonly onReplaced: (before: OwnedPartition, after: OwnedPartition) => void;
   readonly onError: (error: Error) => void;
-  readonly onFailure: (error: unknown) => void;
   readonly commit: () => Promise<void>;
   /** Commits again what is committed, and these positions. */
   readonly refresh: (stored: readonly Watermark[]) => Promise<void>;
   readonly hasFinished: () => boolean;
-  readonly isStopped: () => boolean;
-  readonly isClosing: () => boolean;
-  readonly isDead: () => boolean;
 }
 
 export interface SessionParts {
@@ -83,7 +81,7 @@ const delivering = (
   listener: ConsumerListener,
   onRetry: (error: unknown) => void,
 ): Delivering => {
-  const { settings, logger, clock, followed, partitioned } = options;
+  const { settings, logger, clock, followed, partitioned, life } = options;
   const auditor = new Auditor();
   const { commitTimeoutMs, maxReplay, maxPollRecords, maxInFlight } = settings;
   // What a budget lets out is known record by record: of records that share a claim it is not known which are finished.
@@ -98,17 +96,17 @@ const delivering = (
   const flow = new FlowControl({ ...settings, followed, partitioned }, client, partitions, userPauses);
   const committer = new OffsetCommitter({ client, clock, commitTimeoutMs, partitions, auditor });
   const isCommitting = (): boolean => committer.busy;
-  const { isStopped, onChunk, onPolled, onFailure, commit, hasFinished } = hooks;
+  const { onChunk, onPolled, commit, hasFinished } = hooks;
   return {
     ...{ client, assignment, flow, committer, userPauses },
     reports: new PartitionReports(),
     claimsEnded: new ClaimsEnded(clock, settings.revokeTimeoutMs),
     reading: new ReadLoop({
       ...{ client, clock, logger, flow, maxPollRecords },
-      ...{ isStopped, isCommitting, onChunk, onPolled, onRetry, onFailure },
+      ...{ life, isCommitting, onChunk, onPolled, onRetry },
     }),
     schedule: new CommitSchedule({
-      ...{ clock, logger, flow, maxReplay, hasFinished, isCommitting, commit, onFailure },
+      ...{ clock, logger, flow, maxReplay, hasFinished, isCommitting, commit, life },
       refresh: async () => hooks.refresh(await storedPositions(client, partitions(), commitTimeoutMs)),
     }),
   };
@@ -119,16 +117,15 @@ type Steered = Pick<SessionParts, "takingOn" | "recovery"> & { readonly statisti
 };
 
 const commands = (
-  { settings, clock }: PartsOptions,
-  { commit, isClosing, isDead, onReplaced, onRoom, onFailure }: SessionHooks,
+  { settings, clock, life }: PartsOptions,
+  { commit, onReplaced, onRoom }: SessionHooks,
   parts: Delivering & Steered,
 ): Pick<SessionParts, "seeking" | "commands"> => {
   const { assignment, reports, schedule, takingOn } = parts;
   const { lookupTimeoutMs: timeoutMs } = settings;
   const seeking = new Seeking({
     ...parts,
-    ...{ timeoutMs, commit, onFailure },
-    isOver: () => isDead() || isClosing(),
+    ...{ timeoutMs, commit, life },
     hurry: () => schedule.hurry(),
     onReplaced: (before, after) => {
       takingOn.begin(after);
@@ -161,17 +158,16 @@ const endsOf = (
   });
 
 const remadeTopicsOf = (
-  { settings, logger }: PartsOptions,
-  { isClosing, isDead, refresh, onFailure }: SessionHooks,
+  { settings, logger, life }: PartsOptions,
+  { refresh }: SessionHooks,
   { assignment, seeking, recovery }: Pick<SessionParts, "assignment" | "seeking" | "recovery">,
 ): RemadeTopics => {
   const { until, offsetsOnAssign, groupId = "" } = settings;
   const elsewhere = offsetsOnAssign && "its positions are kept elsewhere, for the old one";
   return new RemadeTopics({
-    ...{ groupId, logger, assignment, seeking, onFailure },
+    ...{ groupId, logger, assignment, seeking, life },
     resets: recovery.resets,
     refusal: until ? "the bound of its source was looked up in the old one" : elsewhere,
-    isOver: () => isDead() || isClosing(),
     begun: async (begun) => {
       const committed = begun.filter(({ isCommitted }) => isCommitted);
       if (committed.length > 0) await refresh(committed.map((owned) => outright(owned, 0, undefined)));
@@ -181,8 +177,8 @@ const remadeTopicsOf = (
 
 /** Everything that a session consists of, wired. */
 export const sessionParts = (options: PartsOptions, hooks: SessionHooks): SessionParts => {
-  const { settings, logger, clock } = options;
-  const { onFailure, commit, isClosing, isDead, onGivenUp, onTaken } = hooks;
+  const { settings, logger, clock, life } = options;
+  const { commit, onGivenUp, onTaken } = hooks;
   let rebalances = 0;
   const rebalanced = async (serving: Promise<void>): Promise<void> => {
     rebalances += 1;
@@ -204,7 +200,7 @@ export const sessionParts = (options: PartsOptions, hooks: SessionHooks): Sessio
   const { until, lookupTimeoutMs: timeoutMs, handlerTimeoutMs } = settings;
   const recovery: Recovery = new Recovery({
     ...parts,
-    ...{ settings, clock, logger, isClosing, onFailure },
+    ...{ settings, clock, logger, life },
     takingOn: () => takingOn,
   });
   const groupId = settings.groupId ?? "";
@@ -213,24 +209,23 @@ export const sessionParts = (options: PartsOptions, hooks: SessionHooks): Sessio
   const handlers = new HandlerCalls({
     handlers: settings.handlers,
     timeoutMs: handlerTimeoutMs,
-    ...{ clock, logger, onFailure },
+    ...{ clock, logger, life },
   });
   const takingOn: TakingOn = new TakingOn({
     ...{ client, settings, logger, assignment, bounds, handlers },
     ownPositions: new OwnPositions({
-      ...{ client, clock, logger, groupId },
+      ...{ client, clock, logger, groupId, life },
       acknowledged: (partition) => parts.reports.acknowledged(partition),
-      isOver: () => isDead() || isClosing(),
     }),
     onTaken: (taken, committed) => {
       recovery.taken(taken, committed);
       onTaken(taken);
     },
-    onFailure,
+    life,
   });
   const givingUp = new GivingUp({
     ...parts,
-    ...{ groupId, logger, handlers, isClosing, isDead, commit, onGivenUp, onFailure },
+    ...{ groupId, logger, handlers, life, commit, onGivenUp },
   });
   const steered = commands(options, hooks, { ...parts, statistics, recovery, takingOn, rebalances: () => rebalances });
   const remadeTopics = remadeTopicsOf(options, hooks, { ...parts, ...steered, recovery });

@@ -163,7 +163,7 @@ const SURFACES: Readonly<Record<string, Surface>> = {
       ...named("operators.ts", "Operators", ""),
       ...["Source", "Sink", "Flow"].flatMap((name) => named(`${name.toLowerCase()}.ts`, name)),
       ...named("runnable-graph.ts", "RunnableGraph"),
-      ...["SourceWithContext", "FlowWithContext"].flatMap((name) => named("with-context.ts", name)),
+      ...["SourceWithContext", "FlowWithContext"].flatMap((name) => named("with-context/with-context.ts", name)),
     ],
     run: (flow, options, input = []) => ({
       done: Source.from(input).via(flow).runWith(Sink.ignore, options),
@@ -179,7 +179,7 @@ const SURFACES: Readonly<Record<string, Surface>> = {
     side: FlowWithContext.of<number>() as unknown as Sink<number, Promise<void>>,
     other: recordingClaims().source([9]) as unknown as Source<number>,
     branch: (flow) => flow.watchTermination(Keep.right) as unknown as Sink<number, Promise<void>>,
-    functions: named("operators-with-context.ts", "OperatorsWithContext", ""),
+    functions: named("with-context/operators.ts", "OperatorsWithContext", ""),
     run: (flow, options, input = []) => {
       const claims = recordingClaims();
       const source = claims.source(input).via(flow as unknown as FlowWithContext<number, unknown>);

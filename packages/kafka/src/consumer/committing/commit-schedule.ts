@@ -1,6 +1,7 @@
 import type { Cancellable, Clock, Logger } from "@millrace/streams";
 import type { ParsedCommitter } from "../../settings/committer-settings.js";
 import type { FlowControl } from "../reading/flow-control.js";
+import type { SessionLife } from "../partitions/session-life.js";
 import type { OwnedPartition } from "../partitions/owned-partition.js";
 
 /** Wait before a commit that is due while another is under way. */
@@ -21,7 +22,7 @@ export interface CommitScheduleOptions {
   readonly commit: () => Promise<void>;
   /** Commits again what is committed. */
   readonly refresh: () => Promise<void>;
-  readonly onFailure: (error: unknown) => void;
+  readonly life: Pick<SessionLife, "fail">;
 }
 
 /**
@@ -178,7 +179,7 @@ export class CommitSchedule {
 
   #commitSoon(): void {
     if (!this.#options.isCommitting()) {
-      this.settled(this.#options.commit()).catch(this.#options.onFailure);
+      this.settled(this.#options.commit()).catch((error: unknown) => this.#options.life.fail(error));
       return;
     }
     // What is finished by then goes into the next one, which is not to wait for its interval.

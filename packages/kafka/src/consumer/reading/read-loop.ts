@@ -1,6 +1,7 @@
 import type { Clock, Logger } from "@millrace/streams";
 import type { ConsumerClient, RecordChunk } from "../../client/port.js";
 import { KafkaConnectorError } from "../../errors/errors.js";
+import type { SessionLife } from "../partitions/session-life.js";
 import type { FlowControl } from "./flow-control.js";
 import { LARGEST_BY_DEFAULT, RecordSizes } from "../../client/record-sizes.js";
 
@@ -17,8 +18,7 @@ export interface ReadLoopOptions {
   readonly logger: Logger;
   readonly flow: FlowControl;
   readonly maxPollRecords: number;
-  /** Nothing more is delivered. */
-  readonly isStopped: () => boolean;
+  readonly life: Pick<SessionLife, "isStopped" | "fail">;
   /** A commit waits for its answer. */
   readonly isCommitting: () => boolean;
   readonly onChunk: (chunk: RecordChunk) => void;
@@ -26,8 +26,6 @@ export interface ReadLoopOptions {
   readonly onPolled: () => void;
   /** A poll failed, and another follows. */
   readonly onRetry: (error: unknown) => void;
-  /** Polling is of no more use. */
-  readonly onFailure: (error: unknown) => void;
 }
 
 /** Polls until it is closed, because rebalances and commit results are served only by polling. */
@@ -95,7 +93,7 @@ export class ReadLoop {
 
   async #onStepFailed(error: unknown): Promise<void> {
     if (this.#closed) return;
-    if (!(error instanceof KafkaConnectorError && error.retriable)) this.#options.onFailure(error);
+    if (!(error instanceof KafkaConnectorError && error.retriable)) this.#options.life.fail(error);
     else this.#options.logger.warn("kafka consumer: poll failed, trying again", { error });
     await this.#untilWoken(RETRY_POLL_MS);
     this.#options.onRetry(error);
@@ -108,7 +106,7 @@ export class ReadLoop {
    */
   async #step(): Promise<void> {
     const { maxPollRecords, flow, clock } = this.#options;
-    const stopped = this.#options.isStopped();
+    const stopped = this.#options.life.isStopped;
     const room = flow.readRoom(this.#sizes.mean);
     if (room.isWhole && !stopped) {
       flow.apply(false);
@@ -146,7 +144,7 @@ export class ReadLoop {
     this.#polls += 1;
     if ((chunk?.length ?? 0) < maxRecords) this.#drains += 1;
     if (chunk) this.#sizes.sawChunk(chunk);
-    if (chunk && !this.#options.isStopped()) this.#options.onChunk(chunk);
+    if (chunk && !this.#options.life.isStopped) this.#options.onChunk(chunk);
     this.#options.onPolled();
   }
 }

@@ -6,6 +6,7 @@ import type { CommitSchedule } from "../committing/commit-schedule.js";
 import type { FlowControl } from "../reading/flow-control.js";
 import type { OffsetCommitter } from "../committing/offset-committer.js";
 import type { OwnedPartition } from "../partitions/owned-partition.js";
+import type { SessionLife } from "../partitions/session-life.js";
 import type { ReadLoop } from "../reading/read-loop.js";
 import type { HandlerCalls } from "./rebalance-handlers.js";
 import type { ClaimsEnded } from "../partitions/claims-ended.js";
@@ -25,12 +26,9 @@ export interface GivingUpOptions {
   readonly committer: OffsetCommitter;
   readonly claimsEnded: ClaimsEnded;
   readonly handlers: HandlerCalls;
-  readonly isClosing: () => boolean;
-  /** Nobody is left to end what is in flight. */
-  readonly isDead: () => boolean;
+  readonly life: SessionLife;
   readonly commit: () => Promise<void>;
   readonly onGivenUp: (partitions: readonly OwnedPartition[]) => void;
-  readonly onFailure: (error: unknown) => void;
 }
 
 /** How partitions are given up: in peace, or when others own them already. */
@@ -43,23 +41,23 @@ export class GivingUp {
 
   /** I4: delivers no more of them, lets their claims end, commits, and only then fences: fencing first would replay it. */
   async revoke(partitions: readonly TopicPartition[]): Promise<void> {
-    const { groupId, logger, assignment, reading, handlers, onGivenUp, isClosing } = this.#options;
+    const { groupId, logger, assignment, reading, handlers, onGivenUp, life } = this.#options;
     const revoked = assignment.owned(partitions);
     const dropped = revoked.reduce((sum, owned) => sum + owned.retire(), 0);
     onGivenUp(revoked);
     reading.wake();
-    if (!isClosing()) await this.#finish(revoked);
+    if (!life.isClosed) await this.#finish(revoked);
     const unfinished = revoked.reduce((sum, owned) => sum + owned.ledger.inFlight, 0);
     this.giveUp(revoked);
     const what = { groupId, partitions, dropped, unfinished };
-    if (unfinished === 0 || isClosing()) logger.info("kafka consumer: partitions revoked", what);
+    if (unfinished === 0 || life.isClosed) logger.info("kafka consumer: partitions revoked", what);
     else logger.warn("kafka consumer: partitions revoked before all their records were finished", what);
     await handlers.call("onRevoke", partitions);
   }
 
   async #finish(revoked: readonly OwnedPartition[]): Promise<void> {
-    const { groupId, logger, claimsEnded, schedule, committer, commit, isClosing, isDead } = this.#options;
-    const ended = claimsEnded.untilEnded(revoked, () => isDead() || isClosing());
+    const { groupId, logger, claimsEnded, schedule, committer, commit, life } = this.#options;
+    const ended = claimsEnded.untilEnded(revoked, () => life.isOver);
     schedule.hurry();
     claimsEnded.check();
     await ended;
@@ -84,7 +82,7 @@ export class GivingUp {
   }
 
   giveUp(owned: readonly OwnedPartition[]): void {
-    const { reports, assignment, flow, reading, onFailure } = this.#options;
+    const { reports, assignment, flow, reading, life } = this.#options;
     // Others may have been lost while they were waited for.
     const partitions = owned.filter((each) => assignment.get(each) === each);
     reports.add(partitions);
@@ -92,7 +90,7 @@ export class GivingUp {
     try {
       flow.forget(partitions);
     } catch (error) {
-      onFailure(error);
+      life.fail(error);
     }
     reading.wake();
   }

@@ -1,6 +1,7 @@
 import type { Clock, Logger } from "@millrace/streams";
 import type { TopicPartition } from "../../client/port.js";
 import type { RenewableClient } from "../../client/renewable-client.js";
+import type { SessionLife } from "../partitions/session-life.js";
 import { offsetsByKey, partitionKey, placeOf } from "../../client/partition-key.js";
 
 /** Much longer than old positions were seen to be told: two seconds. */
@@ -16,7 +17,7 @@ export interface OwnPositionsOptions {
   readonly groupId: string;
   /** What the broker acknowledged last to this consumer, of a partition that it has given up. */
   readonly acknowledged: (partition: TopicPartition) => number | undefined;
-  readonly isOver: () => boolean;
+  readonly life: Pick<SessionLife, "isOver">;
 }
 
 /**
@@ -33,12 +34,12 @@ export class OwnPositions {
 
   /** Never rejects: whoever cannot look begins where the client does. */
   async settled(partitions: readonly TopicPartition[]): Promise<void> {
-    const { clock, logger, groupId, isOver } = this.#options;
+    const { clock, logger, groupId, life } = this.#options;
     const deadline = clock.now() + PATIENCE_MS;
     let behind = partitions;
     for (;;) {
       behind = await this.#behind(behind);
-      if (behind.length === 0 || isOver()) return;
+      if (behind.length === 0 || life.isOver) return;
       if (clock.now() >= deadline) break;
       await new Promise<void>((resolve) => clock.schedule(ASK_AGAIN_MS, resolve));
     }

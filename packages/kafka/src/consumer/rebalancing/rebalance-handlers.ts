@@ -1,5 +1,6 @@
 import type { Clock, Logger } from "@millrace/streams";
 import type { GivenHandlers, RebalanceHandlers } from "../../settings/reading-settings.js";
+import type { SessionLife } from "../partitions/session-life.js";
 import type { TopicPartition } from "../../client/port.js";
 import { placeOf } from "../../client/partition-key.js";
 
@@ -8,7 +9,7 @@ export interface HandlerOptions {
   readonly timeoutMs: number;
   readonly clock: Clock;
   readonly logger: Logger;
-  readonly onFailure: (error: unknown) => void;
+  readonly life: Pick<SessionLife, "fail">;
 }
 
 /** Calls the user's handlers; never rejects. */
@@ -21,14 +22,14 @@ export class HandlerCalls {
 
   /** Resolves when the handler has ended, well or not, or its time is over. */
   async call(name: keyof RebalanceHandlers, partitions: readonly TopicPartition[]): Promise<void> {
-    const { handlers, logger, onFailure } = this.#options;
+    const { handlers, logger, life } = this.#options;
     const handler = handlers[name];
     if (!handler || partitions.length === 0) return;
     try {
       await this.#inTime(name, Promise.resolve(handler(partitions.map(placeOf))));
     } catch (error) {
       logger.error(`kafka consumer: ${name} failed`, { partitions, error });
-      if (name !== "onStop") onFailure(error);
+      if (name !== "onStop") life.fail(error);
     }
   }
 

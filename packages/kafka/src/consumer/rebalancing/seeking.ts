@@ -4,6 +4,7 @@ import { placeName } from "../../client/partition-key.js";
 import type { Assignment } from "../partitions/assignment.js";
 import type { FlowControl } from "../reading/flow-control.js";
 import type { OwnedPartition } from "../partitions/owned-partition.js";
+import type { SessionLife } from "../partitions/session-life.js";
 import type { ReadLoop } from "../reading/read-loop.js";
 import type { ClaimsEnded } from "../partitions/claims-ended.js";
 import type { PartitionReports } from "../partitions/partition-report.js";
@@ -16,12 +17,11 @@ export interface SeekingOptions {
   readonly flow: FlowControl;
   readonly reading: ReadLoop;
   readonly claimsEnded: ClaimsEnded;
-  readonly isOver: () => boolean;
+  readonly life: SessionLife;
   readonly hurry: () => void;
   readonly commit: () => Promise<void>;
   /** The partition has begun anew: later offsets of it belong to `after`. */
   readonly onReplaced: (before: OwnedPartition, after: OwnedPartition) => void;
-  readonly onFailure: (error: unknown) => void;
 }
 
 interface Move {
@@ -107,8 +107,8 @@ export class Seeking {
   }
 
   async #finish(partitions: readonly OwnedPartition[]): Promise<void> {
-    const { claimsEnded, isOver, hurry, commit } = this.#options;
-    const ended = claimsEnded.untilEnded(partitions, isOver);
+    const { claimsEnded, life, hurry, commit } = this.#options;
+    const ended = claimsEnded.untilEnded(partitions, () => life.isOver);
     hurry();
     claimsEnded.check();
     await ended;
@@ -124,7 +124,7 @@ export class Seeking {
   }
 
   async #move(moves: readonly Move[]): Promise<void> {
-    const { client, timeoutMs, onReplaced, onFailure } = this.#options;
+    const { client, timeoutMs, onReplaced, life } = this.#options;
     this.#requireAll(moves, this.#owned(moves));
     try {
       await client.seek(
@@ -133,7 +133,7 @@ export class Seeking {
       );
     } catch (error) {
       // Where the client reads now is not known, and what it reads might be taken for what comes next.
-      if (this.#owned(moves).length > 0) onFailure(error);
+      if (this.#owned(moves).length > 0) life.fail(error);
       throw error;
     }
     const left = this.#owned(moves);

@@ -12,6 +12,7 @@ import type { Assignment } from "../partitions/assignment.js";
 import type { Bounds } from "./bounds.js";
 import { finishedBefore } from "./finished-before.js";
 import type { OwnedPartition } from "../partitions/owned-partition.js";
+import type { SessionLife } from "../partitions/session-life.js";
 import type { OwnPositions } from "./own-positions.js";
 import type { HandlerCalls } from "./rebalance-handlers.js";
 import { StartOffsets } from "./start-offsets.js";
@@ -29,7 +30,7 @@ export interface TakingOnOptions {
   readonly ownPositions: OwnPositions;
   /** `committed` are positions of the group that were looked up for it. */
   readonly onTaken: (partitions: readonly OwnedPartition[], committed: ReadonlyMap<string, number>) => void;
-  readonly onFailure: (error: unknown) => void;
+  readonly life: Pick<SessionLife, "fail">;
 }
 
 /** How partitions are taken on: where they begin and end is looked up before anything of them is read. */
@@ -50,7 +51,7 @@ export class TakingOn {
 
   /** The group has assigned them. */
   async assigned(partitions: readonly TopicPartition[]): Promise<void> {
-    const { bounds, handlers, logger, settings, ownPositions, onFailure } = this.#options;
+    const { bounds, handlers, logger, settings, ownPositions, life } = this.#options;
     let committed = NONE;
     try {
       await this.#startOffsets.learn(partitions);
@@ -59,7 +60,7 @@ export class TakingOn {
       if (settings.offsetResetProtection) committed = await this.#committed(partitions);
     } catch (error) {
       // They are not taken, so that nothing of them is delivered from a wrong place.
-      onFailure(error);
+      life.fail(error);
       return;
     }
     await handlers.call("onAssign", partitions);

@@ -5,6 +5,7 @@ import { KafkaConnectorError } from "../../errors/errors.js";
 import { placeOf } from "../../client/partition-key.js";
 import type { Assignment } from "../partitions/assignment.js";
 import type { OwnedPartition } from "../partitions/owned-partition.js";
+import type { SessionLife } from "../partitions/session-life.js";
 import type { ReadLoop } from "../reading/read-loop.js";
 
 /** Before it is tried again. */
@@ -18,8 +19,7 @@ export interface ClientExchangeOptions {
   /** The next assignment of these partitions begins where they are now, unless more of them is committed then. */
   readonly resume: (partitions: readonly OwnedPartition[]) => void;
   readonly subscription: () => Promise<Subscription>;
-  readonly isClosing: () => boolean;
-  readonly onFailure: (error: unknown) => void;
+  readonly life: SessionLife;
 }
 
 /**
@@ -79,7 +79,7 @@ export class ClientExchange {
   }
 
   async #exchange(): Promise<boolean> {
-    const { assignment, client, resume, subscription, isClosing, onFailure } = this.#options;
+    const { assignment, client, resume, subscription, life } = this.#options;
     if ([...assignment.partitions].some(({ retired }) => retired)) return false;
     while (!this.#closed) {
       const partitions = [...assignment.partitions];
@@ -91,7 +91,7 @@ export class ClientExchange {
         if (!(error instanceof KafkaConnectorError && error.retriable)) {
           // There is no client any more.
           this.#underWay = false;
-          if (!isClosing()) onFailure(error);
+          life.fail(error);
           throw error;
         }
         // Its brokers may be away.

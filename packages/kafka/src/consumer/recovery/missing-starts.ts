@@ -2,6 +2,7 @@ import type { Cancellable, Clock, Logger } from "@millrace/streams";
 import { KafkaConnectorError } from "../../errors/errors.js";
 import type { Assignment } from "../partitions/assignment.js";
 import type { OwnedPartition } from "../partitions/owned-partition.js";
+import type { SessionLife } from "../partitions/session-life.js";
 import type { RecoverySteps } from "./recovery-steps.js";
 
 /**
@@ -19,7 +20,7 @@ export interface MissingStartsOptions {
   readonly groupId: string;
   readonly assignment: Assignment;
   readonly recoverySteps: Pick<RecoverySteps, "areAll" | "reassign">;
-  readonly isClosing: () => boolean;
+  readonly life: Pick<SessionLife, "isClosed">;
 }
 
 /**
@@ -68,12 +69,12 @@ export class MissingStarts {
 
   /** Whether there is nothing more to try: what the client refuses for good is left to the watchdog. */
   async #reassign(): Promise<boolean> {
-    const { recoverySteps, logger, groupId, isClosing } = this.#options;
+    const { recoverySteps, logger, groupId, life } = this.#options;
     try {
       return await recoverySteps.reassign();
     } catch (error) {
       if (error instanceof KafkaConnectorError && error.retriable) return false;
-      if (!isClosing()) logger.warn("kafka consumer: partitions could not be assigned again", { groupId, error });
+      if (!life.isClosed) logger.warn("kafka consumer: partitions could not be assigned again", { groupId, error });
       return true;
     }
   }

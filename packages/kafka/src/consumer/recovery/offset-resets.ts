@@ -4,6 +4,7 @@ import { KafkaConnectorError } from "../../errors/errors.js";
 import { placeOf } from "../../client/partition-key.js";
 import type { Assignment } from "../partitions/assignment.js";
 import type { OwnedPartition } from "../partitions/owned-partition.js";
+import type { SessionLife } from "../partitions/session-life.js";
 import type { ReadLoop } from "../reading/read-loop.js";
 import type { ParsedProtection } from "../../settings/recovery-settings.js";
 
@@ -21,7 +22,7 @@ export interface OffsetResetsOptions {
   readonly logger: Logger;
   readonly assignment: Assignment;
   readonly reading: ReadLoop;
-  readonly onFailure: (error: unknown) => void;
+  readonly life: Pick<SessionLife, "fail">;
   /** What is read on where the partition was, before it counts as read. */
   readonly onRead: (owned: OwnedPartition, chunk: RecordChunk, run: PartitionRun) => void;
 }
@@ -159,7 +160,7 @@ export class OffsetResets {
     } catch (error) {
       if (this.#closed || assignment.get(owned) !== owned) return;
       logger.warn("kafka consumer: a partition could not be sent back to where it was", { ...placeOf(owned), error });
-      if (state.attempts >= MAX_ATTEMPTS) this.#options.onFailure(error);
+      if (state.attempts >= MAX_ATTEMPTS) this.#options.life.fail(error);
       else this.#seekLater(owned, { attempts: state.attempts + 1, seeking: true });
     }
   }
@@ -167,7 +168,7 @@ export class OffsetResets {
   #refuse(owned: OwnedPartition, readAt: number): void {
     const { topic, partition } = owned;
     const expected = owned.reading.next;
-    this.#options.onFailure(
+    this.#options.life.fail(
       new KafkaConnectorError(
         "OFFSET_RESET",
         `${topic}[${partition}] was read from offset ${readAt}, after everything below ${expected} had been read: its log was cut, the topic was made anew, or a broker is in error. Nothing of it was delivered. Where the records from ${readAt} on are new ones, restart the stream, or set the group's offsets first; where a broker errs, offsetResetProtection reads on where it was.`,

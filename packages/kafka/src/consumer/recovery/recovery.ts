@@ -10,6 +10,7 @@ import { HealthRecord } from "./health.js";
 import { HeldStarts } from "./held-starts.js";
 import { JoinWatch } from "./join-watch.js";
 import { OffsetResets, type OffsetResetsOptions } from "./offset-resets.js";
+import type { SessionLife } from "../partitions/session-life.js";
 import type { OwnedPartition } from "../partitions/owned-partition.js";
 import type { ReadLoop } from "../reading/read-loop.js";
 import { RemovedRecords } from "./removed-records.js";
@@ -44,8 +45,7 @@ export interface RecoveryOptions {
   readonly flow: FlowControl;
   readonly reading: ReadLoop;
   readonly takingOn: () => TakingOn;
-  readonly isClosing: () => boolean;
-  readonly onFailure: (error: unknown) => void;
+  readonly life: SessionLife;
 }
 
 /** Looks after the client of a session: where it reads, whether it reads, and whether it reaches its brokers. */
@@ -65,7 +65,7 @@ export class Recovery {
   constructor(options: RecoveryOptions) {
     this.#options = options;
     this.health = new HealthRecord(options.clock);
-    const { settings, client, clock, logger, onFailure, takingOn } = options;
+    const { settings, client, clock, logger, life, takingOn } = options;
     const { offsetResetProtection: protection, connectionChecker, watchdog, lookupTimeoutMs: timeoutMs } = settings;
     const groupId = settings.groupId ?? "";
     this.removed = new RemovedRecords({ ...{ client, logger, groupId }, timeoutMs });
@@ -96,7 +96,14 @@ export class Recovery {
           });
     this.#checker =
       connectionChecker &&
-      new ConnectionChecker({ settings: connectionChecker, client, clock, logger, timeoutMs, onFailed: onFailure });
+      new ConnectionChecker({
+        settings: connectionChecker,
+        client,
+        clock,
+        logger,
+        timeoutMs,
+        onFailed: (error) => life.fail(error),
+      });
   }
 
   /** A broker has answered, and the group is asked for partitions. */

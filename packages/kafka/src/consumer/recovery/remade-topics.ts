@@ -4,6 +4,7 @@ import { placeOf } from "../../client/partition-key.js";
 import type { Assignment } from "../partitions/assignment.js";
 import type { OffsetResets } from "./offset-resets.js";
 import type { OwnedPartition } from "../partitions/owned-partition.js";
+import type { SessionLife } from "../partitions/session-life.js";
 import type { Seeking } from "../rebalancing/seeking.js";
 
 export interface RemadeTopicsOptions {
@@ -14,10 +15,9 @@ export interface RemadeTopicsOptions {
   readonly resets: OffsetResets;
   /** Why another topic in the place of the old one cannot be read on by itself, if so. */
   readonly refusal: string | undefined;
-  readonly isOver: () => boolean;
+  readonly life: SessionLife;
   /** Commits that the group is at the beginning of these, of which nothing has been delivered. */
   readonly begun: (partitions: readonly OwnedPartition[]) => Promise<void>;
-  readonly onFailure: (error: unknown) => void;
 }
 
 /**
@@ -33,12 +33,12 @@ export class RemadeTopics {
   }
 
   async remade(topic: string): Promise<void> {
-    const { groupId, logger, assignment, seeking, resets, refusal, isOver, begun, onFailure } = this.#options;
+    const { groupId, logger, assignment, seeking, resets, refusal, life, begun } = this.#options;
     const owned = [...assignment.partitions].filter((each) => each.topic === topic && !each.retired);
-    if (owned.length === 0 || isOver()) return;
+    if (owned.length === 0 || life.isOver) return;
     if (refusal !== undefined) {
       const what = `${topic} was deleted and made again while it was read, and ${refusal}. Restart the stream to read the new one.`;
-      return onFailure(new KafkaConnectorError("OFFSET_RESET", what));
+      return life.fail(new KafkaConnectorError("OFFSET_RESET", what));
     }
     const partitions = owned.map(placeOf);
     logger.warn(
@@ -49,7 +49,7 @@ export class RemadeTopics {
     try {
       await begun(await seeking.beginAnew(owned));
     } catch (error) {
-      if (!isOver() && owned.some((each) => assignment.delivers(each))) onFailure(error);
+      if (!life.isOver && owned.some((each) => assignment.delivers(each))) life.fail(error);
       else
         logger.warn("kafka consumer: the beginning of a topic that was made again is not committed", {
           groupId,

@@ -127,7 +127,7 @@ class World {
         return committed;
       },
       refresh: () => this.#commit(true),
-      onFailure: (error) => this.#failures.push(error),
+      life: { fail: (error) => this.#failures.push(error) },
     });
     const { maxBatch, maxIntervalMs, delivery, refreshIntervalMs } = drawn;
     this.#schedule.begin({ maxBatch, maxIntervalMs, delivery, parallelism: 1, refreshIntervalMs });

@@ -2,6 +2,7 @@ import { settle, type VirtualClock, virtualClock } from "@millrace/streams-testk
 import { expect } from "chai";
 import { Assignment } from "../../../src/consumer/partitions/assignment.js";
 import { GivingUp, type GivingUpOptions } from "../../../src/consumer/rebalancing/giving-up.js";
+import { SessionLife } from "../../../src/consumer/partitions/session-life.js";
 import { FlowControl } from "../../../src/consumer/reading/flow-control.js";
 import type { OwnedPartition } from "../../../src/consumer/partitions/owned-partition.js";
 import { ClaimsEnded } from "../../../src/consumer/partitions/claims-ended.js";
@@ -25,8 +26,10 @@ class World {
   readonly commits: Latch[] = [];
   readonly claimsEnded: ClaimsEnded = new ClaimsEnded(this.clock, REVOKE_TIMEOUT_MS);
   busy = false;
-  dead = false;
-  closing = false;
+  readonly life: SessionLife = new SessionLife({
+    mends: () => false,
+    onFailure: (error) => this.failures.push(error),
+  });
   resume: () => void = () => undefined;
   readonly givingUp: GivingUp;
 
@@ -55,8 +58,7 @@ class World {
       handlers: {
         call: async (which: string) => void this.steps.push(which),
       } as unknown as GivingUpOptions["handlers"],
-      isClosing: () => this.closing,
-      isDead: () => this.dead,
+      life: this.life,
       commit: () => {
         this.steps.push("committed");
         const latch = new Latch();
@@ -64,7 +66,6 @@ class World {
         return latch.opened;
       },
       onGivenUp: (partitions) => void this.steps.push(`told of ${partitions.map(({ partition }) => partition).join()}`),
-      onFailure: (error) => this.failures.push(error),
     });
   }
 
@@ -132,10 +133,10 @@ describe("partitions that are given up", () => {
   });
 
   for (const [what, prepare] of Object.entries<(world: World) => void>({
-    "nobody is left to end anything": (each) => (each.dead = true),
+    "nobody is left to end anything": (each) => each.life.abandon(),
     "nobody is left while it waits": (each) =>
       void Promise.resolve().then(() => {
-        each.dead = true;
+        each.life.abandon();
         each.claimsEnded.check();
       }),
   })) {
@@ -149,7 +150,7 @@ describe("partitions that are given up", () => {
   }
 
   it("are neither waited for nor committed while the consumer closes, which does both by itself", async () => {
-    world.closing = true;
+    world.life.close();
     world.revoke(p0);
     await settle();
     expect(world.steps).to.deep.equal(["told of 0", ...GONE]);
@@ -157,7 +158,7 @@ describe("partitions that are given up", () => {
 
   it("wait for a commit under way, though they have nothing new", async () => {
     world.busy = true;
-    world.dead = true;
+    world.life.abandon();
     world.revoke(p0);
     await settle();
     expect(world.steps).to.deep.equal([...BEGUN, "committed"]);
@@ -189,7 +190,7 @@ describe("partitions that are given up", () => {
     world.resume = () => {
       throw broken;
     };
-    world.dead = true;
+    world.life.abandon();
     const state = world.revoke(p0);
     await settle();
     expect(world.failures).to.deep.equal([broken]);

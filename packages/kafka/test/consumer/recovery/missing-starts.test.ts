@@ -30,7 +30,7 @@ const rig = () => {
         return recoverySteps.next();
       },
     },
-    isClosing: () => false,
+    life: { isClosed: false },
   });
   return { clock, assignment, warnings, recoverySteps, starts };
 };
