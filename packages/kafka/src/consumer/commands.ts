@@ -4,7 +4,7 @@ import type { ClientStatistics, LatestStatistics } from "../client/statistics.js
 import { placeOf } from "../client/partition-key.js";
 import type { Assignment } from "./partitions/assignment.js";
 import type { HealthFacts, HealthReason } from "./recovery/health.js";
-import type { OffsetCommitter } from "./committing/offset-committer.js";
+import type { Commits } from "./committing/commits.js";
 import type { ReadLoop } from "./reading/read-loop.js";
 import type { Recovery, RecoveryMetrics } from "./recovery/recovery.js";
 import type { Seeking } from "./rebalancing/seeking.js";
@@ -57,7 +57,7 @@ export interface CommandsOptions {
   readonly timeoutMs: number;
   readonly assignment: Assignment;
   readonly reading: ReadLoop;
-  readonly committer: OffsetCommitter;
+  readonly commits: Pick<Commits, "counts">;
   readonly seeking: Seeking;
   readonly userPauses: UserPauses;
   readonly recovery: Recovery;
@@ -120,9 +120,9 @@ export class Commands {
 
   /** What keeps the consumer from its work. */
   troubles(state: HealthFacts["state"], failure: HealthFacts["failure"]): readonly HealthReason[] {
-    const { assignment, committer, rebalances, recovery, client, now } = this.#options;
+    const { assignment, commits, rebalances, recovery, client, now } = this.#options;
     return recovery.health.troubles({
-      ...{ state, failure, commitFailure: committer.lastFailure },
+      ...{ state, failure, commitFailure: commits.counts.lastFailure },
       assigned: rebalances() > 0 || assignment.size > 0,
       positionsHeldMs: client.positionsHeldMs(now()),
       removedOffsets: recovery.removed.count,
@@ -130,7 +130,7 @@ export class Commands {
   }
 
   metrics(): ConsumerMetrics {
-    const { assignment, committer, reading, rebalances, statistics, recovery, handedOver, report } = this.#options;
+    const { assignment, commits, reading, rebalances, statistics, recovery, handedOver, report } = this.#options;
     const { processed, discarded, parked, abandoned } = addCounts(report());
     const now = { inFlight: 0, inFlightBytes: 0, buffered: 0, bufferedBytes: 0, uncommitted: 0 };
     for (const { ledger, buffered, bufferedBytes } of assignment.partitions) {
@@ -145,8 +145,8 @@ export class Commands {
       delivered: handedOver(),
       ...{ processed, discarded, parked, abandoned },
       ...now,
-      commits: committer.commits,
-      failedCommits: committer.failures,
+      commits: commits.counts.commits,
+      failedCommits: commits.counts.failedCommits,
       polls: reading.polls,
       rebalances: rebalances(),
       ...recovery.metrics(),

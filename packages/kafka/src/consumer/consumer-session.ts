@@ -11,6 +11,7 @@ import { commitResult } from "./committing/commit-results.js";
 import { FetchedChunk } from "./partitions/fetched-chunk.js";
 import type { OwnedPartition, Watermark } from "./partitions/owned-partition.js";
 import { type SessionParts, sessionParts } from "./session-parts.js";
+import type { Commits } from "./committing/commits.js";
 import { SessionLife } from "./partitions/session-life.js";
 import { StallWatch } from "./recovery/stall-watch.js";
 import type { Commands } from "./commands.js";
@@ -49,8 +50,7 @@ export interface SessionOptions {
  *
  *     start ──► running ──► stopped (delivers nothing, polls on for commits) ──► shut down (commits done, client closed)
  */
-export class ConsumerSession implements OffsetOwner {
-  readonly groupId: string;
+export class ConsumerSession {
   readonly #settings: ParsedConsumer;
   readonly #failures: FailureLog;
   readonly #errors: RepeatedErrors;
@@ -72,7 +72,6 @@ export class ConsumerSession implements OffsetOwner {
     this.#errors = new RepeatedErrors(logger, "kafka consumer: client error", () => clock.now());
     this.#clock = clock;
     this.#listener = listener;
-    this.groupId = settings.groupId ?? "";
     this.#stall = new StallWatch(clock, logger, () => this.explain().toString());
     const partitioned = listener.onAssigned !== undefined;
     this.#life = new SessionLife({
@@ -90,9 +89,6 @@ export class ConsumerSession implements OffsetOwner {
         onGivenUp: (partitions) => listener.onGivenUp?.(partitions),
         onReplaced: (before, after) => listener.onReplaced?.(before, after),
         onError: (error) => this.#onError(error),
-        commit: () => this.#commit(),
-        refresh: (stored) => this.#commit(stored),
-        hasFinished: () => this.#parts.assignment.hasNews,
       },
     );
   }
@@ -127,7 +123,7 @@ export class ConsumerSession implements OffsetOwner {
     if (deliveries.length > 0) this.#parts.reading.wake();
     else this.#held = this.#parts.assignment.hasBuffered;
     if (this.#held && deliveries.length === 0) this.#stall.held();
-    this.#parts.schedule.delivered(now);
+    this.commits.delivered(now);
     this.#tellDone();
     return deliveries;
   }
@@ -173,47 +169,16 @@ export class ConsumerSession implements OffsetOwner {
     return this.#settings.maxInFlightBytes !== undefined;
   }
 
-  /** Finished work is committed by the session itself, by number and by time: of `only`, or of everything. */
-  commitFinished(settings: ParsedCommitter, only?: OwnedPartition): void {
-    (only ?? this.#parts.assignment).commits();
-    this.#parts.schedule.begin(settings);
+  /** The one door for commits. */
+  get commits(): Commits {
+    return this.#parts.commits;
   }
 
   /** Commits everything that is finished at the end of a stream; closing does that as well. */
   async commitLast(): Promise<void> {
-    if (!this.#shutdown) return this.#parts.schedule.settled(this.#commit());
+    if (!this.#shutdown) return this.commits.remaining();
     await this.#shutdown;
-    if (this.#leaks) await this.#parts.committer.commit();
-  }
-
-  /** Somebody asks for it: commits everything that is finished now, and from now on. */
-  commitNow(): Promise<void> {
-    this.#parts.assignment.commits();
-    return this.#commit();
-  }
-
-  #commit(again?: readonly Watermark[]): Promise<void> {
-    this.#parts.schedule.committing();
-    const committed = this.#parts.committer.commit(again);
-    committed.catch(() => this.#parts.schedule.commitFailed());
-    // The loop may be waiting for room, and only a poll serves the answer.
-    this.#parts.reading.wake();
-    return committed;
-  }
-
-  async commit(positions: readonly PositionToCommit[]): Promise<readonly CommitResult[]> {
-    const asked = positions.map((each) => {
-      const owned = this.#parts.assignment.get(each);
-      if (owned?.epoch !== each.epoch) return undefined;
-      owned.endThrough(each.position - 1, each.metadata);
-      return owned;
-    });
-    if (!this.#life.isClosed || !this.#life.hasFailed) await this.commitNow();
-    return positions.map((each, index) => commitResult(this.groupId, each, asked[index]));
-  }
-
-  async tell(positions: readonly PositionToCommit[]): Promise<void> {
-    await this.#parts.schedule.told(this.commit(positions));
+    if (this.#leaks) await this.commits.now();
   }
 
   /** All that it owns, partitions that are being given up included. */
@@ -221,32 +186,9 @@ export class ConsumerSession implements OffsetOwner {
     return this.#parts.assignment.partitions;
   }
 
-  /** Nothing of these is on its way to the committer: what is unfinished was dropped on purpose, and is committed as such. */
-  discardUnfinished(partitions: Iterable<OwnedPartition>): void {
-    if (this.#life.isOver || this.#life.failure) return;
-    const discarded = [...partitions].filter((owned) => owned.discardUnfinished());
-    if (discarded.length > 0) void this.#parts.schedule.told(this.commitNow());
-  }
-
-  refreshEvery(intervalMs: number): void {
-    this.#parts.schedule.refreshEvery(intervalMs);
-  }
-
   /** What is committed once the consumer is closed comes late, and is read again as all that was in flight. */
   streamFailed(): void {
     this.#life.streamFailed();
-  }
-
-  owns(partition: TopicPartition, epoch: number): boolean {
-    return this.#parts.assignment.get(partition)?.epoch === epoch;
-  }
-
-  get hurried(): boolean {
-    return this.#parts.claimsEnded.waiting || this.#parts.flow.isShort(this.#clock.now());
-  }
-
-  onHurry(flush: () => void): () => void {
-    return this.#parts.schedule.onHurry(flush);
   }
 
   /** Delivers nothing more; claims in flight may end, and commits go on. */
@@ -305,12 +247,10 @@ export class ConsumerSession implements OffsetOwner {
     this.stop();
     if (this.#listener.onAssigned) await this.#untilPartitionsEnded();
     const open = [...this.#parts.assignment.partitions].some((owned) => !owned.isIdle);
-    this.#leaks = open && this.#parts.schedule.begun && !this.#life.isDead;
+    this.#leaks = open && this.commits.begun && !this.#life.isDead;
     let failure: unknown;
     try {
-      const { schedule } = this.#parts;
-      if (schedule.owesCommit && !this.#life.failure && this.#parts.assignment.hasNews)
-        await schedule.settled(this.#commit());
+      await this.commits.last();
     } catch (error) {
       failure = error;
     }
@@ -318,11 +258,10 @@ export class ConsumerSession implements OffsetOwner {
     if (this.#settings.handlers.onStop)
       await this.#parts.handlers.call("onStop", [...this.#parts.assignment.partitions]);
     // Closed in the turn in which it is idle: a commit accepted between the two would find the client closed.
-    while (this.#parts.committer.busy) await this.#parts.committer.settled();
-    this.#parts.committer.close();
+    while (this.commits.busy) await this.commits.settled();
+    this.commits.close();
     this.#life.close();
     this.#parts.reading.close();
-    this.#parts.schedule.close();
     this.#parts.claimsEnded.check();
     // The client's close waits for a running poll and serves its own last revocation.
     await this.#parts.client.close();
@@ -336,7 +275,7 @@ export class ConsumerSession implements OffsetOwner {
     const owned = [...this.#parts.assignment.partitions];
     if (this.#life.isDead || owned.every(({ isIdle }) => isIdle)) return;
     const ended = this.#parts.claimsEnded.untilEnded(owned, () => this.#life.isDead);
-    this.#parts.schedule.hurry();
+    this.commits.hurry();
     await ended;
   }
 
@@ -376,7 +315,7 @@ export class ConsumerSession implements OffsetOwner {
 
   #onEnded(owned: OwnedPartition): void {
     if (owned.retired || owned.isHeld) this.#parts.claimsEnded.check();
-    this.#parts.schedule.ended(owned);
+    this.commits.ended(owned);
     this.#onRoom();
   }
 

@@ -5,12 +5,11 @@ import { LatestStatistics } from "../client/statistics.js";
 import { Auditor } from "../ledger/auditor.js";
 import { Assignment } from "./partitions/assignment.js";
 import { Bounds } from "./rebalancing/bounds.js";
-import { CommitSchedule } from "./committing/commit-schedule.js";
+import { Commits } from "./committing/commits.js";
 import { Ends } from "./recovery/ends.js";
 import { FlowControl } from "./reading/flow-control.js";
 import { GivingUp } from "./rebalancing/giving-up.js";
-import { OffsetCommitter } from "./committing/offset-committer.js";
-import type { OwnedPartition, Watermark } from "./partitions/owned-partition.js";
+import type { OwnedPartition } from "./partitions/owned-partition.js";
 import { OwnPositions } from "./rebalancing/own-positions.js";
 import type { SessionLife } from "./partitions/session-life.js";
 import { ReadLoop } from "./reading/read-loop.js";
@@ -20,7 +19,6 @@ import { HandlerCalls } from "./rebalancing/rebalance-handlers.js";
 import { ClaimsEnded } from "./partitions/claims-ended.js";
 import { Seeking } from "./rebalancing/seeking.js";
 import { PartitionReports } from "./partitions/partition-report.js";
-import { outright, storedPositions } from "./committing/stored-positions.js";
 import { Commands } from "./commands.js";
 import { TakingOn } from "./rebalancing/taking-on.js";
 import { UserPauses } from "./reading/user-pauses.js";
@@ -47,10 +45,6 @@ export interface SessionHooks {
   readonly onGivenUp: (partitions: readonly OwnedPartition[]) => void;
   readonly onReplaced: (before: OwnedPartition, after: OwnedPartition) => void;
   readonly onError: (error: Error) => void;
-  readonly commit: () => Promise<void>;
-  /** Commits again what is committed, and these positions. */
-  readonly refresh: (stored: readonly Watermark[]) => Promise<void>;
-  readonly hasFinished: () => boolean;
 }
 
 export interface SessionParts {
@@ -60,8 +54,7 @@ export interface SessionParts {
   readonly flow: FlowControl;
   readonly claimsEnded: ClaimsEnded;
   readonly reading: ReadLoop;
-  readonly committer: OffsetCommitter;
-  readonly schedule: CommitSchedule;
+  readonly commits: Commits;
   readonly bounds: Bounds | undefined;
   readonly ends: Ends;
   readonly handlers: HandlerCalls;
@@ -73,7 +66,7 @@ export interface SessionParts {
 }
 
 type Delivering = Pick<SessionParts, "client" | "assignment" | "reports" | "flow" | "claimsEnded" | "reading"> &
-  Pick<SessionParts, "committer" | "schedule"> & { readonly userPauses: UserPauses };
+  Pick<SessionParts, "commits"> & { readonly userPauses: UserPauses };
 
 const delivering = (
   options: PartsOptions,
@@ -83,7 +76,7 @@ const delivering = (
 ): Delivering => {
   const { settings, logger, clock, followed, partitioned, life } = options;
   const auditor = new Auditor();
-  const { commitTimeoutMs, maxReplay, maxPollRecords, maxInFlight } = settings;
+  const { maxReplay, maxPollRecords, maxInFlight } = settings;
   // What a budget lets out is known record by record: of records that share a claim it is not known which are finished.
   const claimBound = followed ? Number.POSITIVE_INFINITY : Math.max(maxInFlight, maxReplay.records ?? 0);
   const assignment = new Assignment(auditor, claimBound, { onEnded: hooks.onClaimEnded, onRoom: hooks.onRoom });
@@ -94,22 +87,17 @@ const delivering = (
   });
   const userPauses = new UserPauses();
   const flow = new FlowControl({ ...settings, followed, partitioned }, client, partitions, userPauses);
-  const committer = new OffsetCommitter({ client, clock, commitTimeoutMs, partitions, auditor });
-  const isCommitting = (): boolean => committer.busy;
-  const { onChunk, onPolled, commit, hasFinished } = hooks;
-  return {
-    ...{ client, assignment, flow, committer, userPauses },
-    reports: new PartitionReports(),
-    claimsEnded: new ClaimsEnded(clock, settings.revokeTimeoutMs),
-    reading: new ReadLoop({
-      ...{ client, clock, logger, flow, maxPollRecords },
-      ...{ life, isCommitting, onChunk, onPolled, onRetry },
-    }),
-    schedule: new CommitSchedule({
-      ...{ clock, logger, flow, maxReplay, hasFinished, isCommitting, commit, life },
-      refresh: async () => hooks.refresh(await storedPositions(client, partitions(), commitTimeoutMs)),
-    }),
-  };
+  const claimsEnded = new ClaimsEnded(clock, settings.revokeTimeoutMs);
+  const commits = new Commits({
+    ...{ settings, client, clock, logger, life, auditor, assignment, claimsEnded, flow },
+    wake: () => reading.wake(),
+  });
+  const { onChunk, onPolled } = hooks;
+  const reading = new ReadLoop({
+    ...{ client, clock, logger, flow, maxPollRecords },
+    ...{ life, isCommitting: () => commits.busy, onChunk, onPolled, onRetry },
+  });
+  return { client, assignment, flow, userPauses, claimsEnded, commits, reading, reports: new PartitionReports() };
 };
 
 type Steered = Pick<SessionParts, "takingOn" | "recovery"> & { readonly statistics: LatestStatistics } & {
@@ -118,15 +106,14 @@ type Steered = Pick<SessionParts, "takingOn" | "recovery"> & { readonly statisti
 
 const commands = (
   { settings, clock, life }: PartsOptions,
-  { commit, onReplaced, onRoom }: SessionHooks,
+  { onReplaced, onRoom }: SessionHooks,
   parts: Delivering & Steered,
 ): Pick<SessionParts, "seeking" | "commands"> => {
-  const { assignment, reports, schedule, takingOn } = parts;
+  const { assignment, reports, takingOn } = parts;
   const { lookupTimeoutMs: timeoutMs } = settings;
   const seeking = new Seeking({
     ...parts,
-    ...{ timeoutMs, commit, life },
-    hurry: () => schedule.hurry(),
+    ...{ timeoutMs, life },
     onReplaced: (before, after) => {
       takingOn.begin(after);
       onReplaced(before, after);
@@ -144,7 +131,7 @@ const commands = (
 
 const endsOf = (
   { settings, logger }: PartsOptions,
-  { client, assignment, schedule }: Delivering,
+  { client, assignment, commits }: Delivering,
   { removed, resets }: Recovery,
   bounds: Bounds | undefined,
 ): Ends =>
@@ -154,31 +141,26 @@ const endsOf = (
     timeoutMs: settings.lookupTimeoutMs,
     isAstray: (owned) => resets.isAstray(owned),
     beginsAtBeginning: ["earliest", "smallest", "beginning"].includes(`${settings.properties["auto.offset.reset"]}`),
-    onTail: (owned) => schedule.reachedEnd(owned),
+    onTail: (owned) => commits.reachedEnd(owned),
   });
 
 const remadeTopicsOf = (
   { settings, logger, life }: PartsOptions,
-  { refresh }: SessionHooks,
-  { assignment, seeking, recovery }: Pick<SessionParts, "assignment" | "seeking" | "recovery">,
+  { assignment, commits, seeking, recovery }: Pick<SessionParts, "assignment" | "commits" | "seeking" | "recovery">,
 ): RemadeTopics => {
   const { until, offsetsOnAssign, groupId = "" } = settings;
   const elsewhere = offsetsOnAssign && "its positions are kept elsewhere, for the old one";
   return new RemadeTopics({
-    ...{ groupId, logger, assignment, seeking, life },
+    ...{ groupId, logger, assignment, commits, seeking, life },
     resets: recovery.resets,
     refusal: until ? "the bound of its source was looked up in the old one" : elsewhere,
-    begun: async (begun) => {
-      const committed = begun.filter(({ isCommitted }) => isCommitted);
-      if (committed.length > 0) await refresh(committed.map((owned) => outright(owned, 0, undefined)));
-    },
   });
 };
 
 /** Everything that a session consists of, wired. */
 export const sessionParts = (options: PartsOptions, hooks: SessionHooks): SessionParts => {
   const { settings, logger, clock, life } = options;
-  const { commit, onGivenUp, onTaken } = hooks;
+  const { onGivenUp, onTaken } = hooks;
   let rebalances = 0;
   const rebalanced = async (serving: Promise<void>): Promise<void> => {
     rebalances += 1;
@@ -225,9 +207,9 @@ export const sessionParts = (options: PartsOptions, hooks: SessionHooks): Sessio
   });
   const givingUp = new GivingUp({
     ...parts,
-    ...{ groupId, logger, handlers, life, commit, onGivenUp },
+    ...{ groupId, logger, handlers, life, onGivenUp },
   });
   const steered = commands(options, hooks, { ...parts, statistics, recovery, takingOn, rebalances: () => rebalances });
-  const remadeTopics = remadeTopicsOf(options, hooks, { ...parts, ...steered, recovery });
+  const remadeTopics = remadeTopicsOf(options, { ...parts, ...steered, recovery });
   return { ...parts, bounds, ends, handlers, takingOn, givingUp, recovery, ...steered };
 };

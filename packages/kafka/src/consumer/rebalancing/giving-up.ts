@@ -2,9 +2,8 @@ import type { Logger } from "@millrace/streams";
 import type { TopicPartition } from "../../client/port.js";
 import { placeOf } from "../../client/partition-key.js";
 import type { Assignment } from "../partitions/assignment.js";
-import type { CommitSchedule } from "../committing/commit-schedule.js";
+import type { Commits } from "../committing/commits.js";
 import type { FlowControl } from "../reading/flow-control.js";
-import type { OffsetCommitter } from "../committing/offset-committer.js";
 import type { OwnedPartition } from "../partitions/owned-partition.js";
 import type { SessionLife } from "../partitions/session-life.js";
 import type { ReadLoop } from "../reading/read-loop.js";
@@ -22,12 +21,10 @@ export interface GivingUpOptions {
   readonly reports: PartitionReports;
   readonly flow: FlowControl;
   readonly reading: ReadLoop;
-  readonly schedule: CommitSchedule;
-  readonly committer: OffsetCommitter;
+  readonly commits: Pick<Commits, "busy" | "hurry" | "now">;
   readonly claimsEnded: ClaimsEnded;
   readonly handlers: HandlerCalls;
   readonly life: SessionLife;
-  readonly commit: () => Promise<void>;
   readonly onGivenUp: (partitions: readonly OwnedPartition[]) => void;
 }
 
@@ -56,13 +53,13 @@ export class GivingUp {
   }
 
   async #finish(revoked: readonly OwnedPartition[]): Promise<void> {
-    const { groupId, logger, claimsEnded, schedule, committer, commit, life } = this.#options;
+    const { groupId, logger, claimsEnded, commits, life } = this.#options;
     const ended = claimsEnded.untilEnded(revoked, () => life.isOver);
-    schedule.hurry();
+    commits.hurry();
     claimsEnded.check();
     await ended;
-    if (!committer.busy && !revoked.some(({ hasNews }) => hasNews)) return;
-    const committed = commit().catch((error: unknown) => {
+    if (!commits.busy && !revoked.some(({ hasNews }) => hasNews)) return;
+    const committed = commits.now().catch((error: unknown) => {
       const what = "the commit before partitions are given up failed; the next owner reads again what it was to commit";
       logger.warn(`kafka consumer: ${what}`, { groupId, partitions: revoked.map(placeOf), error });
     });

@@ -1,6 +1,7 @@
 import type { ConsumerClient, StartPosition, TopicPartition, TopicPartitionOffset } from "../../client/port.js";
 import { KafkaConnectorError } from "../../errors/errors.js";
 import { placeName } from "../../client/partition-key.js";
+import type { Commits } from "../committing/commits.js";
 import type { Assignment } from "../partitions/assignment.js";
 import type { FlowControl } from "../reading/flow-control.js";
 import type { OwnedPartition } from "../partitions/owned-partition.js";
@@ -18,8 +19,7 @@ export interface SeekingOptions {
   readonly reading: ReadLoop;
   readonly claimsEnded: ClaimsEnded;
   readonly life: SessionLife;
-  readonly hurry: () => void;
-  readonly commit: () => Promise<void>;
+  readonly commits: Pick<Commits, "hurry" | "now">;
   /** The partition has begun anew: later offsets of it belong to `after`. */
   readonly onReplaced: (before: OwnedPartition, after: OwnedPartition) => void;
 }
@@ -107,9 +107,9 @@ export class Seeking {
   }
 
   async #finish(partitions: readonly OwnedPartition[]): Promise<void> {
-    const { claimsEnded, life, hurry, commit } = this.#options;
+    const { claimsEnded, life, commits } = this.#options;
     const ended = claimsEnded.untilEnded(partitions, () => life.isOver);
-    hurry();
+    commits.hurry();
     claimsEnded.check();
     await ended;
     const busy = partitions.filter((owned) => !owned.isIdle);
@@ -120,7 +120,7 @@ export class Seeking {
         { retriable: true },
       );
     }
-    if (partitions.some(({ hasNews }) => hasNews)) await commit();
+    if (partitions.some(({ hasNews }) => hasNews)) await commits.now();
   }
 
   async #move(moves: readonly Move[]): Promise<void> {

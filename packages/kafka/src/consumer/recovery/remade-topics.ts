@@ -1,6 +1,8 @@
 import type { Logger } from "@millrace/streams";
 import { KafkaConnectorError } from "../../errors/errors.js";
 import { placeOf } from "../../client/partition-key.js";
+import type { Commits } from "../committing/commits.js";
+import { outright } from "../committing/stored-positions.js";
 import type { Assignment } from "../partitions/assignment.js";
 import type { OffsetResets } from "./offset-resets.js";
 import type { OwnedPartition } from "../partitions/owned-partition.js";
@@ -16,8 +18,7 @@ export interface RemadeTopicsOptions {
   /** Why another topic in the place of the old one cannot be read on by itself, if so. */
   readonly refusal: string | undefined;
   readonly life: SessionLife;
-  /** Commits that the group is at the beginning of these, of which nothing has been delivered. */
-  readonly begun: (partitions: readonly OwnedPartition[]) => Promise<void>;
+  readonly commits: Pick<Commits, "now">;
 }
 
 /**
@@ -33,7 +34,7 @@ export class RemadeTopics {
   }
 
   async remade(topic: string): Promise<void> {
-    const { groupId, logger, assignment, seeking, resets, refusal, life, begun } = this.#options;
+    const { groupId, logger, assignment, seeking, resets, refusal, life } = this.#options;
     const owned = [...assignment.partitions].filter((each) => each.topic === topic && !each.retired);
     if (owned.length === 0 || life.isOver) return;
     if (refusal !== undefined) {
@@ -47,7 +48,7 @@ export class RemadeTopics {
     );
     for (const each of owned) resets.leave(each);
     try {
-      await begun(await seeking.beginAnew(owned));
+      await this.#commitBeginning(await seeking.beginAnew(owned));
     } catch (error) {
       if (!life.isOver && owned.some((each) => assignment.delivers(each))) life.fail(error);
       else
@@ -57,5 +58,12 @@ export class RemadeTopics {
           error,
         });
     }
+  }
+
+  /** The group is at the beginning of these, of which nothing has been delivered. */
+  async #commitBeginning(begun: readonly OwnedPartition[]): Promise<void> {
+    const committed = begun.filter(({ isCommitted }) => isCommitted);
+    if (committed.length === 0) return;
+    await this.#options.commits.now(committed.map((owned) => outright(owned, 0, undefined)));
   }
 }

@@ -45,7 +45,7 @@ class CommitFirst<A> extends AsyncPull<EndedRecord<A>, A> {
 
   async #commit(chunk: Chunk<EndedRecord<A>>): Promise<void> {
     try {
-      await chunk[0]?.session.commitNow();
+      await chunk[0]?.session.commits.asked();
     } catch (error) {
       this.#committing = false;
       this.fail(error);

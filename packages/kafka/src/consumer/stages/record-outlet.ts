@@ -100,7 +100,7 @@ export class RecordOutlet<A> implements Pull<A> {
   }
 
   get owner(): OffsetOwner {
-    return this.#options.session;
+    return this.#options.session.commits;
   }
 
   get hasUnfinished(): boolean {
@@ -111,7 +111,7 @@ export class RecordOutlet<A> implements Pull<A> {
   /** No stage between here and the committer holds anything: once the stream has asked for more, nothing is on its way. */
   discardUnfinished(): void {
     if (this.#given || this.#cancelled || this.#failure) return;
-    this.#options.session.discardUnfinished(this.#options.partitions());
+    this.#options.session.commits.discardUnfinished(this.#options.partitions());
   }
 
   cancel(cause: unknown): void {

@@ -134,7 +134,7 @@ export const committableReader = <K, V>(
       const { topic, partition, offset } = record;
       const text = metadata && metadataOf(metadata, record);
       owned.open(offset, now, session.countsBytes ? run.fetched.chunk.bytes(index) : 0);
-      return { record, offset: new CommittableOffset(session, topic, partition, offset, owned.epoch, text) };
+      return { record, offset: new CommittableOffset(session.commits, topic, partition, offset, owned.epoch, text) };
     },
     skip: discard,
   };

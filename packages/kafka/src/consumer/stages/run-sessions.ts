@@ -17,7 +17,7 @@ const sessions = oncePerProcess("kafka.sessions", () => new WeakMap<Promise<void
 /** The session delivers into this run, all or `only` of it, and commits what finishes there if there is a committer. */
 export const joinRun = (run: Run, session: ConsumerSession, only?: OwnedPartition): void => {
   const committer = committerOf(run);
-  if (committer) session.commitFinished(committer, only);
+  if (committer) session.commits.begin(committer, only);
   const joined = sessions.get(run.finished);
   if (joined) joined.push(session);
   else sessions.set(run.finished, [session]);

@@ -52,19 +52,12 @@ class World {
       > as GivingUpOptions["reports"],
       flow,
       reading: { wake: () => undefined } as unknown as GivingUpOptions["reading"],
-      schedule: { hurry: () => void this.steps.push(this.#hurry()) } as unknown as GivingUpOptions["schedule"],
-      committer: this as unknown as GivingUpOptions["committer"],
+      commits: this.#doubleOfCommits(),
       claimsEnded: this.claimsEnded,
       handlers: {
         call: async (which: string) => void this.steps.push(which),
       } as unknown as GivingUpOptions["handlers"],
       life: this.life,
-      commit: () => {
-        this.steps.push("committed");
-        const latch = new Latch();
-        this.commits.push(latch);
-        return latch.opened;
-      },
       onGivenUp: (partitions) => void this.steps.push(`told of ${partitions.map(({ partition }) => partition).join()}`),
     });
   }
@@ -72,6 +65,22 @@ class World {
   #remember(gone: readonly OwnedPartition[]): void {
     this.steps.push("remembered");
     this.remembered.push(...gone.map(placeOf));
+  }
+
+  #doubleOfCommits(): GivingUpOptions["commits"] {
+    const isBusy = (): boolean => this.busy;
+    return {
+      get busy() {
+        return isBusy();
+      },
+      hurry: () => void this.steps.push(this.#hurry()),
+      now: () => {
+        this.steps.push("committed");
+        const latch = new Latch();
+        this.commits.push(latch);
+        return latch.opened;
+      },
+    };
   }
 
   /** Committers hurry because a revocation waits. */

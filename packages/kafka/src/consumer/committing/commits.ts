@@ -1,0 +1,174 @@
+import type { Clock, Logger } from "@millrace/streams";
+import type { TopicPartition } from "../../client/port.js";
+import type { RenewableClient } from "../../client/renewable-client.js";
+import type { Auditor } from "../../ledger/auditor.js";
+import type { CommitResult } from "../../offsets/commit-result.js";
+import type { OffsetOwner, PositionToCommit } from "../../offsets/committable-offset.js";
+import type { ParsedCommitter } from "../../settings/committer-settings.js";
+import type { ParsedConsumer } from "../../settings/parse-consumer.js";
+import type { Assignment } from "../partitions/assignment.js";
+import type { ClaimsEnded } from "../partitions/claims-ended.js";
+import type { OwnedPartition, Watermark } from "../partitions/owned-partition.js";
+import type { SessionLife } from "../partitions/session-life.js";
+import type { FlowControl } from "../reading/flow-control.js";
+import { commitResult } from "./commit-results.js";
+import { CommitSchedule } from "./commit-schedule.js";
+import { OffsetCommitter } from "./offset-committer.js";
+import { storedPositions } from "./stored-positions.js";
+
+export interface CommitsOptions {
+  readonly settings: Pick<ParsedConsumer, "groupId" | "commitTimeoutMs" | "maxReplay">;
+  readonly client: Pick<RenewableClient, "commit" | "committed">;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly life: SessionLife;
+  readonly auditor: Auditor;
+  readonly assignment: Assignment;
+  readonly claimsEnded: ClaimsEnded;
+  readonly flow: FlowControl;
+  /** Only a poll serves the answer to a commit. */
+  readonly wake: () => void;
+}
+
+/** Every commit of a session goes through here: what the stream asks for, what is due, and what is left at an end. */
+export class Commits implements OffsetOwner {
+  readonly groupId: string;
+  readonly #options: CommitsOptions;
+  readonly #committer: OffsetCommitter;
+  readonly #schedule: CommitSchedule;
+
+  constructor(options: CommitsOptions) {
+    this.#options = options;
+    const { settings, client, clock, logger, life, auditor, assignment, flow } = options;
+    const { commitTimeoutMs, maxReplay } = settings;
+    this.groupId = settings.groupId ?? "";
+    const partitions = (): Iterable<OwnedPartition> => assignment.partitions;
+    this.#committer = new OffsetCommitter({ client, clock, commitTimeoutMs, partitions, auditor });
+    this.#schedule = new CommitSchedule({
+      ...{ clock, logger, flow, maxReplay, life },
+      hasFinished: () => assignment.hasNews,
+      isCommitting: () => this.busy,
+      commit: () => this.now(),
+      refresh: async () => this.now(await storedPositions(client, partitions(), commitTimeoutMs)),
+    });
+  }
+
+  /** Commits everything that is finished now; with `again` also what is committed already, and these positions. */
+  now(again?: readonly Watermark[]): Promise<void> {
+    this.#schedule.committing();
+    const committed = this.#committer.commit(again);
+    committed.catch(() => this.#schedule.commitFailed());
+    this.#options.wake();
+    return committed;
+  }
+
+  /** Somebody asks for it: commits everything that is finished now, and from now on. */
+  asked(): Promise<void> {
+    this.#options.assignment.commits();
+    return this.now();
+  }
+
+  async commit(positions: readonly PositionToCommit[]): Promise<readonly CommitResult[]> {
+    const { assignment, life } = this.#options;
+    const asked = positions.map((each) => {
+      const owned = assignment.get(each);
+      if (owned?.epoch !== each.epoch) return undefined;
+      owned.endThrough(each.position - 1, each.metadata);
+      return owned;
+    });
+    if (!life.isClosed || !life.hasFailed) await this.asked();
+    return positions.map((each, index) => commitResult(this.groupId, each, asked[index]));
+  }
+
+  async tell(positions: readonly PositionToCommit[]): Promise<void> {
+    await this.#schedule.told(this.commit(positions));
+  }
+
+  /** Finished work is committed from here, by number and by time: of `only`, or of everything. */
+  begin(settings: ParsedCommitter, only?: OwnedPartition): void {
+    (only ?? this.#options.assignment).commits();
+    this.#schedule.begin(settings);
+  }
+
+  get begun(): boolean {
+    return this.#schedule.begun;
+  }
+
+  /** Commits what is finished at an end; where nobody waits for commits, one that fails is only logged. */
+  remaining(): Promise<void> {
+    return this.#schedule.settled(this.now());
+  }
+
+  /** When the consumer closes: what is finished, unless somebody else commits it, or the consumer has failed. */
+  async last(): Promise<void> {
+    const { life, assignment } = this.#options;
+    if (this.#schedule.owesCommit && !life.failure && assignment.hasNews) await this.remaining();
+  }
+
+  /** Nothing of these is on its way to a committer: what is unfinished was dropped on purpose, and is committed as such. */
+  discardUnfinished(partitions: Iterable<OwnedPartition>): void {
+    const { life } = this.#options;
+    if (life.isOver || life.failure) return;
+    const discarded = [...partitions].filter((owned) => owned.discardUnfinished());
+    if (discarded.length > 0) void this.#schedule.told(this.asked());
+  }
+
+  refreshEvery(intervalMs: number): void {
+    this.#schedule.refreshEvery(intervalMs);
+  }
+
+  owns(partition: TopicPartition, epoch: number): boolean {
+    return this.#options.assignment.get(partition)?.epoch === epoch;
+  }
+
+  get hurried(): boolean {
+    const { claimsEnded, flow, clock } = this.#options;
+    return claimsEnded.waiting || flow.isShort(clock.now());
+  }
+
+  onHurry(flush: () => void): () => void {
+    return this.#schedule.onHurry(flush);
+  }
+
+  /** What is gathered and finished is to be committed soon. */
+  hurry(): void {
+    this.#schedule.hurry();
+  }
+
+  /** Records were delivered. */
+  delivered(now: number): void {
+    this.#schedule.delivered(now);
+  }
+
+  /** A claim has ended. */
+  ended(owned: OwnedPartition): void {
+    this.#schedule.ended(owned);
+  }
+
+  /** More of it can be committed than before, though no claim has ended. */
+  reachedEnd(owned: OwnedPartition): void {
+    this.#schedule.reachedEnd(owned);
+  }
+
+  /** A commit is under way or waits. */
+  get busy(): boolean {
+    return this.#committer.busy;
+  }
+
+  /** Resolves when none is under way any more. */
+  settled(): Promise<void> {
+    return this.#committer.settled();
+  }
+
+  /** Acknowledged and failed commits, and what the last one failed with. */
+  get counts(): { readonly commits: number; readonly failedCommits: number; readonly lastFailure: unknown } {
+    const { commits, failures, lastFailure } = this.#committer;
+    return { commits, failedCommits: failures, lastFailure };
+  }
+
+  /** Later commits are refused. */
+  close(): void {
+    this.#committer.close();
+    this.#schedule.close();
+  }
+}
