@@ -1,5 +1,5 @@
-import { CODE } from "../client/rdkafka/error-codes.js";
 import { KafkaConnectorError } from "../errors/errors.js";
+import { CODE } from "../client/codes.js";
 
 /** One bound for all the requests of a call. */
 export class Deadline {

@@ -1,7 +1,7 @@
 import type { Clock, Logger } from "@millrace/streams";
 import { KafkaConnectorError } from "../errors/errors.js";
 import type { ConsumerClient, TopicPartition, TopicPartitionOffset } from "./port.js";
-import { CODE } from "./rdkafka/error-codes.js";
+import { CODE } from "./codes.js";
 
 /** The broker's own answer, where a client hands it on instead of asking again until it is out of time. */
 const UNSTABLE_OFFSET_COMMIT = 88;

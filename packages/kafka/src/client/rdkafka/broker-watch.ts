@@ -1,5 +1,5 @@
 import { KafkaConnectorError } from "../../errors/errors.js";
-import { CODE } from "./error-codes.js";
+import { CODE } from "../codes.js";
 
 const CHECK_MS = 5000;
 /** More than librdkafka's own pause between two attempts to connect, which is 10 s at most by default. */

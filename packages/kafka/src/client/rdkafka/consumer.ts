@@ -14,7 +14,7 @@ import type {
   Watermarks,
 } from "../port.js";
 import { toSubscribe } from "../topic-pattern.js";
-import { CODE, codeOf, connectorError } from "./error-codes.js";
+import { codeOf, connectorError } from "./error-codes.js";
 import { brokersOf, CLIENT_TIMEOUTS, type ClientTimeouts, connectClient, connects, within } from "./client-life.js";
 import { consumerProperties } from "./default-properties.js";
 import { FatalCause } from "./fatal-cause.js";
@@ -31,6 +31,7 @@ import { Rebalancer } from "./rebalancer.js";
 import { splitProperties } from "./split-properties.js";
 import { hearRemadeTopics, tellingTopicIds } from "./topic-ids.js";
 import { waitingThreads } from "./waiting-threads.js";
+import { CODE } from "../codes.js";
 
 /** One waiting `consume` owns one of libuv's few threads, so it never waits longer than this at a stretch. */
 const WAIT_SLICE_MS = 100;

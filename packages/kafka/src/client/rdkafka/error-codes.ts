@@ -1,39 +1,6 @@
 import { KafkaConnectorError, type KafkaErrorCode } from "../../errors/errors.js";
+import { CODE } from "../codes.js";
 import { errorCodes, errorText, type NativeError } from "./native.js";
-
-/** The codes the driver decides by; the rest are only passed on. */
-export const CODE = {
-  transport: -195,
-  allBrokersDown: -187,
-  messageTimedOut: -192,
-  partitionEof: -191,
-  unknownPartition: -190,
-  unknownTopic: -188,
-  timedOut: -185,
-  queueFull: -184,
-  notImplemented: -170,
-  assignPartitions: -175,
-  revokePartitions: -174,
-  invalidArgument: -186,
-  fatal: -150,
-  fenced: -144,
-  maxPollExceeded: -147,
-  invalidProducerEpoch: 47,
-  fencedInstance: 82,
-  unreleasedInstance: 111,
-  unknownMember: 25,
-  producerFenced: 90,
-  messageTooLarge: 10,
-  missingTopic: 3,
-  invalidTopic: 17,
-  topicForbidden: 29,
-  clusterForbidden: 31,
-  transactionForbidden: 53,
-  unsupportedCodec: 76,
-  purgedInQueue: -152,
-  purgedInFlight: -151,
-  topicExists: 36,
-} as const;
 
 /** librdkafka or the broker may succeed when the same call is made again. */
 const RETRIABLE: ReadonlySet<number> = new Set([

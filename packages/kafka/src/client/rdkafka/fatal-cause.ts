@@ -1,6 +1,7 @@
 import { loggedText } from "./client-life.js";
-import { CODE, codeOf, codeOfText } from "./error-codes.js";
+import { codeOf, codeOfText } from "./error-codes.js";
 import type { NativeConsumer, NativeError } from "./native.js";
+import { CODE } from "../codes.js";
 
 /**
  * What ended a client for good. Its errors say no more than that something did (-150), and node-rdkafka hands on no other:

@@ -1,7 +1,8 @@
 import type { TopicPartition, TopicPartitionOffset, TopicPartitionTime, Watermarks } from "../port.js";
-import { CODE, connectorError } from "./error-codes.js";
+import { connectorError } from "./error-codes.js";
 import type { KafkaConnectorError } from "../../errors/errors.js";
 import type { NativeCommitted, NativeConsumer, NativeError } from "./native.js";
+import { CODE } from "../codes.js";
 
 /** Makes a call of the client's that it answers off the main thread. */
 export type CallNative = <T>(

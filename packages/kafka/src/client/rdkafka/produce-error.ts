@@ -1,5 +1,6 @@
 import type { KafkaConnectorError } from "../../errors/errors.js";
-import { CODE, codeOf, connectorError } from "./error-codes.js";
+import { codeOf, connectorError } from "./error-codes.js";
+import { CODE } from "../codes.js";
 
 /** The record itself is at fault: sending it again cannot help. */
 const INVALID: ReadonlySet<number> = new Set([

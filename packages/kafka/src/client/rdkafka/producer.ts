@@ -9,7 +9,7 @@ import type {
 import { brokersOf, CLIENT_TIMEOUTS, type ClientTimeouts, connectClient, connects, within } from "./client-life.js";
 import { producerProperties } from "./default-properties.js";
 import { codecRemedy } from "./codecs.js";
-import { CODE, codeOf, connectorError, producerError } from "./error-codes.js";
+import { codeOf, connectorError, producerError } from "./error-codes.js";
 import { toNativeHeaders } from "./headers.js";
 import { checkRecord } from "../invalid-record.js";
 import { produceError } from "./produce-error.js";
@@ -20,6 +20,7 @@ import { ReportColumns } from "./report-columns.js";
 import { splitProperties } from "./split-properties.js";
 import { isStuckUntil } from "./stuck-clients.js";
 import { RdkafkaTransactions } from "./transactions.js";
+import { CODE } from "../codes.js";
 
 /** Between polls while reports are outstanding and none arrives; linger and the broker take longer than this. */
 const IDLE_POLL_MS = 1;

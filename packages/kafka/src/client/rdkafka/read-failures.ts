@@ -1,10 +1,11 @@
 import type { Subscription } from "../port.js";
 import type { KafkaConnectorError } from "../../errors/errors.js";
 import { codecMissing } from "./codecs.js";
-import { CODE, codeOf, connectorError } from "./error-codes.js";
+import { codeOf, connectorError } from "./error-codes.js";
 import { clusterMetadata } from "./metadata.js";
 import type { NativeConsumer, NativeError } from "./native.js";
 import { type CallNative, watermarksFetchedOf } from "./positions.js";
+import { CODE } from "../codes.js";
 
 /** Errors of one topic, or of what it holds. */
 const OF_A_TOPIC: ReadonlySet<number | undefined> = new Set([

@@ -1,7 +1,8 @@
 import type { ConsumerListener, TopicPartition } from "../port.js";
 import { KafkaConnectorError } from "../../errors/errors.js";
-import { CODE, codeOf, connectorError } from "./error-codes.js";
+import { codeOf, connectorError } from "./error-codes.js";
 import type { NativeConsumer, NativeTopicPartition, RebalanceCallback } from "./native.js";
+import { CODE } from "../codes.js";
 
 type Answer = "assign" | "unassign";
 

@@ -1,7 +1,8 @@
 import type { KafkaConnectorError } from "../../errors/errors.js";
 import type { DeliveryReports } from "../port.js";
-import { CODE, connectorError } from "./error-codes.js";
+import { connectorError } from "./error-codes.js";
 import type { NativeError, NativeReport } from "./native.js";
+import { CODE } from "../codes.js";
 
 const PURGED: ReadonlySet<number | undefined> = new Set([CODE.purgedInQueue, CODE.purgedInFlight]);
 

@@ -1,10 +1,11 @@
 import { KafkaConnectorError, type KafkaErrorCode } from "../../errors/errors.js";
 import type { ClientProperties, NewTopic, TopicAdmin } from "../port.js";
 import { CLIENT_TIMEOUTS } from "./client-life.js";
-import { CODE, codeOf, connectorError } from "./error-codes.js";
+import { codeOf, connectorError } from "./error-codes.js";
 import { NativeCalls, startCall } from "./native-calls.js";
 import type { NativeAdmin, NativeError } from "./native.js";
 import { splitProperties } from "./split-properties.js";
+import { CODE } from "../codes.js";
 
 const CODES: ReadonlyMap<number | undefined, KafkaErrorCode> = new Map([
   [CODE.missingTopic, "TOPIC_NOT_FOUND"],

@@ -1,9 +1,10 @@
 import { KafkaConnectorError } from "../../errors/errors.js";
 import type { ConsumerClient, ProducerTransactions, TopicPartitionOffset } from "../port.js";
-import { CODE, connectorError } from "./error-codes.js";
+import { connectorError } from "./error-codes.js";
 import { RdkafkaConsumer } from "./consumer.js";
 import type { NativeError, NativeProducer } from "./native.js";
 import { LOCAL_CALL_MS, type NativeCall, startCall } from "./native-calls.js";
+import { CODE } from "../codes.js";
 
 /** What transactions need of their producer. */
 export interface TransactionsOwner {

@@ -1,7 +1,7 @@
 import type { Clock } from "@millrace/streams";
 import { messageOf } from "@millrace/streams/stage";
-import { CODE } from "../../client/rdkafka/error-codes.js";
 import { KafkaConnectorError } from "../../errors/errors.js";
+import { CODE } from "../../client/codes.js";
 
 /** What keeps a consumer from its work, or did. */
 export type HealthCode =

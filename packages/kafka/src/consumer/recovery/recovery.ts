@@ -1,5 +1,4 @@
 import type { Clock, Logger } from "@millrace/streams";
-import { CODE } from "../../client/rdkafka/error-codes.js";
 import type { RenewableClient } from "../../client/renewable-client.js";
 import { KafkaConnectorError } from "../../errors/errors.js";
 import type { Assignment } from "../partitions/assignment.js";
@@ -21,6 +20,7 @@ import { RecoverySteps } from "./recovery-steps.js";
 import type { StuckPartition } from "./watched-partition.js";
 import { Watchdog } from "./watchdog.js";
 import type { ParsedConsumer } from "../../settings/parse-consumer.js";
+import { CODE } from "../../client/codes.js";
 
 /** What was done where a client, or the cluster, did not behave as it should. */
 export interface RecoveryMetrics {

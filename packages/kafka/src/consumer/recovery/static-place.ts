@@ -1,7 +1,7 @@
 import type { Clock, Logger } from "@millrace/streams";
-import { CODE } from "../../client/rdkafka/error-codes.js";
 import { KafkaConnectorError } from "../../errors/errors.js";
 import type { ClientExchange } from "./client-exchange.js";
+import { CODE } from "../../client/codes.js";
 
 /** Before another client asks for the place. */
 const AGAIN_MS = 500;

@@ -1,8 +1,8 @@
 import { expect } from "chai";
-import { CODE } from "../../../src/client/rdkafka/error-codes.js";
 import { RdkafkaConsumer } from "../../../src/client/rdkafka/consumer.js";
 import { rejectionOf } from "./support/errors.js";
 import { FakeConsumer } from "./support/fake-native.js";
+import { CODE } from "../../../src/client/codes.js";
 
 const FATAL = { code: CODE.fatal, message: "Local: Fatal error" };
 

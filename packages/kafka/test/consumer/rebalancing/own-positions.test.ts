@@ -1,11 +1,11 @@
 import { committerSink, DrainingControl, KafkaConnectorError, sourceWithOffsetContext } from "@millrace/kafka";
 import { assertAllClosed, virtualClock } from "@millrace/streams-testkit";
 import { expect } from "chai";
-import { CODE } from "../../../src/client/rdkafka/error-codes.js";
 import { records } from "../../support/fake-chunk.js";
 import { FakeKafka } from "../../support/fake-kafka.js";
 import { p0 } from "../../support/pipelines.js";
 import { until } from "../../support/until.js";
+import { CODE } from "../../../src/client/codes.js";
 
 describe("a partition that comes back", () => {
   it("waits for no answer of where the group is that does not come in time, also where brokers answer else", () =>

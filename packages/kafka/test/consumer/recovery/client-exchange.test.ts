@@ -10,12 +10,12 @@ import {
 import { Sink } from "@millrace/streams";
 import { assertAllClosed, type VirtualClock, virtualClock } from "@millrace/streams-testkit";
 import { expect } from "chai";
-import { CODE } from "../../../src/client/rdkafka/error-codes.js";
 import { type FakeRecord, records } from "../../support/fake-chunk.js";
 import type { FakeConsumer } from "../../support/fake-consumer.js";
 import { FakeKafka } from "../../support/fake-kafka.js";
 import { p0, p1, source } from "../../support/pipelines.js";
 import { Latch, rejectionOf, until } from "../../support/until.js";
+import { CODE } from "../../../src/client/codes.js";
 
 /** As `BrokerWatch` tells it. */
 const lost = (): KafkaConnectorError =>

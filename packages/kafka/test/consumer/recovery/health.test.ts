@@ -9,11 +9,11 @@ import {
 import type { Logger } from "@millrace/streams";
 import { assertAllClosed, type VirtualClock, virtualClock } from "@millrace/streams-testkit";
 import { expect } from "chai";
-import { CODE } from "../../../src/client/rdkafka/error-codes.js";
 import { records } from "../../support/fake-chunk.js";
 import { FakeKafka } from "../../support/fake-kafka.js";
 import { p0 } from "../../support/pipelines.js";
 import { until } from "../../support/until.js";
+import { CODE } from "../../../src/client/codes.js";
 
 describe("the health of a consumer", () => {
   const boom = new Error("boom");
