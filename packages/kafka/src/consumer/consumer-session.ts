@@ -150,7 +150,7 @@ export class ConsumerSession {
   /** Nobody takes the records of this partition any more, nor ends what is in flight of it. */
   abandonPartition(owned: OwnedPartition): void {
     owned.abandon();
-    this.#parts.claimsEnded.check();
+    this.commits.check();
   }
 
   /** Reads an abandoned partition again, under a new epoch, from its last unfinished record; none where it is gone. */
@@ -204,7 +204,7 @@ export class ConsumerSession {
   abandon(): void {
     this.#life.abandon();
     this.stop();
-    this.#parts.claimsEnded.check();
+    this.commits.check();
   }
 
   /** Stops, lets commits under way finish, leaves the group, closes. Idempotent. */
@@ -262,7 +262,7 @@ export class ConsumerSession {
     this.commits.close();
     this.#life.close();
     this.#parts.reading.close();
-    this.#parts.claimsEnded.check();
+    this.commits.check();
     // The client's close waits for a running poll and serves its own last revocation.
     await this.#parts.client.close();
     await this.#loop;
@@ -274,9 +274,7 @@ export class ConsumerSession {
   async #untilPartitionsEnded(): Promise<void> {
     const owned = [...this.#parts.assignment.partitions];
     if (this.#life.isDead || owned.every(({ isIdle }) => isIdle)) return;
-    const ended = this.#parts.claimsEnded.untilEnded(owned, () => this.#life.isDead);
-    this.commits.hurry();
-    await ended;
+    await this.commits.untilEnded(owned);
   }
 
   async #connectAndRead(): Promise<void> {
@@ -314,7 +312,6 @@ export class ConsumerSession {
   }
 
   #onEnded(owned: OwnedPartition): void {
-    if (owned.retired || owned.isHeld) this.#parts.claimsEnded.check();
     this.commits.ended(owned);
     this.#onRoom();
   }

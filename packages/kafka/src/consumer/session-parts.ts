@@ -16,7 +16,6 @@ import { ReadLoop } from "./reading/read-loop.js";
 import { Recovery } from "./recovery/recovery.js";
 import { RemadeTopics } from "./recovery/remade-topics.js";
 import { HandlerCalls } from "./rebalancing/rebalance-handlers.js";
-import { ClaimsEnded } from "./partitions/claims-ended.js";
 import { Seeking } from "./rebalancing/seeking.js";
 import { PartitionReports } from "./partitions/partition-report.js";
 import { Commands } from "./commands.js";
@@ -52,7 +51,6 @@ export interface SessionParts {
   readonly assignment: Assignment;
   readonly reports: PartitionReports;
   readonly flow: FlowControl;
-  readonly claimsEnded: ClaimsEnded;
   readonly reading: ReadLoop;
   readonly commits: Commits;
   readonly bounds: Bounds | undefined;
@@ -65,7 +63,7 @@ export interface SessionParts {
   readonly recovery: Recovery;
 }
 
-type Delivering = Pick<SessionParts, "client" | "assignment" | "reports" | "flow" | "claimsEnded" | "reading"> &
+type Delivering = Pick<SessionParts, "client" | "assignment" | "reports" | "flow" | "reading"> &
   Pick<SessionParts, "commits"> & { readonly userPauses: UserPauses };
 
 const delivering = (
@@ -87,9 +85,8 @@ const delivering = (
   });
   const userPauses = new UserPauses();
   const flow = new FlowControl({ ...settings, followed, partitioned }, client, partitions, userPauses);
-  const claimsEnded = new ClaimsEnded(clock, settings.revokeTimeoutMs);
   const commits = new Commits({
-    ...{ settings, client, clock, logger, life, auditor, assignment, claimsEnded, flow },
+    ...{ settings, client, clock, logger, life, auditor, assignment, flow },
     wake: () => reading.wake(),
   });
   const { onChunk, onPolled } = hooks;
@@ -97,7 +94,7 @@ const delivering = (
     ...{ client, clock, logger, flow, maxPollRecords },
     ...{ life, isCommitting: () => commits.busy, onChunk, onPolled, onRetry },
   });
-  return { client, assignment, flow, userPauses, claimsEnded, commits, reading, reports: new PartitionReports() };
+  return { client, assignment, flow, userPauses, commits, reading, reports: new PartitionReports() };
 };
 
 type Steered = Pick<SessionParts, "takingOn" | "recovery"> & { readonly statistics: LatestStatistics } & {

@@ -7,7 +7,7 @@ import type { OffsetOwner, PositionToCommit } from "../../offsets/committable-of
 import type { ParsedCommitter } from "../../settings/committer-settings.js";
 import type { ParsedConsumer } from "../../settings/parse-consumer.js";
 import type { Assignment } from "../partitions/assignment.js";
-import type { ClaimsEnded } from "../partitions/claims-ended.js";
+import { ClaimsEnded } from "../partitions/claims-ended.js";
 import type { OwnedPartition, Watermark } from "../partitions/owned-partition.js";
 import type { SessionLife } from "../partitions/session-life.js";
 import type { FlowControl } from "../reading/flow-control.js";
@@ -17,14 +17,13 @@ import { OffsetCommitter } from "./offset-committer.js";
 import { storedPositions } from "./stored-positions.js";
 
 export interface CommitsOptions {
-  readonly settings: Pick<ParsedConsumer, "groupId" | "commitTimeoutMs" | "maxReplay">;
+  readonly settings: Pick<ParsedConsumer, "groupId" | "commitTimeoutMs" | "revokeTimeoutMs" | "maxReplay">;
   readonly client: Pick<RenewableClient, "commit" | "committed">;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly life: SessionLife;
   readonly auditor: Auditor;
   readonly assignment: Assignment;
-  readonly claimsEnded: ClaimsEnded;
   readonly flow: FlowControl;
   /** Only a poll serves the answer to a commit. */
   readonly wake: () => void;
@@ -36,12 +35,14 @@ export class Commits implements OffsetOwner {
   readonly #options: CommitsOptions;
   readonly #committer: OffsetCommitter;
   readonly #schedule: CommitSchedule;
+  readonly #claimsEnded: ClaimsEnded;
 
   constructor(options: CommitsOptions) {
     this.#options = options;
     const { settings, client, clock, logger, life, auditor, assignment, flow } = options;
     const { commitTimeoutMs, maxReplay } = settings;
     this.groupId = settings.groupId ?? "";
+    this.#claimsEnded = new ClaimsEnded(clock, settings.revokeTimeoutMs);
     const partitions = (): Iterable<OwnedPartition> => assignment.partitions;
     this.#committer = new OffsetCommitter({ client, clock, commitTimeoutMs, partitions, auditor });
     this.#schedule = new CommitSchedule({
@@ -122,8 +123,8 @@ export class Commits implements OffsetOwner {
   }
 
   get hurried(): boolean {
-    const { claimsEnded, flow, clock } = this.#options;
-    return claimsEnded.waiting || flow.isShort(clock.now());
+    const { flow, clock } = this.#options;
+    return this.#claimsEnded.waiting || flow.isShort(clock.now());
   }
 
   onHurry(flush: () => void): () => void {
@@ -142,7 +143,29 @@ export class Commits implements OffsetOwner {
 
   /** A claim has ended. */
   ended(owned: OwnedPartition): void {
+    if (owned.retired || owned.isHeld) this.#claimsEnded.check();
     this.#schedule.ended(owned);
+  }
+
+  /** Nobody is left to end some claims, or the session is over: whoever waits for them looks again. */
+  check(): void {
+    this.#claimsEnded.check();
+  }
+
+  /**
+   * Hurries, until every claim of these has ended, the time of a revocation is over, or the session is. Not a turn later:
+   * what is committed then goes together with what the last claim asks for.
+   */
+  untilEnded(partitions: readonly OwnedPartition[]): Promise<void> {
+    const ended = this.#claimsEnded.untilEnded(partitions, () => this.#options.life.isOver);
+    this.hurry();
+    this.check();
+    return ended;
+  }
+
+  /** Resolves when `work` has settled, however, or after so many milliseconds. */
+  within(timeoutMs: number, work: Promise<unknown>): Promise<void> {
+    return this.#claimsEnded.within(timeoutMs, work);
   }
 
   /** More of it can be committed than before, though no claim has ended. */

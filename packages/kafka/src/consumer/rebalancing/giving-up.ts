@@ -8,7 +8,6 @@ import type { OwnedPartition } from "../partitions/owned-partition.js";
 import type { SessionLife } from "../partitions/session-life.js";
 import type { ReadLoop } from "../reading/read-loop.js";
 import type { HandlerCalls } from "./rebalance-handlers.js";
-import type { ClaimsEnded } from "../partitions/claims-ended.js";
 import type { PartitionReports } from "../partitions/partition-report.js";
 
 /** How long a revocation waits for its last commit. */
@@ -21,8 +20,7 @@ export interface GivingUpOptions {
   readonly reports: PartitionReports;
   readonly flow: FlowControl;
   readonly reading: ReadLoop;
-  readonly commits: Pick<Commits, "busy" | "hurry" | "now">;
-  readonly claimsEnded: ClaimsEnded;
+  readonly commits: Pick<Commits, "busy" | "check" | "now" | "untilEnded" | "within">;
   readonly handlers: HandlerCalls;
   readonly life: SessionLife;
   readonly onGivenUp: (partitions: readonly OwnedPartition[]) => void;
@@ -53,27 +51,24 @@ export class GivingUp {
   }
 
   async #finish(revoked: readonly OwnedPartition[]): Promise<void> {
-    const { groupId, logger, claimsEnded, commits, life } = this.#options;
-    const ended = claimsEnded.untilEnded(revoked, () => life.isOver);
-    commits.hurry();
-    claimsEnded.check();
-    await ended;
+    const { groupId, logger, commits } = this.#options;
+    await commits.untilEnded(revoked);
     if (!commits.busy && !revoked.some(({ hasNews }) => hasNews)) return;
     const committed = commits.now().catch((error: unknown) => {
       const what = "the commit before partitions are given up failed; the next owner reads again what it was to commit";
       logger.warn(`kafka consumer: ${what}`, { groupId, partitions: revoked.map(placeOf), error });
     });
-    await claimsEnded.within(REVOKE_COMMIT_MS, committed);
+    await commits.within(REVOKE_COMMIT_MS, committed);
   }
 
   /** I5: they are somebody else's already, so nothing of them may be committed any more. */
   async lose(partitions: readonly TopicPartition[]): Promise<void> {
-    const { groupId, logger, assignment, claimsEnded, handlers, onGivenUp } = this.#options;
+    const { groupId, logger, assignment, commits, handlers, onGivenUp } = this.#options;
     const lost = assignment.owned(partitions);
     const abandoned = lost.reduce((sum, owned) => sum + owned.ledger.inFlight, 0);
     this.giveUp(lost);
     onGivenUp(lost);
-    claimsEnded.check();
+    commits.check();
     logger.warn("kafka consumer: partitions lost", { groupId, partitions, abandoned });
     await handlers.call("onLost", partitions);
   }

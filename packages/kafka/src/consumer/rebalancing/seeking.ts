@@ -7,7 +7,6 @@ import type { FlowControl } from "../reading/flow-control.js";
 import type { OwnedPartition } from "../partitions/owned-partition.js";
 import type { SessionLife } from "../partitions/session-life.js";
 import type { ReadLoop } from "../reading/read-loop.js";
-import type { ClaimsEnded } from "../partitions/claims-ended.js";
 import type { PartitionReports } from "../partitions/partition-report.js";
 
 export interface SeekingOptions {
@@ -17,9 +16,8 @@ export interface SeekingOptions {
   readonly reports: PartitionReports;
   readonly flow: FlowControl;
   readonly reading: ReadLoop;
-  readonly claimsEnded: ClaimsEnded;
   readonly life: SessionLife;
-  readonly commits: Pick<Commits, "hurry" | "now">;
+  readonly commits: Pick<Commits, "now" | "untilEnded">;
   /** The partition has begun anew: later offsets of it belong to `after`. */
   readonly onReplaced: (before: OwnedPartition, after: OwnedPartition) => void;
 }
@@ -107,11 +105,8 @@ export class Seeking {
   }
 
   async #finish(partitions: readonly OwnedPartition[]): Promise<void> {
-    const { claimsEnded, life, commits } = this.#options;
-    const ended = claimsEnded.untilEnded(partitions, () => life.isOver);
-    commits.hurry();
-    claimsEnded.check();
-    await ended;
+    const { commits } = this.#options;
+    await commits.untilEnded(partitions);
     const busy = partitions.filter((owned) => !owned.isIdle);
     if (busy.length > 0) {
       throw new KafkaConnectorError(

@@ -53,7 +53,6 @@ class World {
       flow,
       reading: { wake: () => undefined } as unknown as GivingUpOptions["reading"],
       commits: this.#doubleOfCommits(),
-      claimsEnded: this.claimsEnded,
       handlers: {
         call: async (which: string) => void this.steps.push(which),
       } as unknown as GivingUpOptions["handlers"],
@@ -73,7 +72,14 @@ class World {
       get busy() {
         return isBusy();
       },
-      hurry: () => void this.steps.push(this.#hurry()),
+      check: () => this.claimsEnded.check(),
+      untilEnded: (partitions) => {
+        const ended = this.claimsEnded.untilEnded(partitions, () => this.life.isOver);
+        this.steps.push(this.#hurry());
+        this.claimsEnded.check();
+        return ended;
+      },
+      within: (timeoutMs, work) => this.claimsEnded.within(timeoutMs, work),
       now: () => {
         this.steps.push("committed");
         const latch = new Latch();
