@@ -206,6 +206,7 @@ describe("the soak's oracle", () => {
       Array.from({ length: 120 }, (_, index) => ({
         at: T0 + index * 5000,
         heapBytes: 2e7 + (index / 12) * perMinute * 1024 * 1024,
+        heapTotalBytes: 4e7,
         rssBytes: 1e8 + (index / 12) * perMinute * 1024 * 1024,
         cpuMs: index,
         delivered: index,

@@ -9,7 +9,7 @@ import { judge, type Verdict } from "../soak/verdict.js";
 
 const MINUTE_MS = 60_000;
 const MB = 1024 * 1024;
-const GATES = ["the heap", "resident memory", "the rate"] as const;
+const GATES = ["the heap", "memory outside of the heap", "the rate"] as const;
 
 /** A process that was sampled every five seconds, and grew. */
 const life = (minutes: number, grows: { readonly heap?: number; readonly rss?: number } = {}): Life => ({
@@ -18,7 +18,8 @@ const life = (minutes: number, grows: { readonly heap?: number; readonly rss?: n
   samples: Array.from({ length: minutes * 12 + 1 }, (_, index) => ({
     at: index * 5000,
     heapBytes: (40 + ((grows.heap ?? 0) * index) / 12) * MB,
-    rssBytes: (150 + ((grows.rss ?? 0) * index) / 12) * MB,
+    heapTotalBytes: (60 + (index % 40 < 20 ? 0 : 20)) * MB,
+    rssBytes: (150 + (index % 40 < 20 ? 0 : 20) + ((grows.rss ?? 0) * index) / 12) * MB,
     cpuMs: index,
     delivered: index,
   })),

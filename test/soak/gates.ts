@@ -13,14 +13,16 @@ const LEAST_SPAN_MINUTES = 1;
 const LEAST_RUN_MS = 10 * MINUTE_MS;
 
 /** Most growth per minute, in MB, and most loss of rate over a whole run, as a part of it. */
-export const LIMITS = { heap: 0.5, rss: 2, rate: 0.1 } as const;
+export const LIMITS = { heap: 0.5, outside: 2, rate: 0.1 } as const;
 
 export interface LifeSlopes {
   readonly life: Life;
   readonly minutes: number;
   readonly heap: Line;
-  /** Undefined where too little of it was calm. */
-  readonly rss: Line | undefined;
+  /** Resident memory outside of the heap; undefined where too little of it was calm. */
+  readonly outside: Line | undefined;
+  /** In MB, when it was looked at last. */
+  readonly rss: number;
   /** CPU time per delivered record, in µs. */
   readonly cpuPerRecord: number;
   readonly isLongEnough: boolean;
@@ -34,25 +36,24 @@ const lineOf = (life: Life, since: number, valueOf: (sample: Sample) => number):
   );
 
 /**
- * Growth of the lives that can tell something about it, longest first, in MB per minute: of the heap over the whole life; of
- * resident memory since all is calm, because what is caught up with after a fault waits in buffers outside of the heap.
+ * Growth of the lives that can tell something about it, longest first, in MB per minute: of what lives in the heap over the whole
+ * life; of resident memory outside of the heap since all is calm, because what is caught up with after a fault waits there. The
+ * room that the collector takes for the heap is in neither: a step of 20 MB would look like a leak for ten minutes.
  */
 export const slopesOf = (lives: readonly Life[], calmFrom: number): readonly LifeSlopes[] =>
   lives
     .flatMap((life): LifeSlopes[] => {
       const heap = lineOf(life, life.startedAt, ({ heapBytes }) => heapBytes / MB);
-      const rss = lineOf(life, calmFrom, ({ rssBytes }) => rssBytes / MB);
+      const outside = lineOf(life, calmFrom, ({ rssBytes, heapTotalBytes }) => (rssBytes - heapTotalBytes) / MB);
       const [first, last] = [life.samples[0], life.samples.at(-1)];
       if (heap === undefined || first === undefined || last === undefined) return [];
       if (heap.span < LEAST_SPAN_MINUTES) return [];
       const lived = last.at - life.startedAt;
       const delivered = Math.max(1, last.delivered - first.delivered);
       const cpuPerRecord = (1000 * (last.cpuMs - first.cpuMs)) / delivered;
-      const isCalm = rss !== undefined && rss.span * MINUTE_MS >= LEAST_LIFE_MS - WARM_UP_MS;
-      const minutes = lived / MINUTE_MS;
-      return [
-        { life, minutes, heap, rss: isCalm ? rss : undefined, cpuPerRecord, isLongEnough: lived >= LEAST_LIFE_MS },
-      ];
+      const isCalm = outside !== undefined && outside.span * MINUTE_MS >= LEAST_LIFE_MS - WARM_UP_MS;
+      const memory = { heap, outside: isCalm ? outside : undefined, rss: last.rssBytes / MB };
+      return [{ life, minutes: lived / MINUTE_MS, ...memory, cpuPerRecord, isLongEnough: lived >= LEAST_LIFE_MS }];
     })
     .sort((left, right) => right.minutes - left.minutes);
 

@@ -40,6 +40,8 @@ export interface Sample {
   readonly at: number;
   readonly heapBytes: number;
   readonly rssBytes: number;
+  /** Of that, what the collector keeps for the heap, in use or not: it is taken and given back in large steps. */
+  readonly heapTotalBytes: number;
   readonly cpuMs: number;
   readonly delivered: number;
 }

@@ -10,10 +10,11 @@ const MARKS: Readonly<Record<Law["outcome"], string>> = {
   "too short": "skipped",
 };
 
-const slopeLine = ({ life, minutes, heap, rss, cpuPerRecord }: LifeSlopes): string =>
+const slopeLine = ({ life, minutes, heap, outside, rss, cpuPerRecord }: LifeSlopes): string =>
   `  process ${life.slot} (life ${life.number}, ${life.pipeline}) ${minutes.toFixed(1)} min: ` +
   `heap ${heap.mean.toFixed(1)} MB, ${heap.slope.toFixed(2)} MB/min; ` +
-  `rss ${rss === undefined ? "not judged" : `${rss.mean.toFixed(0)} MB, ${rss.slope.toFixed(2)} MB/min`}; ${cpuPerRecord.toFixed(0)} µs of CPU per record`;
+  `outside of it ${outside === undefined ? "not judged" : `${outside.mean.toFixed(0)} MB, ${outside.slope.toFixed(2)} MB/min`}; ` +
+  `${rss.toFixed(0)} MB resident; ${cpuPerRecord.toFixed(0)} µs of CPU per record`;
 
 /** The end of a run, for people; its last line is what `.ci/run` counts. */
 export const reportOf = ({ laws, explained, slopes, passed }: Verdict, options: SoakOptions): string => {

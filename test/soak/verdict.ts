@@ -153,7 +153,7 @@ export const judge = (evidence: Evidence): Verdict => {
   const laws = [
     ...lawsOfDelivery(evidence, explained),
     gate("the heap after a collection", LIMITS.heap, { slopes, minutes }, ({ heap }) => heap.slope),
-    gate("resident memory", LIMITS.rss, { slopes, minutes }, ({ rss }) => rss?.slope),
+    gate("memory outside of the heap", LIMITS.outside, { slopes, minutes }, ({ outside }) => outside?.slope),
     gateOfRate(rates, minutes),
   ];
   return {

@@ -38,14 +38,14 @@ const drain = async (): Promise<void> => {
 
 const sample = (): void => {
   global.gc?.();
-  const { heapUsed, rss } = process.memoryUsage();
+  const { heapUsed, heapTotal, rss } = process.memoryUsage();
   const { user, system } = process.cpuUsage();
   const at = Date.now();
   const cpuMs = (user + system) / 1000;
   tell({
     kind: "sample",
     at,
-    sample: { at, heapBytes: heapUsed, rssBytes: rss, cpuMs, delivered: witness.delivered },
+    sample: { at, heapBytes: heapUsed, heapTotalBytes: heapTotal, rssBytes: rss, cpuMs, delivered: witness.delivered },
   });
 };
 
