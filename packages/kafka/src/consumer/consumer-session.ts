@@ -1,15 +1,11 @@
 import type { Clock, Logger } from "@millrace/streams";
-import type { RecordChunk, TopicPartition } from "../client/port.js";
+import type { RecordChunk } from "../client/port.js";
 import { RepeatedErrors } from "../client/repeated-errors.js";
-import type { CommitResult } from "../offsets/commit-result.js";
-import type { OffsetOwner, PositionToCommit } from "../offsets/committable-offset.js";
-import type { ParsedCommitter } from "../settings/committer-settings.js";
 import { KafkaConnectorError } from "../errors/errors.js";
 import type { FailureLog } from "../logging/failure-log.js";
 import { isDone } from "./rebalancing/bounds.js";
-import { commitResult } from "./committing/commit-results.js";
 import { FetchedChunk } from "./partitions/fetched-chunk.js";
-import type { OwnedPartition, Watermark } from "./partitions/owned-partition.js";
+import type { OwnedPartition } from "./partitions/owned-partition.js";
 import { type SessionParts, sessionParts } from "./session-parts.js";
 import type { Commits } from "./committing/commits.js";
 import { SessionLife } from "./partitions/session-life.js";

@@ -1,5 +1,5 @@
 import { acrossCopies } from "@millrace/streams/stage";
-import type { ClientProperties, KafkaDriver, ProducerClient, ProducerListener } from "../client/port.js";
+import type { ClientProperties, ProducerClient, ProducerListener } from "../client/port.js";
 import { RepeatedErrors } from "../client/repeated-errors.js";
 import { KafkaConnectorError } from "../errors/errors.js";
 import { loggerOf } from "../logging/logger-of.js";
