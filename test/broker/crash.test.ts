@@ -249,6 +249,13 @@ describe("what the broker's log tells the soak", () => {
       { from: 6, until: 8 },
     ]);
   });
+
+  it("is a fault of its own while its controller has not heard of it, until it has loaded its groups again", () => {
+    const log = new CoordinatorLog();
+    log.read("INFO [QuorumController id=1] Fencing broker 1 at epoch 141 because its session has timed out.", 1);
+    log.read(line("Loaded classic group g with 3 members."), 4);
+    expect(log.faults).to.deep.equal([{ from: 1, until: 4 }]);
+  });
 });
 
 describe("the soak's plan", () => {

@@ -246,7 +246,7 @@ export class ConsumerSession {
     this.#leaks = open && this.commits.begun && !this.#life.isDead;
     let failure: unknown;
     try {
-      await this.commits.last();
+      if (this.commits.owed) await this.commits.remaining();
     } catch (error) {
       failure = error;
     }
@@ -277,7 +277,8 @@ export class ConsumerSession {
     try {
       await this.#parts.client.connect();
       if (this.#life.isClosed) return;
-      this.#parts.recovery.connected();
+      // What looks after the client has been closed where it was stopped meanwhile.
+      if (!this.#life.isStopped) this.#parts.recovery.connected();
       this.#parts.client.subscribe(await this.#parts.takingOn.subscription());
     } catch (error) {
       this.#life.fail(error);

@@ -5,12 +5,13 @@ import {
   DrainingControl,
   sourceWithOffsetContext,
 } from "@millrace/kafka";
+import { Keep } from "@millrace/streams";
 import { assertAllClosed, type VirtualClock, virtualClock } from "@millrace/streams-testkit";
 import { expect } from "chai";
 import { records } from "../support/fake-chunk.js";
 import { FakeKafka } from "../support/fake-kafka.js";
 import { p0, p1 } from "../support/pipelines.js";
-import { until } from "../support/until.js";
+import { Latch, until } from "../support/until.js";
 
 /** Everything that looks at the clock from time to time. */
 const SETTINGS = {
@@ -90,4 +91,20 @@ describe("a consumer that has ended", () => {
         }));
     }
   }
+
+  it("leaves no timer where it connects while it closes", () =>
+    assertAllClosed(async () => {
+      const connected = new Latch();
+      kafka.onConsumer = (consumer) => {
+        consumer.connecting = connected.opened;
+      };
+      // A turn lies between the beginning of its end and the closing of its client.
+      const control = committableSource({ kafka: kafka.settings, ...SETTINGS, onStop: () => undefined })
+        .map(({ offset }) => offset)
+        .toMat(committerSink(), Keep.left)
+        .run({ clock });
+      connected.open();
+      await control.shutdown();
+      expect(clock.pending).to.equal(0);
+    }));
 });

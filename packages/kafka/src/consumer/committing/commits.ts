@@ -100,10 +100,10 @@ export class Commits implements OffsetOwner {
     return this.#schedule.settled(this.now());
   }
 
-  /** When the consumer closes: what is finished, unless somebody else commits it, or the consumer has failed. */
-  async last(): Promise<void> {
+  /** Something is finished that is to be committed from here, and the consumer has not failed. */
+  get owed(): boolean {
     const { life, assignment } = this.#options;
-    if (this.#schedule.owesCommit && !life.failure && assignment.hasNews) await this.remaining();
+    return this.#schedule.owesCommit && !life.failure && assignment.hasNews;
   }
 
   /** Nothing of these is on its way to a committer: what is unfinished was dropped on purpose, and is committed as such. */
