@@ -12,7 +12,7 @@ import { Effects } from "./effects.js";
 import { History } from "./history.js";
 import { hold } from "./holder.js";
 import type { Life } from "./life.js";
-import { committedIn, type Commands, steeringOf } from "./materialised.js";
+import { committedIn, type Steering, steeringOf } from "./materialised.js";
 import type { DeliveryPipeline, Settings } from "./options.js";
 import type { Outcome } from "./outcome.js";
 import { Supervisor } from "./supervisor.js";
@@ -209,7 +209,7 @@ export class DeliveryRun {
     }
   }
 
-  #start(life: Life, onFailure: (error: unknown) => void): Commands {
+  #start(life: Life, onFailure: (error: unknown) => void): Steering {
     const { unsafe } = this.#settings;
     const world = worldOf({
       life,

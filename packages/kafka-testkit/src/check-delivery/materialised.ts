@@ -4,7 +4,7 @@ import type { Steered } from "./user-steps.js";
 import { INPUT } from "./world-of.js";
 
 /** What can be done with a running graph, as far as its materialised value offers it. */
-export interface Commands {
+export interface Steering {
   /** Drains, leaves and closes; within the default time unless another is given. */
   readonly drain: ((options?: { readonly timeoutMs: number }) => Promise<unknown>) | undefined;
   readonly explain: () => string | undefined;
@@ -25,7 +25,7 @@ const isPromise = (value: unknown): value is Promise<unknown> => has(value, "the
  * Looks for a `DrainingControl`, or for a `Control` and the promise of its stream, alone or in an array. `onFailure` gets
  * what a promise among them is rejected with.
  */
-export const steeringOf = (mat: unknown, onFailure: (error: unknown) => void): Commands => {
+export const steeringOf = (mat: unknown, onFailure: (error: unknown) => void): Steering => {
   const parts = (Array.isArray(mat) ? mat.flat(Number.POSITIVE_INFINITY) : [mat]) as readonly unknown[];
   const control = parts.find((part) => has(part, "drainAndShutdown", "explain")) as
     | Control

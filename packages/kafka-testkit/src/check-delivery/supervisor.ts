@@ -1,19 +1,19 @@
 import { errorText } from "./error-text.js";
 import { Life, type LifeListener } from "./life.js";
-import type { Commands } from "./materialised.js";
+import type { Steering } from "./materialised.js";
 import type { Steered } from "./user-steps.js";
 
 /** A life and what steers its graph. */
 export interface Process {
   readonly life: Life;
-  readonly commands: Commands;
+  readonly steering: Steering;
 }
 
 export interface SupervisorOptions {
   readonly processes: number;
   readonly now: () => number;
   /** Runs the pipeline; `onFailure` gets what its promises are rejected with. */
-  readonly start: (life: Life, onFailure: (error: unknown) => void) => Commands;
+  readonly start: (life: Life, onFailure: (error: unknown) => void) => Steering;
   readonly onStep: LifeListener["onStep"];
   readonly later: (ms: number, f: () => void) => void;
   /** Takes the life away. */
@@ -66,7 +66,7 @@ export class Supervisor {
 
   /** What a user may steer the life by. */
   controlOf(life: Life): Steered | undefined {
-    return this.#slotOf(life)?.process?.commands.control;
+    return this.#slotOf(life)?.process?.steering.control;
   }
 
   /** The lives that are under way. */
@@ -95,7 +95,7 @@ export class Supervisor {
    */
   leave(life: Life, alone: boolean): void {
     const slot = this.#slotOf(life);
-    const drain = slot?.process?.commands.drain;
+    const drain = slot?.process?.steering.drain;
     if (!slot || !drain) return;
     this.#options.note(`${life.name} drains and leaves`);
     const awayMs = this.#options.drawAwayMs();
@@ -110,7 +110,7 @@ export class Supervisor {
   /** Drains all that can be drained; `allDrained` tells when. */
   drainAll(): void {
     for (const slot of this.#slots) {
-      const drain = slot.process?.commands.drain;
+      const drain = slot.process?.steering.drain;
       if (!slot.process || !drain) continue;
       const { life } = slot.process;
       this.#vacate(slot, Number.POSITIVE_INFINITY);
@@ -133,7 +133,7 @@ export class Supervisor {
   }
 
   explain(): string {
-    return this.#slots.flatMap(({ process }) => process?.commands.explain() ?? []).join("\n");
+    return this.#slots.flatMap(({ process }) => process?.steering.explain() ?? []).join("\n");
   }
 
   #start(slot: Slot): void {
@@ -143,9 +143,9 @@ export class Supervisor {
       onEnded: (each) => this.#onEnded(each),
     });
     this.#lives.set(life.name, life);
-    const commands = this.#options.start(life, (error) => this.#onFailure(life, error));
-    slot.process = { life, commands };
-    const { restarting } = commands;
+    const steering = this.#options.start(life, (error) => this.#onFailure(life, error));
+    slot.process = { life, steering };
+    const { restarting } = steering;
     if (!restarting) return;
     life.opened();
     const ended = (): void => life.closed();
