@@ -19,18 +19,22 @@ setTimeout(() => {
 
 /**
  * A process that ends waits for every thread of libuv, so one that is stuck in librdkafka would keep it for ever, also from
- * `process.exit`. Nobody can kill process 1 of a container from within, so that one aborts.
+ * `process.exit`. Nobody can kill process 1 of a container from within, so that one aborts;
+ * where no process can be started, it kills itself at once.
  */
 const end = (exitCode: number): void => {
   const line = `kafka: ${stuck} clients are stuck while they close, and would keep this process for ever: it is killed in place of exit code ${exitCode}`;
-  if (process.pid === 1) {
-    writeSync(STDERR, `${line}\n`);
-    process.abort();
-  }
-  spawn(process.execPath, ["-e", KILLER, `${process.pid}`, `${GRACE_MS}`, line], {
-    stdio: ["pipe", "ignore", "inherit"],
-    env: {},
-  });
+  const killer =
+    process.pid === 1
+      ? undefined
+      : spawn(process.execPath, ["-e", KILLER, `${process.pid}`, `${GRACE_MS}`, line], {
+          stdio: ["pipe", "ignore", "inherit"],
+          env: {},
+        });
+  if (killer?.pid !== undefined) return;
+  writeSync(STDERR, `${line}\n`);
+  process.kill(process.pid, "SIGKILL");
+  process.abort();
 };
 
 /** A client was told to close long ago; `closed` resolves when it has. */

@@ -37,6 +37,12 @@ describe("a process with a client that is stuck while it closes", function () {
     expect(errors).to.match(/^kafka: 1 clients are stuck while they close, .* in place of exit code 3\n$/);
   });
 
+  it("kills itself at once where no other process can be started, and says why", async () => {
+    const { how, errors } = await ending("alone", 5000);
+    expect(how).to.deep.equal({ code: null, signal: "SIGKILL" });
+    expect(errors).to.match(/^kafka: 1 clients are stuck while they close, .* in place of exit code 3\n$/);
+  });
+
   it("ends by its own exit code where the client closes after all, and leaves no process behind", async () => {
     expect(await ending("late", 20_000)).to.deep.equal({ how: { code: 3, signal: null }, errors: "" });
   });
