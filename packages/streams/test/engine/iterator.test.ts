@@ -145,7 +145,11 @@ describe("iterating a source", () => {
     await assertAllClosed(async () => {
       for await (const _ of Source.single(1).via(flow));
     });
-    await collectUntil(() => false);
+    // One that is abandoned later tells when the collector has been there.
+    const later = toClose();
+    await Source.from([1, 2]).via(later.flow).iterate().next();
+    await collectUntil(() => later.seen.closed === 1);
+    expect(later.seen).to.deep.equal({ cancelled: 1, closed: 1 });
     expect(seen).to.deep.equal({ cancelled: 0, closed: 1 });
   });
 
