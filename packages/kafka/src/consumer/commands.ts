@@ -1,15 +1,13 @@
 import type { TopicPartition, TopicPartitionOffset } from "../client/port.js";
-import type { RenewableClient } from "../client/renewable-client.js";
 import type { ClientStatistics, LatestStatistics } from "../client/statistics.js";
 import { placeOf } from "../client/partition-key.js";
-import type { Assignment } from "./partitions/assignment.js";
 import type { HealthFacts, HealthReason } from "./recovery/health.js";
-import type { Commits } from "./committing/commits.js";
-import type { ReadLoop } from "./reading/read-loop.js";
 import type { Recovery, RecoveryMetrics } from "./recovery/recovery.js";
+import type { Deliveries } from "./deliveries.js";
+import type { Rebalancing } from "./rebalancing/rebalancing.js";
+import type { SessionContext } from "./rebalancing/session-context.js";
 import type { Seeking } from "./rebalancing/seeking.js";
 import { addCounts, type PartitionReport } from "./partitions/partition-report.js";
-import type { UserPauses } from "./reading/user-pauses.js";
 
 /** How far a consumer is behind in one partition. */
 export interface PartitionLag extends TopicPartition {
@@ -51,40 +49,34 @@ export interface ConsumerMetrics extends RecoveryMetrics {
   readonly client?: ClientStatistics;
 }
 
-export interface CommandsOptions {
-  readonly client: RenewableClient;
-  readonly now: () => number;
-  readonly timeoutMs: number;
-  readonly assignment: Assignment;
-  readonly reading: ReadLoop;
-  readonly commits: Pick<Commits, "counts">;
+/** Of what else there is to know and to move. */
+export interface Commanded {
+  readonly deliveries: Pick<Deliveries, "onRoom">;
+  readonly rebalancing: Pick<Rebalancing, "count">;
   readonly seeking: Seeking;
-  readonly userPauses: UserPauses;
   readonly recovery: Recovery;
-  readonly rebalances: () => number;
   readonly statistics: LatestStatistics;
-  readonly handedOver: () => number;
-  readonly report: () => readonly PartitionReport[];
-  readonly onRoom: () => void;
 }
 
 /** What the user may do to a running consumer, and ask of it. */
 export class Commands {
-  readonly #options: CommandsOptions;
+  readonly #context: SessionContext;
+  readonly #parts: Commanded;
 
-  constructor(options: CommandsOptions) {
-    this.#options = options;
+  constructor(context: SessionContext, parts: Commanded) {
+    this.#context = context;
+    this.#parts = parts;
   }
 
   setPaused(paused: boolean, partitions: readonly TopicPartition[] | undefined): void {
-    const { userPauses, reading, onRoom } = this.#options;
-    userPauses.set(paused, partitions);
+    const { reading } = this.#context;
+    reading.flow.userPauses.set(paused, partitions);
     reading.wake();
-    onRoom();
+    this.#parts.deliveries.onRoom();
   }
 
   seek(positions: readonly TopicPartitionOffset[]): Promise<void> {
-    return positions.length === 0 ? Promise.resolve() : this.#options.seeking.seek(positions);
+    return positions.length === 0 ? Promise.resolve() : this.#parts.seeking.seek(positions);
   }
 
   async replayFrom(
@@ -92,19 +84,20 @@ export class Commands {
     partitions: readonly TopicPartition[] = this.assignment(),
   ): Promise<readonly TopicPartitionOffset[]> {
     if (partitions.length === 0) return [];
-    const { client, timeoutMs } = this.#options;
+    const { client, settings } = this.#context;
     const times = partitions.map((each) => ({ ...placeOf(each), timestamp }));
-    const positions = await client.offsetsForTimes(times, timeoutMs);
+    const positions = await client.offsetsForTimes(times, settings.lookupTimeoutMs);
     await this.seek(positions);
     return positions;
   }
 
   assignment(): readonly TopicPartition[] {
-    return [...this.#options.assignment.partitions].map(placeOf);
+    return [...this.#context.assignment.partitions].map(placeOf);
   }
 
   async lag(): Promise<readonly PartitionLag[]> {
-    const { client, timeoutMs, assignment } = this.#options;
+    const { client, settings, assignment } = this.#context;
+    const { lookupTimeoutMs: timeoutMs } = settings;
     const owned = [...assignment.partitions];
     const unread = owned.filter(({ position }) => position === undefined).map(placeOf);
     const committed = unread.length === 0 ? [] : await client.committed(unread, timeoutMs);
@@ -120,18 +113,20 @@ export class Commands {
 
   /** What keeps the consumer from its work. */
   troubles(state: HealthFacts["state"], failure: HealthFacts["failure"]): readonly HealthReason[] {
-    const { assignment, commits, rebalances, recovery, client, now } = this.#options;
+    const { assignment, commits, client, clock } = this.#context;
+    const { rebalancing, recovery } = this.#parts;
     return recovery.health.troubles({
       ...{ state, failure, commitFailure: commits.counts.lastFailure },
-      assigned: rebalances() > 0 || assignment.size > 0,
-      positionsHeldMs: client.positionsHeldMs(now()),
+      assigned: rebalancing.count > 0 || assignment.size > 0,
+      positionsHeldMs: client.positionsHeldMs(clock.now()),
       removedOffsets: recovery.removed.count,
     });
   }
 
   metrics(): ConsumerMetrics {
-    const { assignment, commits, reading, rebalances, statistics, recovery, handedOver, report } = this.#options;
-    const { processed, discarded, parked, abandoned } = addCounts(report());
+    const { assignment, commits, reading } = this.#context;
+    const { rebalancing, statistics, recovery } = this.#parts;
+    const { processed, discarded, parked, abandoned } = addCounts(assignment.report());
     const now = { inFlight: 0, inFlightBytes: 0, buffered: 0, bufferedBytes: 0, uncommitted: 0 };
     for (const { ledger, buffered, bufferedBytes } of assignment.partitions) {
       now.inFlight += ledger.inFlight;
@@ -142,13 +137,13 @@ export class Commands {
     }
     return {
       assignedPartitions: assignment.size,
-      delivered: handedOver(),
+      delivered: assignment.handedOver,
       ...{ processed, discarded, parked, abandoned },
       ...now,
       commits: commits.counts.commits,
       failedCommits: commits.counts.failedCommits,
       polls: reading.polls,
-      rebalances: rebalances(),
+      rebalances: rebalancing.count,
       ...recovery.metrics(),
       ...(statistics.value && { client: statistics.value }),
     };

@@ -1,24 +1,31 @@
 import type { Clock, Logger } from "@millrace/streams";
-import type { RecordChunk } from "../client/port.js";
+import type { ConsumerListener, RecordChunk, TopicPartitionOffset } from "../client/port.js";
+import { RenewableClient } from "../client/renewable-client.js";
 import { RepeatedErrors } from "../client/repeated-errors.js";
+import { LatestStatistics } from "../client/statistics.js";
 import { KafkaConnectorError } from "../errors/errors.js";
+import { Auditor } from "../ledger/auditor.js";
 import type { FailureLog } from "../logging/failure-log.js";
-import { isDone } from "./rebalancing/bounds.js";
-import { FetchedChunk } from "./partitions/fetched-chunk.js";
-import type { OwnedPartition } from "./partitions/owned-partition.js";
-import { type SessionParts, sessionParts } from "./session-parts.js";
-import type { Commits } from "./committing/commits.js";
-import { SessionLife } from "./partitions/session-life.js";
-import { StallWatch } from "./recovery/stall-watch.js";
-import type { Commands } from "./commands.js";
-import { type Delivery, Turns } from "./reading/turns.js";
 import type { ParsedConsumer } from "../settings/parse-consumer.js";
+import { Commands } from "./commands.js";
+import { Commits } from "./committing/commits.js";
+import { Deliveries, type DeliveryListener } from "./deliveries.js";
 import { type ConsumerExplanation, explanation } from "./explanation.js";
+import { Assignment } from "./partitions/assignment.js";
+import { FetchedChunk } from "./partitions/fetched-chunk.js";
+import type { OwnedPartition, PartitionListener } from "./partitions/owned-partition.js";
 import type { PartitionReport } from "./partitions/partition-report.js";
+import { SessionLife, type SessionLifeListener } from "./partitions/session-life.js";
+import { FlowControl } from "./reading/flow-control.js";
+import { type ReadListener, ReadLoop } from "./reading/read-loop.js";
+import type { Delivery } from "./reading/turns.js";
+import { Rebalancing, type RebalancingListener } from "./rebalancing/rebalancing.js";
+import { Seeking, type SeekingListener } from "./rebalancing/seeking.js";
+import type { SessionContext } from "./rebalancing/session-context.js";
+import { Recovery } from "./recovery/recovery.js";
+import { StallWatch } from "./recovery/stall-watch.js";
 
-export interface SessionListener {
-  /** There may be records to take, or the session failed. */
-  onAvailable(): void;
+export interface SessionListener extends DeliveryListener {
   /** Given where each partition has a stream of its own. */
   onAssigned?(partitions: readonly OwnedPartition[]): void;
   onGivenUp?(partitions: readonly OwnedPartition[]): void;
@@ -26,8 +33,6 @@ export interface SessionListener {
   isWaiting?(owned: OwnedPartition): boolean;
   /** The partition is read on from elsewhere, in the same stream. */
   onReplaced?(before: OwnedPartition, after: OwnedPartition): void;
-  /** A bounded source has delivered all there is to deliver of these or, with `all`, of everything. */
-  onDone(partitions: readonly OwnedPartition[], all: boolean): void;
 }
 
 export interface SessionOptions {
@@ -40,107 +45,128 @@ export interface SessionOptions {
   readonly listener: SessionListener;
 }
 
+/** All that may happen to a session, whoever tells it. */
+type Happenings = ConsumerListener &
+  ReadListener &
+  PartitionListener &
+  RebalancingListener &
+  SeekingListener &
+  SessionLifeListener;
+
+/** What a budget lets out is known record by record: of records that share a claim it is not known which are finished. */
+const claimBound = ({ maxInFlight, maxReplay }: ParsedConsumer, followed: boolean): number =>
+  followed ? Number.POSITIVE_INFINITY : Math.max(maxInFlight, maxReplay.records ?? 0);
+
 /**
  * One consumer client at work. It is read from `start` until the client is closed; what the stream does not take yet waits
  * in bounded buffers, one per partition.
  *
  *     start ──► running ──► stopped (delivers nothing, polls on for commits) ──► shut down (commits done, client closed)
+ *
+ * It is the one place where everything meets, and is long for that: what its stream asks of it, and what happens to it.
  */
 export class ConsumerSession {
-  readonly #settings: ParsedConsumer;
+  /** What the user may do to it, and ask of it. */
+  readonly commands: Commands;
+  /** The one door for commits. */
+  readonly commits: Commits;
+  readonly #context: SessionContext;
   readonly #failures: FailureLog;
   readonly #errors: RepeatedErrors;
-  readonly #clock: Clock;
   readonly #listener: SessionListener;
-  readonly #parts: SessionParts;
-  /** Bounds hold back what waits to be delivered. */
-  #held = false;
-  readonly #turns = new Turns();
-  readonly #stall: StallWatch;
-  readonly #life: SessionLife;
+  readonly #rebalancing: Rebalancing;
+  readonly #seeking: Seeking;
+  readonly #recovery: Recovery;
+  readonly #statistics = new LatestStatistics();
+  readonly #deliveries: Deliveries;
   #loop: Promise<void> | undefined;
   #shutdown: Promise<void> | undefined;
   #leaks = false;
 
   constructor({ settings, logger, failures, clock, followed, listener }: SessionOptions) {
-    this.#settings = settings;
     this.#failures = failures;
     this.#errors = new RepeatedErrors(logger, "kafka consumer: client error", () => clock.now());
-    this.#clock = clock;
     this.#listener = listener;
-    this.#stall = new StallWatch(clock, logger, () => this.explain().toString());
-    const partitioned = listener.onAssigned !== undefined;
-    this.#life = new SessionLife({
-      mends: (error) => this.#parts.recovery.mends(error),
-      onFailure: (error) => this.#onFailure(error),
+    const happenings = this.#happenings(settings);
+    const life = new SessionLife(happenings);
+    const auditor = new Auditor();
+    const assignment = new Assignment(auditor, claimBound(settings, followed), happenings);
+    const client = new RenewableClient({
+      make: (heard) => settings.driver.consumer(settings.properties, heard),
+      listener: happenings,
+      ...{ clock, logger, heldForMs: settings.heldPositionsTimeoutMs },
     });
-    this.#parts = sessionParts(
-      { settings, logger, clock, followed, partitioned, life: this.#life },
-      {
-        onClaimEnded: (owned) => this.#onEnded(owned),
-        onRoom: () => this.#onRoom(),
-        onChunk: (chunk) => this.#buffer(chunk),
-        onPolled: () => this.#onPolled(),
-        onTaken: (partitions) => listener.onAssigned?.(partitions),
-        onGivenUp: (partitions) => listener.onGivenUp?.(partitions),
-        onReplaced: (before, after) => listener.onReplaced?.(before, after),
-        onError: (error) => this.#onError(error),
-      },
-    );
+    const limits = { ...settings, followed, partitioned: listener.onAssigned !== undefined };
+    const flow = new FlowControl(limits, client, () => assignment.partitions);
+    const isCommitting = (): boolean => this.commits.busy;
+    const { maxPollRecords } = settings;
+    const reading = new ReadLoop({
+      ...{ client, clock, logger, flow, maxPollRecords, life, isCommitting },
+      listener: happenings,
+    });
+    const commits = new Commits({ settings, client, clock, logger, life, auditor, assignment, reading });
+    const context = { settings, clock, logger, life, client, assignment, reading, commits };
+    this.#context = context;
+    this.commits = commits;
+    this.#rebalancing = new Rebalancing(context, happenings);
+    this.#seeking = new Seeking(context, this.#rebalancing, happenings);
+    this.#recovery = new Recovery(context, this.#rebalancing, this.#seeking);
+    const stall = new StallWatch(clock, logger, () => this.explain().toString());
+    this.#deliveries = new Deliveries(context, this.#rebalancing.bounds, { stall, listener });
+    this.commands = new Commands(context, {
+      deliveries: this.#deliveries,
+      rebalancing: this.#rebalancing,
+      seeking: this.#seeking,
+      recovery: this.#recovery,
+      statistics: this.#statistics,
+    });
   }
 
-  /** What the user may do to it, and ask of it. */
-  get commands(): Commands {
-    return this.#parts.commands;
+  /** The list of what may happen to it, beside what its stream and its user ask of it. */
+  #happenings({ until, groupId }: ParsedConsumer): Happenings {
+    return {
+      // The client tells, while it polls.
+      onAssign: (partitions) => this.#rebalancing.assigned(partitions),
+      startOf: (partition) => this.#rebalancing.startOf(partition),
+      onRevoke: (partitions) => this.#rebalancing.revoked(partitions),
+      onLost: (partitions) => this.#rebalancing.lost(partitions),
+      onError: (error) => this.#onError(error),
+      onTopicRemade: (topic) => void this.#recovery.remadeTopics.remade(topic),
+      onStatistics: (json) => this.#statistics.tell(json),
+      ...((until || groupId) && { onPartitionEnd: (end: TopicPartitionOffset) => this.#recovery.ends.tell(end) }),
+      // Polls return.
+      onChunk: (chunk) => this.#buffer(chunk),
+      onPolled: () => this.#onPolled(),
+      onPollFailed: (error) => this.#recovery.pollFailed(error),
+      // Partitions come, change and go.
+      onTaken: (partitions, committed) => {
+        this.#recovery.taken(partitions, committed);
+        this.#listener.onAssigned?.(partitions);
+      },
+      onGivenUp: (partitions) => this.#listener.onGivenUp?.(partitions),
+      onReplaced: (before, after) => this.#listener.onReplaced?.(before, after),
+      // Claims end, and bounds let more out.
+      onEnded: (owned) => this.#onEnded(owned),
+      onRoom: () => this.#deliveries.onRoom(),
+      // A part fails.
+      mends: (error) => this.#recovery.mends(error),
+      onFailure: (error) => this.#onFailure(error),
+    };
   }
 
   start(): void {
     this.#loop = this.#connectAndRead();
-    this.#parts.recovery.start();
+    this.#recovery.start();
   }
 
   /** What the stream failed with, once the buffers have been taken. */
   get failure(): { readonly error: unknown } | undefined {
-    return this.#life.failure;
+    return this.#context.life.failure;
   }
 
   /** At most so many records that may be delivered now: a run of each partition in turn, or of `only`, within its bounds. */
   take(records: number, only?: OwnedPartition): readonly Delivery[] {
-    if (this.#life.isStopped) return [];
-    const now = this.#clock.now();
-    const { flow, assignment } = this.#parts;
-    const room = flow.deliveryRoom(now, records);
-    const partitions = only ? [only] : [...assignment.partitions];
-    const deliveries = this.#turns.take(partitions, room, (owned) => flow.room(owned));
-    return this.#taken(deliveries, now);
-  }
-
-  #taken(deliveries: readonly Delivery[], now: number): readonly Delivery[] {
-    if (deliveries.length > 0) this.#parts.reading.wake();
-    else this.#held = this.#parts.assignment.hasBuffered;
-    if (this.#held && deliveries.length === 0) this.#stall.held();
-    this.commits.delivered(now);
-    this.#tellDone();
-    return deliveries;
-  }
-
-  /** A bounded source ends when everything that it was assigned has been delivered up to its bound. */
-  #tellDone(): void {
-    if (!this.#parts.bounds) return;
-    const owned = [...this.#parts.assignment.partitions];
-    const done = owned.filter(isDone);
-    if (done.length > 0) this.#listener.onDone(done, done.length === owned.length);
-  }
-
-  /**
-   * The one way to say that more may be delivered than before: a claim has ended, the broker has a position, a hold or a
-   * pause is over, a partition is given up. The stream that found nothing it may take is woken; any other asks by itself.
-   */
-  #onRoom(): void {
-    if (!this.#held) return;
-    this.#held = false;
-    this.#stall.released();
-    this.#listener.onAvailable();
+    return this.#deliveries.take(records, only);
   }
 
   /** Nobody takes the records of this partition any more, nor ends what is in flight of it. */
@@ -150,24 +176,17 @@ export class ConsumerSession {
   }
 
   /** Reads an abandoned partition again, under a new epoch, from its last unfinished record; none where it is gone. */
-  async readAgain(owned: OwnedPartition): Promise<OwnedPartition | undefined> {
-    const after = await this.#parts.seeking.again(owned, await this.#parts.takingOn.startAgain(owned));
-    if (after) this.#parts.takingOn.begin(after);
-    return after;
+  readAgain(owned: OwnedPartition): Promise<OwnedPartition | undefined> {
+    return this.#seeking.again(owned);
   }
 
   get isStopped(): boolean {
-    return this.#life.isStopped;
+    return this.#context.life.isStopped;
   }
 
   /** Claims are opened with the sizes of their records. */
   get countsBytes(): boolean {
-    return this.#settings.maxInFlightBytes !== undefined;
-  }
-
-  /** The one door for commits. */
-  get commits(): Commits {
-    return this.#parts.commits;
+    return this.#context.settings.maxInFlightBytes !== undefined;
   }
 
   /** Commits everything that is finished at the end of a stream; closing does that as well. */
@@ -179,26 +198,26 @@ export class ConsumerSession {
 
   /** All that it owns, partitions that are being given up included. */
   get partitions(): Iterable<OwnedPartition> {
-    return this.#parts.assignment.partitions;
+    return this.#context.assignment.partitions;
   }
 
   /** What is committed once the consumer is closed comes late, and is read again as all that was in flight. */
   streamFailed(): void {
-    this.#life.streamFailed();
+    this.#context.life.streamFailed();
   }
 
   /** Delivers nothing more; claims in flight may end, and commits go on. */
   stop(): void {
-    this.#life.stop();
-    this.#stall.released();
-    this.#parts.recovery.close();
-    for (const owned of this.#parts.assignment.partitions) owned.drop();
-    this.#parts.reading.wake();
+    this.#context.life.stop();
+    this.#deliveries.stop();
+    this.#recovery.close();
+    for (const owned of this.#context.assignment.partitions) owned.drop();
+    this.#context.reading.wake();
   }
 
   /** Stops; nobody will end what is in flight. */
   abandon(): void {
-    this.#life.abandon();
+    this.#context.life.abandon();
     this.stop();
     this.commits.check();
   }
@@ -211,22 +230,24 @@ export class ConsumerSession {
 
   /** Nothing is waited for any more: what is in flight is given up, and the client closes without its brokers' answers. */
   letGo(): void {
+    const { life, client, reading } = this.#context;
     this.abandon();
-    this.#life.close();
-    this.#parts.reading.close();
-    this.#parts.client.close({ hurry: true }).catch(() => undefined);
+    life.close();
+    reading.close();
+    client.close({ hurry: true }).catch(() => undefined);
     this.shutdown().catch(() => undefined);
   }
 
   explain(): ConsumerExplanation {
-    const { state, failure } = this.#life;
-    const { assignment, flow, recovery, commands } = this.#parts;
-    return explanation(state, this.#clock.now(), assignment.partitions, {
-      reasons: commands.troubles(state, failure),
+    const { life, clock, assignment, reading } = this.#context;
+    const { state, failure } = life;
+    const { flow } = reading;
+    return explanation(state, clock.now(), assignment.partitions, {
+      reasons: this.commands.troubles(state, failure),
       isPausedByUser: (owned) => flow.isPausedByUser(owned),
       isPaused: (owned) => flow.isPaused(owned),
       isWaiting: (owned) => this.#listener.isWaiting?.(owned) === true,
-      recovery,
+      recovery: this.#recovery,
     });
   }
 
@@ -236,14 +257,15 @@ export class ConsumerSession {
   }
 
   report(): readonly PartitionReport[] {
-    return this.#parts.reports.report(this.#parts.assignment.partitions);
+    return this.#context.assignment.report();
   }
 
   async #shutDown(): Promise<void> {
+    const { life, client, assignment, reading, settings } = this.#context;
     this.stop();
     if (this.#listener.onAssigned) await this.#untilPartitionsEnded();
-    const open = [...this.#parts.assignment.partitions].some((owned) => !owned.isIdle);
-    this.#leaks = open && this.commits.begun && !this.#life.isDead;
+    const open = [...assignment.partitions].some((owned) => !owned.isIdle);
+    this.#leaks = open && this.commits.begun && !life.isDead;
     let failure: unknown;
     try {
       if (this.commits.owed) await this.commits.remaining();
@@ -251,51 +273,52 @@ export class ConsumerSession {
       failure = error;
     }
     // Without a handler no turn is lost, in which another poll would begin.
-    if (this.#settings.handlers.onStop)
-      await this.#parts.handlers.call("onStop", [...this.#parts.assignment.partitions]);
+    if (settings.handlers.onStop) await this.#rebalancing.handlers.call("onStop", [...assignment.partitions]);
     // Closed in the turn in which it is idle: a commit accepted between the two would find the client closed.
     while (this.commits.busy) await this.commits.settled();
     this.commits.close();
-    this.#life.close();
-    this.#parts.reading.close();
+    life.close();
+    reading.close();
     this.commits.check();
     // The client's close waits for a running poll and serves its own last revocation.
-    await this.#parts.client.close();
+    await client.close();
     await this.#loop;
-    this.#parts.givingUp.giveUp([...this.#parts.assignment.partitions]);
+    this.#rebalancing.giveUp([...assignment.partitions]);
     if (failure !== undefined) throw failure;
   }
 
   /** Streams of partitions are runs of their own, which may go on when the one that emitted them has ended. */
   async #untilPartitionsEnded(): Promise<void> {
-    const owned = [...this.#parts.assignment.partitions];
-    if (this.#life.isDead || owned.every(({ isIdle }) => isIdle)) return;
+    const owned = [...this.#context.assignment.partitions];
+    if (this.#context.life.isDead || owned.every(({ isIdle }) => isIdle)) return;
     await this.commits.untilEnded(owned);
   }
 
   async #connectAndRead(): Promise<void> {
+    const { life, client, reading } = this.#context;
     try {
-      await this.#parts.client.connect();
-      if (this.#life.isClosed) return;
+      await client.connect();
+      if (life.isClosed) return;
       // What looks after the client has been closed where it was stopped meanwhile.
-      if (!this.#life.isStopped) this.#parts.recovery.connected();
-      this.#parts.client.subscribe(await this.#parts.takingOn.subscription());
+      if (!life.isStopped) this.#recovery.connected();
+      client.subscribe(await this.#rebalancing.subscription());
     } catch (error) {
-      this.#life.fail(error);
+      life.fail(error);
       return;
     }
-    await this.#parts.reading.run();
+    await reading.run();
   }
 
   #buffer(chunk: RecordChunk): void {
-    this.#parts.recovery.health.read();
+    const { assignment, life } = this.#context;
+    this.#recovery.health.read();
     const wanted = chunk.runs().flatMap((run) => {
-      const owned = this.#parts.assignment.get(run);
+      const owned = assignment.get(run);
       if (owned?.retired) owned.reading.saw(chunk.offset(run.from));
       // What is read behind a failure may lie beyond a gap that it left: it is read again by whoever comes next.
-      if (!owned || owned.retired || this.#life.failure) return [];
-      if (!this.#parts.recovery.resets.accepts(owned, chunk, run)) return [];
-      const within = this.#parts.bounds ? this.#parts.bounds.cut(owned, chunk, run) : run;
+      if (!owned || owned.retired || life.failure) return [];
+      if (!this.#recovery.resets.accepts(owned, chunk, run)) return [];
+      const within = this.#rebalancing.bounds ? this.#rebalancing.bounds.cut(owned, chunk, run) : run;
       return within ? [{ owned, run: within }] : [];
     });
     const fetched = new FetchedChunk(chunk, wanted.length);
@@ -304,17 +327,18 @@ export class ConsumerSession {
   }
 
   #onPolled(): void {
-    if (!this.#life.failure && !this.#life.isStopped) this.#parts.ends.polled();
-    this.#tellDone();
+    if (!this.#context.life.failure && !this.#context.life.isStopped) this.#recovery.ends.polled();
+    this.#deliveries.tellDone();
   }
 
   #onEnded(owned: OwnedPartition): void {
     this.commits.ended(owned);
-    this.#onRoom();
+    this.#deliveries.onRoom();
   }
 
   #onError(error: Error): void {
-    if (error instanceof KafkaConnectorError && error.fatal) this.#life.fail(error);
+    this.#recovery.heard(error);
+    if (error instanceof KafkaConnectorError && error.fatal) this.#context.life.fail(error);
     else this.#errors.warn(error);
   }
 

@@ -29,7 +29,8 @@ export interface ParsedConsumer extends ParsedRecovery, ParsedBounds {
   /** Without secrets, which `driver` adds. */
   readonly properties: ClientProperties;
   readonly driver: KafkaDriver;
-  readonly groupId: string | undefined;
+  /** Empty where none is used. */
+  readonly groupId: string;
   readonly commitTimeoutMs: number;
   readonly revokeTimeoutMs: number;
   readonly maxReplay: { readonly records?: number | undefined; readonly ms?: number | undefined };
@@ -89,7 +90,7 @@ export const parseConsumer = (settings: unknown, call: string, commits: boolean)
     // librdkafka wants a group even where none is used; this one is never committed to.
     properties: { ...defaults, ...properties, "group.id": groupId ?? "millrace-ungrouped" },
     driver,
-    groupId,
+    groupId: groupId ?? "",
     commitTimeoutMs: parsed.commitTimeoutMs,
     revokeTimeoutMs: parsed.revokeTimeoutMs,
     maxReplay: parsed.maxReplay,

@@ -3,7 +3,6 @@ import { FetchedChunk } from "../../src/consumer/partitions/fetched-chunk.js";
 import { FlowControl, type FlowLimits } from "../../src/consumer/reading/flow-control.js";
 import { OwnedPartition } from "../../src/consumer/partitions/owned-partition.js";
 import { Turns } from "../../src/consumer/reading/turns.js";
-import { UserPauses } from "../../src/consumer/reading/user-pauses.js";
 import type { TopicPartition } from "../../src/client/port.js";
 import { AuditTrail } from "../../src/ledger/auditor.js";
 import { partitionKey } from "../../src/client/partition-key.js";
@@ -78,7 +77,6 @@ export class FlowWorld {
   /** Of every record, so that what a read brings is known before. */
   readonly #size: number;
   readonly #client = new PausedClient();
-  readonly #pauses = new UserPauses();
   readonly #turns = new Turns();
   readonly flow: FlowControl;
   models: Model[];
@@ -89,7 +87,7 @@ export class FlowWorld {
     this.#limits = limits;
     this.#size = size;
     this.models = Array.from({ length: partitions }, (_, partition) => new Model(partition, 1, 0));
-    this.flow = new FlowControl(limits, this.#client, () => this.models.map(({ owned }) => owned), this.#pauses);
+    this.flow = new FlowControl(limits, this.#client, () => this.models.map(({ owned }) => owned));
   }
 
   at(index: number): Model | undefined {
@@ -101,7 +99,7 @@ export class FlowWorld {
   }
 
   setPaused(model: Model, paused: boolean): void {
-    this.#pauses.set(paused, [model.owned]);
+    this.flow.userPauses.set(paused, [model.owned]);
     model.userPaused = paused;
   }
 

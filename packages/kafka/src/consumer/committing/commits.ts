@@ -10,7 +10,7 @@ import type { Assignment } from "../partitions/assignment.js";
 import { ClaimsEnded } from "../partitions/claims-ended.js";
 import type { OwnedPartition, Watermark } from "../partitions/owned-partition.js";
 import type { SessionLife } from "../partitions/session-life.js";
-import type { FlowControl } from "../reading/flow-control.js";
+import type { ReadLoop } from "../reading/read-loop.js";
 import { commitResult } from "./commit-results.js";
 import { CommitSchedule } from "./commit-schedule.js";
 import { OffsetCommitter } from "./offset-committer.js";
@@ -24,9 +24,7 @@ export interface CommitsOptions {
   readonly life: SessionLife;
   readonly auditor: Auditor;
   readonly assignment: Assignment;
-  readonly flow: FlowControl;
-  /** Only a poll serves the answer to a commit. */
-  readonly wake: () => void;
+  readonly reading: ReadLoop;
 }
 
 /** Every commit of a session goes through here: what the stream asks for, what is due, and what is left at an end. */
@@ -39,14 +37,14 @@ export class Commits implements OffsetOwner {
 
   constructor(options: CommitsOptions) {
     this.#options = options;
-    const { settings, client, clock, logger, life, auditor, assignment, flow } = options;
+    const { settings, client, clock, logger, life, auditor, assignment, reading } = options;
     const { commitTimeoutMs, maxReplay } = settings;
-    this.groupId = settings.groupId ?? "";
+    this.groupId = settings.groupId;
     this.#claimsEnded = new ClaimsEnded(clock, settings.revokeTimeoutMs);
     const partitions = (): Iterable<OwnedPartition> => assignment.partitions;
     this.#committer = new OffsetCommitter({ client, clock, commitTimeoutMs, partitions, auditor });
     this.#schedule = new CommitSchedule({
-      ...{ clock, logger, flow, maxReplay, life },
+      ...{ clock, logger, flow: reading.flow, maxReplay, life },
       hasFinished: () => assignment.hasNews,
       isCommitting: () => this.busy,
       commit: () => this.now(),
@@ -59,7 +57,8 @@ export class Commits implements OffsetOwner {
     this.#schedule.committing();
     const committed = this.#committer.commit(again);
     committed.catch(() => this.#schedule.commitFailed());
-    this.#options.wake();
+    // Only a poll serves the answer.
+    this.#options.reading.wake();
     return committed;
   }
 
@@ -123,8 +122,8 @@ export class Commits implements OffsetOwner {
   }
 
   get hurried(): boolean {
-    const { flow, clock } = this.#options;
-    return this.#claimsEnded.waiting || flow.isShort(clock.now());
+    const { reading, clock } = this.#options;
+    return this.#claimsEnded.waiting || reading.flow.isShort(clock.now());
   }
 
   onHurry(flush: () => void): () => void {

@@ -2,6 +2,7 @@ import type { TopicPartition } from "../../client/port.js";
 import type { Auditor } from "../../ledger/auditor.js";
 import { partitionKey } from "../../client/partition-key.js";
 import { OwnedPartition, type PartitionListener } from "./owned-partition.js";
+import { type PartitionReport, PartitionReports } from "./partition-report.js";
 
 /** The partitions this consumer owns; epochs grow with every assignment of a partition. */
 export class Assignment {
@@ -10,6 +11,7 @@ export class Assignment {
   readonly #listener: PartitionListener;
   readonly #epochs = new Map<string, number>();
   readonly #owned = new Map<string, OwnedPartition>();
+  readonly #reports = new PartitionReports();
   #isCommitted = false;
 
   constructor(auditor: Auditor, claimBound: number, listener: PartitionListener) {
@@ -59,6 +61,21 @@ export class Assignment {
     return false;
   }
 
+  /** What became of the records of all partitions, of those given up and of those owned. */
+  report(): readonly PartitionReport[] {
+    return this.#reports.report(this.partitions);
+  }
+
+  /** Records handed to the stream so far. */
+  get handedOver(): number {
+    return this.#reports.handedOver(this.partitions);
+  }
+
+  /** The last position that the broker acknowledged of a partition that was given up. */
+  acknowledged(partition: TopicPartition): number | undefined {
+    return this.#reports.acknowledged(partition);
+  }
+
   /** How many partitions are owned. */
   get size(): number {
     return this.#owned.size;
@@ -80,8 +97,11 @@ export class Assignment {
 
   remove(partitions: readonly OwnedPartition[]): void {
     for (const owned of partitions) {
+      if (this.#owned.get(owned.key) === owned) {
+        this.#reports.add(owned);
+        this.#owned.delete(owned.key);
+      }
       owned.fence();
-      if (this.#owned.get(owned.key) === owned) this.#owned.delete(owned.key);
     }
     // What they had in flight counts no more against the bounds over all partitions.
     this.#listener.onRoom();

@@ -66,14 +66,12 @@ export class PartitionReports {
   readonly #past = new Map<string, PartitionReport>();
   #pastHandedOver = 0;
 
-  /** They are given up now. */
-  add(partitions: readonly OwnedPartition[]): void {
-    for (const owned of partitions) {
-      this.#pastHandedOver += owned.handedOver;
-      const before = this.#past.get(owned.key);
-      const last = reportOf(owned, false);
-      this.#past.set(owned.key, before ? sum(before, last) : last);
-    }
+  /** It is given up now. */
+  add(owned: OwnedPartition): void {
+    this.#pastHandedOver += owned.handedOver;
+    const before = this.#past.get(owned.key);
+    const last = reportOf(owned, false);
+    this.#past.set(owned.key, before ? sum(before, last) : last);
   }
 
   /** The last position that the broker acknowledged of a partition that was given up. */

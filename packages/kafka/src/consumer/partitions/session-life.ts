@@ -1,8 +1,8 @@
-export interface SessionLifeOptions {
+export interface SessionLifeListener {
   /** Whether the stream goes on all the same. */
-  readonly mends: (error: unknown) => boolean;
+  mends(error: unknown): boolean;
   /** The session has failed; it is told of the first failure only. */
-  readonly onFailure: (error: unknown) => void;
+  onFailure(error: unknown): void;
 }
 
 /**
@@ -11,14 +11,14 @@ export interface SessionLifeOptions {
  *     running ──► stopped (delivers nothing more; claims in flight may end, and commits go on) ──► closed
  */
 export class SessionLife {
-  readonly #options: SessionLifeOptions;
+  readonly #listener: SessionLifeListener;
   #state: "running" | "stopped" | "closed" = "running";
   #isDead = false;
   #failure: { readonly error: unknown } | undefined;
   #streamFailed = false;
 
-  constructor(options: SessionLifeOptions) {
-    this.#options = options;
+  constructor(listener: SessionLifeListener) {
+    this.#listener = listener;
   }
 
   get state(): "running" | "stopped" | "closed" {
@@ -71,8 +71,8 @@ export class SessionLife {
 
   /** A part of the session has failed, and with it the session, unless that is mended. */
   fail(error: unknown): void {
-    if (this.#failure || this.isClosed || this.#options.mends(error)) return;
+    if (this.#failure || this.isClosed || this.#listener.mends(error)) return;
     this.#failure = { error };
-    this.#options.onFailure(error);
+    this.#listener.onFailure(error);
   }
 }

@@ -1,7 +1,7 @@
 import type { ConsumerClient } from "../../client/port.js";
 import { placeOf } from "../../client/partition-key.js";
 import type { OwnedPartition } from "../partitions/owned-partition.js";
-import type { UserPauses } from "./user-pauses.js";
+import { UserPauses } from "./user-pauses.js";
 
 export interface FlowLimits {
   /** Every partition is read into a stream of its own, so `maxBufferedRecords` holds for each by itself. */
@@ -63,19 +63,17 @@ export class FlowControl {
   readonly #limits: FlowLimits;
   readonly #client: Pick<ConsumerClient, "pause" | "resume">;
   readonly #partitions: () => Iterable<OwnedPartition>;
-  readonly #userPauses: UserPauses;
+  readonly userPauses: UserPauses = new UserPauses();
   readonly #paused = new Set<OwnedPartition>();
 
   constructor(
     limits: FlowLimits,
     client: Pick<ConsumerClient, "pause" | "resume">,
     partitions: () => Iterable<OwnedPartition>,
-    userPauses: UserPauses,
   ) {
     this.#limits = limits;
     this.#client = client;
     this.#partitions = partitions;
-    this.#userPauses = userPauses;
   }
 
   isPaused(partition: OwnedPartition): boolean {
@@ -83,7 +81,7 @@ export class FlowControl {
   }
 
   isPausedByUser(partition: OwnedPartition): boolean {
-    return this.#userPauses.has(partition.key);
+    return this.userPauses.has(partition.key);
   }
 
   /**
@@ -125,7 +123,7 @@ export class FlowControl {
 
   /** Records of `owned` that may be delivered before it is at its bound. */
   room(owned: OwnedPartition): number {
-    if (owned.retired || owned.isHeld || this.#userPauses.has(owned.key)) return 0;
+    if (owned.retired || owned.isHeld || this.userPauses.has(owned.key)) return 0;
     return this.#limits.followed ? this.#limits.maxInFlight - owned.span : Number.POSITIVE_INFINITY;
   }
 

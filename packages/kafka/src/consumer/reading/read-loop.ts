@@ -21,11 +21,15 @@ export interface ReadLoopOptions {
   readonly life: Pick<SessionLife, "isStopped" | "fail">;
   /** A commit waits for its answer. */
   readonly isCommitting: () => boolean;
-  readonly onChunk: (chunk: RecordChunk) => void;
+  readonly listener: ReadListener;
+}
+
+export interface ReadListener {
+  onChunk(chunk: RecordChunk): void;
   /** After each poll, and what came of it. */
-  readonly onPolled: () => void;
+  onPolled(): void;
   /** A poll failed, and another follows. */
-  readonly onRetry: (error: unknown) => void;
+  onPollFailed(error: unknown): void;
 }
 
 /** Polls until it is closed, because rebalances and commit results are served only by polling. */
@@ -42,6 +46,11 @@ export class ReadLoop {
 
   constructor(options: ReadLoopOptions) {
     this.#options = options;
+  }
+
+  /** How much may be read and delivered. */
+  get flow(): FlowControl {
+    return this.#options.flow;
   }
 
   /** Something changed that it may be waiting for: there is room, or a commit that only a poll answers. */
@@ -96,7 +105,7 @@ export class ReadLoop {
     if (!(error instanceof KafkaConnectorError && error.retriable)) this.#options.life.fail(error);
     else this.#options.logger.warn("kafka consumer: poll failed, trying again", { error });
     await this.#untilWoken(RETRY_POLL_MS);
-    this.#options.onRetry(error);
+    this.#options.listener.onPollFailed(error);
   }
 
   /**
@@ -144,7 +153,7 @@ export class ReadLoop {
     this.#polls += 1;
     if ((chunk?.length ?? 0) < maxRecords) this.#drains += 1;
     if (chunk) this.#sizes.sawChunk(chunk);
-    if (chunk && !this.#options.life.isStopped) this.#options.onChunk(chunk);
-    this.#options.onPolled();
+    if (chunk && !this.#options.life.isStopped) this.#options.listener.onChunk(chunk);
+    this.#options.listener.onPolled();
   }
 }

@@ -10,19 +10,19 @@ import type { Until } from "../../settings/reading-settings.js";
 import type { OwnedPartition } from "../partitions/owned-partition.js";
 import { offsetsSince } from "./start-offsets.js";
 
-export interface BoundsOptions {
-  readonly client: Pick<ConsumerClient, "offsetsForTimes" | "watermarks">;
-  readonly timeoutMs: number;
-  readonly until: Until;
-}
+type Lookups = Pick<ConsumerClient, "offsetsForTimes" | "watermarks">;
 
 /** The offsets at which a bounded source is done with its partitions. They are looked up once, and never move. */
 export class Bounds {
-  readonly #options: BoundsOptions;
+  readonly #client: Lookups;
+  readonly #until: Until;
+  readonly #timeoutMs: number;
   readonly #bounds = new Map<string, number>();
 
-  constructor(options: BoundsOptions) {
-    this.#options = options;
+  constructor(client: Lookups, until: Until, timeoutMs: number) {
+    this.#client = client;
+    this.#until = until;
+    this.#timeoutMs = timeoutMs;
   }
 
   async learn(partitions: readonly TopicPartition[]): Promise<void> {
@@ -34,13 +34,15 @@ export class Bounds {
   }
 
   async #lookUp(partitions: readonly TopicPartition[]): Promise<readonly TopicPartitionOffset[]> {
-    const { client, timeoutMs, until } = this.#options;
-    if (until === "end") {
+    if (this.#until === "end") {
       return Promise.all(
-        partitions.map(async (each) => ({ ...each, offset: (await client.watermarks(each, timeoutMs)).high })),
+        partitions.map(async (each) => ({
+          ...each,
+          offset: (await this.#client.watermarks(each, this.#timeoutMs)).high,
+        })),
       );
     }
-    const found = await offsetsSince(client, partitions, until.timestamp, timeoutMs);
+    const found = await offsetsSince(this.#client, partitions, this.#until.timestamp, this.#timeoutMs);
     return found.map(({ topic, partition, offset }) => ({
       topic,
       partition,

@@ -1,18 +1,10 @@
-import type { Logger } from "@millrace/streams";
-import type { ConsumerClient, TopicPartition, TopicPartitionOffset } from "../../client/port.js";
+import type { TopicPartition, TopicPartitionOffset } from "../../client/port.js";
 import { decodeFinished } from "../../ledger/finished-set/decode-finished.js";
 import { type FinishedSet, NOTHING_FINISHED } from "../../ledger/finished-set/finished-set.js";
+import type { Remember } from "../../settings/consumer-settings.js";
+import type { SessionContext } from "./session-context.js";
 
-export interface FinishedBeforeOptions {
-  readonly client: Pick<ConsumerClient, "committed" | "watermarks">;
-  readonly logger: Logger;
-  readonly groupId: string;
-  readonly timeoutMs: number;
-  /** Also believes what Confluent's Parallel Consumer wrote. */
-  readonly parallelConsumer: boolean;
-}
-
-/** What an earlier owner of a partition told. */
+/** What an earlier owner of a partition had finished. */
 export interface FinishedBefore extends TopicPartition {
   readonly finished: FinishedSet;
 }
@@ -23,10 +15,11 @@ export interface FinishedBefore extends TopicPartition {
  * read again; what is not delivered again is logged.
  */
 export const finishedBefore = async (
-  options: FinishedBeforeOptions,
+  { client, logger, settings }: SessionContext,
+  { parallelConsumer }: Remember,
   partitions: readonly TopicPartition[],
 ): Promise<readonly FinishedBefore[]> => {
-  const { client, logger, groupId, timeoutMs, parallelConsumer } = options;
+  const { groupId, commitTimeoutMs: timeoutMs } = settings;
   /** Nothing, where the partition's end is not known either. */
   const believed = async (position: TopicPartitionOffset, finished: FinishedSet): Promise<FinishedSet> => {
     const { topic, partition, offset } = position;

@@ -1,29 +1,20 @@
-import type { Clock, Logger } from "@millrace/streams";
-import type { GivenHandlers, RebalanceHandlers } from "../../settings/reading-settings.js";
-import type { SessionLife } from "../partitions/session-life.js";
+import type { RebalanceHandlers } from "../../settings/reading-settings.js";
 import type { TopicPartition } from "../../client/port.js";
 import { placeOf } from "../../client/partition-key.js";
-
-export interface HandlerOptions {
-  readonly handlers: GivenHandlers;
-  readonly timeoutMs: number;
-  readonly clock: Clock;
-  readonly logger: Logger;
-  readonly life: Pick<SessionLife, "fail">;
-}
+import type { SessionContext } from "./session-context.js";
 
 /** Calls the user's handlers; never rejects. */
 export class HandlerCalls {
-  readonly #options: HandlerOptions;
+  readonly #context: SessionContext;
 
-  constructor(options: HandlerOptions) {
-    this.#options = options;
+  constructor(context: SessionContext) {
+    this.#context = context;
   }
 
   /** Resolves when the handler has ended, well or not, or its time is over. */
   async call(name: keyof RebalanceHandlers, partitions: readonly TopicPartition[]): Promise<void> {
-    const { handlers, logger, life } = this.#options;
-    const handler = handlers[name];
+    const { settings, logger, life } = this.#context;
+    const handler = settings.handlers[name];
     if (!handler || partitions.length === 0) return;
     try {
       await this.#inTime(name, Promise.resolve(handler(partitions.map(placeOf))));
@@ -34,7 +25,8 @@ export class HandlerCalls {
   }
 
   #inTime(name: string, running: Promise<void>): Promise<void> {
-    const { clock, timeoutMs, logger } = this.#options;
+    const { clock, settings, logger } = this.#context;
+    const { handlerTimeoutMs: timeoutMs } = settings;
     return new Promise((resolve, reject) => {
       const timer = clock.schedule(timeoutMs, () => {
         logger.warn(`kafka consumer: ${name} has not ended within ${timeoutMs} ms, and is no longer waited for`);

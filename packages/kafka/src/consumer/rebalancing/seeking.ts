@@ -1,25 +1,13 @@
-import type { ConsumerClient, StartPosition, TopicPartition, TopicPartitionOffset } from "../../client/port.js";
+import type { StartPosition, TopicPartition, TopicPartitionOffset } from "../../client/port.js";
 import { KafkaConnectorError } from "../../errors/errors.js";
 import { placeName } from "../../client/partition-key.js";
-import type { Commits } from "../committing/commits.js";
-import type { Assignment } from "../partitions/assignment.js";
-import type { FlowControl } from "../reading/flow-control.js";
 import type { OwnedPartition } from "../partitions/owned-partition.js";
-import type { SessionLife } from "../partitions/session-life.js";
-import type { ReadLoop } from "../reading/read-loop.js";
-import type { PartitionReports } from "../partitions/partition-report.js";
+import type { Rebalancing } from "./rebalancing.js";
+import type { SessionContext } from "./session-context.js";
 
-export interface SeekingOptions {
-  readonly client: Pick<ConsumerClient, "seek">;
-  readonly timeoutMs: number;
-  readonly assignment: Assignment;
-  readonly reports: PartitionReports;
-  readonly flow: FlowControl;
-  readonly reading: ReadLoop;
-  readonly life: SessionLife;
-  readonly commits: Pick<Commits, "now" | "untilEnded">;
+export interface SeekingListener {
   /** The partition has begun anew: later offsets of it belong to `after`. */
-  readonly onReplaced: (before: OwnedPartition, after: OwnedPartition) => void;
+  onReplaced(before: OwnedPartition, after: OwnedPartition): void;
 }
 
 interface Move {
@@ -35,12 +23,20 @@ const names = (partitions: readonly TopicPartition[]): string => partitions.map(
  * ahead is dropped, and the old epoch is fenced.
  */
 export class Seeking {
-  readonly #options: SeekingOptions;
+  readonly #context: SessionContext;
+  readonly #rebalancing: Pick<Rebalancing, "begin" | "startAgain">;
+  readonly #listener: SeekingListener;
   /** One at a time: two would hold each other's partitions. */
   #last: Promise<unknown> = Promise.resolve();
 
-  constructor(options: SeekingOptions) {
-    this.#options = options;
+  constructor(
+    context: SessionContext,
+    rebalancing: Pick<Rebalancing, "begin" | "startAgain">,
+    listener: SeekingListener,
+  ) {
+    this.#context = context;
+    this.#rebalancing = rebalancing;
+    this.#listener = listener;
   }
 
   /** Resolves when the partitions are read from there. Rejects with `SEEK_FAILED`, and then has changed nothing. */
@@ -51,7 +47,7 @@ export class Seeking {
   }
 
   async #seek(positions: readonly TopicPartitionOffset[]): Promise<void> {
-    const { assignment, reading } = this.#options;
+    const { assignment, reading } = this.#context;
     const unknown = positions.filter((each) => assignment.get(each)?.retired !== false);
     if (unknown.length > 0) throw this.#notAssigned(unknown);
     const moves = assignment.owned(positions).map((owned, index): Move => {
@@ -68,16 +64,17 @@ export class Seeking {
   }
 
   /**
-   * A partition that nobody takes any more is read again, from `start` or else from its last unfinished record; answers the
-   * new assignment.
+   * A partition that nobody takes any more is read again, from where its positions are kept or else from its last unfinished
+   * record; answers the new assignment.
    */
-  async again(owned: OwnedPartition, start: number | undefined): Promise<OwnedPartition | undefined> {
-    const { assignment, reading } = this.#options;
+  async again(owned: OwnedPartition): Promise<OwnedPartition | undefined> {
+    const { assignment, reading } = this.#context;
+    const start = await this.#rebalancing.startAgain(owned);
     let after: OwnedPartition | undefined;
     await reading.between(async () => {
       const offset = start ?? owned.resumeAt;
       if (assignment.get(owned) !== owned) return;
-      if (offset !== undefined) await this.#options.client.seek([this.#at(owned, offset)], this.#options.timeoutMs);
+      if (offset !== undefined) await this.#send([{ owned, offset }]);
       if (assignment.get(owned) === owned) after = this.#replace(owned, offset ?? owned.reading.from);
     });
     return after;
@@ -85,27 +82,32 @@ export class Seeking {
 
   /** The logs of these are other ones now: they are read from their beginning; answers the new assignments. */
   async beginAnew(partitions: readonly OwnedPartition[]): Promise<readonly OwnedPartition[]> {
-    const { client, timeoutMs, reading, onReplaced } = this.#options;
+    const { reading } = this.#context;
     const begun: OwnedPartition[] = [];
     await reading.between(async () => {
       const moves = partitions.map((owned): Move => ({ owned, offset: 0 }));
-      const positions = this.#owned(moves).map(({ owned, offset }) => this.#at(owned, offset));
-      if (positions.length > 0) await client.seek(positions, timeoutMs);
+      const left = this.#owned(moves);
+      if (left.length > 0) await this.#send(left);
       for (const { owned, offset } of this.#owned(moves)) {
         const after = this.#replace(owned, offset);
-        onReplaced(owned, after);
+        this.#listener.onReplaced(owned, after);
         begun.push(after);
       }
     });
     return begun;
   }
 
-  #at({ topic, partition }: TopicPartition, offset: number): TopicPartitionOffset {
-    return { topic, partition, offset };
+  /** The client reads them from there, once this resolves. */
+  #send(moves: readonly Move[]): Promise<void> {
+    const { client, settings } = this.#context;
+    return client.seek(
+      moves.map(({ owned: { topic, partition }, offset }) => ({ topic, partition, offset })),
+      settings.lookupTimeoutMs,
+    );
   }
 
   async #finish(partitions: readonly OwnedPartition[]): Promise<void> {
-    const { commits } = this.#options;
+    const { commits } = this.#context;
     await commits.untilEnded(partitions);
     const busy = partitions.filter((owned) => !owned.isIdle);
     if (busy.length > 0) {
@@ -119,37 +121,33 @@ export class Seeking {
   }
 
   async #move(moves: readonly Move[]): Promise<void> {
-    const { client, timeoutMs, onReplaced, life } = this.#options;
     this.#requireAll(moves, this.#owned(moves));
     try {
-      await client.seek(
-        moves.map(({ owned, offset }) => this.#at(owned, offset)),
-        timeoutMs,
-      );
+      await this.#send(moves);
     } catch (error) {
       // Where the client reads now is not known, and what it reads might be taken for what comes next.
-      if (this.#owned(moves).length > 0) life.fail(error);
+      if (this.#owned(moves).length > 0) this.#context.life.fail(error);
       throw error;
     }
     const left = this.#owned(moves);
-    for (const { owned, offset } of left) onReplaced(owned, this.#replace(owned, offset));
+    for (const { owned, offset } of left) this.#listener.onReplaced(owned, this.#replace(owned, offset));
     this.#requireAll(moves, left);
   }
 
   #replace(owned: OwnedPartition, start: StartPosition["offset"] | undefined): OwnedPartition {
-    const { assignment, reports, flow } = this.#options;
-    reports.add([owned]);
+    const { assignment, reading } = this.#context;
     assignment.remove([owned]);
     const [after] = assignment.add([owned]) as [OwnedPartition];
     after.reading.beginAt(start);
     if (owned.isCommitted) after.commits();
-    flow.replace(owned, after);
+    reading.flow.replace(owned, after);
+    this.#rebalancing.begin(after);
     return after;
   }
 
   /** Less those that were revoked meanwhile. */
   #owned(moves: readonly Move[]): readonly Move[] {
-    return moves.filter(({ owned }) => this.#options.assignment.delivers(owned));
+    return moves.filter(({ owned }) => this.#context.assignment.delivers(owned));
   }
 
   #requireAll(moves: readonly Move[], left: readonly Move[]): void {

@@ -7,8 +7,7 @@ import type {
 } from "../../client/port.js";
 import { KafkaConnectorError } from "../../errors/errors.js";
 import { offsetsByKey, partitionKey } from "../../client/partition-key.js";
-import type { OffsetsOnAssign, StartAt } from "../../settings/reading-settings.js";
-import type { AssignedPartition } from "../../settings/parse-consumer.js";
+import type { AssignedPartition, ParsedConsumer } from "../../settings/parse-consumer.js";
 
 /** What else it might answer would reach the client as a place that is none. */
 const requireOffsets = (answer: unknown): readonly TopicPartitionOffset[] => {
@@ -72,22 +71,19 @@ const endOf = async (
   }
 };
 
-export interface StartOffsetsOptions {
-  readonly client: Lookups & CommittedLookup;
-  readonly timeoutMs: number;
-  readonly startAt: StartAt;
-  readonly offsetsOnAssign: OffsetsOnAssign | undefined;
-}
+type Settings = Pick<ParsedConsumer, "startAt" | "offsetsOnAssign" | "lookupTimeoutMs">;
 
 /** Where reading begins, where that is not the group's committed position. */
 export class StartOffsets {
-  readonly #options: StartOffsetsOptions;
+  readonly #client: Lookups & CommittedLookup;
+  readonly #settings: Settings;
   readonly #offsets = new Map<string, StartPosition["offset"]>();
   /** Where this consumer was when its client was exchanged. */
   readonly #resumed = new Map<string, number>();
 
-  constructor(options: StartOffsetsOptions) {
-    this.#options = options;
+  constructor(client: Lookups & CommittedLookup, settings: Settings) {
+    this.#client = client;
+    this.#settings = settings;
   }
 
   of(partition: TopicPartition): StartPosition["offset"] | undefined {
@@ -99,7 +95,7 @@ export class StartOffsets {
     for (const each of partitions) this.#offsets.delete(partitionKey(each));
     for (const { offset, ...each } of await this.#positions(partitions)) this.#offsets.set(partitionKey(each), offset);
     // Only who keeps positions elsewhere knows what was done with what was delivered.
-    if (!this.#options.offsetsOnAssign) await this.#resume(partitions);
+    if (!this.#settings.offsetsOnAssign) await this.#resume(partitions);
   }
 
   /** The next assignment of these partitions begins there, unless others have committed more by then. */
@@ -110,9 +106,8 @@ export class StartOffsets {
   async #resume(partitions: readonly TopicPartition[]): Promise<void> {
     const resumed = partitions.filter((each) => this.#resumed.has(partitionKey(each)));
     if (resumed.length === 0) return;
-    const { client, timeoutMs } = this.#options;
     const asked = resumed.map(({ topic, partition }) => ({ topic, partition }));
-    const committed = await client.committed(asked, timeoutMs);
+    const committed = await this.#client.committed(asked, this.#settings.lookupTimeoutMs);
     const stored = offsetsByKey(committed);
     for (const key of resumed.map(partitionKey)) {
       this.#offsets.set(key, Math.max(this.#resumed.get(key) ?? 0, stored.get(key) ?? 0));
@@ -122,13 +117,12 @@ export class StartOffsets {
 
   /** The partitions of a manual assignment with the offsets to begin at. */
   async ofAssignment(partitions: readonly AssignedPartition[]): Promise<readonly StartingPartition[]> {
-    const { client, timeoutMs } = this.#options;
     const own = await Promise.all(
       partitions.map(async ({ topic, partition, offset, timestamp }): Promise<StartingPartition> => {
         if (this.#resumed.has(partitionKey({ topic, partition }))) return { topic, partition };
         if (offset !== undefined) return { topic, partition, offset };
         if (timestamp === undefined) return { topic, partition };
-        const [since] = await offsetsSince(client, [{ topic, partition }], timestamp, timeoutMs);
+        const [since] = await this.#since([{ topic, partition }], timestamp);
         return since ?? { topic, partition };
       }),
     );
@@ -140,10 +134,14 @@ export class StartOffsets {
   }
 
   async #positions(partitions: readonly TopicPartition[]): Promise<readonly StartPosition[]> {
-    const { client, timeoutMs, startAt, offsetsOnAssign } = this.#options;
+    const { startAt, offsetsOnAssign } = this.#settings;
     if (offsetsOnAssign) return requireOffsets(await offsetsOnAssign(partitions));
     if (startAt === "committed") return [];
     if (typeof startAt === "string") return partitions.map((each) => ({ ...each, offset: startAt }));
-    return offsetsSince(client, partitions, startAt.timestamp, timeoutMs);
+    return this.#since(partitions, startAt.timestamp);
+  }
+
+  #since(partitions: readonly TopicPartition[], timestamp: number): Promise<readonly StartPosition[]> {
+    return offsetsSince(this.#client, partitions, timestamp, this.#settings.lookupTimeoutMs);
   }
 }

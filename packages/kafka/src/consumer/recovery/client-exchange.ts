@@ -1,40 +1,27 @@
-import type { Cancellable, Clock } from "@millrace/streams";
-import type { Subscription } from "../../client/port.js";
-import type { RenewableClient } from "../../client/renewable-client.js";
+import type { Cancellable } from "@millrace/streams";
 import { KafkaConnectorError } from "../../errors/errors.js";
 import { placeOf } from "../../client/partition-key.js";
-import type { Assignment } from "../partitions/assignment.js";
-import type { OwnedPartition } from "../partitions/owned-partition.js";
-import type { SessionLife } from "../partitions/session-life.js";
-import type { ReadLoop } from "../reading/read-loop.js";
+import type { Rebalancing } from "../rebalancing/rebalancing.js";
+import type { SessionContext } from "../rebalancing/session-context.js";
 
 /** Before it is tried again. */
 const AGAIN_MS = 500;
-
-export interface ClientExchangeOptions {
-  readonly client: Pick<RenewableClient, "renew">;
-  readonly clock: Clock;
-  readonly assignment: Assignment;
-  readonly reading: ReadLoop;
-  /** The next assignment of these partitions begins where they are now, unless more of them is committed then. */
-  readonly resume: (partitions: readonly OwnedPartition[]) => void;
-  readonly subscription: () => Promise<Subscription>;
-  readonly life: SessionLife;
-}
 
 /**
  * Puts a new client in the place of one that is of no more use, between two polls, while the stream goes on. I5: to this
  * consumer everything is lost, and what it had not finished is read again.
  */
 export class ClientExchange {
-  readonly #options: ClientExchangeOptions;
+  readonly #context: SessionContext;
+  readonly #rebalancing: Pick<Rebalancing, "resume" | "subscription">;
   #underWay = false;
   #timer: Cancellable | undefined;
   #proceed: () => void = () => undefined;
   #closed = false;
 
-  constructor(options: ClientExchangeOptions) {
-    this.#options = options;
+  constructor(context: SessionContext, rebalancing: Pick<Rebalancing, "resume" | "subscription">) {
+    this.#context = context;
+    this.#rebalancing = rebalancing;
   }
 
   get underWay(): boolean {
@@ -61,7 +48,7 @@ export class ClientExchange {
   /** Now, unless something is being given up, which must not be taken again; answers whether it was done. */
   async once(): Promise<boolean> {
     let done = false;
-    await this.#options.reading.between(async () => {
+    await this.#context.reading.between(async () => {
       done = await this.#exchange();
     });
     return done;
@@ -79,13 +66,13 @@ export class ClientExchange {
   }
 
   async #exchange(): Promise<boolean> {
-    const { assignment, client, resume, subscription, life } = this.#options;
+    const { assignment, client, life } = this.#context;
     if ([...assignment.partitions].some(({ retired }) => retired)) return false;
     while (!this.#closed) {
       const partitions = [...assignment.partitions];
-      resume(partitions);
+      this.#rebalancing.resume(partitions);
       try {
-        await client.renew(partitions.map(placeOf), subscription);
+        await client.renew(partitions.map(placeOf), () => this.#rebalancing.subscription());
         return true;
       } catch (error) {
         if (!(error instanceof KafkaConnectorError && error.retriable)) {
@@ -105,7 +92,7 @@ export class ClientExchange {
     if (this.#closed) return Promise.resolve();
     return new Promise((resolve) => {
       this.#proceed = resolve;
-      this.#timer = this.#options.clock.schedule(delayMs, resolve);
+      this.#timer = this.#context.clock.schedule(delayMs, resolve);
     });
   }
 }

@@ -1,34 +1,26 @@
-import type { Cancellable, Clock, Logger } from "@millrace/streams";
-import type { ConsumerClient } from "../../client/port.js";
+import type { Cancellable } from "@millrace/streams";
 import { ConnectionFailedError } from "../../errors/connection-failed-error.js";
 import type { ParsedChecker } from "../../settings/recovery-settings.js";
+import type { SessionContext } from "../rebalancing/session-context.js";
 
 /** The longest a timer of Node waits; a longer one would not wait at all. */
 const MAX_DELAY_MS = 2 ** 31 - 1;
 
-export interface ConnectionCheckerOptions {
-  readonly settings: ParsedChecker;
-  readonly client: Pick<ConsumerClient, "metadata">;
-  readonly clock: Clock;
-  readonly logger: Logger;
-  /** How long one answer may take. */
-  readonly timeoutMs: number;
-  readonly onFailed: (error: ConnectionFailedError) => void;
-}
-
-/** Asks for the cluster again and again, and tells when there was no answer too often in a row, whatever the failures. */
+/** Asks for the cluster again and again, and fails the session when there was no answer too often in a row. */
 export class ConnectionChecker {
-  readonly #options: ConnectionCheckerOptions;
+  readonly #context: SessionContext;
+  readonly #settings: ParsedChecker;
   #timer: Cancellable | undefined;
   #failures = 0;
   #closed = false;
 
-  constructor(options: ConnectionCheckerOptions) {
-    this.#options = options;
+  constructor(context: SessionContext, settings: ParsedChecker) {
+    this.#context = context;
+    this.#settings = settings;
   }
 
   start(): void {
-    this.#later(this.#options.settings.checkIntervalMs);
+    this.#later(this.#settings.checkIntervalMs);
   }
 
   close(): void {
@@ -37,28 +29,29 @@ export class ConnectionChecker {
   }
 
   #later(delayMs: number): void {
-    if (!this.#closed) this.#timer = this.#options.clock.schedule(delayMs, () => void this.#check());
+    if (!this.#closed) this.#timer = this.#context.clock.schedule(delayMs, () => void this.#check());
   }
 
   async #check(): Promise<void> {
-    const { client, settings, timeoutMs } = this.#options;
+    const { client, settings } = this.#context;
     try {
       // A client may throw at once, for example where it is not connected yet.
-      await client.metadata(undefined, timeoutMs);
+      await client.metadata(undefined, settings.lookupTimeoutMs);
       this.#failures = 0;
-      this.#later(settings.checkIntervalMs);
+      this.#later(this.#settings.checkIntervalMs);
     } catch (error) {
       this.#onFailure(error);
     }
   }
 
   #onFailure(error: unknown): void {
-    const { settings, logger, onFailed } = this.#options;
+    const { life, logger } = this.#context;
+    const settings = this.#settings;
     if (this.#closed) return;
     this.#failures += 1;
     if (this.#failures > settings.maxRetries) {
       this.close();
-      onFailed(new ConnectionFailedError(this.#failures, error));
+      life.fail(new ConnectionFailedError(this.#failures, error));
       return;
     }
     const delayMs = Math.min(settings.checkIntervalMs * settings.backoffFactor ** this.#failures, MAX_DELAY_MS);

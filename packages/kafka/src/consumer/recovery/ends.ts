@@ -1,26 +1,13 @@
-import type { Logger } from "@millrace/streams";
-import type { ConsumerClient, TopicPartitionOffset } from "../../client/port.js";
+import type { TopicPartitionOffset } from "../../client/port.js";
 import { offsetsByKey, placeOf } from "../../client/partition-key.js";
-import type { Assignment } from "../partitions/assignment.js";
-import type { Bounds } from "../rebalancing/bounds.js";
 import type { OwnedPartition } from "../partitions/owned-partition.js";
 import { NO_POSITION, type RemovedRecords } from "./removed-records.js";
+import type { Bounds } from "../rebalancing/bounds.js";
+import type { SessionContext } from "../rebalancing/session-context.js";
+import type { OffsetResets } from "./offset-resets.js";
 
-export interface EndsOptions {
-  readonly client: Pick<ConsumerClient, "committed">;
-  readonly removed: RemovedRecords;
-  readonly groupId: string;
-  readonly timeoutMs: number;
-  readonly logger: Logger;
-  readonly assignment: Assignment;
-  readonly bounds: Bounds | undefined;
-  /** A client that was reset has not read what lies below the end that it meets. */
-  readonly isAstray: (owned: OwnedPartition) => boolean;
-  /** Without a position of the group in the log, the client begins at the log's beginning. */
-  readonly beginsAtBeginning: boolean;
-  /** More can be committed than before, though no claim has ended. */
-  readonly onTail: (owned: OwnedPartition) => void;
-}
+/** A client that was reset has not read what lies below the end that it meets. */
+type Astray = Pick<OffsetResets, "isAstray">;
 
 interface Met {
   readonly owned: OwnedPartition;
@@ -33,30 +20,36 @@ interface Met {
  * so that its lag is 0.
  */
 export class Ends {
-  readonly #options: EndsOptions;
+  readonly #context: SessionContext;
+  readonly #bounds: Bounds | undefined;
+  readonly #resets: Astray;
+  readonly #removed: RemovedRecords;
   /** Told during a poll, whose records come after. An assignment that begins before it is over is another matter. */
   #told: Met[] = [];
 
-  constructor(options: EndsOptions) {
-    this.#options = options;
+  constructor(context: SessionContext, bounds: Bounds | undefined, resets: Astray, removed: RemovedRecords) {
+    this.#context = context;
+    this.#bounds = bounds;
+    this.#resets = resets;
+    this.#removed = removed;
   }
 
   /** A partition has nothing below that offset but what the running poll returns. */
   tell({ offset, ...place }: TopicPartitionOffset): void {
-    const owned = this.#options.assignment.get(place);
+    const owned = this.#context.assignment.get(place);
     if (owned) this.#told.push({ owned, offset });
   }
 
   /** A poll is over, and what came of it waits to be delivered. */
   polled(): void {
     if (this.#told.length === 0) return;
-    const { assignment, bounds, groupId, isAstray } = this.#options;
+    const { assignment, settings } = this.#context;
     const unknown: Met[] = [];
     for (const { owned, offset } of this.#told.splice(0)) {
-      if (!assignment.delivers(owned) || isAstray(owned)) continue;
-      bounds?.reachEnd(owned, offset);
-      if (groupId === "") continue;
-      const met = { owned, offset: Math.min(offset, bounds?.of(owned) ?? offset) };
+      if (!assignment.delivers(owned) || this.#resets.isAstray(owned)) continue;
+      this.#bounds?.reachEnd(owned, offset);
+      if (settings.groupId === "") continue;
+      const met = { owned, offset: Math.min(offset, this.#bounds?.of(owned) ?? offset) };
       if (owned.reading.next === undefined) unknown.push(met);
       else this.#reach(met, owned.reading.next);
     }
@@ -65,28 +58,37 @@ export class Ends {
 
   /** Only the client knows where these began, of which nothing was read. */
   async #lookUp(ends: readonly Met[]): Promise<void> {
-    const { client, groupId, timeoutMs, logger, assignment, beginsAtBeginning } = this.#options;
+    const { client, settings, logger, assignment } = this.#context;
     try {
       const committed = await client.committed(
         ends.map(({ owned }) => placeOf(owned)),
-        timeoutMs,
+        settings.lookupTimeoutMs,
       );
       const starts = offsetsByKey(committed);
       for (const met of ends) {
-        const start = starts.get(met.owned.key) ?? (beginsAtBeginning ? NO_POSITION : undefined);
+        const start = starts.get(met.owned.key) ?? (this.#beginsAtBeginning ? NO_POSITION : undefined);
         if (start !== undefined && assignment.delivers(met.owned)) this.#reach(met, start);
       }
     } catch (error) {
-      logger.info("kafka consumer: it is not known whether hidden records are to be committed", { groupId, error });
+      logger.info("kafka consumer: it is not known whether hidden records are to be committed", {
+        groupId: settings.groupId,
+        error,
+      });
     }
   }
 
+  /** Without a position of the group in the log, the client begins at the log's beginning. */
+  get #beginsAtBeginning(): boolean {
+    const { properties } = this.#context.settings;
+    return ["earliest", "smallest", "beginning"].includes(`${properties["auto.offset.reset"]}`);
+  }
+
   #reach({ owned, offset }: Met, start: number): void {
-    const { removed, beginsAtBeginning, onTail } = this.#options;
     if (offset <= start) return;
     // A client that was reset to the end has left out what there is.
-    if (removed.beforeEnd(owned, start, offset) && !beginsAtBeginning) return owned.reading.through(offset - 1);
+    if (this.#removed.beforeEnd(owned, start, offset) && !this.#beginsAtBeginning)
+      return owned.reading.through(offset - 1);
     owned.reading.reachEnd(offset);
-    onTail(owned);
+    this.#context.commits.reachedEnd(owned);
   }
 }

@@ -1,32 +1,25 @@
-import type { Cancellable, Clock, Logger } from "@millrace/streams";
+import type { Cancellable } from "@millrace/streams";
 import { Backoff } from "../../settings/backoff.js";
-import type { Assignment } from "../partitions/assignment.js";
+import type { SessionContext } from "../rebalancing/session-context.js";
 
 /** When it is told first that the group gives nothing; twice as late each time, up to the longest. */
 const FIRST_MS = 10_000;
 const LONGEST_MS = 600_000;
 
-export interface JoinWatchOptions {
-  readonly clock: Clock;
-  readonly logger: Logger;
-  readonly groupId: string;
-  readonly assignment: Assignment;
-}
-
 /** Tells, at growing intervals, that a consumer has asked its group for partitions and has none, and why that may be. */
 export class JoinWatch {
-  readonly #options: JoinWatchOptions;
+  readonly #context: SessionContext;
   readonly #backoff = new Backoff({ minMs: FIRST_MS, maxMs: LONGEST_MS });
   #waitedMs = 0;
   #answered = false;
   #timer: Cancellable | undefined;
 
-  constructor(options: JoinWatchOptions) {
-    this.#options = options;
+  constructor(context: SessionContext) {
+    this.#context = context;
   }
 
   start(): void {
-    const { clock, assignment } = this.#options;
+    const { clock, assignment } = this.#context;
     const ms = this.#backoff.next();
     this.close();
     this.#timer = clock.schedule(ms, () => {
@@ -47,7 +40,8 @@ export class JoinWatch {
   }
 
   #tell(): void {
-    const { logger, groupId } = this.#options;
+    const { logger, settings } = this.#context;
+    const { groupId } = settings;
     // A spare member is no trouble.
     if (this.#answered)
       logger.info("kafka consumer: its group has no partition for it: it has more members than partitions", {

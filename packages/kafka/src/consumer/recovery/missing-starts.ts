@@ -1,9 +1,8 @@
-import type { Cancellable, Clock, Logger } from "@millrace/streams";
+import type { Cancellable } from "@millrace/streams";
 import { KafkaConnectorError } from "../../errors/errors.js";
-import type { Assignment } from "../partitions/assignment.js";
 import type { OwnedPartition } from "../partitions/owned-partition.js";
-import type { SessionLife } from "../partitions/session-life.js";
 import type { RecoverySteps } from "./recovery-steps.js";
+import type { SessionContext } from "../rebalancing/session-context.js";
 
 /**
  * With these librdkafka gives up asking where a group was: the coordinator is loading, missing or elsewhere; it is looked
@@ -14,35 +13,29 @@ const UNANSWERED: readonly (number | undefined)[] = [14, 15, 16, -180, -195, -18
 /** Wait before another attempt where none was possible: while the group rebalances, or partitions are given up. */
 const AGAIN_MS = 200;
 
-export interface MissingStartsOptions {
-  readonly clock: Clock;
-  readonly logger: Logger;
-  readonly groupId: string;
-  readonly assignment: Assignment;
-  readonly recoverySteps: Pick<RecoverySteps, "areAll" | "reassign">;
-  readonly life: Pick<SessionLife, "isClosed">;
-}
+type Steps = Pick<RecoverySteps, "areAll" | "reassign">;
 
 /**
  * Partitions of which librdkafka could not learn where the group was. It asks once for each assignment; a partition without
  * an answer is never read, and nothing more is told of it, unless it is assigned again.
  */
 export class MissingStarts {
-  readonly #options: MissingStartsOptions;
+  readonly #context: SessionContext;
+  readonly #steps: Steps;
   readonly #unknown = new Set<OwnedPartition>();
   #beginning = false;
   #timer: Cancellable | undefined;
   #closed = false;
 
-  constructor(options: MissingStartsOptions) {
-    this.#options = options;
+  constructor(context: SessionContext, steps: Steps) {
+    this.#context = context;
+    this.#steps = steps;
   }
 
   /** Polling failed, and goes on. Which partitions an error concerns is not told: those that have a place keep it. */
   pollFailed(error: unknown): void {
-    const { assignment, recoverySteps } = this.#options;
-    if (!(error instanceof KafkaConnectorError && UNANSWERED.includes(error.clientCode)) || !recoverySteps.areAll)
-      return;
+    const { assignment } = this.#context;
+    if (!(error instanceof KafkaConnectorError && UNANSWERED.includes(error.clientCode)) || !this.#steps.areAll) return;
     for (const owned of assignment.partitions) if (owned.reading.from === undefined) this.#unknown.add(owned);
     if (!this.#beginning && !this.#timer) void this.#begin();
   }
@@ -53,7 +46,7 @@ export class MissingStarts {
   }
 
   async #begin(): Promise<void> {
-    const { assignment, clock } = this.#options;
+    const { assignment, clock } = this.#context;
     this.#timer = undefined;
     // What was assigned anew meanwhile has been asked for again.
     for (const owned of this.#unknown) {
@@ -69,12 +62,15 @@ export class MissingStarts {
 
   /** Whether there is nothing more to try: what the client refuses for good is left to the watchdog. */
   async #reassign(): Promise<boolean> {
-    const { recoverySteps, logger, groupId, life } = this.#options;
+    const { logger, settings, life } = this.#context;
     try {
-      return await recoverySteps.reassign();
+      return await this.#steps.reassign();
     } catch (error) {
       if (error instanceof KafkaConnectorError && error.retriable) return false;
-      if (!life.isClosed) logger.warn("kafka consumer: partitions could not be assigned again", { groupId, error });
+      if (!life.isClosed) {
+        const { groupId } = settings;
+        logger.warn("kafka consumer: partitions could not be assigned again", { groupId, error });
+      }
       return true;
     }
   }

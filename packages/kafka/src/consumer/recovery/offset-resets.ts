@@ -1,31 +1,16 @@
-import type { Cancellable, Clock, Logger } from "@millrace/streams";
-import type { ConsumerClient, PartitionRun, RecordChunk } from "../../client/port.js";
+import type { Cancellable } from "@millrace/streams";
+import type { PartitionRun, RecordChunk } from "../../client/port.js";
 import { KafkaConnectorError } from "../../errors/errors.js";
 import { placeOf } from "../../client/partition-key.js";
-import type { Assignment } from "../partitions/assignment.js";
 import type { OwnedPartition } from "../partitions/owned-partition.js";
-import type { SessionLife } from "../partitions/session-life.js";
-import type { ReadLoop } from "../reading/read-loop.js";
-import type { ParsedProtection } from "../../settings/recovery-settings.js";
+import type { SessionContext } from "../rebalancing/session-context.js";
+import type { RemovedRecords } from "./removed-records.js";
 
 /** How often in a row a partition is sent back to where it was before the stream fails. */
 const MAX_ATTEMPTS = 10;
 /** Before the second attempt; doubled up to the limit. The first is made at once. */
 const RETRY_MS = 100;
 const RETRY_LIMIT_MS = 5000;
-
-export interface OffsetResetsOptions {
-  readonly protection: ParsedProtection | undefined;
-  readonly client: Pick<ConsumerClient, "seek">;
-  readonly timeoutMs: number;
-  readonly clock: Clock;
-  readonly logger: Logger;
-  readonly assignment: Assignment;
-  readonly reading: ReadLoop;
-  readonly life: Pick<SessionLife, "fail">;
-  /** What is read on where the partition was, before it counts as read. */
-  readonly onRead: (owned: OwnedPartition, chunk: RecordChunk, run: PartitionRun) => void;
-}
 
 /** A partition that is on its way back. */
 interface Return {
@@ -44,15 +29,17 @@ interface Return {
  * was reset again.
  */
 export class OffsetResets {
-  readonly #options: OffsetResetsOptions;
+  readonly #context: SessionContext;
+  readonly #removed: Pick<RemovedRecords, "read">;
   readonly #returns = new WeakMap<OwnedPartition, Return>();
   readonly #lastTimestamps = new WeakMap<OwnedPartition, number>();
   readonly #timers = new Set<Cancellable>();
   #closed = false;
   #count = 0;
 
-  constructor(options: OffsetResetsOptions) {
-    this.#options = options;
+  constructor(context: SessionContext, removed: Pick<RemovedRecords, "read">) {
+    this.#context = context;
+    this.#removed = removed;
   }
 
   /** How often a partition was read from before where it was. */
@@ -94,22 +81,22 @@ export class OffsetResets {
   }
 
   #goOn(owned: OwnedPartition, chunk: RecordChunk, run: PartitionRun): void {
-    this.#options.onRead(owned, chunk, run);
+    this.#removed.read(owned, chunk, run);
     owned.reading.through(run.lastOffset);
-    if (this.#options.protection?.timeThresholdMs === undefined) return;
+    if (this.#context.settings.offsetResetProtection?.timeThresholdMs === undefined) return;
     const timestamp = chunk.timestamp(run.to - 1);
     if (timestamp !== -1) this.#lastTimestamps.set(owned, timestamp);
   }
 
   #tellStart(owned: OwnedPartition, readAt: number): void {
-    this.#options.logger.warn(
+    this.#context.logger.warn(
       "kafka consumer: the log of a partition does not reach the offset where it was to begin, so it is read from where autoOffsetReset says",
       { ...placeOf(owned), start: owned.reading.next, readAt },
     );
   }
 
   #isReset(owned: OwnedPartition, behind: number, chunk: RecordChunk, run: PartitionRun): boolean {
-    const { protection } = this.#options;
+    const { offsetResetProtection: protection } = this.#context.settings;
     if (!protection) return false;
     const { timeThresholdMs, offsetThreshold = timeThresholdMs === undefined ? 0 : Number.POSITIVE_INFINITY } =
       protection;
@@ -127,7 +114,7 @@ export class OffsetResets {
     const expected = owned.reading.next;
     const attempts = (before?.attempts ?? 0) + 1;
     this.#count += 1;
-    this.#options.logger.warn(
+    this.#context.logger.warn(
       "kafka consumer: a partition was read from before where it was; that is not delivered, and the client is sent back. Look for a topic that was made anew, a leader that lost its log, and errors of its brokers",
       { topic, partition, expected, readAt, attempts },
     );
@@ -140,7 +127,7 @@ export class OffsetResets {
     if (state.attempts === 1) void this.#seek(owned, state);
     else {
       const delayMs = Math.min(RETRY_MS * 2 ** (state.attempts - 2), RETRY_LIMIT_MS);
-      const timer = this.#options.clock.schedule(delayMs, () => {
+      const timer = this.#context.clock.schedule(delayMs, () => {
         this.#timers.delete(timer);
         void this.#seek(owned, state);
       });
@@ -149,18 +136,18 @@ export class OffsetResets {
   }
 
   async #seek(owned: OwnedPartition, state: Return): Promise<void> {
-    const { reading, assignment, client, timeoutMs, logger } = this.#options;
+    const { reading, assignment, client, settings, logger } = this.#context;
     try {
       await reading.between(async () => {
         const offset = owned.reading.next;
         if (!assignment.delivers(owned) || offset === undefined) return;
-        await client.seek([{ ...placeOf(owned), offset }], timeoutMs);
+        await client.seek([{ ...placeOf(owned), offset }], settings.lookupTimeoutMs);
         state.seeking = false;
       });
     } catch (error) {
       if (this.#closed || assignment.get(owned) !== owned) return;
       logger.warn("kafka consumer: a partition could not be sent back to where it was", { ...placeOf(owned), error });
-      if (state.attempts >= MAX_ATTEMPTS) this.#options.life.fail(error);
+      if (state.attempts >= MAX_ATTEMPTS) this.#context.life.fail(error);
       else this.#seekLater(owned, { attempts: state.attempts + 1, seeking: true });
     }
   }
@@ -168,7 +155,7 @@ export class OffsetResets {
   #refuse(owned: OwnedPartition, readAt: number): void {
     const { topic, partition } = owned;
     const expected = owned.reading.next;
-    this.#options.life.fail(
+    this.#context.life.fail(
       new KafkaConnectorError(
         "OFFSET_RESET",
         `${topic}[${partition}] was read from offset ${readAt}, after everything below ${expected} had been read: its log was cut, the topic was made anew, or a broker is in error. Nothing of it was delivered. Where the records from ${readAt} on are new ones, restart the stream, or set the group's offsets first; where a broker errs, offsetResetProtection reads on where it was.`,

@@ -1,26 +1,23 @@
-import type { Clock, Logger } from "@millrace/streams";
-import type { RenewableClient } from "../../client/renewable-client.js";
+import { CODE } from "../../client/codes.js";
 import { KafkaConnectorError } from "../../errors/errors.js";
-import type { Assignment } from "../partitions/assignment.js";
+import type { OwnedPartition } from "../partitions/owned-partition.js";
+import type { Rebalancing } from "../rebalancing/rebalancing.js";
+import type { Seeking } from "../rebalancing/seeking.js";
+import type { SessionContext } from "../rebalancing/session-context.js";
 import { ClientExchange } from "./client-exchange.js";
 import { ConnectionChecker } from "./connection-checker.js";
-import type { FlowControl } from "../reading/flow-control.js";
+import { Ends } from "./ends.js";
 import { HealthRecord } from "./health.js";
 import { HeldStarts } from "./held-starts.js";
 import { JoinWatch } from "./join-watch.js";
-import { OffsetResets, type OffsetResetsOptions } from "./offset-resets.js";
-import type { SessionLife } from "../partitions/session-life.js";
-import type { OwnedPartition } from "../partitions/owned-partition.js";
-import type { ReadLoop } from "../reading/read-loop.js";
-import { RemovedRecords } from "./removed-records.js";
-import type { TakingOn } from "../rebalancing/taking-on.js";
 import { MissingStarts } from "./missing-starts.js";
-import { StaticPlace } from "./static-place.js";
+import { OffsetResets } from "./offset-resets.js";
 import { RecoverySteps } from "./recovery-steps.js";
+import { RemadeTopics } from "./remade-topics.js";
+import { RemovedRecords } from "./removed-records.js";
+import { StaticPlace } from "./static-place.js";
 import type { StuckPartition } from "./watched-partition.js";
 import { Watchdog } from "./watchdog.js";
-import type { ParsedConsumer } from "../../settings/parse-consumer.js";
-import { CODE } from "../../client/codes.js";
 
 /** What was done where a client, or the cluster, did not behave as it should. */
 export interface RecoveryMetrics {
@@ -36,25 +33,15 @@ export interface RecoveryMetrics {
   readonly watchdogRenewals: number;
 }
 
-export interface RecoveryOptions {
-  readonly settings: ParsedConsumer;
-  readonly client: RenewableClient;
-  readonly clock: Clock;
-  readonly logger: Logger;
-  readonly assignment: Assignment;
-  readonly flow: FlowControl;
-  readonly reading: ReadLoop;
-  readonly takingOn: () => TakingOn;
-  readonly life: SessionLife;
-}
-
 /** Looks after the client of a session: where it reads, whether it reads, and whether it reaches its brokers. */
 export class Recovery {
   readonly health: HealthRecord;
-  readonly #options: RecoveryOptions;
-  readonly #exchange: ClientExchange;
   readonly resets: OffsetResets;
   readonly removed: RemovedRecords;
+  readonly ends: Ends;
+  readonly remadeTopics: RemadeTopics;
+  readonly #context: SessionContext;
+  readonly #exchange: ClientExchange;
   readonly #watchdog: Watchdog | undefined;
   readonly #checker: ConnectionChecker | undefined;
   readonly #missingStarts: MissingStarts;
@@ -62,48 +49,24 @@ export class Recovery {
   readonly #staticPlace: StaticPlace | undefined;
   readonly #joinWatch: JoinWatch | undefined;
 
-  constructor(options: RecoveryOptions) {
-    this.#options = options;
-    this.health = new HealthRecord(options.clock);
-    const { settings, client, clock, logger, life, takingOn } = options;
-    const { offsetResetProtection: protection, connectionChecker, watchdog, lookupTimeoutMs: timeoutMs } = settings;
-    const groupId = settings.groupId ?? "";
-    this.removed = new RemovedRecords({ ...{ client, logger, groupId }, timeoutMs });
-    const onRead: OffsetResetsOptions["onRead"] = (...read) => this.removed.read(...read);
-    this.resets = new OffsetResets({ ...options, protection, timeoutMs, onRead });
-    const exchange = new ClientExchange({
-      ...options,
-      resume: (partitions) => takingOn().resume(partitions),
-      subscription: () => takingOn().subscription(),
-    });
-    this.#exchange = exchange;
-    const recoverySteps = new RecoverySteps({ ...options, exchange, timeoutMs });
-    const instanceId = settings.properties["group.instance.id"];
-    this.#staticPlace =
-      instanceId === undefined
-        ? undefined
-        : new StaticPlace({ ...{ exchange, clock, logger, groupId }, instanceId: String(instanceId) });
-    this.#joinWatch = settings.subscription.kind === "assignment" ? undefined : new JoinWatch({ ...options, groupId });
-    this.#heldStarts = groupId === "" ? undefined : new HeldStarts({ ...options, timeoutMs });
-    this.#missingStarts = new MissingStarts({ ...options, groupId, recoverySteps });
-    this.#watchdog =
-      watchdog === false
-        ? undefined
-        : new Watchdog({
-            ...options,
-            ...{ settings: watchdog, groupId, timeoutMs, recoverySteps },
-            isAstray: (owned) => this.resets.isAstray(owned),
-          });
-    this.#checker =
-      connectionChecker &&
-      new ConnectionChecker({
-        settings: connectionChecker,
-        client,
-        clock,
-        logger,
-        timeoutMs,
-        onFailed: (error) => life.fail(error),
-      });
+  constructor(context: SessionContext, rebalancing: Rebalancing, seeking: Seeking) {
+    this.#context = context;
+    const { settings, clock } = context;
+    const { connectionChecker, watchdog } = settings;
+    this.health = new HealthRecord(clock);
+    this.removed = new RemovedRecords(context);
+    this.resets = new OffsetResets(context, this.removed);
+    this.ends = new Ends(context, rebalancing.bounds, this.resets, this.removed);
+    this.remadeTopics = new RemadeTopics(context, seeking, this.resets);
+    this.#exchange = new ClientExchange(context, rebalancing);
+    const steps = new RecoverySteps(context, this.#exchange);
+    this.#missingStarts = new MissingStarts(context, steps);
+    this.#watchdog = watchdog === false ? undefined : new Watchdog(context, watchdog, steps, this.resets);
+    this.#checker = connectionChecker && new ConnectionChecker(context, connectionChecker);
+    this.#heldStarts = settings.groupId === "" ? undefined : new HeldStarts(context);
+    this.#joinWatch = settings.subscription.kind === "assignment" ? undefined : new JoinWatch(context);
+    const id = settings.properties["group.instance.id"];
+    this.#staticPlace = id === undefined ? undefined : new StaticPlace(context, this.#exchange, String(id));
   }
 
   /** A broker has answered, and the group is asked for partitions. */
@@ -134,11 +97,10 @@ export class Recovery {
     if (partitions.length > 0) this.#staticPlace?.taken();
   }
 
-  /** The client reported an error; `then` is what else comes of it. */
-  heard(error: Error, then: (error: Error) => void): void {
+  /** The client reported an error. */
+  heard(error: Error): void {
     this.#staticPlace?.heard(error);
     this.health.heard(error);
-    then(error);
   }
 
   /** Whether another client takes over from one that failed with this, so that the stream goes on. */
@@ -153,7 +115,7 @@ export class Recovery {
     const { underWay } = this.#exchange;
     if (!this.#exchange.begin(0)) return false;
     if (underWay) return true;
-    const { logger, settings } = this.#options;
+    const { logger, settings } = this.#context;
     logger.warn(
       "kafka consumer: the client reaches no broker any more, though a new one would; a new one takes its place, and what was in flight is read again",
       { groupId: settings.groupId, error },

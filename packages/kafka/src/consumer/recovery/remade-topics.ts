@@ -1,25 +1,10 @@
-import type { Logger } from "@millrace/streams";
 import { KafkaConnectorError } from "../../errors/errors.js";
 import { placeOf } from "../../client/partition-key.js";
-import type { Commits } from "../committing/commits.js";
 import { outright } from "../committing/stored-positions.js";
-import type { Assignment } from "../partitions/assignment.js";
 import type { OffsetResets } from "./offset-resets.js";
 import type { OwnedPartition } from "../partitions/owned-partition.js";
-import type { SessionLife } from "../partitions/session-life.js";
 import type { Seeking } from "../rebalancing/seeking.js";
-
-export interface RemadeTopicsOptions {
-  readonly groupId: string;
-  readonly logger: Logger;
-  readonly assignment: Assignment;
-  readonly seeking: Seeking;
-  readonly resets: OffsetResets;
-  /** Why another topic in the place of the old one cannot be read on by itself, if so. */
-  readonly refusal: string | undefined;
-  readonly life: SessionLife;
-  readonly commits: Pick<Commits, "now">;
-}
+import type { SessionContext } from "../rebalancing/session-context.js";
 
 /**
  * Reads a topic that was deleted and made again from its beginning. The client would read on at the offset where it was in
@@ -27,16 +12,22 @@ export interface RemadeTopicsOptions {
  * records now.
  */
 export class RemadeTopics {
-  readonly #options: RemadeTopicsOptions;
+  readonly #context: SessionContext;
+  readonly #seeking: Seeking;
+  readonly #resets: OffsetResets;
 
-  constructor(options: RemadeTopicsOptions) {
-    this.#options = options;
+  constructor(context: SessionContext, seeking: Seeking, resets: OffsetResets) {
+    this.#context = context;
+    this.#seeking = seeking;
+    this.#resets = resets;
   }
 
   async remade(topic: string): Promise<void> {
-    const { groupId, logger, assignment, seeking, resets, refusal, life } = this.#options;
+    const { settings, logger, assignment, life } = this.#context;
+    const { groupId } = settings;
     const owned = [...assignment.partitions].filter((each) => each.topic === topic && !each.retired);
     if (owned.length === 0 || life.isOver) return;
+    const refusal = this.#refusal;
     if (refusal !== undefined) {
       const what = `${topic} was deleted and made again while it was read, and ${refusal}. Restart the stream to read the new one.`;
       return life.fail(new KafkaConnectorError("OFFSET_RESET", what));
@@ -46,9 +37,9 @@ export class RemadeTopics {
       "kafka consumer: a topic was deleted and made again; it is read from its beginning, and what was in flight of the old one is not committed",
       { groupId, topic, partitions },
     );
-    for (const each of owned) resets.leave(each);
+    for (const each of owned) this.#resets.leave(each);
     try {
-      await this.#commitBeginning(await seeking.beginAnew(owned));
+      await this.#commitBeginning(await this.#seeking.beginAnew(owned));
     } catch (error) {
       if (!life.isOver && owned.some((each) => assignment.delivers(each))) life.fail(error);
       else
@@ -60,10 +51,17 @@ export class RemadeTopics {
     }
   }
 
+  /** Why another topic in the place of the old one cannot be read on by itself, if so. */
+  get #refusal(): string | undefined {
+    const { until, offsetsOnAssign } = this.#context.settings;
+    if (until) return "the bound of its source was looked up in the old one";
+    return offsetsOnAssign && "its positions are kept elsewhere, for the old one";
+  }
+
   /** The group is at the beginning of these, of which nothing has been delivered. */
   async #commitBeginning(begun: readonly OwnedPartition[]): Promise<void> {
     const committed = begun.filter(({ isCommitted }) => isCommitted);
     if (committed.length === 0) return;
-    await this.#options.commits.now(committed.map((owned) => outright(owned, 0, undefined)));
+    await this.#context.commits.now(committed.map((owned) => outright(owned, 0, undefined)));
   }
 }

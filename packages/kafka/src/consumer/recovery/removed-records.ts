@@ -1,17 +1,10 @@
-import type { Logger } from "@millrace/streams";
-import type { ConsumerClient, PartitionRun, RecordChunk } from "../../client/port.js";
+import type { PartitionRun, RecordChunk } from "../../client/port.js";
 import { placeOf } from "../../client/partition-key.js";
 import type { OwnedPartition } from "../partitions/owned-partition.js";
+import type { SessionContext } from "../rebalancing/session-context.js";
 
 /** Below every offset: the group has never been anywhere. */
 export const NO_POSITION = -1;
-
-export interface RemovedRecordsOptions {
-  readonly client: Pick<ConsumerClient, "committed" | "fetchedWatermarks">;
-  readonly groupId: string;
-  readonly timeoutMs: number;
-  readonly logger: Logger;
-}
 
 /**
  * Offsets between where a partition was and the beginning of its log: retention, or somebody, has removed their records
@@ -19,14 +12,14 @@ export interface RemovedRecordsOptions {
  * transactions leave lie above the beginning of the log, and are not that.
  */
 export class RemovedRecords {
-  readonly #options: RemovedRecordsOptions;
+  readonly #context: SessionContext;
   readonly #removed = new WeakMap<OwnedPartition, number>();
   /** Where the group was when they were assigned, where that was looked up. */
   readonly #starts = new WeakMap<OwnedPartition, number>();
   #count = 0;
 
-  constructor(options: RemovedRecordsOptions) {
-    this.#options = options;
+  constructor(context: SessionContext) {
+    this.#context = context;
   }
 
   /** Offsets of all partitions so far. */
@@ -48,19 +41,20 @@ export class RemovedRecords {
 
   /** Looks at what was read before it counts as read. */
   read(owned: OwnedPartition, chunk: RecordChunk, run: PartitionRun): void {
-    const { client, groupId } = this.#options;
+    const { client, settings } = this.#context;
     const next = owned.reading.hasBegun ? owned.reading.next : this.#starts.get(owned);
     if (next !== undefined && run.lastOffset - next < run.to - run.from) return;
     const low = client.fetchedWatermarks?.(owned)?.low ?? 0;
     if (low === 0) return;
     if (next !== undefined) this.#readOn(owned, { chunk, run, next, low });
     // Whoever named where to begin has asked for what is left.
-    else if (groupId !== "" && owned.reading.from === undefined) void this.#began(owned, chunk.offset(run.from), low);
+    else if (settings.groupId !== "" && owned.reading.from === undefined)
+      void this.#began(owned, chunk.offset(run.from), low);
   }
 
   /** The end is met, and nothing was read since `start`; answers whether records were removed there. */
   beforeEnd(owned: OwnedPartition, start: number, end: number): boolean {
-    const low = this.#options.client.fetchedWatermarks?.(owned)?.low ?? 0;
+    const low = this.#context.client.fetchedWatermarks?.(owned)?.low ?? 0;
     if (start === NO_POSITION || low <= start) return false;
     this.#tell(owned, start, Math.min(low, end));
     return true;
@@ -78,9 +72,10 @@ export class RemovedRecords {
 
   /** Only the client knew where the group was. Asked before anything of the partition is delivered, and so committed. */
   async #began(owned: OwnedPartition, first: number, low: number): Promise<void> {
-    const { client, timeoutMs, logger, groupId } = this.#options;
+    const { client, settings, logger } = this.#context;
+    const { groupId, lookupTimeoutMs } = settings;
     try {
-      const [stored] = await client.committed([placeOf(owned)], timeoutMs);
+      const [stored] = await client.committed([placeOf(owned)], lookupTimeoutMs);
       if (stored && stored.offset < low) this.#tell(owned, stored.offset, first);
     } catch (error) {
       const what = "it is not known whether records were removed before they were read";
@@ -89,12 +84,12 @@ export class RemovedRecords {
   }
 
   #tell(owned: OwnedPartition, from: number, to: number): void {
-    const { logger, groupId } = this.#options;
+    const { logger, settings } = this.#context;
     this.#count += to - from;
     this.#removed.set(owned, this.of(owned) + to - from);
     logger.warn(
       "kafka consumer: records were removed before they were read, so they are lost to this group. Retention is shorter than the group is behind, or somebody deleted them",
-      { groupId, ...placeOf(owned), from, to, offsets: to - from },
+      { groupId: settings.groupId, ...placeOf(owned), from, to, offsets: to - from },
     );
   }
 }

@@ -1,7 +1,7 @@
-import type { Clock, Logger } from "@millrace/streams";
 import { KafkaConnectorError } from "../../errors/errors.js";
 import type { ClientExchange } from "./client-exchange.js";
 import { CODE } from "../../client/codes.js";
+import type { SessionContext } from "../rebalancing/session-context.js";
 
 /** Before another client asks for the place. */
 const AGAIN_MS = 500;
@@ -17,13 +17,7 @@ const MOST_FENCES = 3;
 /** What a client reports of brokers that it does not reach. */
 const AWAY: readonly (number | undefined)[] = [CODE.transport, CODE.allBrokersDown];
 
-export interface StaticPlaceOptions {
-  readonly instanceId: string;
-  readonly groupId: string;
-  readonly exchange: Pick<ClientExchange, "begin" | "underWay">;
-  readonly clock: Clock;
-  readonly logger: Logger;
-}
+type Exchange = Pick<ClientExchange, "begin" | "underWay">;
 
 /**
  * The place of a static member in its group, which a client that is refused it never asks for again.
@@ -33,7 +27,9 @@ export interface StaticPlaceOptions {
  * for an old one, and fences it. Both pass, so another client asks. Where another living consumer has the id, they do not.
  */
 export class StaticPlace {
-  readonly #options: StaticPlaceOptions;
+  readonly #context: SessionContext;
+  readonly #exchange: Exchange;
+  readonly #instanceId: string;
   #awayAt = Number.NEGATIVE_INFINITY;
   /** When the place was refused first, and last. */
   #heldSince = 0;
@@ -42,8 +38,10 @@ export class StaticPlace {
   /** Since a broker was away. */
   #fences = 0;
 
-  constructor(options: StaticPlaceOptions) {
-    this.#options = options;
+  constructor(context: SessionContext, exchange: Exchange, instanceId: string) {
+    this.#context = context;
+    this.#exchange = exchange;
+    this.#instanceId = instanceId;
   }
 
   /** The client reported an error. */
@@ -62,19 +60,18 @@ export class StaticPlace {
   retakes(error: unknown): boolean {
     const code = error instanceof KafkaConnectorError ? error.clientCode : undefined;
     if (code !== CODE.unreleasedInstance && code !== CODE.fencedInstance) return false;
-    const { exchange } = this.#options;
-    if (exchange.underWay) return true;
+    if (this.#exchange.underWay) return true;
     if (!(code === CODE.fencedInstance ? this.#mayBeAftermath() : this.#mayBeDead(error))) return false;
     // Nobody has the place of one that was forgotten; a dead one has it for a while.
-    return exchange.begin(code === CODE.fencedInstance ? 0 : AGAIN_MS);
+    return this.#exchange.begin(code === CODE.fencedInstance ? 0 : AGAIN_MS);
   }
 
   get #now(): number {
-    return this.#options.clock.now();
+    return this.#context.clock.now();
   }
 
   #mayBeDead(error: unknown): boolean {
-    const { instanceId, groupId, logger } = this.#options;
+    const { settings, logger } = this.#context;
     const now = this.#now;
     // A coordinator that was away has started all sessions again.
     if (now - this.#heldAt > AFTERMATH_MS || this.#awayAt > this.#heldSince) this.#heldSince = now;
@@ -85,21 +82,21 @@ export class StaticPlace {
       this.#saidAt = now;
       logger.warn(
         "kafka consumer: the group still has a member with this groupInstanceId. One that died goes when its session ends at the broker, after 45 s by default, and this one takes its place; if a living one has it, give each an id of its own",
-        { groupId, instanceId, waitedMs, error },
+        { groupId: settings.groupId, instanceId: this.#instanceId, waitedMs, error },
       );
     }
     return true;
   }
 
   #mayBeAftermath(): boolean {
-    const { instanceId, groupId, logger } = this.#options;
+    const { settings, logger } = this.#context;
     const now = this.#now;
     if (now - this.#awayAt > AFTERMATH_MS) return false;
     this.#fences += 1;
     if (this.#fences > MOST_FENCES) return false;
     logger.warn(
       "kafka consumer: fenced after a broker was away, which may have forgotten that this member had joined; it joins again. If another living consumer has its groupInstanceId, give each an id of its own",
-      { groupId, instanceId },
+      { groupId: settings.groupId, instanceId: this.#instanceId },
     );
     return true;
   }

@@ -1,13 +1,11 @@
-import type { Cancellable, Clock, Logger } from "@millrace/streams";
-import type { ConsumerClient } from "../../client/port.js";
+import type { Cancellable } from "@millrace/streams";
 import { placeOf } from "../../client/partition-key.js";
-import type { Assignment } from "../partitions/assignment.js";
-import type { FlowControl } from "../reading/flow-control.js";
 import type { OwnedPartition } from "../partitions/owned-partition.js";
-import type { ReadLoop } from "../reading/read-loop.js";
 import type { ParsedWatchdog } from "../../settings/recovery-settings.js";
 import type { RecoverySteps } from "./recovery-steps.js";
 import { type Step, type StuckPartition, type WatchedPartition, watched } from "./watched-partition.js";
+import type { SessionContext } from "../rebalancing/session-context.js";
+import type { OffsetResets } from "./offset-resets.js";
 
 /** What is done, told before it is. */
 const DOES: Readonly<Record<Exclude<Step, "probe">, string>> = {
@@ -16,20 +14,8 @@ const DOES: Readonly<Record<Exclude<Step, "probe">, string>> = {
   renew: "the client is closed and a new one made; what is in flight is read again",
 };
 
-export interface WatchdogOptions {
-  readonly settings: ParsedWatchdog;
-  readonly groupId: string;
-  readonly client: Pick<Required<ConsumerClient>, "watermarks" | "fetchedWatermarks">;
-  readonly timeoutMs: number;
-  readonly clock: Clock;
-  readonly logger: Logger;
-  readonly assignment: Assignment;
-  readonly flow: FlowControl;
-  readonly reading: ReadLoop;
-  readonly recoverySteps: RecoverySteps;
-  /** Another part takes care of where it is read. */
-  readonly isAstray: (owned: OwnedPartition) => boolean;
-}
+/** Of a partition that is astray another part takes care. */
+type Astray = Pick<OffsetResets, "isAstray">;
 
 /**
  * Finds partitions that are assigned and wanted, of which the client fetches nothing though the broker has more, and has
@@ -44,15 +30,21 @@ export interface WatchdogOptions {
  * it only seeks once, in place, for also what has been fetched may have got lost.
  */
 export class Watchdog {
-  readonly #options: WatchdogOptions;
+  readonly #context: SessionContext;
+  readonly #settings: ParsedWatchdog;
+  readonly #recoverySteps: RecoverySteps;
+  readonly #resets: Astray;
   readonly #watched = new Map<string, WatchedPartition>();
   readonly #steps: Record<Step, number> = { probe: 0, seek: 0, reassign: 0, renew: 0 };
   #drains = 0;
   #timer: Cancellable | undefined;
   #closed = false;
 
-  constructor(options: WatchdogOptions) {
-    this.#options = options;
+  constructor(context: SessionContext, settings: ParsedWatchdog, recoverySteps: RecoverySteps, resets: Astray) {
+    this.#context = context;
+    this.#settings = settings;
+    this.#recoverySteps = recoverySteps;
+    this.#resets = resets;
   }
 
   /** How often each was done. */
@@ -62,7 +54,7 @@ export class Watchdog {
 
   start(): void {
     if (this.#closed) return;
-    this.#timer = this.#options.clock.schedule(this.#options.settings.afterMs, () => {
+    this.#timer = this.#context.clock.schedule(this.#settings.afterMs, () => {
       void this.#look().finally(() => this.start());
     });
   }
@@ -78,14 +70,14 @@ export class Watchdog {
       return undefined;
     const { nextToRead, end, since, lastStep } = watch;
     return {
-      forMs: this.#options.clock.now() - since,
+      forMs: this.#context.clock.now() - since,
       behind: nextToRead === undefined || end === undefined ? undefined : end - nextToRead,
       lastStep,
     };
   }
 
   async #look(): Promise<void> {
-    const { logger, groupId } = this.#options;
+    const { logger, settings } = this.#context;
     try {
       const due: Partial<Record<Step, WatchedPartition[]>> = {};
       for (const watch of this.#starving()) {
@@ -100,13 +92,14 @@ export class Watchdog {
       }
     } catch (error) {
       // Without an answer nothing is known: that brokers are away is told elsewhere, and the next look comes.
-      if (!this.#closed) logger.warn("kafka consumer: the watchdog could not do its work", { groupId, error });
+      if (!this.#closed)
+        logger.warn("kafka consumer: the watchdog could not do its work", { groupId: settings.groupId, error });
     }
   }
 
   /** Those that had a whole period in which something should have come, and nothing did. */
   #starving(): readonly WatchedPartition[] {
-    const { assignment, reading, clock, logger } = this.#options;
+    const { assignment, reading, clock, logger } = this.#context;
     const hadQueueEmpty = reading.drains !== this.#drains;
     this.#drains = reading.drains;
     const starving: WatchedPartition[] = [];
@@ -135,21 +128,22 @@ export class Watchdog {
 
   /** It could be delivered at once, and nothing of it waits. */
   #isWanted(owned: OwnedPartition): boolean {
-    const { flow, isAstray } = this.#options;
-    if (owned.retired || owned.isHeld || owned.isComplete || owned.buffered > 0 || isAstray(owned)) return false;
+    const { flow } = this.#context.reading;
+    if (owned.retired || owned.isHeld || owned.isComplete || owned.buffered > 0 || this.#resets.isAstray(owned))
+      return false;
     return !flow.isPaused(owned) && flow.room(owned) > 0;
   }
 
   /** What is due for it. */
   async #judge(watch: WatchedPartition): Promise<Exclude<Step, "probe"> | undefined> {
-    const { client, timeoutMs, recoverySteps } = this.#options;
+    const { client, settings } = this.#context;
     if (watch.rest > 0) {
       watch.rest -= 1;
       return undefined;
     }
     const { owned, nextToRead, end: before } = watch;
     const place = placeOf(owned);
-    const { low, high } = await client.watermarks(place, timeoutMs);
+    const { low, high } = await client.watermarks(place, settings.lookupTimeoutMs);
     this.#steps.probe += 1;
     if (high <= (nextToRead ?? low)) {
       watch.end = undefined;
@@ -160,7 +154,7 @@ export class Watchdog {
     // There may be more just now.
     if (before === undefined) return undefined;
     const fetched = client.fetchedWatermarks(place)?.high;
-    if (!recoverySteps.areAll || (fetched !== undefined && fetched >= before)) {
+    if (!this.#recoverySteps.areAll || (fetched !== undefined && fetched >= before)) {
       const again = !watch.lookedAgain && nextToRead !== undefined;
       watch.lookedAgain = true;
       watch.lastStep = undefined;
@@ -172,14 +166,15 @@ export class Watchdog {
   }
 
   async #take(step: Exclude<Step, "probe">, stuck: readonly WatchedPartition[]): Promise<void> {
-    const { recoverySteps, groupId, logger, clock } = this.#options;
+    const { settings, logger, clock } = this.#context;
+    const steps = this.#recoverySteps;
     // Those are to be read to their hidden ends, and nothing is wrong with them as far as one can tell.
     const really = stuck.filter(({ lastStep }) => lastStep !== undefined);
     if (really.length > 0) {
       logger.warn(
         `kafka consumer: nothing is fetched of partitions though the broker has more, so ${DOES[step]}. Look at the client's log (debug: "fetch,cgrp"), and at the leaders of the partitions`,
         {
-          groupId,
+          groupId: settings.groupId,
           step,
           partitions: really.map(({ owned, nextToRead, end, since }) => {
             return { ...placeOf(owned), nextToRead, end, forMs: clock.now() - since };
@@ -188,7 +183,7 @@ export class Watchdog {
       );
     }
     for (const watch of really) watch.lastStep = step;
-    const done = step === "seek" ? recoverySteps.seek(stuck.map(({ owned }) => owned)) : recoverySteps[step]();
+    const done = step === "seek" ? steps.seek(stuck.map(({ owned }) => owned)) : steps[step]();
     if ((await done) && really.length > 0) this.#steps[step] += 1;
   }
 }

@@ -91,7 +91,7 @@ interface Limits {
 const parseClient = (client: Client, { maxBufferedBytes }: Limits): ParsedConsumer => {
   const whole = { ...client, maxBufferedBytes, assignment: [{ topic: "any", partition: 0 }] };
   const { groupId } = parseConsumer(whole, "sharedConsumer", false);
-  return parseConsumer(whole, "sharedConsumer", groupId !== undefined);
+  return parseConsumer(whole, "sharedConsumer", groupId !== "");
 };
 
 const closedError = (): KafkaConnectorError =>

@@ -9,7 +9,6 @@ import { CommitSchedule } from "../../../src/consumer/committing/commit-schedule
 import { FlowControl } from "../../../src/consumer/reading/flow-control.js";
 import { OffsetCommitter } from "../../../src/consumer/committing/offset-committer.js";
 import { OwnedPartition } from "../../../src/consumer/partitions/owned-partition.js";
-import { UserPauses } from "../../../src/consumer/reading/user-pauses.js";
 import { AuditTrail } from "../../../src/ledger/auditor.js";
 
 /** How long a commit that is due waits for one under way, once that is answered. */
@@ -105,7 +104,6 @@ class World {
       },
       { pause: () => undefined, resume: () => undefined },
       () => this.#partitions,
-      new UserPauses(),
     );
     this.#committer = new OffsetCommitter({
       clock: this.#clock,

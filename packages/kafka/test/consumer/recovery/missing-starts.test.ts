@@ -1,4 +1,5 @@
 import { KafkaConnectorError } from "@millrace/kafka";
+import type { Logger } from "@millrace/streams";
 import { virtualClock } from "@millrace/streams-testkit";
 import { expect } from "chai";
 import { Assignment } from "../../../src/consumer/partitions/assignment.js";
@@ -6,6 +7,7 @@ import { MissingStarts } from "../../../src/consumer/recovery/missing-starts.js"
 import { Auditor } from "../../../src/ledger/auditor.js";
 import { silentLogger } from "../../../src/logging/silent-logger.js";
 import { p0, p1 } from "../../support/pipelines.js";
+import { sessionContext } from "../../support/session-context.js";
 import { unheard } from "../../support/unheard.js";
 
 const failure = (clientCode: number, retriable = true): KafkaConnectorError =>
@@ -16,21 +18,15 @@ const rig = () => {
   const assignment = new Assignment(new Auditor(), Number.POSITIVE_INFINITY, unheard);
   const warnings: string[] = [];
   const recoverySteps = { areAll: true, attempts: 0, next: async () => true };
-  const starts = new MissingStarts({
-    clock,
-    assignment,
-    groupId: "g",
-    logger: { ...silentLogger, warn: (message) => void warnings.push(message) },
-    recoverySteps: {
-      get areAll() {
-        return recoverySteps.areAll;
-      },
-      reassign: () => {
-        recoverySteps.attempts += 1;
-        return recoverySteps.next();
-      },
+  const logger: Logger = { ...silentLogger, warn: (message) => void warnings.push(message) };
+  const starts = new MissingStarts(sessionContext({ clock, assignment, logger, life: { isClosed: false } }), {
+    get areAll() {
+      return recoverySteps.areAll;
     },
-    life: { isClosed: false },
+    reassign: () => {
+      recoverySteps.attempts += 1;
+      return recoverySteps.next();
+    },
   });
   return { clock, assignment, warnings, recoverySteps, starts };
 };

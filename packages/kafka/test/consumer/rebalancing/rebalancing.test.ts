@@ -1,16 +1,17 @@
 import { settle, type VirtualClock, virtualClock } from "@millrace/streams-testkit";
 import { expect } from "chai";
 import { Assignment } from "../../../src/consumer/partitions/assignment.js";
-import { GivingUp, type GivingUpOptions } from "../../../src/consumer/rebalancing/giving-up.js";
+import type { Commits } from "../../../src/consumer/committing/commits.js";
+import { Rebalancing } from "../../../src/consumer/rebalancing/rebalancing.js";
 import { SessionLife } from "../../../src/consumer/partitions/session-life.js";
 import { FlowControl } from "../../../src/consumer/reading/flow-control.js";
 import type { OwnedPartition } from "../../../src/consumer/partitions/owned-partition.js";
 import { ClaimsEnded } from "../../../src/consumer/partitions/claims-ended.js";
-import { UserPauses } from "../../../src/consumer/reading/user-pauses.js";
 import { placeOf } from "../../../src/client/partition-key.js";
 import type { TopicPartition } from "../../../src/client/port.js";
 import { Auditor } from "../../../src/ledger/auditor.js";
 import { p0, p1 } from "../../support/pipelines.js";
+import { sessionContext } from "../../support/session-context.js";
 import { Latch } from "../../support/until.js";
 
 const REVOKE_TIMEOUT_MS = 100;
@@ -20,7 +21,7 @@ const COMMIT_TIMEOUT_MS = 5000;
 class World {
   readonly steps: string[] = [];
   readonly failures: unknown[] = [];
-  readonly remembered: TopicPartition[] = [];
+  readonly removed: TopicPartition[] = [];
   readonly clock: VirtualClock = virtualClock();
   readonly owned: readonly OwnedPartition[];
   readonly commits: Latch[] = [];
@@ -31,42 +32,49 @@ class World {
     onFailure: (error) => this.failures.push(error),
   });
   resume: () => void = () => undefined;
-  readonly givingUp: GivingUp;
+  readonly rebalancing: Rebalancing;
 
   constructor() {
     const listener = { onEnded: () => this.claimsEnded.check(), onRoom: () => undefined };
     const assignment = new Assignment(new Auditor(), Number.POSITIVE_INFINITY, listener);
+    const remove = assignment.remove.bind(assignment);
+    assignment.remove = (gone) => {
+      this.#remove(gone);
+      remove(gone);
+    };
     assignment.commits();
     this.owned = assignment.add([p0, p1]);
     for (const owned of this.owned) for (let offset = 0; offset < 3; offset++) owned.open(offset, 0);
     const client = { pause: () => undefined, resume: () => this.resume() };
-    const flow = new FlowControl({} as never, client, () => assignment.partitions, new UserPauses());
+    const flow = new FlowControl({} as never, client, () => assignment.partitions);
     flow.apply(true);
     const log = (level: string) => (text: string) => void this.steps.push(`${level}: ${text.split(": ")[1]}`);
-    this.givingUp = new GivingUp({
-      groupId: "g",
+    const call = (name: string) => async () => void this.steps.push(name);
+    const context = sessionContext({
+      settings: {
+        groupId: "g",
+        handlers: { onRevoke: call("onRevoke"), onLost: call("onLost") },
+        handlerTimeoutMs: 1000,
+      },
+      clock: this.clock,
       logger: { debug: log("debug"), info: log("info"), warn: log("warn"), error: log("error") },
       assignment,
-      reports: { add: (gone) => this.#remember(gone) } as Partial<
-        GivingUpOptions["reports"]
-      > as GivingUpOptions["reports"],
-      flow,
-      reading: { wake: () => undefined } as unknown as GivingUpOptions["reading"],
+      reading: { wake: () => undefined, flow },
       commits: this.#doubleOfCommits(),
-      handlers: {
-        call: async (which: string) => void this.steps.push(which),
-      } as unknown as GivingUpOptions["handlers"],
       life: this.life,
+    });
+    this.rebalancing = new Rebalancing(context, {
+      onTaken: () => undefined,
       onGivenUp: (partitions) => void this.steps.push(`told of ${partitions.map(({ partition }) => partition).join()}`),
     });
   }
 
-  #remember(gone: readonly OwnedPartition[]): void {
-    this.steps.push("remembered");
-    this.remembered.push(...gone.map(placeOf));
+  #remove(gone: readonly OwnedPartition[]): void {
+    this.steps.push("removed");
+    this.removed.push(...gone.map(placeOf));
   }
 
-  #doubleOfCommits(): GivingUpOptions["commits"] {
+  #doubleOfCommits(): Partial<Commits> {
     const isBusy = (): boolean => this.busy;
     return {
       get busy() {
@@ -99,16 +107,16 @@ class World {
   }
 
   /** Runs it until it rests, and answers whether it is done. */
-  revoke(...places: Parameters<GivingUp["revoke"]>[0]): { readonly done: boolean } {
+  revoke(...places: Parameters<Rebalancing["revoked"]>[0]): { readonly done: boolean } {
     const state = { done: false };
-    void this.givingUp.revoke(places).then(() => (state.done = true));
+    void this.rebalancing.revoked(places).then(() => (state.done = true));
     return state;
   }
 }
 
 const BEGUN = ["told of 0", "hurried"];
-const GONE = ["remembered", "info: partitions revoked", "onRevoke"];
-const GONE_UNFINISHED = ["remembered", "warn: partitions revoked before all their records were finished", "onRevoke"];
+const GONE = ["removed", "info: partitions revoked", "onRevoke"];
+const GONE_UNFINISHED = ["removed", "warn: partitions revoked before all their records were finished", "onRevoke"];
 
 describe("partitions that are given up", () => {
   let world: World;
@@ -217,13 +225,13 @@ describe("partitions that are given up", () => {
     await settle();
     world.end(world.owned[1]);
     world.steps.length = 0;
-    await world.givingUp.lose([p0]);
+    await world.rebalancing.lost([p0]);
     expect(world.owned.map(({ ledger }) => ledger.fenced)).to.deep.equal([true, false]);
-    expect(world.steps.slice(0, 4)).to.deep.equal(["remembered", "told of 0", "warn: partitions lost", "onLost"]);
+    expect(world.steps.slice(0, 4)).to.deep.equal(["removed", "told of 0", "warn: partitions lost", "onLost"]);
     await settle();
     world.commits[0]!.open();
     await settle();
     expect(state.done).to.equal(true);
-    expect(world.remembered, "each once").to.deep.equal([p0, p1]);
+    expect(world.removed, "each once").to.deep.equal([p0, p1]);
   });
 });
