@@ -17,6 +17,6 @@ export const commitResult = (
   topic,
   partition,
   position,
-  outcome: outcomeOf(position, owned?.covered),
+  outcome: outcomeOf(position, owned?.commit.covered),
   committed: owned?.committed,
 });

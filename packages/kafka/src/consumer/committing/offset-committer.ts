@@ -158,7 +158,7 @@ export class OffsetCommitter {
         return;
       } catch (error) {
         if (isMetadataRefused(error) && watermarks.some(({ metadata }) => metadata !== undefined)) {
-          for (const { owned } of watermarks) owned.forgetFinished();
+          for (const { owned } of watermarks) owned.commit.forgetFinished();
           watermarks = watermarks.map((watermark) => ({ ...watermark, metadata: undefined }));
           continue;
         }

@@ -1,32 +1,20 @@
 import { acrossCopies } from "@millrace/streams/stage";
 import type { TopicPartition } from "../../client/port.js";
 import type { AuditTrail } from "../../ledger/auditor.js";
-import { encodeFinished } from "../../ledger/finished-set/encode-finished.js";
-import { type FinishedSet, NOTHING_FINISHED } from "../../ledger/finished-set/finished-set.js";
 import { type Outcome, PartitionLedger } from "../../ledger/partition-ledger.js";
 import { ClaimChain } from "../../ledger/claim-chain.js";
 import { RecordClaim } from "../../ledger/record-claim.js";
 import { partitionKey, placeName } from "../../client/partition-key.js";
-import { BufferedRuns } from "./buffered-runs.js";
+import { type CommitPosition, CommitState } from "./commit-state.js";
 import type { BufferedRun } from "./fetched-chunk.js";
+import { PartitionBuffer } from "./partition-buffer.js";
 import { ReadPosition } from "./read-position.js";
 
-/** A position to commit, and how much of the ledger it stands for. */
-export interface Watermark {
+/** A position to commit of a partition. */
+export interface Watermark extends CommitPosition {
   readonly owned: OwnedPartition;
-  readonly position: number;
-  readonly metadata: string | undefined;
   /** The group had it before this assignment, under which nothing has been delivered. */
   readonly stored: boolean;
-  /** The highest position that was asked for and that this one answers; none on the followed surface. */
-  readonly asked: number | undefined;
-  /** Records below it. */
-  readonly below: number;
-  /** Finished claims above the position, which the metadata tells of. */
-  readonly finishedAbove: number;
-  /** When the oldest record above the position was delivered; `undefined` when there was none yet. */
-  readonly oldestAbove: number | undefined;
-  readonly takenAt: number;
 }
 
 /** Whom partitions tell. */
@@ -38,8 +26,16 @@ export interface PartitionListener {
 }
 
 /**
- * One partition under one assignment: what waits to be delivered, the claims of what was, and what is committed. A later
- * assignment of the same partition is another object, so whatever still refers to this one is inert (I6).
+ * One partition under one assignment: what waits to be delivered (`PartitionBuffer`), the claims of what was (the ledger),
+ * and what is committed (`CommitState`). A later assignment of the same partition is another object, so whatever still
+ * refers to this one is inert (I6).
+ *
+ *     offsets ──────┬─────────────────┬───────────────────────┬────────────────┬──────────────────┬─────────►
+ *      reading.first     committed         position = resumeAt       last.next        reading.next       reading.end
+ *      (read first)      │ finished        │ in flight             │ buffered       │ not read yet
+ *
+ * Only the client moves `reading`, only the stream moves `last`, only the ends of claims move `position`, and only the
+ * broker's answer moves `committed`. Before anything is delivered, reading begins where `reading.from` says.
  *
  *     delivering ──► retired (delivers no more, its claims may end) ──► fenced (nothing changes any more)
  */
@@ -57,27 +53,13 @@ export class OwnedPartition implements TopicPartition {
   /** Beyond it records share a claim: on the explicit surface, where a filtered record is finished only with a later one. */
   readonly #claimBound: number;
   readonly #listener: PartitionListener;
-  /** What an earlier owner had finished above its last commit. */
-  #finished: FinishedSet = NOTHING_FINISHED;
-  /** Bytes that a commit may say in its metadata about records finished above the position; 0 says nothing. */
-  #metadataBytes = 0;
-  #finishedAbove = 0;
-  readonly #waiting = new BufferedRuns();
   readonly reading: ReadPosition = new ReadPosition();
-  /** Offsets of the chunk handed over last, and the one after it. */
-  #lastTaken: { readonly from: number; readonly next: number } | undefined;
-  #handedOver = 0;
+  readonly #buffer = new PartitionBuffer(this.reading);
+  readonly commit: CommitState;
   #holds = 0;
   #complete = false;
-  #isCommitted = false;
   #retired = false;
   #abandoned = false;
-  #committed: number | undefined;
-  #asked: number | undefined;
-  #covered: number | undefined;
-  /** When the oldest record that a crash would repeat was delivered. */
-  #replaysSince: number | undefined;
-  #metadata: string | undefined;
   readonly #claims = new ClaimChain();
 
   constructor(
@@ -92,34 +74,35 @@ export class OwnedPartition implements TopicPartition {
     this.key = partitionKey({ topic, partition });
     this.epoch = epoch;
     this.#trail = trail;
+    this.commit = new CommitState(this.ledger, trail);
     this.#claimBound = claimBound;
     this.#listener = listener;
   }
 
   /** Records that wait to be delivered. */
   get buffered(): number {
-    return this.#waiting.records;
+    return this.#buffer.records;
   }
 
   get bufferedBytes(): number {
-    return this.#waiting.bytes;
+    return this.#buffer.bytes;
   }
 
   /** Records handed to the stream under this assignment. */
   get handedOver(): number {
-    return this.#handedOver;
+    return this.#buffer.handedOver;
   }
 
   /** The next offset that is not finished or, where nobody finishes records, not handed over; none before any. */
   get position(): number | undefined {
-    const next = this.ledger.watermark ?? this.#lastTaken?.next;
+    const next = this.ledger.watermark ?? this.#buffer.last?.next;
     return this.#isThrough ? Math.max(this.reading.end, next ?? 0) || next : next;
   }
 
   /** All that was read has been handed over and, where that is known, is finished. */
   get #isThrough(): boolean {
     const { inFlight, delivered } = this.ledger;
-    return this.#waiting.records === 0 && inFlight === 0 && (!this.#isCommitted || delivered === this.#handedOver);
+    return this.#buffer.records === 0 && inFlight === 0 && (!this.isCommitted || delivered === this.handedOver);
   }
 
   toString(): string {
@@ -131,12 +114,13 @@ export class OwnedPartition implements TopicPartition {
    * last chunk handed over, for how much of it was seen is not known. None: reading has not begun.
    */
   get resumeAt(): number | undefined {
-    return this.ledger.watermark ?? this.#lastTaken?.from ?? this.reading.first;
+    return this.ledger.watermark ?? this.#buffer.last?.from ?? this.reading.first;
   }
 
-  /** It ends in offsets without a record that can be committed. */
-  get #hasTail(): boolean {
-    return this.reading.end > (this.#committed ?? 0) && this.#isThrough;
+  /** The end of offsets without a record that can be committed, where it has one. */
+  get #tail(): number | undefined {
+    const { end } = this.reading;
+    return end > (this.committed ?? 0) && this.#isThrough ? end : undefined;
   }
 
   /** For a while nothing of it is delivered. */
@@ -168,11 +152,11 @@ export class OwnedPartition implements TopicPartition {
 
   /** Somebody commits what is finished of it. Before, nothing of it is committed, whatever ends. */
   commits(): void {
-    this.#isCommitted = true;
+    this.commit.begin();
   }
 
   get isCommitted(): boolean {
-    return this.#isCommitted;
+    return this.commit.begun;
   }
 
   /** Claims between the watermark and the last delivered record: what the ledger has to remember. */
@@ -182,37 +166,21 @@ export class OwnedPartition implements TopicPartition {
 
   /** The last position the broker acknowledged under this assignment. */
   get committed(): number | undefined {
-    return this.#committed;
-  }
-
-  /** The highest position asked for that the broker has acknowledged, by itself or by one that stands for it. */
-  get covered(): number | undefined {
-    return this.#covered;
-  }
-
-  get replaysSince(): number | undefined {
-    return this.#replaysSince;
+    return this.commit.committed;
   }
 
   add(run: BufferedRun): void {
-    this.reading.saw(run.fetched.chunk.offset(run.from));
-    this.#waiting.add(run);
+    this.#buffer.add(run);
   }
 
-  /** The oldest waiting run, or as much of it as fits into so many records and bytes. */
+  /** See `PartitionBuffer.take`. */
   take(records: number, bytes?: number): BufferedRun | undefined {
-    const run = this.#waiting.take(records, bytes);
-    if (!run) return undefined;
-    this.#lastTaken = { from: run.fetched.chunk.offset(run.from), next: run.lastOffset + 1 };
-    this.#handedOver += run.to - run.from;
-    return run;
+    return this.#buffer.take(records, bytes);
   }
 
   /** Forgets what waits and answers how much it was. */
   drop(): number {
-    const dropped = this.#waiting.drop();
-    this.reading.stop(dropped > 0);
-    return dropped;
+    return this.#buffer.drop();
   }
 
   /** Delivers nothing more; answers how many waiting records were dropped. */
@@ -240,32 +208,16 @@ export class OwnedPartition implements TopicPartition {
     this.#trail.fenced();
   }
 
-  /** Commits tell what is finished above the position, in so many bytes; `finished` is what an earlier one told. */
-  rememberFinished(maxBytes: number, finished: FinishedSet): void {
-    this.#metadataBytes = maxBytes;
-    this.#finished = finished;
-  }
-
-  /** The broker takes no such metadata: what it would have told is read again after a crash. */
-  forgetFinished(): void {
-    this.#metadataBytes = 0;
-  }
-
-  /** An earlier owner has finished this record. */
-  isFinished(offset: number): boolean {
-    return this.#finished.has(offset);
-  }
-
   /** Opens the claim of a record that is delivered now, and takes so many bytes, where these are bounded. */
   open(offset: number, now: number, bytes?: number): number {
-    this.#replaysSince ??= now;
+    this.commit.delivered(now);
     this.#trail.delivered(offset);
     return this.ledger.open(offset, now, this.#claimBound, bytes);
   }
 
   /** A record that is delivered ends at once: nothing of it goes on in the stream. */
   pass(offset: number, now: number, outcome: Outcome): void {
-    this.#replaysSince ??= now;
+    this.commit.delivered(now);
     this.#trail.delivered(offset);
     if (!this.ledger.pass(offset, now, outcome, this.#claimBound)) return;
     this.#trail.ended(offset);
@@ -297,11 +249,7 @@ export class OwnedPartition implements TopicPartition {
     if (this.ledger.fenced) return;
     this.ledger.endThrough(offset, "processed");
     this.#trail.endedThrough(offset);
-    // Where the next offsets have no records, the position that is committed is above what was asked for.
-    if (offset + 1 >= (this.#asked ?? 0)) {
-      this.#asked = offset + 1;
-      this.#metadata = metadata;
-    }
+    this.commit.ask(offset + 1, metadata);
     this.#listener.onEnded(this);
   }
 
@@ -317,49 +265,17 @@ export class OwnedPartition implements TopicPartition {
 
   /** A commit would tell something: a higher position, or what is finished above it. */
   get hasNews(): boolean {
-    if (!this.#isCommitted) return false;
-    const { uncommitted, behindWatermark, endedInPart } = this.ledger;
-    if ((endedInPart !== undefined && endedInPart > (this.#committed ?? 0)) || this.#hasTail) return true;
-    return uncommitted > 0 || (this.#metadataBytes > 0 && behindWatermark !== this.#finishedAbove);
+    return this.commit.hasNews(this.#tail);
   }
 
   /** What to commit, if anything has finished since the last commit or, with `again`, has ever been committed. */
   watermark(now: number, again: boolean = false): Watermark | undefined {
-    const { ledger } = this;
-    if (this.#isCommitted && this.#hasTail) {
-      ledger.passTo(this.reading.end);
-      this.#trail.passedTo(this.reading.end);
-    }
-    const position = ledger.watermark;
-    if (ledger.fenced || position === undefined) return undefined;
-    if (!this.hasNews && (!again || this.#committed === undefined)) return undefined;
-    return {
-      owned: this,
-      position,
-      metadata: this.#metadataBytes > 0 ? this.#tellFinished(position) : this.#metadata,
-      stored: false,
-      asked: this.#asked,
-      below: ledger.belowWatermark,
-      finishedAbove: ledger.behindWatermark,
-      oldestAbove: ledger.oldest?.openedAt,
-      takenAt: now,
-    };
-  }
-
-  #tellFinished(position: number): string | undefined {
-    return encodeFinished(position, this.ledger.endedAbove(), this.#metadataBytes, this.#finished);
+    const position = this.commit.position(now, this.#tail, again);
+    return position && { ...position, owned: this, stored: false };
   }
 
   /** The broker has it. */
-  commitAcknowledged({ position, asked, below, finishedAbove, oldestAbove, takenAt }: Watermark): void {
-    // The answer to a commit that had timed out comes after that to a later one.
-    if (position < (this.#committed ?? 0)) return;
-    this.#committed = position;
-    this.#covered = asked;
-    this.#finishedAbove = finishedAbove;
-    this.ledger.commitAcknowledged(below);
-    // What was delivered after the watermark was taken is younger than that moment.
-    this.#replaysSince = this.ledger.replays === 0 ? undefined : (oldestAbove ?? takenAt);
-    this.#listener.onRoom();
+  commitAcknowledged(position: CommitPosition): void {
+    if (this.commit.acknowledged(position)) this.#listener.onRoom();
   }
 }

@@ -162,7 +162,8 @@ export class FlowControl {
   /** When the oldest record that a crash would repeat was delivered; none where there is none. */
   get replaysSince(): number | undefined {
     let oldest: number | undefined;
-    for (const { replaysSince: since } of this.#partitions()) {
+    for (const { commit } of this.#partitions()) {
+      const since = commit.replaysSince;
       if (since !== undefined && since < (oldest ?? Number.POSITIVE_INFINITY)) oldest = since;
     }
     return oldest;
@@ -191,7 +192,7 @@ export class FlowControl {
       bytes += owned.ledger.openBytes;
       span += owned.span;
       replays += owned.ledger.replays;
-      since = Math.min(since, owned.replaysSince ?? now);
+      since = Math.min(since, owned.commit.replaysSince ?? now);
     }
     return { bytes, span, replays, since };
   }

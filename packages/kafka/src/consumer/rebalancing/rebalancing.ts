@@ -166,7 +166,7 @@ export class Rebalancing {
   /** An assignment begins anew within this consumer: nothing is known to be finished. */
   begin(owned: OwnedPartition): void {
     const { rememberFinished } = this.#context.settings;
-    if (rememberFinished) owned.rememberFinished(rememberFinished.maxBytes, NOTHING_FINISHED);
+    if (rememberFinished) owned.commit.rememberFinished(rememberFinished.maxBytes, NOTHING_FINISHED);
   }
 
   /** Where a reset is to be noticed from the beginning, also the first record of a partition may come of one. */
@@ -191,7 +191,7 @@ export class Rebalancing {
     // Whoever names an offset to begin at wants to read from there.
     const resumed = partitions.filter((each) => !("offset" in each) && this.startOf(each) === undefined);
     for (const { finished, ...place } of await finishedBefore(this.#context, rememberFinished, resumed)) {
-      assignment.get(place)?.rememberFinished(rememberFinished.maxBytes, finished);
+      assignment.get(place)?.commit.rememberFinished(rememberFinished.maxBytes, finished);
     }
   }
 }

@@ -150,7 +150,7 @@ export const claimedReader = <K, V>(serdes: ConsumerSerdes<K, V>): RecordReader<
     opensClaims: true,
     isFinished(delivery, index, now) {
       const { owned, run } = delivery;
-      if (!owned.isFinished(run.fetched.chunk.offset(index))) return false;
+      if (!owned.commit.isFinished(run.fetched.chunk.offset(index))) return false;
       pass(delivery, index, now, "processed");
       return true;
     },

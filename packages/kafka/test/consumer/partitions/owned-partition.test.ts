@@ -80,7 +80,7 @@ describe("an owned partition", () => {
     owned.endThrough(2, "b");
     expect(commit()).to.equal(3);
     owned.commitAcknowledged(late);
-    expect([owned.committed, owned.covered]).to.deep.equal([3, 3]);
+    expect([owned.committed, owned.commit.covered]).to.deep.equal([3, 3]);
   });
 
   it("keeps what was asked for of the highest offset, whatever is asked for later", () => {
@@ -106,13 +106,13 @@ describe("an owned partition", () => {
     open(0, 4);
     owned.end(2, 2, "processed");
     expect(owned.hasNews).to.equal(false);
-    owned.rememberFinished(100, NOTHING_FINISHED);
+    owned.commit.rememberFinished(100, NOTHING_FINISHED);
     expect(owned.hasNews).to.equal(true);
     expect(owned.watermark(0)?.metadata).to.be.a("string");
     expect([commit(), owned.hasNews]).to.deep.equal([0, false]);
     owned.end(3, 3, "processed");
     expect(owned.hasNews).to.equal(true);
-    owned.forgetFinished();
+    owned.commit.forgetFinished();
     expect(owned.hasNews).to.equal(false);
   });
 
@@ -130,14 +130,14 @@ describe("an owned partition", () => {
   it("tells since when a crash would repeat something, also of records that ended at once", () => {
     owned.commits();
     owned.pass(0, 5, "discarded");
-    expect(owned.replaysSince).to.equal(5);
+    expect(owned.commit.replaysSince).to.equal(5);
     open(1, 3, 7);
     commit(8);
-    expect(owned.replaysSince, "the oldest above the position").to.equal(7);
+    expect(owned.commit.replaysSince, "the oldest above the position").to.equal(7);
     owned.end(1, 1, "processed");
     owned.end(2, 2, "processed");
     commit(9);
-    expect(owned.replaysSince).to.equal(undefined);
+    expect(owned.commit.replaysSince).to.equal(undefined);
   });
 
   it("is read on from the first unfinished record, or from what was handed over last or read first", () => {
