@@ -41,5 +41,23 @@ export default tseslint.config(
       "no-console": "off",
     },
   },
+  {
+    files: ["packages/kafka/src/**/*.ts"],
+    ignores: ["packages/kafka/src/client/**", "packages/kafka/src/errors/**"],
+    rules: {
+      // Another driver has other numbers.
+      "no-restricted-syntax": [
+        "error",
+        ...["BinaryExpression", "CallExpression", "SwitchStatement"].map((where) => ({
+          selector: `${where} > MemberExpression[property.name="clientCode"]`,
+          message: "Decide by a reason (failedBy), not by a number of the client.",
+        })),
+        {
+          selector: 'ImportSpecifier[imported.name="CODE"]',
+          message: "Numbers of the client stay in client/; decide by a reason (failedBy).",
+        },
+      ],
+    },
+  },
   { files: ["examples/**/*.ts", "benchmarks/**/*.ts"], rules: { "no-console": "off" } },
 );

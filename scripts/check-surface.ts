@@ -107,23 +107,45 @@ export const surface = (): readonly SurfaceMember[] => [
   ...membersOf("sink.ts", "Sink", "Sink."),
 ];
 
-const functionsOver =
-  (limit: number) =>
+/** What `judge` says of the nodes of a file, given their length in lines, with where they are. */
+const nodes =
+  (judge: (node: ts.Node, lines: number) => string | undefined) =>
   (path: string): string[] => {
     const file = parse(path);
+    const line = (at: number): number => file.getLineAndCharacterOfPosition(at).line + 1;
     const found: string[] = [];
     const visit = (each: ts.Node): void => {
-      if (ts.isFunctionLike(each) && "body" in each && each.body) {
-        const line = (at: number): number => file.getLineAndCharacterOfPosition(at).line + 1;
-        const first = line(each.getStart());
-        const lines = line(each.end) - first + 1;
-        if (lines > limit) found.push(`${name(path)}:${first}: a function of ${lines} lines; split it below ${limit}`);
-      }
+      const first = line(each.getStart());
+      const said = judge(each, line(each.end) - first + 1);
+      if (said !== undefined) found.push(`${name(path)}:${first}: ${said}`);
       ts.forEachChild(each, visit);
     };
     visit(file);
     return found;
   };
+
+const functionsOver = (limit: number): ((path: string) => string[]) =>
+  nodes((node, lines) =>
+    ts.isFunctionLike(node) && "body" in node && node.body && lines > limit
+      ? `a function of ${lines} lines; split it below ${limit}`
+      : undefined,
+  );
+
+/** A long class is split, or its comment has a sentence that begins with "Long". */
+const classesOver = (limit: number): ((path: string) => string[]) =>
+  nodes((node, lines) => {
+    if (!ts.isClassDeclaration(node) || lines <= limit) return undefined;
+    const comment = node.getFullText().slice(0, node.getStart() - node.getFullStart());
+    return /\bLong: /.test(comment) ? undefined : `a class of ${lines} lines; split it, or say why it is "Long"`;
+  });
+
+/** Of what users do not see: a part with more has become a corridor. */
+const optionsOver = (limit: number): ((path: string) => string[]) =>
+  nodes((node) =>
+    ts.isInterfaceDeclaration(node) && /(Options|Context)$/.test(node.name.text) && node.members.length > limit
+      ? `${node.name.text} has ${node.members.length} fields; what belongs together is one of them`
+      : undefined,
+  );
 
 const importersOf = (module: string, folder: string): string[] =>
   typescriptIn(folder).filter((path) => new RegExp(`(from|import|require)\\s*\\(?\\s*"${module}"`).test(text(path)));
@@ -220,6 +242,9 @@ export const checks: Readonly<Record<string, () => readonly string[]>> = {
     typescriptIn(...packagesWith("src"), "examples", "scripts")
       .filter((path) => !path.endsWith(".test.ts"))
       .flatMap(functionsOver(60)),
+  "a class of more than 250 lines says why": () => typescriptIn(...packagesWith("src")).flatMap(classesOver(250)),
+  "no part of the connector takes more than 8 options": () =>
+    typescriptIn("packages/kafka/src").flatMap(optionsOver(8)),
   "nothing is exported wholesale": () =>
     typescriptIn("packages", "examples", "benchmarks", "test", "scripts")
       .filter((path) => /^export \*/m.test(text(path)))

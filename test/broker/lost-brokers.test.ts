@@ -43,7 +43,13 @@ class Cutter {
     this.#cut = () => {
       isCut = true;
       const told = "The client reaches no broker any more.";
-      listener.onError(new KafkaConnectorError("CLIENT_FAILED", told, { clientCode: ALL_BROKERS_DOWN, fatal: true }));
+      listener.onError(
+        new KafkaConnectorError("CLIENT_FAILED", told, {
+          clientCode: ALL_BROKERS_DOWN,
+          reason: "brokersDown",
+          fatal: true,
+        }),
+      );
     };
     const silent = (): Promise<never> => new Promise(() => undefined);
     const cut: Partial<ConsumerClient> = {

@@ -66,7 +66,12 @@ export { type Control, type ControlOfRun, DrainingControl } from "./consumer/con
 export type { DrainOptions } from "./consumer/drain.js";
 export { DrainError } from "./consumer/drain-error.js";
 export type { DrainReport } from "./consumer/drain-report.js";
-export { KafkaConnectorError, type KafkaErrorCode, type KafkaErrorOptions } from "./errors/errors.js";
+export {
+  KafkaConnectorError,
+  type KafkaErrorCode,
+  type KafkaErrorOptions,
+  type KafkaErrorReason,
+} from "./errors/errors.js";
 export { byPartition } from "./graph-check/by-partition.js";
 export { checkGraph, UnsafeGraphError } from "./graph-check/check-graph.js";
 export {

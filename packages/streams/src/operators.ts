@@ -89,6 +89,8 @@ const partitionedBounds = (
  * Every operator, shared by `Source`, `Flow` and `Substreams`. Unless an operator says otherwise it emits when upstream
  * does, backpressures when downstream does, completes when upstream completes and cancels when downstream cancels; a user
  * function that throws fails the stream, with its own error, after the elements before it.
+ *
+ * Long: a method for each operator, with its example.
  */
 export abstract class Operators<K extends Kind, out Out, out Mat> {
   abstract readonly blueprint: Blueprint;

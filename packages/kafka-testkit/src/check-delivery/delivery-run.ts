@@ -38,7 +38,10 @@ const MAX_RESTARTS = 25;
 /** Delays wide enough for everything to overtake everything. */
 const DELAYS = { appendDelayMs: [0, 30], ackDelayMs: [0, 60], commitDelayMs: [0, 30] } as const;
 
-/** One run of one plan: a cluster, the processes, and what is known of the records. */
+/**
+ * One run of one plan: a cluster, the processes, and what is known of the records.
+ * Long: what may happen in a run, in one list.
+ */
 export class DeliveryRun {
   readonly #pipeline: DeliveryPipeline;
   readonly #settings: Settings;

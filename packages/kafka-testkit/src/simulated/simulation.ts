@@ -1,5 +1,5 @@
 import { crc32 } from "node:zlib";
-import { KafkaConnectorError, type KafkaErrorCode } from "@millrace/kafka";
+import { KafkaConnectorError, type KafkaErrorCode, type KafkaErrorOptions } from "@millrace/kafka";
 import type { Cancellable, Clock } from "@millrace/streams";
 import { type DelayRange, FAULTLESS, type SimulatedFaults } from "./faults.js";
 import { Random } from "./random.js";
@@ -33,22 +33,25 @@ export const CODE = {
   staleMemberEpoch: 113,
 } as const;
 
-const RETRIABLE: ReadonlySet<number> = new Set([
-  CODE.transport,
-  CODE.messageTimedOut,
-  CODE.timedOut,
-  CODE.maxPollExceeded,
-  CODE.missingTopic,
-  CODE.notCoordinator,
-  CODE.rebalanceInProgress,
-  CODE.staleMemberEpoch,
-]);
-
-const FATAL: ReadonlySet<number> = new Set([
-  CODE.fatal,
-  CODE.producerFenced,
-  CODE.fencedInstance,
-  CODE.unreleasedInstance,
+/** What a client tells of each, beside its number; nothing of the rest. */
+const MEANING: ReadonlyMap<number, KafkaErrorOptions> = new Map<number, KafkaErrorOptions>([
+  [CODE.transport, { reason: "disconnected", retriable: true }],
+  [CODE.messageTimedOut, { retriable: true }],
+  [CODE.timedOut, { reason: "timedOut", retriable: true }],
+  [CODE.maxPollExceeded, { retriable: true }],
+  [CODE.missingTopic, { reason: "notFound", retriable: true }],
+  [CODE.unknownTopic, { reason: "notFound" }],
+  [CODE.unknownPartition, { reason: "notFound" }],
+  [CODE.notCoordinator, { reason: "coordinatorUnavailable", retriable: true }],
+  [CODE.rebalanceInProgress, { reason: "rebalancing", retriable: true }],
+  [CODE.staleMemberEpoch, { reason: "rebalancing", retriable: true }],
+  [CODE.illegalGeneration, { reason: "rebalanced" }],
+  [CODE.unknownMember, { reason: "rebalanced" }],
+  [CODE.fatal, { fatal: true }],
+  [CODE.oldProducerEpoch, { fatal: true }],
+  [CODE.producerFenced, { reason: "producerFenced", fatal: true }],
+  [CODE.fencedInstance, { reason: "memberFenced", fatal: true }],
+  [CODE.unreleasedInstance, { reason: "memberUnreleased", fatal: true }],
 ]);
 
 /** What all parts of one simulated cluster share: its time, its choices, its faults and its history. */
@@ -131,10 +134,6 @@ export class Simulation {
   error(code: KafkaErrorCode, message: string, clientCode?: number): KafkaConnectorError {
     const text = `${message} (simulated, seed ${this.seed})`;
     if (clientCode === undefined) return new KafkaConnectorError(code, text);
-    return new KafkaConnectorError(code, text, {
-      clientCode,
-      retriable: RETRIABLE.has(clientCode),
-      fatal: FATAL.has(clientCode),
-    });
+    return new KafkaConnectorError(code, text, { clientCode, ...MEANING.get(clientCode) });
   }
 }

@@ -1,6 +1,6 @@
 import type { ConsumerClient, TopicPartitionOffset } from "../client/port.js";
 import { RepeatedErrors } from "../client/repeated-errors.js";
-import { KafkaConnectorError } from "../errors/errors.js";
+import { failedBy, KafkaConnectorError } from "../errors/errors.js";
 import type { AskingOptions } from "../settings/asking-settings.js";
 import type { Deadline } from "./deadline.js";
 
@@ -9,9 +9,6 @@ const NO_GROUP = "millrace-ungrouped";
 
 /** How long a poll waits that only serves the answer to a commit. */
 const SERVE_MS = 50;
-
-/** The group has members, which alone may commit: illegal generation, unknown member, rebalance in progress, stale epoch. */
-const HAS_MEMBERS: ReadonlySet<number | undefined> = new Set([22, 25, 27, 113]);
 
 /** A consumer client that reads nothing and joins no group: it asks, and commits for a group without members. */
 export class AskingClient {
@@ -65,11 +62,12 @@ export class AskingClient {
     try {
       await committed;
     } catch (error) {
-      if (!(error instanceof KafkaConnectorError) || !HAS_MEMBERS.has(error.clientCode)) throw error;
+      // Members alone may commit.
+      if (!(error instanceof KafkaConnectorError && failedBy(error, "rebalanced", "rebalancing"))) throw error;
       throw new KafkaConnectorError(
         "GROUP_NOT_EMPTY",
         `Group ${this.#groupId} has members, and only they may commit. Stop its consumers first.`,
-        { retriable: true, cause: error, ...(error.clientCode !== undefined && { clientCode: error.clientCode }) },
+        { retriable: true, cause: error, reason: error.reason, clientCode: error.clientCode },
       );
     }
   }

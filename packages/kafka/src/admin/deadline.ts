@@ -1,5 +1,5 @@
 import { KafkaConnectorError } from "../errors/errors.js";
-import { CODE } from "../client/codes.js";
+import { TIMED_OUT } from "../client/codes.js";
 
 /** One bound for all the requests of a call. */
 export class Deadline {
@@ -20,7 +20,7 @@ export class Deadline {
     throw new KafkaConnectorError(
       "CLIENT_FAILED",
       `Could not ${this.#what} within ${this.#timeoutMs} ms. Check that the brokers are up, ask for less at once, or raise timeoutMs.`,
-      { clientCode: CODE.timedOut, retriable: true },
+      TIMED_OUT,
     );
   }
 }

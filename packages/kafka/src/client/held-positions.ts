@@ -1,10 +1,6 @@
 import type { Clock, Logger } from "@millrace/streams";
-import { KafkaConnectorError } from "../errors/errors.js";
+import { failedBy } from "../errors/errors.js";
 import type { ConsumerClient, TopicPartition, TopicPartitionOffset } from "./port.js";
-import { CODE } from "./codes.js";
-
-/** The broker's own answer, where a client hands it on instead of asking again until it is out of time. */
-const UNSTABLE_OFFSET_COMMIT = 88;
 
 /** Before it is asked again: a client that answers at once would be asked without end. */
 const AGAIN_MS = 100;
@@ -29,8 +25,8 @@ const isHeld = async (
   topic: string | undefined,
   timeoutMs: number,
 ): Promise<boolean> => {
-  const code = error instanceof KafkaConnectorError ? error.clientCode : undefined;
-  if (code !== CODE.timedOut) return code === UNSTABLE_OFFSET_COMMIT;
+  // Some clients hand on the broker's own answer, instead of asking again until they are out of time.
+  if (!failedBy(error, "timedOut")) return failedBy(error, "positionHeld");
   return client.metadata(topic, timeoutMs).then(
     () => true,
     () => false,

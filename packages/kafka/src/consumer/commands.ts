@@ -7,7 +7,7 @@ import type { Deliveries } from "./deliveries.js";
 import type { Rebalancing } from "./rebalancing/rebalancing.js";
 import type { SessionContext } from "./rebalancing/session-context.js";
 import type { Seeking } from "./rebalancing/seeking.js";
-import { addCounts, type PartitionReport } from "./partitions/partition-report.js";
+import { addCounts } from "./partitions/partition-report.js";
 
 /** How far a consumer is behind in one partition. */
 export interface PartitionLag extends TopicPartition {

@@ -63,7 +63,7 @@ const claimBound = ({ maxInFlight, maxReplay }: ParsedConsumer, followed: boolea
  *
  *     start ──► running ──► stopped (delivers nothing, polls on for commits) ──► shut down (commits done, client closed)
  *
- * It is the one place where everything meets, and is long for that: what its stream asks of it, and what happens to it.
+ * Long: it is the one place where everything meets, what its stream asks of it and what happens to it.
  */
 export class ConsumerSession {
   /** What the user may do to it, and ask of it. */

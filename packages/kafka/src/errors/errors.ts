@@ -67,9 +67,37 @@ export type KafkaErrorCode =
   | "KAFKA_CONNECTION_FAILED"
   | "CLIENT_FAILED";
 
+/** Why a call failed, in words that hold for every client: what programs decide by, beside `code`, which says what failed. */
+export type KafkaErrorReason =
+  /** There was no answer in time. */
+  | "timedOut"
+  /** The connection to a broker is gone. */
+  | "disconnected"
+  /** No broker is reached. */
+  | "brokersDown"
+  /** The coordinator of the group is loading, missing or elsewhere. */
+  | "coordinatorUnavailable"
+  /** The group has left the member's generation behind, or does not know the member. */
+  | "rebalanced"
+  /** The group rebalances. */
+  | "rebalancing"
+  /** Another member has taken the place of this one, by its `group.instance.id`. */
+  | "memberFenced"
+  /** Another member has the `group.instance.id`, be it one that died and whose session has not ended. */
+  | "memberUnreleased"
+  /** Another producer has the `transactional.id`, or the transaction outlived its timeout. */
+  | "producerFenced"
+  /** The metadata of a commit is larger than the broker's `offset.metadata.max.bytes`. */
+  | "metadataTooLarge"
+  /** An open transaction holds the position. */
+  | "positionHeld"
+  /** There is no such topic or partition. */
+  | "notFound";
+
 export interface KafkaErrorOptions {
+  readonly reason?: KafkaErrorReason | undefined;
   /** The client's numeric code where there is one, for example -185 for a timed-out request. */
-  readonly clientCode?: number;
+  readonly clientCode?: number | undefined;
   /** The same call may succeed when repeated. */
   readonly retriable?: boolean;
   /** The client that reported it is of no further use. */
@@ -85,6 +113,8 @@ export class KafkaConnectorError extends Error {
 
   override readonly name: string = "KafkaConnectorError";
   readonly code: KafkaErrorCode;
+  /** Why, where programs may decide by that. */
+  readonly reason: KafkaErrorReason | undefined;
   readonly clientCode: number | undefined;
   readonly retriable: boolean;
   readonly fatal: boolean;
@@ -92,6 +122,7 @@ export class KafkaConnectorError extends Error {
   constructor(code: KafkaErrorCode, message: string, options: KafkaErrorOptions = {}) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
     this.code = code;
+    this.reason = options.reason;
     this.clientCode = options.clientCode;
     this.retriable = options.retriable ?? false;
     this.fatal = options.fatal ?? false;
@@ -99,10 +130,14 @@ export class KafkaConnectorError extends Error {
 
   /** For loggers that write JSON, to which an error is `{}`. */
   toJSON(): Readonly<Record<string, unknown>> {
-    const { code, clientCode, retriable, fatal } = this;
-    return jsonOf(this, { code, clientCode, retriable, fatal });
+    const { code, reason, clientCode, retriable, fatal } = this;
+    return jsonOf(this, { code, reason, clientCode, retriable, fatal });
   }
 }
+
+/** Whether it failed for one of these reasons. */
+export const failedBy = (error: unknown, ...reasons: readonly KafkaErrorReason[]): boolean =>
+  error instanceof KafkaConnectorError && error.reason !== undefined && reasons.includes(error.reason);
 
 /** Whether the client that reported it has ended. */
 export const isFatal = (error: unknown): boolean => error instanceof KafkaConnectorError && error.fatal;

@@ -41,6 +41,8 @@ const lowestBit = (word: number): number => 31 - Math.clz32(word & -word);
  *                      │       ▲ head = the watermark    │ next
  *
  * The head is open, or it is `next`. A slot outside of head…next has no bit in `#open`.
+ *
+ * Long: everything that touches the ring, for nothing else may.
  */
 export class PartitionLedger {
   #offsets = new Float64Array(FIRST_SIZE);

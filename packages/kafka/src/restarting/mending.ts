@@ -1,5 +1,5 @@
 import { StreamError, type StreamErrorCode } from "@millrace/streams";
-import { KafkaConnectorError, type KafkaErrorCode } from "../errors/errors.js";
+import { failedBy, KafkaConnectorError, type KafkaErrorCode, type KafkaErrorReason } from "../errors/errors.js";
 
 type Code = KafkaErrorCode | StreamErrorCode;
 
@@ -68,12 +68,12 @@ export const MENDS: Readonly<Record<Code, boolean | "lasting">> = {
 };
 
 /** Another member has the same `group.instance.id`, or another producer the same `transactional.id`. */
-const FENCED: readonly (number | undefined)[] = [-144, 82, 90, 111];
+const FENCED: readonly KafkaErrorReason[] = ["producerFenced", "memberFenced", "memberUnreleased"];
 
 /** Whether a restart may mend it; what user code throws may. */
 export const mayMend = (failure: unknown): boolean => {
   if (failure instanceof KafkaConnectorError) {
-    if (FENCED.includes(failure.clientCode)) return false;
+    if (failedBy(failure, ...FENCED)) return false;
     const mends = MENDS[failure.code];
     return mends === "lasting" ? !failure.fatal : mends;
   }

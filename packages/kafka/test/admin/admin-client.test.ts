@@ -2,9 +2,10 @@ import { AdminClient, KafkaConnectorError, type TopicAdmin } from "@millrace/kaf
 import { expect } from "chai";
 import { FakeKafka } from "../support/fake-kafka.js";
 import { errorOf, Latch, rejectionOf, until } from "../support/until.js";
+import { numbered } from "../../src/client/codes.js";
 
 const refused = (clientCode: number): KafkaConnectorError =>
-  new KafkaConnectorError("COMMIT_FAILED", "refused", { clientCode });
+  new KafkaConnectorError("COMMIT_FAILED", "refused", numbered(clientCode));
 
 describe("AdminClient", () => {
   let kafka: FakeKafka;

@@ -5,6 +5,7 @@ import { records } from "../support/fake-chunk.js";
 import { p0, p1 } from "../support/pipelines.js";
 import { until } from "../support/until.js";
 import { Rig } from "../support/regression-rig.js";
+import { numbered } from "../../src/client/codes.js";
 
 describe("what librdkafka leaves to its users", () => {
   let rig: Rig;
@@ -68,13 +69,13 @@ describe("what librdkafka leaves to its users", () => {
       await client.assign(p0, p1);
       client.give(records("t", 1, 4, 1));
       await rig.started("1@4");
-      client.failPoll(new KafkaConnectorError("POLL_FAILED", "Not coordinator", { clientCode: 16, retriable: true }));
+      client.failPoll(new KafkaConnectorError("POLL_FAILED", "Not coordinator", { ...numbered(16), retriable: true }));
       await until(() => client.of("reassign").length === 1, "another assignment");
       expect(client.of("reassign")[0]?.partitions).to.deep.equal([p0, { ...p1, offset: 5 }]);
       client.give(records("t", 0, 0, 1));
       await rig.started("1@4", "0@0");
       // Now it is known where both are read.
-      client.failPoll(new KafkaConnectorError("POLL_FAILED", "Not coordinator", { clientCode: 16, retriable: true }));
+      client.failPoll(new KafkaConnectorError("POLL_FAILED", "Not coordinator", { ...numbered(16), retriable: true }));
       await rig.polls();
       rig.gate.open("0@0", "1@4");
       await control.drainAndShutdown();
@@ -90,7 +91,7 @@ describe("what librdkafka leaves to its users", () => {
       client.onReassign = () => {
         if (refusals++ === 0) throw new KafkaConnectorError("REBALANCE_FAILED", "under way", { retriable: true });
       };
-      client.failPoll(new KafkaConnectorError("POLL_FAILED", "Not coordinator", { clientCode: 16, retriable: true }));
+      client.failPoll(new KafkaConnectorError("POLL_FAILED", "Not coordinator", { ...numbered(16), retriable: true }));
       await until(() => client.of("reassign").length === 2, "another attempt");
       client.give(records("t", 0, 0, 1));
       await rig.openAsTheyBegin(1);

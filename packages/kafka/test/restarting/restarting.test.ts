@@ -4,6 +4,7 @@ import { expect } from "chai";
 import { p0, p1 } from "../support/pipelines.js";
 import { errorOf, Latch, rejectionOf, until } from "../support/until.js";
 import { Bench, broken } from "./support.js";
+import { numbered } from "../../src/client/codes.js";
 
 describe("restarting", () => {
   let bench: Bench;
@@ -53,7 +54,7 @@ describe("restarting", () => {
     it("when another member has its id, whom a restart would fence in turn", () =>
       assertAllClosed(async () => {
         const control = bench.run();
-        const fenced = new KafkaConnectorError("CLIENT_FAILED", "fenced", { clientCode: 82, fatal: true });
+        const fenced = new KafkaConnectorError("CLIENT_FAILED", "fenced", { ...numbered(82), fatal: true });
         await bench.fail(1, fenced);
         expect(await rejectionOf(control.streamCompletion)).to.equal(fenced);
       }));

@@ -11,12 +11,13 @@ import { expect } from "chai";
 import { FakeKafka } from "./fake-kafka.js";
 import { Gate } from "./gate.js";
 import { until } from "./until.js";
+import { numbered } from "../../src/client/codes.js";
 
 type Settings = Partial<FollowedSettings<string, string>>;
 
 /** A refusal by a broker that may store the same commit when it is asked again. */
 export const passing = (): KafkaConnectorError =>
-  new KafkaConnectorError("COMMIT_FAILED", "not the coordinator", { retriable: true, clientCode: 16 });
+  new KafkaConnectorError("COMMIT_FAILED", "not the coordinator", { retriable: true, ...numbered(16) });
 
 /** A followed pipeline on a client at the hand of the test, which says when each record is done. */
 export class Rig {

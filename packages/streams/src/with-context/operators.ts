@@ -31,6 +31,8 @@ import { takeInPart, takeWhileInPart } from "../stages/with-context/take.js";
  * `SubstreamsWithContext`. Each does to elements what the operator of its name does on `Source`. The claim of an element
  * follows it; of one that is dropped it ends as discarded, and it stays open, so that the record is replayed, when the
  * stream ends or fails first. A decider that answers `resume` or `restart` discards the failing element.
+ *
+ * Long: a method for each operator.
  */
 export abstract class OperatorsWithContext<K extends Kind, out Out, out Mat> {
   abstract readonly blueprint: Blueprint;

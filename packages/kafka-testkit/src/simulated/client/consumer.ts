@@ -33,6 +33,7 @@ const CLOSE_COMMIT_MS = 5000;
 /**
  * A consumer of the simulated cluster. As with the real client, rebalances, commit answers and errors wait until a poll
  * serves them; a killed one neither answers nor tells anybody, and its polls end only when it is closed.
+ * Long: it is the whole of a client's port.
  */
 export class SimulatedConsumer implements ConsumerClient, SimulatedClient {
   readonly clientId: string;

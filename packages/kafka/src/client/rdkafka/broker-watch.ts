@@ -1,5 +1,5 @@
 import { KafkaConnectorError } from "../../errors/errors.js";
-import { CODE } from "../codes.js";
+import { CODE, numbered } from "../codes.js";
 
 const CHECK_MS = 5000;
 /** More than librdkafka's own pause between two attempts to connect, which is 10 s at most by default. */
@@ -80,7 +80,7 @@ export class BrokerWatch {
       new KafkaConnectorError(
         "CLIENT_FAILED",
         "The client reaches no broker any more, though a new client would: librdkafka has lost its brokers for good. Make a new client; restart the stream.",
-        { clientCode: CODE.allBrokersDown, fatal: true },
+        { ...numbered(CODE.allBrokersDown), fatal: true },
       ),
     );
   }

@@ -31,7 +31,7 @@ import { Rebalancer } from "./rebalancer.js";
 import { splitProperties } from "./split-properties.js";
 import { hearRemadeTopics, tellingTopicIds } from "./topic-ids.js";
 import { waitingThreads } from "./waiting-threads.js";
-import { CODE } from "../codes.js";
+import { CODE, TIMED_OUT } from "../codes.js";
 
 /** One waiting `consume` owns one of libuv's few threads, so it never waits longer than this at a stretch. */
 const WAIT_SLICE_MS = 100;
@@ -47,7 +47,8 @@ interface Commit {
 }
 
 /**
- * A consumer over `consume(n)`, the one call of node-rdkafka with backpressure and with error codes.
+ * A consumer over `consume(n)`, the one call of node-rdkafka with backpressure and with error codes. Long: it is the whole
+ * of the port, and what one call has to know of another.
  *
  * `consume(n)` applies its timeout to each message, so a trickle would hold a batch for n timeouts. Hence three steps:
  * take what is queued with no timeout; if that is nothing, wait for one message; then take what came with it.
@@ -337,12 +338,11 @@ export class RdkafkaConsumer implements ConsumerClient {
     const options = {
       timeoutMs,
       failed: (error: unknown) => connectorError("CLIENT_FAILED", failure, error),
-      late: () =>
-        new KafkaConnectorError(
-          "CLIENT_FAILED",
-          `${failure}: the client has not answered within ${timeoutMs} ms. Check that the brokers are up, and ask again.`,
-          { clientCode: CODE.timedOut, retriable: true },
-        ),
+      late: () => {
+        const advice = "Check that the brokers are up, and ask again.";
+        const text = `${failure}: the client has not answered within ${timeoutMs} ms. ${advice}`;
+        return new KafkaConnectorError("CLIENT_FAILED", text, TIMED_OUT);
+      },
     };
     return this.#calls.track(
       startCall(options, (done: Parameters<typeof call>[0]) => {

@@ -1,5 +1,5 @@
 import { KafkaConnectorError, type KafkaErrorCode } from "../../errors/errors.js";
-import { CODE } from "../codes.js";
+import { CODE, numbered } from "../codes.js";
 import { errorCodes, errorText, type NativeError } from "./native.js";
 
 /** librdkafka or the broker may succeed when the same call is made again. */
@@ -130,7 +130,7 @@ export function connectorError(
   const message = `${what}: ${textOf(error, clientCode).replace(/\.$/, "")}.${advice === undefined ? "" : ` ${advice}`}`;
   const native = error as { readonly isFatal?: boolean; readonly isRetriable?: boolean } | null | undefined;
   return new KafkaConnectorError(code, message, {
-    ...(clientCode === undefined ? {} : { clientCode }),
+    ...numbered(clientCode),
     retriable: native?.isRetriable ?? (clientCode !== undefined && RETRIABLE.has(clientCode)),
     fatal: native?.isFatal ?? (clientCode !== undefined && FATAL.has(clientCode)),
     cause: error,
@@ -159,7 +159,7 @@ export function producerError(error: NativeError): KafkaConnectorError {
   const failure = connectorError("CLIENT_FAILED", "The producer reported an error", error);
   if (failure.fatal || !ENDS_PRODUCER.has(failure.clientCode)) return failure;
   return new KafkaConnectorError(failure.code, failure.message, {
-    clientCode: failure.clientCode as number,
+    ...numbered(failure.clientCode),
     fatal: true,
     cause: error,
   });

@@ -38,6 +38,8 @@ const CRC32 = "consistent_random";
  * Reports arrive in bursts of up to 100 in the event loop's poll phase; `#tick` runs in the check phase after it, hands
  * them over in columns and polls again. Without arrivals it waits on a timer, and with nothing outstanding not at all, so
  * an idle producer costs nothing and holds no process open; errors of a connection nobody uses show at the next record.
+ *
+ * Long: it is the whole of the port, and its counts hang together.
  */
 export class RdkafkaProducer implements ProducerClient {
   readonly #native: NativeProducer;

@@ -5,7 +5,7 @@ import { codeOf, connectorError } from "./error-codes.js";
 import { NativeCalls, startCall } from "./native-calls.js";
 import type { NativeAdmin, NativeError } from "./native.js";
 import { splitProperties } from "./split-properties.js";
-import { CODE } from "../codes.js";
+import { CODE, TIMED_OUT } from "../codes.js";
 
 const CODES: ReadonlyMap<number | undefined, KafkaErrorCode> = new Map([
   [CODE.missingTopic, "TOPIC_NOT_FOUND"],
@@ -75,7 +75,7 @@ export class RdkafkaTopicAdmin implements TopicAdmin {
           new KafkaConnectorError(
             "ADMIN_FAILED",
             `${failure}: the client has not answered within ${timeoutMs} ms, and it may yet be done. Check that the brokers are up.`,
-            { clientCode: CODE.timedOut, retriable: true },
+            TIMED_OUT,
           ),
       },
       (done) => {

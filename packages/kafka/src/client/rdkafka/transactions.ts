@@ -4,7 +4,7 @@ import { connectorError } from "./error-codes.js";
 import { RdkafkaConsumer } from "./consumer.js";
 import type { NativeError, NativeProducer } from "./native.js";
 import { LOCAL_CALL_MS, type NativeCall, startCall } from "./native-calls.js";
-import { CODE } from "../codes.js";
+import { CODE, TIMED_OUT } from "../codes.js";
 
 /** What transactions need of their producer. */
 export interface TransactionsOwner {
@@ -67,7 +67,7 @@ export class RdkafkaTransactions implements ProducerTransactions {
       throw new KafkaConnectorError(
         "TRANSACTION_FAILED",
         `${this.#owner.outstanding} records were not reported within ${timeoutMs} ms. Commit again, or abort.`,
-        { retriable: true, clientCode: CODE.timedOut },
+        TIMED_OUT,
       );
     }
     // At least 1: a timeout of 0 would give up before the request is sent.
@@ -91,7 +91,7 @@ export class RdkafkaTransactions implements ProducerTransactions {
         new KafkaConnectorError(
           "TRANSACTION_FAILED",
           `The transaction could not ${what}: the client has not answered within ${timeoutMs} ms. Check that the brokers are up, and make the same call again.`,
-          { clientCode: CODE.timedOut, retriable: true },
+          TIMED_OUT,
         ),
     };
     return startCall<void>(options, (done) => {

@@ -2,6 +2,7 @@ import type { Cancellable, Clock, Logger } from "@millrace/streams";
 import type { ParsedCommitter } from "../../settings/committer-settings.js";
 import type { FlowControl } from "../reading/flow-control.js";
 import type { SessionLife } from "../partitions/session-life.js";
+import type { Assignment } from "../partitions/assignment.js";
 import type { OwnedPartition } from "../partitions/owned-partition.js";
 
 /** Wait before a commit that is due while another is under way. */
@@ -16,12 +17,14 @@ export interface CommitScheduleOptions {
   readonly flow: FlowControl;
   /** A budget of replays is set: `records`, `ms` or both. */
   readonly maxReplay: { readonly records?: number | undefined; readonly ms?: number | undefined };
-  /** Something has finished since the last commit. */
-  readonly hasFinished: () => boolean;
-  readonly isCommitting: () => boolean;
-  readonly commit: () => Promise<void>;
-  /** Commits again what is committed. */
-  readonly refresh: () => Promise<void>;
+  readonly assignment: Pick<Assignment, "hasNews">;
+  readonly commits: {
+    /** A commit is under way or waits. */
+    readonly busy: boolean;
+    now(): Promise<void>;
+    /** Commits again what is committed. */
+    refresh(): Promise<void>;
+  };
   readonly life: Pick<SessionLife, "fail">;
 }
 
@@ -68,11 +71,13 @@ export class CommitSchedule {
     if (intervalMs >= this.#refreshMs || this.#closed) return;
     this.#refreshMs = intervalMs;
     this.#refreshTimer?.cancel();
-    const { clock, logger, refresh } = this.#options;
+    const { clock, logger, commits } = this.#options;
     const again = (): void => {
       this.#refreshTimer = clock.schedule(this.#refreshMs, again);
       // What is committed stays so, and there is a next time.
-      refresh().catch((error: unknown) => logger.warn("kafka consumer: positions could not be refreshed", { error }));
+      commits
+        .refresh()
+        .catch((error: unknown) => logger.warn("kafka consumer: positions could not be refreshed", { error }));
     };
     this.#refreshTimer = clock.schedule(intervalMs, again);
   }
@@ -134,18 +139,18 @@ export class CommitSchedule {
     // A committer in the stream commits when something ends, and nothing may.
     this.#endTimer ??= this.#options.clock.schedule(END_COMMIT_MS, () => {
       this.#endTimer = undefined;
-      if (this.#options.hasFinished()) void this.told(this.#options.commit());
+      if (this.#options.assignment.hasNews) void this.told(this.#options.commits.now());
     });
   }
 
   hurry(): void {
     for (const flush of this.#flushes) flush();
-    if (this.#settings && this.#options.hasFinished()) this.#commitSoon();
+    if (this.#settings && this.#options.assignment.hasNews) this.#commitSoon();
   }
 
   /** A commit failed, whoever asked for it: what it was to commit is asked for again, for nothing may end any more that would. */
   commitFailed(): void {
-    if (this.#settings && !this.#closed && this.#options.hasFinished())
+    if (this.#settings && !this.#closed && this.#options.assignment.hasNews)
       this.#commitWithin(this.#settings.maxIntervalMs);
   }
 
@@ -178,8 +183,8 @@ export class CommitSchedule {
   }
 
   #commitSoon(): void {
-    if (!this.#options.isCommitting()) {
-      this.settled(this.#options.commit()).catch((error: unknown) => this.#options.life.fail(error));
+    if (!this.#options.commits.busy) {
+      this.settled(this.#options.commits.now()).catch((error: unknown) => this.#options.life.fail(error));
       return;
     }
     // What is finished by then goes into the next one, which is not to wait for its interval.

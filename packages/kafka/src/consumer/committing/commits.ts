@@ -44,11 +44,8 @@ export class Commits implements OffsetOwner {
     const partitions = (): Iterable<OwnedPartition> => assignment.partitions;
     this.#committer = new OffsetCommitter({ client, clock, commitTimeoutMs, partitions, auditor });
     this.#schedule = new CommitSchedule({
-      ...{ clock, logger, flow: reading.flow, maxReplay, life },
-      hasFinished: () => assignment.hasNews,
-      isCommitting: () => this.busy,
-      commit: () => this.now(),
-      refresh: async () => this.now(await storedPositions(client, partitions(), commitTimeoutMs)),
+      ...{ clock, logger, flow: reading.flow, maxReplay, life, assignment },
+      commits: this,
     });
   }
 
@@ -60,6 +57,12 @@ export class Commits implements OffsetOwner {
     // Only a poll serves the answer.
     this.#options.reading.wake();
     return committed;
+  }
+
+  /** Commits again what is committed. */
+  async refresh(): Promise<void> {
+    const { client, assignment, settings } = this.#options;
+    await this.now(await storedPositions(client, assignment.partitions, settings.commitTimeoutMs));
   }
 
   /** Somebody asks for it: commits everything that is finished now, and from now on. */

@@ -1,6 +1,6 @@
 import type { Clock } from "@millrace/streams";
 import type { ConsumerClient } from "../../client/port.js";
-import { KafkaConnectorError } from "../../errors/errors.js";
+import { failedBy, KafkaConnectorError } from "../../errors/errors.js";
 import type { AuditedPosition, Auditor } from "../../ledger/auditor.js";
 import type { OwnedPartition, Watermark } from "../partitions/owned-partition.js";
 
@@ -8,23 +8,11 @@ import type { OwnedPartition, Watermark } from "../partitions/owned-partition.js
 const RETRY_MS = 50;
 const RETRY_LIMIT_MS = 1000;
 
-/**
- * Kafka's codes for a generation the group has left behind, for a member it does not know, and for a static one that it takes
- * for another: all pass with the rebalance, or the stream fails.
- */
-const REBALANCED: readonly (number | undefined)[] = [22, 25, 82];
-
-const METADATA_TOO_LARGE = 12;
-
-const isRebalanced = (error: unknown): boolean =>
-  error instanceof KafkaConnectorError && REBALANCED.includes(error.clientCode);
+/** It passes with the rebalance, as also where a static member is taken for another; or the stream fails. */
+const isRebalanced = (error: unknown): boolean => failedBy(error, "rebalanced", "memberFenced");
 
 const isRetriable = (error: unknown): boolean =>
   error instanceof KafkaConnectorError && error.code !== "COMMIT_TIMEOUT" && (error.retriable || isRebalanced(error));
-
-/** The broker's `offset.metadata.max.bytes` is below what was sent. */
-const isMetadataRefused = (error: unknown): boolean =>
-  error instanceof KafkaConnectorError && error.clientCode === METADATA_TOO_LARGE;
 
 const audited = ({ owned, position, stored }: Watermark): AuditedPosition => ({
   topic: owned.topic,
@@ -157,7 +145,7 @@ export class OffsetCommitter {
         this.#acknowledged(watermarks);
         return;
       } catch (error) {
-        if (isMetadataRefused(error) && watermarks.some(({ metadata }) => metadata !== undefined)) {
+        if (failedBy(error, "metadataTooLarge") && watermarks.some(({ metadata }) => metadata !== undefined)) {
           for (const { owned } of watermarks) owned.commit.forgetFinished();
           watermarks = watermarks.map((watermark) => ({ ...watermark, metadata: undefined }));
           continue;

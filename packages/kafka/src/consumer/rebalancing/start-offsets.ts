@@ -54,9 +54,6 @@ export const offsetsSince = async (
   return [...found, ...late, ...ends.filter((end) => left.has(partitionKey(end)))];
 };
 
-/** The client's and the broker's codes for a topic or partition that does not exist. */
-const MISSING: readonly (number | undefined)[] = [-190, -188, 3];
-
 /** A partition that does not exist yet begins at its beginning. */
 const endOf = async (
   client: Lookups,
@@ -66,7 +63,7 @@ const endOf = async (
   try {
     return { topic, partition, offset: (await client.watermarks({ topic, partition }, timeoutMs)).high };
   } catch (error) {
-    if (error instanceof KafkaConnectorError && error.retriable && !MISSING.includes(error.clientCode)) throw error;
+    if (error instanceof KafkaConnectorError && error.retriable && error.reason !== "notFound") throw error;
     return { topic, partition, offset: "beginning" };
   }
 };

@@ -1,7 +1,6 @@
 import type { Clock } from "@millrace/streams";
 import { messageOf } from "@millrace/streams/stage";
-import { KafkaConnectorError } from "../../errors/errors.js";
-import { CODE } from "../../client/codes.js";
+import { failedBy } from "../../errors/errors.js";
 
 /** What keeps a consumer from its work, or did. */
 export type HealthCode =
@@ -103,7 +102,7 @@ export class HealthRecord {
     else if (!facts.assigned) add("NOT_ASSIGNED", "the group has not given it anything yet");
     if (this.#last && this.#clock.now() - this.#last.at < RECENT_MS) {
       const { error } = this.#last;
-      const isDown = error instanceof KafkaConnectorError && error.clientCode === CODE.allBrokersDown;
+      const isDown = failedBy(error, "brokersDown");
       add(isDown ? "BROKERS_UNREACHABLE" : "CLIENT_ERROR", messageOf(error));
     }
     if (commitFailure !== undefined) add("COMMIT_FAILED", messageOf(commitFailure));

@@ -1,14 +1,11 @@
 import type { Cancellable } from "@millrace/streams";
-import { KafkaConnectorError } from "../../errors/errors.js";
+import { failedBy, KafkaConnectorError, type KafkaErrorReason } from "../../errors/errors.js";
 import type { OwnedPartition } from "../partitions/owned-partition.js";
 import type { RecoverySteps } from "./recovery-steps.js";
 import type { SessionContext } from "../rebalancing/session-context.js";
 
-/**
- * With these librdkafka gives up asking where a group was: the coordinator is loading, missing or elsewhere; it is looked
- * for, was cut off, or has not answered in time.
- */
-const UNANSWERED: readonly (number | undefined)[] = [14, 15, 16, -180, -195, -185, -166];
+/** With these librdkafka gives up asking where a group was. */
+const UNANSWERED: readonly KafkaErrorReason[] = ["coordinatorUnavailable", "disconnected", "timedOut"];
 
 /** Wait before another attempt where none was possible: while the group rebalances, or partitions are given up. */
 const AGAIN_MS = 200;
@@ -35,7 +32,7 @@ export class MissingStarts {
   /** Polling failed, and goes on. Which partitions an error concerns is not told: those that have a place keep it. */
   pollFailed(error: unknown): void {
     const { assignment } = this.#context;
-    if (!(error instanceof KafkaConnectorError && UNANSWERED.includes(error.clientCode)) || !this.#steps.areAll) return;
+    if (!failedBy(error, ...UNANSWERED) || !this.#steps.areAll) return;
     for (const owned of assignment.partitions) if (owned.reading.from === undefined) this.#unknown.add(owned);
     if (!this.#beginning && !this.#timer) void this.#begin();
   }

@@ -1,5 +1,4 @@
-import { CODE } from "../../client/codes.js";
-import { KafkaConnectorError } from "../../errors/errors.js";
+import { failedBy, isFatal } from "../../errors/errors.js";
 import type { OwnedPartition } from "../partitions/owned-partition.js";
 import type { Rebalancing } from "../rebalancing/rebalancing.js";
 import type { Seeking } from "../rebalancing/seeking.js";
@@ -110,8 +109,7 @@ export class Recovery {
 
   /** The client has lost its brokers for good, and a new one would reach them (`BrokerWatch`). */
   #reconnects(error: unknown): boolean {
-    if (!(error instanceof KafkaConnectorError && error.fatal && error.clientCode === CODE.allBrokersDown))
-      return false;
+    if (!isFatal(error) || !failedBy(error, "brokersDown")) return false;
     const { underWay } = this.#exchange;
     if (!this.#exchange.begin(0)) return false;
     if (underWay) return true;

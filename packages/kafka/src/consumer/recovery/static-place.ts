@@ -1,6 +1,5 @@
-import { KafkaConnectorError } from "../../errors/errors.js";
+import { failedBy } from "../../errors/errors.js";
 import type { ClientExchange } from "./client-exchange.js";
-import { CODE } from "../../client/codes.js";
 import type { SessionContext } from "../rebalancing/session-context.js";
 
 /** Before another client asks for the place. */
@@ -13,9 +12,6 @@ const HELD_MS = 120_000;
 const AFTERMATH_MS = 60_000;
 /** So often after one of them; two that live would fence each other for ever. */
 const MOST_FENCES = 3;
-
-/** What a client reports of brokers that it does not reach. */
-const AWAY: readonly (number | undefined)[] = [CODE.transport, CODE.allBrokersDown];
 
 type Exchange = Pick<ClientExchange, "begin" | "underWay">;
 
@@ -46,7 +42,7 @@ export class StaticPlace {
 
   /** The client reported an error. */
   heard(error: Error): void {
-    if (!(error instanceof KafkaConnectorError && AWAY.includes(error.clientCode))) return;
+    if (!failedBy(error, "disconnected", "brokersDown")) return;
     this.#awayAt = this.#now;
     this.#fences = 0;
   }
@@ -58,12 +54,12 @@ export class StaticPlace {
 
   /** Whether another client asks for the place, so that the error fails nothing. */
   retakes(error: unknown): boolean {
-    const code = error instanceof KafkaConnectorError ? error.clientCode : undefined;
-    if (code !== CODE.unreleasedInstance && code !== CODE.fencedInstance) return false;
+    if (!failedBy(error, "memberUnreleased", "memberFenced")) return false;
     if (this.#exchange.underWay) return true;
-    if (!(code === CODE.fencedInstance ? this.#mayBeAftermath() : this.#mayBeDead(error))) return false;
+    const isFenced = failedBy(error, "memberFenced");
+    if (!(isFenced ? this.#mayBeAftermath() : this.#mayBeDead(error))) return false;
     // Nobody has the place of one that was forgotten; a dead one has it for a while.
-    return this.#exchange.begin(code === CODE.fencedInstance ? 0 : AGAIN_MS);
+    return this.#exchange.begin(isFenced ? 0 : AGAIN_MS);
   }
 
   get #now(): number {

@@ -43,6 +43,8 @@ const names = (partitions: readonly TopicPartition[]): string => partitions.map(
  *
  * Reads, seeks and changes of the assignment come one after the other, because the port allows none of them while another
  * runs; so do commits, of which it allows one at a time.
+ *
+ * Long: all that goes through one client is put in order here.
  */
 export class SharedReader implements ViewHost {
   readonly client: ConsumerClient;

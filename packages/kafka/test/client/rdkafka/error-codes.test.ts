@@ -56,6 +56,31 @@ describe("error codes", () => {
     }
   });
 
+  for (const [reason, codes] of Object.entries({
+    timedOut: [-185, -166],
+    disconnected: [-195],
+    brokersDown: [-187],
+    coordinatorUnavailable: [14, 15, 16, -180],
+    rebalanced: [22, 25],
+    rebalancing: [27, 113],
+    memberFenced: [82],
+    memberUnreleased: [111],
+    producerFenced: [-144, 90],
+    metadataTooLarge: [12],
+    positionHeld: [88],
+    notFound: [3, -188, -190],
+  })) {
+    it(`say "${reason}" to programs that know no numbers`, () => {
+      for (const code of codes)
+        expect(connectorError("CLIENT_FAILED", "x", { code, message: "" }), String(code)).to.include({ reason });
+    });
+  }
+
+  it("have no reason where nothing is decided by one", () => {
+    expect(connectorError("CLIENT_FAILED", "x", { code: 29, message: "" }).reason).to.equal(undefined);
+    expect(connectorError("CLIENT_FAILED", "x", new Error("boom")).reason).to.equal(undefined);
+  });
+
   it("keep a refused authorization neither retriable nor fatal", () => {
     for (const code of [29, 30, -169, -140, 22]) {
       expect(connectorError("POLL_FAILED", "x", { code, message: "" }), String(code)).to.include({

@@ -14,6 +14,7 @@ import { type FakeRecord, records } from "../../support/fake-chunk.js";
 import { FakeKafka } from "../../support/fake-kafka.js";
 import { gather, type Message, p0, p1, source } from "../../support/pipelines.js";
 import { Latch, rejectionOf, until } from "../../support/until.js";
+import { numbered } from "../../../src/client/codes.js";
 
 const batchOf = (messages: readonly Message[]): CommittableOffsetBatch =>
   messages.reduce((batch, { offset }) => batch.updated(offset), CommittableOffsetBatch.empty);
@@ -74,7 +75,7 @@ describe("the result of a commit", () => {
         kafka.client.onCommit = (commit) => {
           if (refusals-- <= 0) return commit.acknowledge();
           kafka.client.lose(p0);
-          commit.fail(new KafkaConnectorError("COMMIT_FAILED", "rebalances", { clientCode: 27, retriable: true }));
+          commit.fail(new KafkaConnectorError("COMMIT_FAILED", "rebalances", { ...numbered(27), retriable: true }));
         };
         expect(inShort(await batchOf(messages).commit())).to.have.members(["0: 1 notOwned", "1: 6 committed"]);
         expect(sent().at(-1)).to.deep.equal([6]);

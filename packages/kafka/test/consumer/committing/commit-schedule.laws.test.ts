@@ -112,19 +112,29 @@ class World {
       auditor: { check: () => undefined, committed: () => undefined },
       client: { commit: (positions) => this.#send(positions) },
     });
+    const committer = this.#committer;
+    const partitions = () => this.#partitions;
     this.#schedule = new CommitSchedule({
       clock: this.#clock,
       logger: silent,
       flow: this.#flow,
       maxReplay: { records, ms },
-      hasFinished: () => this.#partitions.some(({ hasNews }) => hasNews),
-      isCommitting: () => this.#committer.busy,
-      commit: () => {
-        const committed = this.#commit();
-        committed.catch((error: unknown) => this.#rejections.push(error));
-        return committed;
+      assignment: {
+        get hasNews() {
+          return partitions().some(({ hasNews }) => hasNews);
+        },
       },
-      refresh: () => this.#commit(true),
+      commits: {
+        get busy() {
+          return committer.busy;
+        },
+        now: () => {
+          const committed = this.#commit();
+          committed.catch((error: unknown) => this.#rejections.push(error));
+          return committed;
+        },
+        refresh: () => this.#commit(true),
+      },
       life: { fail: (error) => this.#failures.push(error) },
     });
     const { maxBatch, maxIntervalMs, delivery, refreshIntervalMs } = drawn;

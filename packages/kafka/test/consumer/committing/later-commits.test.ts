@@ -14,9 +14,10 @@ import { records } from "../../support/fake-chunk.js";
 import { FakeKafka } from "../../support/fake-kafka.js";
 import { p0 } from "../../support/pipelines.js";
 import { rejectionOf, until } from "../../support/until.js";
+import { numbered } from "../../../src/client/codes.js";
 
-const refused = new KafkaConnectorError("COMMIT_FAILED", "refused", { clientCode: 30 });
-const elsewhere = new KafkaConnectorError("COMMIT_FAILED", "not coordinator", { clientCode: 16, retriable: true });
+const refused = new KafkaConnectorError("COMMIT_FAILED", "refused", numbered(30));
+const elsewhere = new KafkaConnectorError("COMMIT_FAILED", "not coordinator", { ...numbered(16), retriable: true });
 
 /** Commits record by record, each acknowledged before the next is read, until some are refused. */
 class Rig {

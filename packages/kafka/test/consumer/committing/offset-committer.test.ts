@@ -8,12 +8,10 @@ import { OwnedPartition } from "../../../src/consumer/partitions/owned-partition
 import { AuditTrail } from "../../../src/ledger/auditor.js";
 import { Latch, rejectionOf, until } from "../../support/until.js";
 import { unheard } from "../../support/unheard.js";
+import { numbered } from "../../../src/client/codes.js";
 
 const failed = (retriable: boolean, clientCode?: number): KafkaConnectorError =>
-  new KafkaConnectorError("COMMIT_FAILED", "refused", {
-    retriable,
-    ...(clientCode === undefined ? {} : { clientCode }),
-  });
+  new KafkaConnectorError("COMMIT_FAILED", "refused", { retriable, ...numbered(clientCode) });
 
 /** A partition of which 200 records were delivered. */
 const delivered = (partition: number, epoch = 1): OwnedPartition => {

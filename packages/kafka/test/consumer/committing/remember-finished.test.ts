@@ -11,6 +11,7 @@ import { FollowedRig } from "../../support/followed-rig.js";
 import { Gate } from "../../support/gate.js";
 import { p0, p1 } from "../../support/pipelines.js";
 import { errorOf, until } from "../../support/until.js";
+import { numbered } from "../../../src/client/codes.js";
 
 /** A logger, and what it was told about something. */
 const lines = () => {
@@ -90,7 +91,7 @@ describe("a source with offset context", () => {
         const control = rig.unordered({ rememberFinished: true });
         rig.kafka.client.onCommit = (commit) =>
           commit.positions.some(({ metadata }) => metadata !== undefined)
-            ? commit.fail(new KafkaConnectorError("COMMIT_FAILED", "metadata too large", { clientCode: 12 }))
+            ? commit.fail(new KafkaConnectorError("COMMIT_FAILED", "metadata too large", numbered(12)))
             : commit.acknowledge();
         await rig.kafka.client.assign(p0);
         rig.kafka.client.give(records("t", 0, 0, 3));

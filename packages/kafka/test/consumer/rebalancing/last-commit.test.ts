@@ -17,13 +17,14 @@ import { FakeKafka } from "../../support/fake-kafka.js";
 import { Gate } from "../../support/gate.js";
 import { p0, p1 } from "../../support/pipelines.js";
 import { until } from "../../support/until.js";
+import { numbered } from "../../../src/client/codes.js";
 
 /** How long a revocation waits for its last commit. */
 const COMMIT_MS = 5000;
 const COMMIT_TIMEOUT_MS = 60_000;
 
 const refusal = (clientCode: number, retriable: boolean): KafkaConnectorError =>
-  new KafkaConnectorError("COMMIT_FAILED", "refused", { clientCode, retriable });
+  new KafkaConnectorError("COMMIT_FAILED", "refused", { ...numbered(clientCode), retriable });
 
 /** A source whose records are worked on until the gate lets them go, and committed by nobody but a revocation. */
 class Rig {

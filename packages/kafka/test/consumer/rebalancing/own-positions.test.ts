@@ -5,7 +5,7 @@ import { records } from "../../support/fake-chunk.js";
 import { FakeKafka } from "../../support/fake-kafka.js";
 import { p0 } from "../../support/pipelines.js";
 import { until } from "../../support/until.js";
-import { CODE } from "../../../src/client/codes.js";
+import { CODE, numbered } from "../../../src/client/codes.js";
 
 describe("a partition that comes back", () => {
   it("waits for no answer of where the group is that does not come in time, also where brokers answer else", () =>
@@ -22,7 +22,7 @@ describe("a partition that comes back", () => {
       let asked = 0;
       kafka.client.committed = () => {
         asked += 1;
-        return Promise.reject(new KafkaConnectorError("CLIENT_FAILED", "no answer", { clientCode: CODE.timedOut }));
+        return Promise.reject(new KafkaConnectorError("CLIENT_FAILED", "no answer", numbered(CODE.timedOut)));
       };
       await kafka.client.assign(p0);
       expect(asked).to.equal(1);

@@ -15,11 +15,11 @@ import type { FakeConsumer } from "../../support/fake-consumer.js";
 import { FakeKafka } from "../../support/fake-kafka.js";
 import { p0, p1, source } from "../../support/pipelines.js";
 import { Latch, rejectionOf, until } from "../../support/until.js";
-import { CODE } from "../../../src/client/codes.js";
+import { CODE, numbered } from "../../../src/client/codes.js";
 
 /** As `BrokerWatch` tells it. */
 const lost = (): KafkaConnectorError =>
-  new KafkaConnectorError("CLIENT_FAILED", "no broker any more", { clientCode: CODE.allBrokersDown, fatal: true });
+  new KafkaConnectorError("CLIENT_FAILED", "no broker any more", { ...numbered(CODE.allBrokersDown), fatal: true });
 
 describe("a client that has lost its brokers for good", () => {
   let kafka: FakeKafka;

@@ -13,7 +13,7 @@ import { records } from "../../support/fake-chunk.js";
 import { FakeKafka } from "../../support/fake-kafka.js";
 import { p0 } from "../../support/pipelines.js";
 import { until } from "../../support/until.js";
-import { CODE } from "../../../src/client/codes.js";
+import { CODE, numbered } from "../../../src/client/codes.js";
 
 describe("the health of a consumer", () => {
   const boom = new Error("boom");
@@ -105,7 +105,7 @@ describe("the health of a consumer", () => {
     assertAllClosed(async () => {
       const control = graph().run({ clock });
       await ready(control);
-      const down = new KafkaConnectorError("CLIENT_FAILED", "all down", { clientCode: CODE.allBrokersDown });
+      const down = new KafkaConnectorError("CLIENT_FAILED", "all down", numbered(CODE.allBrokersDown));
       kafka.client.listener.onError(down);
       expect(told(control)).to.equal("live, not ready, BROKERS_UNREACHABLE");
       await handle();

@@ -9,9 +9,10 @@ import { silentLogger } from "../../../src/logging/silent-logger.js";
 import { p0, p1 } from "../../support/pipelines.js";
 import { sessionContext } from "../../support/session-context.js";
 import { unheard } from "../../support/unheard.js";
+import { numbered } from "../../../src/client/codes.js";
 
 const failure = (clientCode: number, retriable = true): KafkaConnectorError =>
-  new KafkaConnectorError("POLL_FAILED", "no answer", { clientCode, retriable });
+  new KafkaConnectorError("POLL_FAILED", "no answer", { ...numbered(clientCode), retriable });
 
 const rig = () => {
   const clock = virtualClock();

@@ -20,6 +20,7 @@ import { FakeKafka } from "../../support/fake-kafka.js";
 import { Gate } from "../../support/gate.js";
 import { p0, p1 } from "../../support/pipelines.js";
 import { errorOf, rejectionOf, until } from "../../support/until.js";
+import { numbered } from "../../../src/client/codes.js";
 
 const p2 = { topic: "t", partition: 2 } as const;
 
@@ -377,7 +378,7 @@ describe("a shared consumer", () => {
       kafka.client.give(records("t", 1, 0, 1));
       await sees("1@0");
       kafka.client.failPoll(
-        new KafkaConnectorError("POLL_FAILED", "Not coordinator", { clientCode: 16, retriable: true }),
+        new KafkaConnectorError("POLL_FAILED", "Not coordinator", { ...numbered(16), retriable: true }),
       );
       await until(() => kafka.client.of("addPartitions").length === 3, "another assignment");
       expect(kafka.client.of("removePartitions").map(({ partitions }) => partitions)).to.deep.equal([[p0]]);

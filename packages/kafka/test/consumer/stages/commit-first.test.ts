@@ -6,6 +6,7 @@ import { records } from "../../support/fake-chunk.js";
 import { FakeKafka } from "../../support/fake-kafka.js";
 import { p0, p1 } from "../../support/pipelines.js";
 import { rejectionOf, until } from "../../support/until.js";
+import { numbered } from "../../../src/client/codes.js";
 
 describe("atMostOnceSource", () => {
   let kafka: FakeKafka;
@@ -42,7 +43,7 @@ describe("atMostOnceSource", () => {
       kafka.client.give([...records("t", 0, 0, 2), ...records("t", 1, 0, 1)]);
       await until(() => kafka.client.commits.length === 1, "a commit");
       kafka.client.lose(p0);
-      kafka.client.commits[0]?.fail(new KafkaConnectorError("COMMIT_FAILED", "rebalanced", { clientCode: 22 }));
+      kafka.client.commits[0]?.fail(new KafkaConnectorError("COMMIT_FAILED", "rebalanced", numbered(22)));
       kafka.client.onCommit = (commit) => commit.acknowledge();
       await until(() => seen.length > 0, "what was kept");
       expect(seen).to.deep.equal(["1@0"]);
