@@ -1,6 +1,7 @@
 import { ChunkSize } from "./chunk-size.js";
 import { soon } from "./host.js";
 import { type Chunk, DONE, type Pull, type Pulled, WAIT, type Wake } from "../model/pull.js";
+import { Input } from "./input.js";
 import type { Run } from "./run.js";
 
 /**
@@ -26,6 +27,7 @@ export abstract class AsyncPull<In, Out> implements Pull<Out> {
   #closed = false;
   #failure: { readonly error: unknown } | undefined;
   #pulledElements = 0;
+  protected readonly input: Input<In> = new Input();
   protected ready: Out[] = [];
 
   constructor(upstream: Pull<In>, run: Run) {
@@ -108,6 +110,13 @@ export abstract class AsyncPull<In, Out> implements Pull<Out> {
     }
     this.#pulledElements = pulled.length;
     return pulled;
+  }
+
+  /** Takes the next chunk as `input`; answers whether there was one. */
+  protected takeInput(): boolean {
+    const chunk = this.take();
+    if (chunk) this.input.begin(chunk);
+    return chunk !== undefined;
   }
 
   /** Fails downstream after what is ready, and cancels upstream. */

@@ -1,6 +1,7 @@
 import { promiseOf } from "./answer.js";
 import { CallWindow } from "./call-window.js";
-import type { Chunk, Pull } from "../model/pull.js";
+import type { Pull } from "../model/pull.js";
+import { ReorderRing } from "./reorder-ring.js";
 import type { Run } from "./run.js";
 
 /**
@@ -11,8 +12,6 @@ import type { Run } from "./run.js";
 abstract class AsyncWindow<In, Out> extends CallWindow<In, Out> {
   readonly #parallelism: number;
   readonly #f: (element: In) => Out | PromiseLike<Out>;
-  #input: Chunk<In> = [];
-  #next = 0;
 
   constructor(upstream: Pull<In>, run: Run, parallelism: number, f: (element: In) => Out | PromiseLike<Out>) {
     super(upstream, run);
@@ -27,18 +26,14 @@ abstract class AsyncWindow<In, Out> extends CallWindow<In, Out> {
   protected abstract addValue(value: Out): void;
 
   protected advance(): void {
+    const { input } = this;
     this.collect();
     let room = this.#room();
     // Looked at again once it is used up: an element that was dropped has left its room.
     while (!this.stopped && (room > 0 || (room = this.#room()) > 0)) {
-      if (this.#next === this.#input.length) {
-        const chunk = this.take();
-        if (!chunk) return;
-        this.#input = chunk;
-        this.#next = 0;
-      }
+      if (input.left === 0 && !this.takeInput()) return;
       room -= 1;
-      this.#call(this.#input[this.#next++] as In);
+      this.#call(input.next());
     }
   }
 
@@ -47,7 +42,7 @@ abstract class AsyncWindow<In, Out> extends CallWindow<In, Out> {
   }
 
   protected drained(): boolean {
-    return this.inFlight() === 0 && this.#next === this.#input.length;
+    return this.inFlight() === 0 && this.input.left === 0;
   }
 
   protected override idle(): boolean {
@@ -66,68 +61,55 @@ abstract class AsyncWindow<In, Out> extends CallWindow<In, Out> {
   }
 }
 
-const PENDING: unique symbol = Symbol("PENDING");
-const DROPPED: unique symbol = Symbol("DROPPED");
-
 /** Results leave in input order: a ring of slots, each with callbacks made once. */
 export class OrderedWindow<In, Out> extends AsyncWindow<In, Out> {
-  readonly #mask: number;
-  readonly #slots: (Out | typeof PENDING | typeof DROPPED)[] = [];
+  readonly #ring: ReorderRing<Out>;
   /** What the open calls were made with. */
   readonly #elements: (In | undefined)[] = [];
   readonly #onResolved: ((value: Out) => void)[] = [];
   readonly #onRejected: ((error: unknown) => void)[] = [];
-  #head = 0;
-  #tail = 0;
 
   constructor(upstream: Pull<In>, run: Run, parallelism: number, f: (element: In) => Out | PromiseLike<Out>) {
     super(upstream, run, parallelism, f);
-    let slots = 1;
-    while (slots < parallelism) slots <<= 1;
-    this.#mask = slots - 1;
-    for (let slot = 0; slot < slots; slot++) this.#addSlot(slot);
+    this.#ring = new ReorderRing(parallelism);
+    for (let slot = 0; slot <= this.#ring.mask; slot++) this.#addSlot(slot);
   }
 
   #addSlot(slot: number): void {
-    this.#slots.push(PENDING);
     this.#elements.push(undefined);
-    this.#onResolved.push((value) => this.#settle(slot, value));
+    this.#onResolved.push((value) => {
+      this.#ring.put(slot, value);
+      this.#settled(slot);
+    });
     this.#onRejected.push((error) => {
-      if (this.supervise(error, this.#elements[slot])) this.#settle(slot, DROPPED);
+      if (!this.supervise(error, this.#elements[slot])) return;
+      this.#ring.drop(slot);
+      this.#settled(slot);
     });
   }
 
-  #settle(slot: number, result: Out | typeof DROPPED): void {
-    this.#slots[slot] = result;
+  #settled(slot: number): void {
     this.#elements[slot] = undefined;
-    if (slot === (this.#head & this.#mask)) this.pokeSoon();
+    if (this.#ring.isFirst(slot)) this.pokeSoon();
   }
 
   protected inFlight(): number {
-    return this.#tail - this.#head;
+    return this.#ring.size;
   }
 
   protected addPromise(promise: Promise<Out>, element: In): void {
-    const slot = this.#tail & this.#mask;
+    const slot = this.#ring.reserve() & this.#ring.mask;
     this.#elements[slot] = element;
     void promise.then(this.#onResolved[slot], this.#onRejected[slot]);
-    this.#tail += 1;
   }
 
   protected addValue(value: Out): void {
-    if (this.#tail === this.#head) this.ready.push(value);
-    else this.#slots[this.#tail++ & this.#mask] = value;
+    if (this.#ring.size === 0) this.ready.push(value);
+    else this.#ring.put(this.#ring.reserve(), value);
   }
 
-  /** Frees the slots it collects from: a free slot is `PENDING` already when it is taken. */
   protected override collect(): void {
-    for (; this.#head < this.#tail; this.#head++) {
-      const slot = this.#head & this.#mask;
-      const result = this.#slots[slot] as Out | typeof PENDING | typeof DROPPED;
-      if (result === PENDING) return;
-      if (result !== DROPPED) this.ready.push(result);
-      this.#slots[slot] = PENDING;
-    }
+    this.#ring.collect(this.ready);
   }
 }
 

@@ -1,6 +1,7 @@
 import { promiseOf } from "./answer.js";
 import { CallWindow } from "./call-window.js";
-import type { Chunk, Pull } from "../model/pull.js";
+import type { Pull } from "../model/pull.js";
+import { ReorderRing } from "./reorder-ring.js";
 import type { Run } from "./run.js";
 
 /** What a keyed window runs, and its bounds. */
@@ -47,8 +48,6 @@ abstract class KeyedWindow<In, Key, Out> extends CallWindow<In, Out> {
   /** Lanes whose call has settled and that may go on. */
   #settled: Lane<In, Key, Out>[] = [];
   #waiting = 0;
-  #input: Chunk<In> = [];
-  #next = 0;
   /** The key of the next input, which has been asked for already: there was no place for it to wait. */
   #held: { readonly key: Key } | undefined;
   /** The time budget is spent: no lane goes on before the next turn of the event loop. */
@@ -72,21 +71,17 @@ abstract class KeyedWindow<In, Key, Out> extends CallWindow<In, Out> {
   protected abstract drop(place: number): void;
 
   protected advance(): void {
+    const { input } = this;
     this.#goOn();
     while (!this.stopped && this.#lanes.size + this.waitingResults < this.work.parallelism && this.hasRoom()) {
-      if (this.#next === this.#input.length) {
-        const chunk = this.take();
-        if (!chunk) return;
-        this.#input = chunk;
-        this.#next = 0;
-      }
-      if (!this.#admit(this.#input[this.#next] as In)) return;
-      this.#next += 1;
+      if (input.left === 0 && !this.takeInput()) return;
+      if (!this.#admit(input.peek())) return;
+      input.next();
     }
   }
 
   protected drained(): boolean {
-    return this.#lanes.size === 0 && this.#next === this.#input.length;
+    return this.#lanes.size === 0 && this.input.left === 0;
   }
 
   protected override idle(): boolean {
@@ -215,57 +210,36 @@ abstract class KeyedWindow<In, Key, Out> extends CallWindow<In, Out> {
   }
 }
 
-const PENDING: unique symbol = Symbol("PENDING");
-const DROPPED: unique symbol = Symbol("DROPPED");
-
 /**
  * Results leave in input order, through a ring with a place for every element that is open or waits; an element behind an
  * unfinished one keeps its place until that one has left.
  */
 export class OrderedKeyedWindow<In, Key, Out> extends KeyedWindow<In, Key, Out> {
   readonly #places: number;
-  readonly #ring: (Out | typeof PENDING | typeof DROPPED)[] = [];
-  readonly #mask: number;
-  #head = 0;
-  #tail = 0;
+  readonly #ring: ReorderRing<Out>;
 
   constructor(upstream: Pull<In>, run: Run, work: KeyedWork<In, Key, Out>) {
     super(upstream, run, work);
     this.#places = work.parallelism + work.waiting;
-    let places = 1;
-    while (places < this.#places) places <<= 1;
-    this.#mask = places - 1;
-    for (let place = 0; place < places; place++) this.#ring.push(PENDING);
+    this.#ring = new ReorderRing(this.#places);
   }
 
   protected hasRoom(): boolean {
-    return this.#tail - this.#head + this.waitingResults < this.#places;
+    return this.#ring.size + this.waitingResults < this.#places;
   }
 
   protected reserve(): number {
-    return this.#tail++;
+    return this.#ring.reserve();
   }
 
   protected put(place: number, value: Out): void {
-    this.#set(place, value);
+    this.#ring.put(place, value);
+    if (this.#ring.isFirst(place)) this.#ring.collect(this.ready);
   }
 
   protected drop(place: number): void {
-    this.#set(place, DROPPED);
-  }
-
-  /** What has its place at the head leaves at once, and whatever has waited behind it; a free place is `PENDING`. */
-  #set(place: number, result: Out | typeof DROPPED): void {
-    if (place !== this.#head) {
-      this.#ring[place & this.#mask] = result;
-      return;
-    }
-    for (let at = result as Out | typeof PENDING | typeof DROPPED; at !== PENDING; ) {
-      if (at !== DROPPED) this.ready.push(at);
-      this.#ring[this.#head & this.#mask] = PENDING;
-      this.#head += 1;
-      at = this.#ring[this.#head & this.#mask] as Out | typeof PENDING | typeof DROPPED;
-    }
+    this.#ring.drop(place);
+    if (this.#ring.isFirst(place)) this.#ring.collect(this.ready);
   }
 }
 

@@ -1,5 +1,5 @@
 import { AsyncPull } from "../../engine/async-pull.js";
-import type { Chunk, Pull } from "../../model/pull.js";
+import type { Pull } from "../../model/pull.js";
 import type { Run } from "../../engine/run.js";
 import type { Stage } from "../../model/stage.js";
 
@@ -14,8 +14,6 @@ class Batch<A, S> extends AsyncPull<A, S> {
   readonly #run: Run;
   readonly #logic: BatchLogic<A, S>;
   #batch: { state: S; count: number } | undefined;
-  #input: Chunk<A> = [];
-  #next = 0;
 
   constructor(upstream: Pull<A>, run: Run, logic: BatchLogic<A, S>) {
     super(upstream, run);
@@ -25,14 +23,8 @@ class Batch<A, S> extends AsyncPull<A, S> {
 
   protected advance(): void {
     while (!this.stopped && (this.#batch?.count ?? 0) < this.#logic.max) {
-      if (this.#next < this.#input.length) {
-        this.#add(this.#input[this.#next++] as A);
-        continue;
-      }
-      const chunk = this.take();
-      if (!chunk) return;
-      this.#input = chunk;
-      this.#next = 0;
+      if (this.input.left === 0 && !this.takeInput()) return;
+      this.#add(this.input.next());
     }
   }
 
@@ -59,7 +51,7 @@ class Batch<A, S> extends AsyncPull<A, S> {
   }
 
   protected drained(): boolean {
-    return this.#batch === undefined && this.#next === this.#input.length;
+    return this.#batch === undefined && this.input.left === 0;
   }
 
   protected override hasPending(): boolean {

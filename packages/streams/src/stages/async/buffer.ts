@@ -1,5 +1,5 @@
 import { AsyncPull } from "../../engine/async-pull.js";
-import type { Chunk, Pull, Pulled, Wake } from "../../model/pull.js";
+import type { Pull, Pulled, Wake } from "../../model/pull.js";
 import type { Run } from "../../engine/run.js";
 import type { Stage } from "../../model/stage.js";
 import { StreamError } from "../../errors.js";
@@ -13,8 +13,6 @@ class Buffer<A> extends AsyncPull<A, A> {
   readonly #strategy: OverflowStrategy;
   readonly #onDrop: (element: A) => void;
   #queue: A[] = [];
-  #input: Chunk<A> = [];
-  #next = 0;
   #asked = false;
 
   constructor(upstream: Pull<A>, run: Run, bound: number, strategy: OverflowStrategy, onDrop: (element: A) => void) {
@@ -36,12 +34,9 @@ class Buffer<A> extends AsyncPull<A, A> {
   protected advance(): void {
     while (!this.stopped) {
       if (this.#asked && (this.ready.length > 0 || this.#queue.length > 0)) return;
-      if (this.#next === this.#input.length) {
+      if (this.input.left === 0) {
         if (this.#strategy === "backpressure" && this.#queue.length + this.ready.length >= this.#bound) return;
-        const chunk = this.take();
-        if (!chunk) return;
-        this.#input = chunk;
-        this.#next = 0;
+        if (!this.takeInput()) return;
       }
       // Downstream has what is passed on before anything more is read, for which there might be no room.
       if (this.#downstreamIdle) return this.#passOn();
@@ -55,16 +50,16 @@ class Buffer<A> extends AsyncPull<A, A> {
   }
 
   #passOn(): void {
-    while (this.#next < this.#input.length) this.ready.push(this.#input[this.#next++] as A);
+    while (this.input.left > 0) this.ready.push(this.input.next());
     this.pokeSoon();
   }
 
   /** Whether the whole input was dealt with. */
   #fill(): boolean {
-    while (this.#next < this.#input.length) {
+    while (this.input.left > 0) {
       if (this.#queue.length === this.#bound && !this.#makeRoom()) return false;
       if (this.stopped) return false;
-      const element = this.#input[this.#next++] as A;
+      const element = this.input.next();
       if (this.#queue.length < this.#bound) this.#queue.push(element);
       else this.#onDrop(element);
     }
@@ -113,7 +108,7 @@ class Buffer<A> extends AsyncPull<A, A> {
   }
 
   protected drained(): boolean {
-    return this.#queue.length === 0 && this.#next === this.#input.length;
+    return this.#queue.length === 0 && this.input.left === 0;
   }
 
   protected override fail(error: unknown): void {

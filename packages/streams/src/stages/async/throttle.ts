@@ -1,6 +1,6 @@
 import { AsyncPull } from "../../engine/async-pull.js";
 import type { Cancellable } from "../../engine/clock.js";
-import type { Chunk, Pull } from "../../model/pull.js";
+import type { Pull } from "../../model/pull.js";
 import type { Run } from "../../engine/run.js";
 import type { Stage } from "../../model/stage.js";
 import { StreamError } from "../../errors.js";
@@ -35,8 +35,6 @@ class Throttle<A> extends AsyncPull<A, A> {
   readonly #msPerElement: number;
   #fullAt: number;
   #timer: Cancellable | undefined;
-  #input: Chunk<A> = [];
-  #next = 0;
 
   constructor(upstream: Pull<A>, run: Run, options: ThrottleOptions) {
     super(upstream, run);
@@ -49,19 +47,14 @@ class Throttle<A> extends AsyncPull<A, A> {
 
   protected advance(): void {
     if (this.#timer) return;
-    if (this.#next === this.#input.length) {
-      const chunk = this.take();
-      if (!chunk) return;
-      this.#input = chunk;
-      this.#next = 0;
-    }
+    if (this.input.left === 0 && !this.takeInput()) return;
     const now = this.#run.clock.now();
     const missing = Math.max(0, this.#fullAt - now) / this.#msPerElement;
     const tokens = Math.floor(this.#capacity - missing + ROUNDING);
-    const passing = Math.min(tokens, this.#input.length - this.#next);
-    for (let index = 0; index < passing; index++) this.ready.push(this.#input[this.#next++] as A);
+    const passing = Math.min(tokens, this.input.left);
+    for (let index = 0; index < passing; index++) this.ready.push(this.input.next());
     this.#fullAt = Math.max(this.#fullAt, now) + passing * this.#msPerElement;
-    if (this.#next === this.#input.length) return;
+    if (this.input.left === 0) return;
     if (this.#options.mode === "enforcing") this.#refuse();
     else if (passing === 0) this.#waitForToken(now);
   }
@@ -80,7 +73,7 @@ class Throttle<A> extends AsyncPull<A, A> {
   }
 
   protected drained(): boolean {
-    return this.#next === this.#input.length;
+    return this.input.left === 0;
   }
 
   protected override onClose(): void {
