@@ -32,6 +32,7 @@ export type {
 } from "./client/port.js";
 export type { SaslSettings, SecuritySettings, TlsSettings } from "./client/security.js";
 export type { ClientStatistics, StatisticsSettings } from "./client/statistics.js";
+export { runsOf } from "./client/runs-of.js";
 export { confluentDriver } from "./client/confluent/driver.js";
 export { rdkafkaDriver } from "./client/rdkafka/driver.js";
 export type { CommitOutcome, CommitResult } from "./offsets/commit-result.js";
@@ -60,7 +61,7 @@ export type { Health, HealthCode, HealthReason } from "./consumer/recovery/healt
 export type { RecoveryMetrics } from "./consumer/recovery/recovery.js";
 export type { RecoverySettings } from "./settings/recovery-settings.js";
 export type { StuckPartition } from "./consumer/recovery/watched-partition.js";
-export type { ConsumerMetrics, PartitionLag } from "./consumer/commands.js";
+export type { ConsumerMetrics, PartitionLag } from "./consumer/metrics.js";
 export type { ConsumerSerdes } from "./consumer/stages/record-reader.js";
 export { type Control, type ControlOfRun, DrainingControl } from "./consumer/control.js";
 export type { DrainOptions } from "./consumer/drain.js";

@@ -11,12 +11,19 @@ const namesOf = (owner: object): readonly string[] =>
 const isClass = (value: unknown): value is { readonly prototype: object } =>
   typeof value === "function" && value.toString().startsWith("class ");
 
+/** Its own members, and those of bases that users do not see by themselves. */
+const membersOfClass = (value: { readonly prototype: object }, exported: ReadonlySet<unknown>): readonly string[] => {
+  const base: unknown = Object.getPrototypeOf(value);
+  const inherited = isClass(base) && !exported.has(base) ? membersOfClass(base, exported) : [];
+  return [...namesOf(value), ...namesOf(value.prototype), ...inherited];
+};
+
 /** What of an exported value can be called or read: `name`, or `name.member`. */
-const membersOf = (name: string, value: unknown): readonly string[] => {
+const membersOf = (name: string, value: unknown, exported: ReadonlySet<unknown>): readonly string[] => {
   if (isClass(value)) {
     // An error is what a failure is seen as.
     if (value.prototype instanceof Error) return [];
-    return [...namesOf(value), ...namesOf(value.prototype)].map((member) => `${name}.${member}`);
+    return [...new Set(membersOfClass(value, exported))].map((member) => `${name}.${member}`);
   }
   if (typeof value === "function") return [name];
   return typeof value === "object" && value !== null ? namesOf(value).map((member) => `${name}.${member}`) : [];
@@ -27,7 +34,9 @@ export const publicSurface: ReadonlyMap<string, readonly string[]> = new Map(
   Object.entries({ kafka, streams, "kafka-testkit": kafkaTestkit, "streams-testkit": streamsTestkit }).map(
     ([name, values]) => [
       name,
-      Object.entries(values as object).flatMap(([exported, value]) => membersOf(exported, value)),
+      Object.entries(values as object).flatMap(([exported, value]) =>
+        membersOf(exported, value, new Set(Object.values(values as object))),
+      ),
     ],
   ),
 );

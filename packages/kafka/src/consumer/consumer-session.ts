@@ -7,14 +7,12 @@ import { KafkaConnectorError } from "../errors/errors.js";
 import { Auditor } from "../ledger/auditor.js";
 import type { FailureLog } from "../logging/failure-log.js";
 import type { ParsedConsumer } from "../settings/parse-consumer.js";
-import { Commands } from "./commands.js";
+import { SessionCommands } from "./session-commands.js";
 import { Commits } from "./committing/commits.js";
 import { Deliveries, type DeliveryListener } from "./deliveries.js";
-import { type ConsumerExplanation, explanation } from "./explanation.js";
 import { Assignment } from "./partitions/assignment.js";
 import { FetchedChunk } from "./partitions/fetched-chunk.js";
 import type { OwnedPartition, PartitionListener } from "./partitions/owned-partition.js";
-import type { PartitionReport } from "./partitions/partition-report.js";
 import { SessionLife, type SessionLifeListener } from "./partitions/session-life.js";
 import { FlowControl } from "./reading/flow-control.js";
 import { type ReadListener, ReadLoop } from "./reading/read-loop.js";
@@ -67,7 +65,7 @@ const claimBound = ({ maxInFlight, maxReplay }: ParsedConsumer, followed: boolea
  */
 export class ConsumerSession {
   /** What the user may do to it, and ask of it. */
-  readonly commands: Commands;
+  readonly commands: SessionCommands;
   /** The one door for commits. */
   readonly commits: Commits;
   readonly #context: SessionContext;
@@ -111,14 +109,15 @@ export class ConsumerSession {
     this.#rebalancing = new Rebalancing(context, happenings);
     this.#seeking = new Seeking(context, this.#rebalancing, happenings);
     this.#recovery = new Recovery(context, this.#rebalancing, this.#seeking);
-    const stall = new StallWatch(clock, logger, () => this.explain().toString());
+    const stall = new StallWatch(clock, logger, () => this.commands.explain().toString());
     this.#deliveries = new Deliveries(context, this.#rebalancing.bounds, { stall, listener });
-    this.commands = new Commands(context, {
+    this.commands = new SessionCommands(context, {
       deliveries: this.#deliveries,
       rebalancing: this.#rebalancing,
       seeking: this.#seeking,
       recovery: this.#recovery,
       statistics: this.#statistics,
+      isWaiting: (owned) => listener.isWaiting?.(owned) === true,
     });
   }
 
@@ -238,26 +237,9 @@ export class ConsumerSession {
     this.shutdown().catch(() => undefined);
   }
 
-  explain(): ConsumerExplanation {
-    const { life, clock, assignment, reading } = this.#context;
-    const { state, failure } = life;
-    const { flow } = reading;
-    return explanation(state, clock.now(), assignment.partitions, {
-      reasons: this.commands.troubles(state, failure),
-      isPausedByUser: (owned) => flow.isPausedByUser(owned),
-      isPaused: (owned) => flow.isPaused(owned),
-      isWaiting: (owned) => this.#listener.isWaiting?.(owned) === true,
-      recovery: this.#recovery,
-    });
-  }
-
   /** Claims were open when the consumer closed, and nobody had failed or left. */
   get leaks(): boolean {
     return this.#leaks;
-  }
-
-  report(): readonly PartitionReport[] {
-    return this.#context.assignment.report();
   }
 
   async #shutDown(): Promise<void> {

@@ -1,4 +1,46 @@
-import type { ConsumerMetrics } from "./commands.js";
+import type { TopicPartition } from "../client/port.js";
+import type { ClientStatistics } from "../client/statistics.js";
+import type { RecoveryMetrics } from "./recovery/recovery.js";
+
+/** How far a consumer is behind in one partition. */
+export interface PartitionLag extends TopicPartition {
+  /** The next offset to finish; where nobody finishes records, to deliver. */
+  readonly position: number;
+  /** The next offset that the broker will give to a record. */
+  readonly end: number;
+  /** `end - position`; offsets without a record count as well. */
+  readonly lag: number;
+}
+
+/** Counts since the source was run, over all partitions. */
+export interface ConsumerMetrics extends RecoveryMetrics {
+  readonly assignedPartitions: number;
+  /** Records handed to the stream. */
+  readonly delivered: number;
+  readonly processed: number;
+  readonly discarded: number;
+  readonly parked: number;
+  readonly abandoned: number;
+  /** Delivered and not finished now. */
+  readonly inFlight: number;
+  /** Keys, values and headers of those; counted where `maxInFlightBytes` is given, else 0. */
+  readonly inFlightBytes: number;
+  /** Read and not delivered yet. */
+  readonly buffered: number;
+  /** Keys, values and headers of those. */
+  readonly bufferedBytes: number;
+  /** Finished and not committed yet. */
+  readonly uncommitted: number;
+  /** Commits that the broker acknowledged. */
+  readonly commits: number;
+  /** Commits that failed, after they were tried again where that could help. */
+  readonly failedCommits: number;
+  readonly polls: number;
+  /** Assignments, revocations and losses. */
+  readonly rebalances: number;
+  /** The client's own statistics, the latest; absent unless `kafka.statistics` asks for them, and until the first come. */
+  readonly client?: ClientStatistics;
+}
 
 const NONE: Omit<ConsumerMetrics, "client"> = {
   assignedPartitions: 0,

@@ -1,7 +1,7 @@
 import { messageOf, type Run, oncePerProcess, soon } from "@millrace/streams/stage";
 import type { TopicPartition, TopicPartitionOffset } from "../client/port.js";
 import { type Health, healthOf } from "./recovery/health.js";
-import type { ConsumerMetrics, PartitionLag } from "./commands.js";
+import type { ConsumerMetrics, PartitionLag } from "./metrics.js";
 import type { Control, ControlOfRun } from "./control.js";
 import { drain, type DrainOptions } from "./drain.js";
 import type { DrainReport } from "./drain-report.js";

@@ -1,5 +1,6 @@
 import { acrossCopies } from "@millrace/streams/stage";
 import type { ClientProperties, ProducerClient, ProducerListener } from "../client/port.js";
+import { HeldClient } from "../client/held-client.js";
 import { RepeatedErrors } from "../client/repeated-errors.js";
 import { KafkaConnectorError } from "../errors/errors.js";
 import { loggerOf } from "../logging/logger-of.js";
@@ -42,60 +43,42 @@ const closedClient: ProducerClient = {
   close: () => Promise.resolve(),
 };
 
-/** Holds one client at a time: made for the first user, and anew for the first after it has failed. */
 class SharedClients implements SharedProducer {
   static {
     acrossCopies(this, "SharedClients");
   }
 
-  readonly #client: OwnClient;
-  readonly #logger: NonNullable<KafkaSettings["logger"]>;
-  readonly #closings = new Set<Promise<void>>();
-  #current: SharedClient | undefined;
-  #closing: Promise<void> | undefined;
+  readonly #held: HeldClient<SharedClient>;
 
-  constructor({ kafka }: SharedProducerSettings, client: OwnClient) {
-    this.#client = client;
-    this.#logger = loggerOf(kafka.logger);
+  constructor({ kafka }: SharedProducerSettings, { driver, properties }: OwnClient) {
+    const logger = loggerOf(kafka.logger);
+    this.#held = new HeldClient(
+      () => {
+        const errors = new RepeatedErrors(logger, "kafka shared producer: client error");
+        return new SharedClient({
+          open: (listener) => driver.producer(properties, listener),
+          onWarning: (error) => errors.warn(error),
+          onEnd: (client) => this.#held.drop(client.close({ drop: true })),
+        });
+      },
+      (error) => logger.error("kafka shared producer: closing failed", { error }),
+    );
   }
 
   get users(): number {
-    return this.#current?.users ?? 0;
+    return this.#held.current?.users ?? 0;
   }
 
   open(listener: ProducerListener): ProducerClient {
-    if (this.#closing) return closedClient;
-    if (!this.#current || this.#current.isOver) {
-      const errors = new RepeatedErrors(this.#logger, "kafka shared producer: client error");
-      this.#current = new SharedClient({
-        open: (ownListener) => this.#client.driver.producer(this.#client.properties, ownListener),
-        onWarning: (error) => errors.warn(error),
-        onEnd: (client) => this.#drop(client),
-      });
-    }
-    return this.#current.share(listener);
+    return this.#held.isClosed ? closedClient : this.#held.open().share(listener);
   }
 
   close({ drop = false }: { readonly drop?: boolean } = {}): Promise<void> {
-    this.#closing ??= this.#close(drop);
-    return this.#closing;
+    return this.#held.close(drop);
   }
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
-  }
-
-  async #close(drop: boolean): Promise<void> {
-    await this.#current?.close(drop);
-    await Promise.all(this.#closings);
-  }
-
-  #drop(client: ProducerClient): void {
-    const closing = client
-      .close({ drop: true })
-      .catch((error: unknown) => this.#logger.error("kafka shared producer: closing failed", { error }))
-      .finally(() => this.#closings.delete(closing));
-    this.#closings.add(closing);
   }
 }
 

@@ -1,6 +1,6 @@
 import type { Cancellable, Clock } from "@millrace/streams";
 import { promiseOf } from "@millrace/streams/stage";
-import type { ConsumerMetrics } from "../consumer/commands.js";
+import type { ConsumerMetrics } from "../consumer/metrics.js";
 import type { DrainingControl } from "../consumer/control.js";
 import { KafkaConnectorError } from "../errors/errors.js";
 import { Progress, unfinishedIn } from "./progress.js";

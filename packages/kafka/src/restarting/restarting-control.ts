@@ -1,7 +1,7 @@
 import { messageOf } from "@millrace/streams/stage";
 import type { TopicPartition, TopicPartitionOffset } from "../client/port.js";
 import { type Health, healthOf } from "../consumer/recovery/health.js";
-import type { ConsumerMetrics, PartitionLag } from "../consumer/commands.js";
+import type { ConsumerMetrics, PartitionLag } from "../consumer/metrics.js";
 import { UserPauses } from "../consumer/reading/user-pauses.js";
 import type { DrainingControl } from "../consumer/control.js";
 import type { DrainOptions } from "../consumer/drain.js";

@@ -1,3 +1,4 @@
+import { runsOf } from "../../src/client/runs-of.js";
 import type { Headers, PartitionRun, RecordChunk } from "../../src/client/port.js";
 
 /** A record as a test writes it; text stands for its UTF-8 bytes. */
@@ -64,16 +65,7 @@ export class FakeChunk implements RecordChunk {
   }
 
   runs(): readonly PartitionRun[] {
-    const runs: PartitionRun[] = [];
-    this.#records.forEach(({ topic, partition, offset }, index) => {
-      const last = runs.at(-1);
-      const extends_ = last?.topic === topic && last.partition === partition && offset > last.lastOffset;
-      if (extends_) runs.pop();
-      const from = extends_ ? last.from : index;
-      const bytes = (extends_ ? last.bytes : 0) + this.bytes(index);
-      runs.push({ topic, partition, from, to: index + 1, lastOffset: offset, bytes });
-    });
-    return runs;
+    return runsOf(this);
   }
 
   forget(from: number, to: number): void {

@@ -1,4 +1,4 @@
-import type { Headers, PartitionRun, RecordChunk } from "@millrace/kafka";
+import { type Headers, type PartitionRun, type RecordChunk, runsOf } from "@millrace/kafka";
 import type { StoredRecord } from "../broker/log.js";
 
 /** Fetched records. Reading one after `release` throws, as a driver with an arena would hand out rubbish. */
@@ -10,7 +10,7 @@ export class SimulatedChunk implements RecordChunk {
   constructor(records: readonly StoredRecord[]) {
     this.length = records.length;
     this.#records = [...records];
-    this.#runs = runsOf(records);
+    this.#runs = runsOf(this);
   }
 
   topic(index: number): string {
@@ -68,18 +68,4 @@ const lengthOf = (bytes: Buffer | null): number => bytes?.length ?? 0;
 
 function bytesOf({ key, value, headers }: StoredRecord): number {
   return headers.reduce((sum, [name, each]) => sum + name.length + lengthOf(each), lengthOf(key) + lengthOf(value));
-}
-
-function runsOf(records: readonly StoredRecord[]): PartitionRun[] {
-  const runs: PartitionRun[] = [];
-  records.forEach((record, index) => {
-    const { topic, partition, offset } = record;
-    const last = runs.at(-1);
-    const goesOn = last?.topic === topic && last.partition === partition;
-    if (goesOn) runs.pop();
-    const from = goesOn ? last.from : index;
-    const bytes = (goesOn ? last.bytes : 0) + bytesOf(record);
-    runs.push({ topic, partition, from, to: index + 1, lastOffset: offset, bytes });
-  });
-  return runs;
 }

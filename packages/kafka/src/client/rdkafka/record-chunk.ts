@@ -1,4 +1,5 @@
 import type { Headers, PartitionRun, RecordChunk } from "../port.js";
+import { runsOf } from "../runs-of.js";
 import { fromNativeHeaders } from "./headers.js";
 import type { NativeMessage } from "./native.js";
 
@@ -46,7 +47,7 @@ export class RdkafkaChunk implements RecordChunk {
   }
 
   runs(): readonly PartitionRun[] {
-    this.#runs ??= findRuns(this.#messages as readonly NativeMessage[]);
+    this.#runs ??= runsOf(this);
     return this.#runs;
   }
 
@@ -77,33 +78,4 @@ function bytesOfHeaders(headers: NonNullable<NativeMessage["headers"]>): number 
     for (const [name, value] of Object.entries(header)) bytes += name.length + (value?.length ?? 0);
   }
   return bytes;
-}
-
-function findRuns(messages: readonly NativeMessage[]): PartitionRun[] {
-  const runs: PartitionRun[] = [];
-  let first = messages[0];
-  if (first === undefined) return runs;
-  let last = first;
-  let from = 0;
-  let bytes = bytesOf(first);
-  const add = (to: number): void => {
-    const { topic, partition } = first as NativeMessage;
-    runs.push({ topic, partition, from, to, lastOffset: last.offset, bytes });
-  };
-  for (let index = 1; index < messages.length; index++) {
-    const message = messages[index] as NativeMessage;
-    // A client that was reset goes back within what one read returns.
-    const goesOn =
-      message.partition === first.partition && message.topic === first.topic && message.offset > last.offset;
-    if (!goesOn) {
-      add(index);
-      from = index;
-      first = message;
-      bytes = 0;
-    }
-    last = message;
-    bytes += bytesOf(message);
-  }
-  add(messages.length);
-  return runs;
 }

@@ -7,6 +7,7 @@ import type {
   KafkaDriver,
   TopicPartition,
 } from "../../client/port.js";
+import { HeldClient } from "../../client/held-client.js";
 import { RepeatedErrors } from "../../client/repeated-errors.js";
 import { KafkaConnectorError } from "../../errors/errors.js";
 import { loggerOf } from "../../logging/logger-of.js";
@@ -99,7 +100,6 @@ const closedError = (): KafkaConnectorError =>
     fatal: true,
   });
 
-/** Holds one client at a time: made for the first source, and anew for the first after it has failed. */
 export class SharedConsumers implements SharedConsumer {
   static {
     acrossCopies(this, "SharedConsumers");
@@ -110,9 +110,7 @@ export class SharedConsumers implements SharedConsumer {
   readonly #parsed: ParsedConsumer;
   readonly #limits: Limits;
   readonly #counts: SharedCounts = { polls: 0, commits: 0 };
-  readonly #closings = new Set<Promise<void>>();
-  #current: SharedReader | undefined;
-  #closing: Promise<void> | undefined;
+  readonly #held: HeldClient<SharedReader>;
 
   constructor(settings: SharedConsumerSettings) {
     const { maxPollRecords, maxBufferedRecords, maxBufferedBytes } = parse(schema, settings, "sharedConsumer");
@@ -120,6 +118,20 @@ export class SharedConsumers implements SharedConsumer {
     this.#client = client;
     this.#limits = { maxPollRecords, maxBufferedRecords, maxBufferedBytes };
     this.#parsed = parseClient(client, this.#limits);
+    const { driver, properties } = this.#parsed;
+    this.#held = new HeldClient(
+      () => {
+        const errors = new RepeatedErrors(this.logger, "kafka shared consumer: client error");
+        return new SharedReader({
+          ...this.#limits,
+          counts: this.#counts,
+          open: (own) => driver.consumer(properties, own),
+          onWarning: (error) => errors.warn(error),
+          onEnd: (ended) => this.#held.drop(ended.close()),
+        });
+      },
+      (error) => this.logger.error("kafka shared consumer: closing failed", { error }),
+    );
   }
 
   /** What it is made of, for the settings of its sources. No getter: those are printed. */
@@ -143,59 +155,34 @@ export class SharedConsumers implements SharedConsumer {
   }
 
   get users(): number {
-    return this.#current?.users ?? 0;
+    return this.#held.current?.users ?? 0;
   }
 
   assignment(): readonly TopicPartition[] {
-    return this.#current?.assignment ?? [];
+    return this.#held.current?.assignment ?? [];
   }
 
   metrics(): SharedConsumerMetrics {
     return {
       users: this.users,
       assignedPartitions: this.assignment().length,
-      buffered: this.#current?.buffered ?? 0,
-      bufferedBytes: this.#current?.bufferedBytes ?? 0,
+      buffered: this.#held.current?.buffered ?? 0,
+      bufferedBytes: this.#held.current?.bufferedBytes ?? 0,
       ...this.#counts,
     };
   }
 
   #open(listener: ConsumerListener): ConsumerClient {
-    if (this.#closing) throw closedError();
-    if (!this.#current || this.#current.isOver) {
-      const { driver, properties } = this.#parsed;
-      const errors = new RepeatedErrors(this.logger, "kafka shared consumer: client error");
-      this.#current = new SharedReader({
-        ...this.#limits,
-        counts: this.#counts,
-        open: (own) => driver.consumer(properties, own),
-        onWarning: (error) => errors.warn(error),
-        onEnd: (client) => this.#drop(client),
-      });
-    }
-    return this.#current.view(listener);
+    if (this.#held.isClosed) throw closedError();
+    return this.#held.open().view(listener);
   }
 
   close(): Promise<void> {
-    this.#closing ??= this.#close();
-    return this.#closing;
+    return this.#held.close();
   }
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
-  }
-
-  async #close(): Promise<void> {
-    await this.#current?.close();
-    await Promise.all(this.#closings);
-  }
-
-  #drop(client: ConsumerClient): void {
-    const closing = client
-      .close()
-      .catch((error: unknown) => this.logger.error("kafka shared consumer: closing failed", { error }))
-      .finally(() => this.#closings.delete(closing));
-    this.#closings.add(closing);
   }
 }
 

@@ -1,53 +1,17 @@
-import type { TopicPartition, TopicPartitionOffset } from "../client/port.js";
-import type { ClientStatistics, LatestStatistics } from "../client/statistics.js";
 import { placeOf } from "../client/partition-key.js";
-import type { HealthFacts, HealthReason } from "./recovery/health.js";
-import type { Recovery, RecoveryMetrics } from "./recovery/recovery.js";
+import type { TopicPartition, TopicPartitionOffset } from "../client/port.js";
+import type { LatestStatistics } from "../client/statistics.js";
+import type { ConsumerCommands } from "./consumer-commands.js";
 import type { Deliveries } from "./deliveries.js";
+import { type ConsumerExplanation, explanation } from "./explanation.js";
+import type { ConsumerMetrics, PartitionLag } from "./metrics.js";
+import type { OwnedPartition } from "./partitions/owned-partition.js";
+import { addCounts, type PartitionReport } from "./partitions/partition-report.js";
 import type { Rebalancing } from "./rebalancing/rebalancing.js";
-import type { SessionContext } from "./rebalancing/session-context.js";
 import type { Seeking } from "./rebalancing/seeking.js";
-import { addCounts } from "./partitions/partition-report.js";
-
-/** How far a consumer is behind in one partition. */
-export interface PartitionLag extends TopicPartition {
-  /** The next offset to finish; where nobody finishes records, to deliver. */
-  readonly position: number;
-  /** The next offset that the broker will give to a record. */
-  readonly end: number;
-  /** `end - position`; offsets without a record count as well. */
-  readonly lag: number;
-}
-
-/** Counts since the source was run, over all partitions. */
-export interface ConsumerMetrics extends RecoveryMetrics {
-  readonly assignedPartitions: number;
-  /** Records handed to the stream. */
-  readonly delivered: number;
-  readonly processed: number;
-  readonly discarded: number;
-  readonly parked: number;
-  readonly abandoned: number;
-  /** Delivered and not finished now. */
-  readonly inFlight: number;
-  /** Keys, values and headers of those; counted where `maxInFlightBytes` is given, else 0. */
-  readonly inFlightBytes: number;
-  /** Read and not delivered yet. */
-  readonly buffered: number;
-  /** Keys, values and headers of those. */
-  readonly bufferedBytes: number;
-  /** Finished and not committed yet. */
-  readonly uncommitted: number;
-  /** Commits that the broker acknowledged. */
-  readonly commits: number;
-  /** Commits that failed, after they were tried again where that could help. */
-  readonly failedCommits: number;
-  readonly polls: number;
-  /** Assignments, revocations and losses. */
-  readonly rebalances: number;
-  /** The client's own statistics, the latest; absent unless `kafka.statistics` asks for them, and until the first come. */
-  readonly client?: ClientStatistics;
-}
+import type { SessionContext } from "./rebalancing/session-context.js";
+import { type Health, type HealthReason, healthOf } from "./recovery/health.js";
+import type { Recovery } from "./recovery/recovery.js";
 
 /** Of what else there is to know and to move. */
 export interface Commanded {
@@ -56,10 +20,12 @@ export interface Commanded {
   readonly seeking: Seeking;
   readonly recovery: Recovery;
   readonly statistics: LatestStatistics;
+  /** Whether nobody has run the stream of the partition yet. */
+  readonly isWaiting: (owned: OwnedPartition) => boolean;
 }
 
-/** What the user may do to a running consumer, and ask of it. */
-export class Commands {
+/** Carries out what the user may do to a session, and ask of it. */
+export class SessionCommands implements ConsumerCommands {
   readonly #context: SessionContext;
   readonly #parts: Commanded;
 
@@ -68,7 +34,36 @@ export class Commands {
     this.#parts = parts;
   }
 
-  setPaused(paused: boolean, partitions: readonly TopicPartition[] | undefined): void {
+  explain(): ConsumerExplanation {
+    const { life, clock, assignment, reading } = this.#context;
+    const { flow } = reading;
+    const { recovery, isWaiting } = this.#parts;
+    return explanation(life.state, clock.now(), assignment.partitions, {
+      reasons: this.#troubles(),
+      isPausedByUser: (owned) => flow.isPausedByUser(owned),
+      isPaused: (owned) => flow.isPaused(owned),
+      isWaiting,
+      recovery,
+    });
+  }
+
+  health(): Health {
+    return healthOf(this.#troubles());
+  }
+
+  report(): readonly PartitionReport[] {
+    return this.#context.assignment.report();
+  }
+
+  pause(partitions?: readonly TopicPartition[]): void {
+    this.#setPaused(true, partitions);
+  }
+
+  resume(partitions?: readonly TopicPartition[]): void {
+    this.#setPaused(false, partitions);
+  }
+
+  #setPaused(paused: boolean, partitions: readonly TopicPartition[] | undefined): void {
     const { reading } = this.#context;
     reading.flow.userPauses.set(paused, partitions);
     reading.wake();
@@ -112,8 +107,9 @@ export class Commands {
   }
 
   /** What keeps the consumer from its work. */
-  troubles(state: HealthFacts["state"], failure: HealthFacts["failure"]): readonly HealthReason[] {
-    const { assignment, commits, client, clock } = this.#context;
+  #troubles(): readonly HealthReason[] {
+    const { life, assignment, commits, client, clock } = this.#context;
+    const { state, failure } = life;
     const { rebalancing, recovery } = this.#parts;
     return recovery.health.troubles({
       ...{ state, failure, commitFailure: commits.counts.lastFailure },

@@ -1,7 +1,7 @@
 import { virtualClock } from "@millrace/streams-testkit";
 import { expect } from "chai";
-import { connectorError } from "../../../kafka/src/client/rdkafka/error-codes.js";
-import { CODE, Simulation } from "../../src/simulated/simulation.js";
+import { connectorError } from "../../packages/kafka/src/client/rdkafka/error-codes.js";
+import { CODE, Simulation } from "../../packages/kafka-testkit/src/simulated/simulation.js";
 
 describe("errors of the simulation", () => {
   const simulation = new Simulation({ seed: 1, clock: virtualClock(), brokers: 1, faults: {}, onEvent: undefined });
