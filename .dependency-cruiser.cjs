@@ -96,6 +96,13 @@ module.exports = {
       to: { path: "^packages/", pathNot: "^packages/($1/|[^/]+/src/(index|stage)[.]ts$)" },
     },
     {
+      name: "tests-of-a-package-are-its-own",
+      comment: "What several tests need lies in test/support.",
+      severity: "error",
+      from: { pathNot: "^packages/" },
+      to: { path: "^packages/[^/]+/test/" },
+    },
+    {
       name: "no-test-kit-in-production",
       severity: "error",
       from: { path: "^packages/[^/]+/src/", pathNot: "^packages/[^/]+-testkit/" },

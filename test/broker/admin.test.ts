@@ -2,7 +2,7 @@ import { AdminClient, MetadataClient, plainSource } from "@millrace/kafka";
 import type { LocalKafka } from "@millrace/kafka-testkit";
 import { Sink } from "@millrace/streams";
 import { expect } from "chai";
-import { eventually } from "../../packages/kafka-testkit/test/support/owner.js";
+import { eventually } from "../support/owner.js";
 import { brokerOrSkip } from "../support/broker.js";
 import { fill } from "./support/topics.js";
 

@@ -9,7 +9,7 @@ import {
 } from "@millrace/kafka";
 import type { LocalKafka } from "@millrace/kafka-testkit";
 import { expect } from "chai";
-import { eventually } from "../../packages/kafka-testkit/test/support/owner.js";
+import { eventually } from "../support/owner.js";
 import { ownBrokersOrSkip } from "../support/broker.js";
 import { committedPositions, fill } from "./support/topics.js";
 

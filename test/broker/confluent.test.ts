@@ -3,7 +3,7 @@ import { fileURLToPath } from "node:url";
 import { type ConsumerClient, rdkafkaDriver } from "@millrace/kafka";
 import type { LocalKafka } from "@millrace/kafka-testkit";
 import { expect } from "chai";
-import { eventually, killAndAwait } from "../../packages/kafka-testkit/test/support/owner.js";
+import { eventually, killAndAwait } from "../support/owner.js";
 import { brokerOrSkip } from "../support/broker.js";
 import { confluentOrSkip } from "../support/confluent.js";
 import { fetchRaw } from "./support/ask.js";

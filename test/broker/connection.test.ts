@@ -14,7 +14,7 @@ import type { LocalKafka } from "@millrace/kafka-testkit";
 import { Sink } from "@millrace/streams";
 import { liveRuns } from "@millrace/streams/stage";
 import { expect } from "chai";
-import { eventually } from "../../packages/kafka-testkit/test/support/owner.js";
+import { eventually } from "../support/owner.js";
 import { ownBrokersOrSkip } from "../support/broker.js";
 import { Proxy } from "./support/proxy.js";
 import { fill } from "./support/topics.js";

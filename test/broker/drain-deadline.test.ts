@@ -4,7 +4,7 @@ import { once } from "node:events";
 import { fileURLToPath } from "node:url";
 import type { LocalKafka } from "@millrace/kafka-testkit";
 import { expect } from "chai";
-import { eventually } from "../../packages/kafka-testkit/test/support/owner.js";
+import { eventually } from "../support/owner.js";
 import { ownBrokersOrSkip } from "../support/broker.js";
 import type { DrainJob, DrainNews } from "./support/drain-process.js";
 import { fill } from "./support/topics.js";

@@ -16,8 +16,8 @@ import { Keep, Sink } from "@millrace/streams";
 import { liveRuns } from "@millrace/streams/stage";
 import { type SinkProbe, sinkProbe } from "@millrace/streams-testkit";
 import { expect } from "chai";
-import { onBroker } from "../../packages/kafka-testkit/test/validation/broker-cluster.js";
-import { eventually } from "../../packages/kafka-testkit/test/support/owner.js";
+import { onBroker } from "../validation/broker-cluster.js";
+import { eventually } from "../support/owner.js";
 import { ownBrokersOrSkip } from "../support/broker.js";
 import { committedPositions, fill } from "./support/topics.js";
 

@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { fileURLToPath } from "node:url";
 import type { LocalKafka } from "@millrace/kafka-testkit";
 import { expect } from "chai";
-import { eventually, killAndAwait } from "../../packages/kafka-testkit/test/support/owner.js";
+import { eventually, killAndAwait } from "../support/owner.js";
 import { brokerOrSkip } from "../support/broker.js";
 import type { CopyJob } from "./support/copy-job.js";
 import type { CopyProgress } from "./support/copy-process.js";

@@ -4,7 +4,7 @@ import { producerSink } from "@millrace/kafka";
 import type { LocalKafka } from "@millrace/kafka-testkit";
 import { Source } from "@millrace/streams";
 import { expect } from "chai";
-import { eventually } from "../../packages/kafka-testkit/test/support/owner.js";
+import { eventually } from "../support/owner.js";
 import { brokerOrSkip } from "../support/broker.js";
 import type { LargeRecordsJob, LargeRecordsNews } from "./support/large-records-process.js";
 

@@ -3,19 +3,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { EmbeddedKafka, LocalKafka, type LocalBroker } from "@millrace/kafka-testkit";
 import { expect } from "chai";
-import {
-  accepts,
-  eventually,
-  isRunning,
-  killAndAwait,
-  ownInOtherProcess,
-} from "../../packages/kafka-testkit/test/support/owner.js";
-import {
-  leaderOf,
-  rawProducer,
-  readValues,
-  type RawProducer,
-} from "../../packages/kafka-testkit/test/support/raw-client.js";
+import { accepts, eventually, isRunning, killAndAwait, ownInOtherProcess } from "../support/owner.js";
+import { leaderOf, rawProducer, readValues, type RawProducer } from "../support/raw-client.js";
 import { brokerOrSkip, ownBrokersOrSkip, skipWithReason } from "../support/broker.js";
 
 function refusal(work: Promise<unknown>): Promise<unknown> {

@@ -10,7 +10,7 @@ import {
 } from "@millrace/kafka";
 import type { LocalKafka } from "@millrace/kafka-testkit";
 import { expect } from "chai";
-import { eventually } from "../../packages/kafka-testkit/test/support/owner.js";
+import { eventually } from "../support/owner.js";
 import { brokerOrSkip } from "../support/broker.js";
 import { sequencedRecords } from "./support/sequences.js";
 import { committedPositions, fill } from "./support/topics.js";

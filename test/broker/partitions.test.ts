@@ -14,7 +14,7 @@ import {
 import type { LocalKafka } from "@millrace/kafka-testkit";
 import { Sink } from "@millrace/streams";
 import { expect } from "chai";
-import { eventually } from "../../packages/kafka-testkit/test/support/owner.js";
+import { eventually } from "../support/owner.js";
 import { brokerOrSkip } from "../support/broker.js";
 import { committedPositions, fill } from "./support/topics.js";
 

@@ -20,7 +20,7 @@ import type { LocalKafka } from "@millrace/kafka-testkit";
 import { Keep, Sink, Source } from "@millrace/streams";
 import { liveRuns } from "@millrace/streams/stage";
 import { expect } from "chai";
-import { eventually } from "../../packages/kafka-testkit/test/support/owner.js";
+import { eventually } from "../support/owner.js";
 import { brokerOrSkip } from "../support/broker.js";
 import { Proxy } from "./support/proxy.js";
 import { committedPositions } from "./support/topics.js";

@@ -1,7 +1,7 @@
 import { committableSource, committerSink, DrainingControl, string } from "@millrace/kafka";
 import type { LocalKafka } from "@millrace/kafka-testkit";
 import { expect } from "chai";
-import { eventually } from "../../packages/kafka-testkit/test/support/owner.js";
+import { eventually } from "../support/owner.js";
 import { ownBrokersOrSkip } from "../support/broker.js";
 import { Crowd } from "./support/coming-and-going.js";
 import { DeliveryBook } from "./support/delivery-book.js";

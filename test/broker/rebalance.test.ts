@@ -1,7 +1,7 @@
 import type { DrainingControl } from "@millrace/kafka";
 import type { LocalKafka } from "@millrace/kafka-testkit";
 import { expect } from "chai";
-import { eventually } from "../../packages/kafka-testkit/test/support/owner.js";
+import { eventually } from "../support/owner.js";
 import { brokerOrSkip } from "../support/broker.js";
 import { startCopy } from "./support/copy-job.js";
 import { SequenceCheck, sequencedRecords } from "./support/sequences.js";

@@ -25,7 +25,7 @@ import type { LocalKafka } from "@millrace/kafka-testkit";
 import { Keep, Sink, Supervision } from "@millrace/streams";
 import { liveRuns } from "@millrace/streams/stage";
 import { expect } from "chai";
-import { eventually } from "../../packages/kafka-testkit/test/support/owner.js";
+import { eventually } from "../support/owner.js";
 import { brokerOrSkip } from "../support/broker.js";
 import { committedPositions, fill } from "./support/topics.js";
 

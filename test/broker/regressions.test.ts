@@ -14,8 +14,8 @@ import type { LocalKafka } from "@millrace/kafka-testkit";
 import { Keep, Sink } from "@millrace/streams";
 import { liveRuns } from "@millrace/streams/stage";
 import { expect } from "chai";
-import { Gate } from "../../packages/kafka/test/support/gate.js";
-import { eventually } from "../../packages/kafka-testkit/test/support/owner.js";
+import { Gate } from "../support/gate.js";
+import { eventually } from "../support/owner.js";
 import { brokerOrSkip } from "../support/broker.js";
 import { committedPositions, fill } from "./support/topics.js";
 

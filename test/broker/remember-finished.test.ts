@@ -4,7 +4,7 @@ import { string, producerSink } from "@millrace/kafka";
 import type { LocalKafka } from "@millrace/kafka-testkit";
 import { Source } from "@millrace/streams";
 import { expect } from "chai";
-import { eventually, killAndAwait } from "../../packages/kafka-testkit/test/support/owner.js";
+import { eventually, killAndAwait } from "../support/owner.js";
 import { brokerOrSkip } from "../support/broker.js";
 import { confluentOrSkip } from "../support/confluent.js";
 import type { RememberJob, RememberNews } from "./support/remember-process.js";

@@ -1,8 +1,8 @@
 /** The scenarios by which the simulation was written down, on a real broker: `SimulatedKafka` runs them in the unit tests. */
 import type { LocalKafka } from "@millrace/kafka-testkit";
 import { expect } from "chai";
-import { onBroker } from "../../packages/kafka-testkit/test/validation/broker-cluster.js";
-import { scenarios } from "../../packages/kafka-testkit/test/validation/scenarios.js";
+import { onBroker } from "../validation/broker-cluster.js";
+import { scenarios } from "../validation/scenarios.js";
 import { brokerOrSkip, skipWithReason } from "../support/broker.js";
 
 /** Most of a scenario is waiting, so many share the machine. */

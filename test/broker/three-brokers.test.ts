@@ -9,7 +9,7 @@ import {
 import type { LocalBroker, LocalKafka } from "@millrace/kafka-testkit";
 import { Keep, Sink, Source } from "@millrace/streams";
 import { expect } from "chai";
-import { eventually } from "../../packages/kafka-testkit/test/support/owner.js";
+import { eventually } from "../support/owner.js";
 import { ownBrokersOrSkip } from "../support/broker.js";
 import { startCopy } from "./support/copy-job.js";
 import { OutputWatch } from "./support/output-watch.js";

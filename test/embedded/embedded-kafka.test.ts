@@ -1,12 +1,7 @@
 import { EmbeddedKafka } from "@millrace/kafka-testkit";
 import { expect } from "chai";
-import {
-  accepts,
-  eventually,
-  killAndAwait,
-  ownInOtherProcess,
-} from "../../packages/kafka-testkit/test/support/owner.js";
-import { rawProducer, readValues } from "../../packages/kafka-testkit/test/support/raw-client.js";
+import { accepts, eventually, killAndAwait, ownInOtherProcess } from "../support/owner.js";
+import { rawProducer, readValues } from "../support/raw-client.js";
 
 describe("EmbeddedKafka", function () {
   this.timeout(20_000);

@@ -17,7 +17,7 @@ import { records } from "./support/fake-chunk.js";
 import { FakeKafka } from "./support/fake-kafka.js";
 import { FakeOwner } from "./support/fake-owner.js";
 import { FollowedRig } from "./support/followed-rig.js";
-import { Gate } from "./support/gate.js";
+import { Gate } from "../../../test/support/gate.js";
 import { p0, p1 } from "./support/pipelines.js";
 import { errorOf, rejectionOf, until } from "./support/until.js";
 

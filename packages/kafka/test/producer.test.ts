@@ -25,7 +25,8 @@ import {
 import { expect } from "chai";
 import { FakeKafka } from "./support/fake-kafka.js";
 import type { FakeProducer } from "./support/fake-producer.js";
-import { Latch, rejectionOf } from "./support/until.js";
+import { rejectionOf } from "./support/until.js";
+import { Latch } from "../../../test/support/latch.js";
 
 type Envelope = ProducerEnvelope<string, string, number>;
 

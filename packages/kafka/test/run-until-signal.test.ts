@@ -5,7 +5,8 @@ import { expect } from "chai";
 import { records } from "./support/fake-chunk.js";
 import { FakeKafka } from "./support/fake-kafka.js";
 import { p0 } from "./support/pipelines.js";
-import { Latch, rejectionOf, until } from "./support/until.js";
+import { rejectionOf, until } from "./support/until.js";
+import { Latch } from "../../../test/support/latch.js";
 
 const SIGNALS = ["SIGTERM", "SIGINT"] as const;
 

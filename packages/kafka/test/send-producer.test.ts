@@ -12,7 +12,8 @@ import { expect } from "chai";
 import { mock } from "node:test";
 import { FakeKafka } from "./support/fake-kafka.js";
 import type { FakeProducer } from "./support/fake-producer.js";
-import { errorOf, Latch, rejectionOf, until } from "./support/until.js";
+import { errorOf, rejectionOf, until } from "./support/until.js";
+import { Latch } from "../../../test/support/latch.js";
 
 const out = (value: string) => ({ topic: "out", value });
 

@@ -14,7 +14,7 @@ import { attachControl, producerResult, producerResults, SimulatedKafka, TestCon
 import { type Flow, type RunnableGraph, Sink, Source } from "@millrace/streams";
 import { assertAllClosed, virtualClock } from "@millrace/streams-testkit";
 import { expect } from "chai";
-import { eventually } from "../support/owner.js";
+import { eventually } from "../../../../test/support/owner.js";
 
 type Order = CommittableMessage<string, string>;
 type Envelope = ProducerEnvelope<string, string, CommittableOffset>;

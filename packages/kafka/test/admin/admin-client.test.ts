@@ -1,7 +1,8 @@
 import { AdminClient, KafkaConnectorError, type TopicAdmin } from "@millrace/kafka";
 import { expect } from "chai";
 import { FakeKafka } from "../support/fake-kafka.js";
-import { errorOf, Latch, rejectionOf, until } from "../support/until.js";
+import { errorOf, rejectionOf, until } from "../support/until.js";
+import { Latch } from "../../../../test/support/latch.js";
 import { numbered } from "../../src/client/codes.js";
 
 const refused = (clientCode: number): KafkaConnectorError =>

@@ -1,7 +1,8 @@
 import { type ClusterMetadata, KafkaConnectorError, MetadataClient } from "@millrace/kafka";
 import { expect } from "chai";
 import { FakeKafka } from "../support/fake-kafka.js";
-import { Latch, rejectionOf, until } from "../support/until.js";
+import { rejectionOf, until } from "../support/until.js";
+import { Latch } from "../../../../test/support/latch.js";
 
 const topicOf = (topic: string, count: number): ClusterMetadata["topics"][number] => ({
   topic,

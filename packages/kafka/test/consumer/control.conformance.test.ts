@@ -3,7 +3,8 @@ import { Sink, Source, systemClock } from "@millrace/streams";
 import { expect } from "chai";
 import { drain } from "../../src/consumer/drain.js";
 import { unhandledRejections } from "../../../../test/support/unhandled.js";
-import { Latch, rejectionOf } from "../support/until.js";
+import { rejectionOf } from "../support/until.js";
+import { Latch } from "../../../../test/support/latch.js";
 
 const consumer = {
   report: () => [],

@@ -22,7 +22,8 @@ import {
 import { expect } from "chai";
 import { mock } from "node:test";
 import { FakeKafka } from "../support/fake-kafka.js";
-import { errorOf, Latch, rejectionOf, until } from "../support/until.js";
+import { errorOf, rejectionOf, until } from "../support/until.js";
+import { Latch } from "../../../../test/support/latch.js";
 
 type Envelope = ProducerEnvelope<string, string, string>;
 

@@ -20,7 +20,8 @@ import { z } from "zod";
 import { FakeKafka } from "../support/fake-kafka.js";
 import { p0 } from "../support/pipelines.js";
 import { unhandledRejections } from "../../../../test/support/unhandled.js";
-import { Latch, rejectionOf, until } from "../support/until.js";
+import { rejectionOf, until } from "../support/until.js";
+import { Latch } from "../../../../test/support/latch.js";
 
 const failure = new Error("look-up failed");
 const nested: z.ZodType = z.lazy(() => z.union([z.array(nested), z.looseObject({})]));

@@ -2,7 +2,8 @@ import { KafkaConnectorError, type Restart, restarting } from "@millrace/kafka";
 import { assertAllClosed } from "@millrace/streams-testkit";
 import { expect } from "chai";
 import { p0, p1 } from "../support/pipelines.js";
-import { errorOf, Latch, rejectionOf, until } from "../support/until.js";
+import { errorOf, rejectionOf, until } from "../support/until.js";
+import { Latch } from "../../../../test/support/latch.js";
 import { Bench, broken } from "./support.js";
 import { numbered } from "../../src/client/codes.js";
 

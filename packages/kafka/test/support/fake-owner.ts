@@ -5,7 +5,7 @@ import {
   type PositionToCommit,
   type TopicPartition,
 } from "@millrace/kafka";
-import { Latch } from "./until.js";
+import { Latch } from "../../../../test/support/latch.js";
 
 interface OwnerCommit {
   readonly positions: readonly PositionToCommit[];

@@ -6,7 +6,7 @@ import {
   string,
 } from "@millrace/kafka";
 import { FakeKafka } from "./fake-kafka.js";
-import { Gate } from "./gate.js";
+import { Gate } from "../../../../test/support/gate.js";
 import { until } from "./until.js";
 
 type Settings = Partial<FollowedSettings<string, string>>;

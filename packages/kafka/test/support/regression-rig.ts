@@ -9,7 +9,7 @@ import {
 } from "@millrace/kafka";
 import { expect } from "chai";
 import { FakeKafka } from "./fake-kafka.js";
-import { Gate } from "./gate.js";
+import { Gate } from "../../../../test/support/gate.js";
 import { until } from "./until.js";
 import { numbered } from "../../src/client/codes.js";
 

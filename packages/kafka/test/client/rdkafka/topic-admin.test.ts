@@ -2,7 +2,8 @@ import { expect } from "chai";
 import type { ClientProperties } from "../../../src/client/port.js";
 import type { NativeAdmin } from "../../../src/client/rdkafka/native.js";
 import { RdkafkaTopicAdmin } from "../../../src/client/rdkafka/topic-admin.js";
-import { Latch, rejectionOf, until } from "../../support/until.js";
+import { rejectionOf, until } from "../../support/until.js";
+import { Latch } from "../../../../../test/support/latch.js";
 
 type Done = (error: unknown) => void;
 

@@ -12,7 +12,8 @@ import { expect } from "chai";
 import { records } from "../../support/fake-chunk.js";
 import { FakeKafka } from "../../support/fake-kafka.js";
 import { p0, p1 } from "../../support/pipelines.js";
-import { Latch, until } from "../../support/until.js";
+import { until } from "../../support/until.js";
+import { Latch } from "../../../../../test/support/latch.js";
 
 const REFRESH_MS = 5000;
 

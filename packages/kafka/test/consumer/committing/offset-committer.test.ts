@@ -6,7 +6,8 @@ import { connectorError } from "../../../src/client/rdkafka/error-codes.js";
 import { OffsetCommitter } from "../../../src/consumer/committing/offset-committer.js";
 import { OwnedPartition } from "../../../src/consumer/partitions/owned-partition.js";
 import { AuditTrail } from "../../../src/ledger/auditor.js";
-import { Latch, rejectionOf, until } from "../../support/until.js";
+import { rejectionOf, until } from "../../support/until.js";
+import { Latch } from "../../../../../test/support/latch.js";
 import { unheard } from "../../support/unheard.js";
 import { numbered } from "../../../src/client/codes.js";
 

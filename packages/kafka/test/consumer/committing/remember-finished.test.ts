@@ -8,7 +8,7 @@ import { encodeFinished } from "../../../src/ledger/finished-set/encode-finished
 import { sealFrame } from "../../../src/ledger/finished-set/frame.js";
 import { records } from "../../support/fake-chunk.js";
 import { FollowedRig } from "../../support/followed-rig.js";
-import { Gate } from "../../support/gate.js";
+import { Gate } from "../../../../../test/support/gate.js";
 import { p0, p1 } from "../../support/pipelines.js";
 import { errorOf, until } from "../../support/until.js";
 import { numbered } from "../../../src/client/codes.js";

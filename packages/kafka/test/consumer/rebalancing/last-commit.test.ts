@@ -14,7 +14,7 @@ import { expect } from "chai";
 import { records } from "../../support/fake-chunk.js";
 import type { FakeCommit } from "../../support/fake-consumer.js";
 import { FakeKafka } from "../../support/fake-kafka.js";
-import { Gate } from "../../support/gate.js";
+import { Gate } from "../../../../../test/support/gate.js";
 import { p0, p1 } from "../../support/pipelines.js";
 import { until } from "../../support/until.js";
 import { numbered } from "../../../src/client/codes.js";

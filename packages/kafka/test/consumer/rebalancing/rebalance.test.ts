@@ -4,7 +4,8 @@ import { expect } from "chai";
 import { records } from "../../support/fake-chunk.js";
 import { FakeKafka } from "../../support/fake-kafka.js";
 import { gather, type Message, p0, p1, source } from "../../support/pipelines.js";
-import { Latch, until } from "../../support/until.js";
+import { until } from "../../support/until.js";
+import { Latch } from "../../../../../test/support/latch.js";
 
 describe("a rebalance", () => {
   let kafka: FakeKafka;

@@ -12,7 +12,7 @@ import type { TopicPartition } from "../../../src/client/port.js";
 import { Auditor } from "../../../src/ledger/auditor.js";
 import { p0, p1 } from "../../support/pipelines.js";
 import { sessionContext } from "../../support/session-context.js";
-import { Latch } from "../../support/until.js";
+import { Latch } from "../../../../../test/support/latch.js";
 
 const REVOKE_TIMEOUT_MS = 100;
 const COMMIT_TIMEOUT_MS = 5000;

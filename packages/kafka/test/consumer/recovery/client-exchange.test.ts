@@ -14,7 +14,8 @@ import { type FakeRecord, records } from "../../support/fake-chunk.js";
 import type { FakeConsumer } from "../../support/fake-consumer.js";
 import { FakeKafka } from "../../support/fake-kafka.js";
 import { p0, p1, source } from "../../support/pipelines.js";
-import { Latch, rejectionOf, until } from "../../support/until.js";
+import { rejectionOf, until } from "../../support/until.js";
+import { Latch } from "../../../../../test/support/latch.js";
 import { CODE, numbered } from "../../../src/client/codes.js";
 
 /** As `BrokerWatch` tells it. */

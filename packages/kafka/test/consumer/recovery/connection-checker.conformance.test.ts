@@ -4,7 +4,8 @@ import { assertAllClosed, type VirtualClock, virtualClock } from "@millrace/stre
 import { expect } from "chai";
 import { records } from "../../support/fake-chunk.js";
 import { FakeKafka } from "../../support/fake-kafka.js";
-import { Latch, rejectionOf, until } from "../../support/until.js";
+import { rejectionOf, until } from "../../support/until.js";
+import { Latch } from "../../../../../test/support/latch.js";
 
 const NOTHING = { brokers: [], topics: [] };
 

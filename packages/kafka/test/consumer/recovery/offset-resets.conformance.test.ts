@@ -4,7 +4,8 @@ import { expect } from "chai";
 import { type FakeRecord, records } from "../../support/fake-chunk.js";
 import { FakeKafka } from "../../support/fake-kafka.js";
 import { type Message, p0, p1, source } from "../../support/pipelines.js";
-import { Latch, rejectionOf, until } from "../../support/until.js";
+import { rejectionOf, until } from "../../support/until.js";
+import { Latch } from "../../../../../test/support/latch.js";
 
 type Settings = Partial<CommittableSettings<string, Buffer | null>>;
 

@@ -5,7 +5,8 @@ import { records } from "../../support/fake-chunk.js";
 import type { FakeConsumer } from "../../support/fake-consumer.js";
 import { FakeKafka } from "../../support/fake-kafka.js";
 import { type Message, p0, p1, source } from "../../support/pipelines.js";
-import { Latch, rejectionOf, until } from "../../support/until.js";
+import { rejectionOf, until } from "../../support/until.js";
+import { Latch } from "../../../../../test/support/latch.js";
 
 const PERIOD_MS = 1000;
 

@@ -10,7 +10,7 @@ import { assertAllClosed } from "@millrace/streams-testkit";
 import { expect } from "chai";
 import { records } from "../../support/fake-chunk.js";
 import { FakeKafka } from "../../support/fake-kafka.js";
-import { Gate } from "../../support/gate.js";
+import { Gate } from "../../../../../test/support/gate.js";
 import { p0, p1 } from "../../support/pipelines.js";
 import { until } from "../../support/until.js";
 

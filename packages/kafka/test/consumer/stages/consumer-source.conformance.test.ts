@@ -5,7 +5,8 @@ import { expect } from "chai";
 import { records } from "../../support/fake-chunk.js";
 import { FakeKafka } from "../../support/fake-kafka.js";
 import { gather, p0, source } from "../../support/pipelines.js";
-import { Latch, rejectionOf, until } from "../../support/until.js";
+import { rejectionOf, until } from "../../support/until.js";
+import { Latch } from "../../../../../test/support/latch.js";
 
 describe("a consumer source", () => {
   let kafka: FakeKafka;

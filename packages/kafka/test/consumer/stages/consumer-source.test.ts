@@ -12,7 +12,8 @@ import { expect } from "chai";
 import { type FakeRecord, records } from "../../support/fake-chunk.js";
 import { FakeKafka } from "../../support/fake-kafka.js";
 import { gather, type Message, p0, p1, source } from "../../support/pipelines.js";
-import { Latch, rejectionOf, until } from "../../support/until.js";
+import { rejectionOf, until } from "../../support/until.js";
+import { Latch } from "../../../../../test/support/latch.js";
 
 /** Text, but for `poison`. */
 const picky = {

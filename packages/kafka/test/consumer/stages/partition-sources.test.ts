@@ -14,7 +14,8 @@ import { expect } from "chai";
 import { records } from "../../support/fake-chunk.js";
 import { FakeKafka } from "../../support/fake-kafka.js";
 import { p0, p1 } from "../../support/pipelines.js";
-import { errorOf, Latch, rejectionOf, until } from "../../support/until.js";
+import { errorOf, rejectionOf, until } from "../../support/until.js";
+import { Latch } from "../../../../../test/support/latch.js";
 
 describe("a source of partitions", () => {
   let kafka: FakeKafka;

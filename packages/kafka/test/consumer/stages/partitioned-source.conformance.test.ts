@@ -13,9 +13,10 @@ import { expect } from "chai";
 import type { FakeConsumer } from "../../support/fake-consumer.js";
 import { records } from "../../support/fake-chunk.js";
 import { FakeKafka } from "../../support/fake-kafka.js";
-import { Gate } from "../../support/gate.js";
+import { Gate } from "../../../../../test/support/gate.js";
 import { p0, p1 } from "../../support/pipelines.js";
-import { Latch, until } from "../../support/until.js";
+import { until } from "../../support/until.js";
+import { Latch } from "../../../../../test/support/latch.js";
 
 const BOUND = 8;
 

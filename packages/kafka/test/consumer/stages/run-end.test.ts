@@ -15,7 +15,7 @@ import { expect } from "chai";
 import { records } from "../../support/fake-chunk.js";
 import { FakeKafka } from "../../support/fake-kafka.js";
 import { FollowedRig } from "../../support/followed-rig.js";
-import { Gate } from "../../support/gate.js";
+import { Gate } from "../../../../../test/support/gate.js";
 import { p0 } from "../../support/pipelines.js";
 import { rejectionOf, until } from "../../support/until.js";
 

@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { expect } from "chai";
-import { scenarios } from "./scenarios.js";
-import { inSimulation } from "./simulated-cluster.js";
+import { scenarios } from "../../../../test/validation/scenarios.js";
+import { inSimulation } from "../../../../test/validation/simulated-cluster.js";
 
 const SEEDS = [1, 2, 3, 4, 5];
 

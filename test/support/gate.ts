@@ -1,4 +1,4 @@
-import { Latch } from "./until.js";
+import { Latch } from "./latch.js";
 
 /** Work that ends when the test says so, by name. */
 export class Gate {
