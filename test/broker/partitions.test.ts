@@ -22,7 +22,7 @@ const STEP_MS = 30_000;
 const PARTITIONS = 4;
 const COUNT = 100;
 
-const placeOf = ({ partition, offset }: { readonly partition: number; readonly offset: number }): string =>
+const partitionOf = ({ partition, offset }: { readonly partition: number; readonly offset: number }): string =>
   `${partition}@${offset}`;
 
 describe("streams of partitions, on a real broker", function () {
@@ -103,7 +103,7 @@ describe("streams of partitions, on a real broker", function () {
         .mapAsyncUnordered(2, ({ source }) =>
           source
             .map(({ record, offset }) => {
-              work(placeOf(record));
+              work(partitionOf(record));
               return offset;
             })
             .runWith(committerSink({ maxBatch: 5 })),
@@ -131,7 +131,7 @@ describe("streams of partitions, on a real broker", function () {
           streams += 1;
           return source
             .mapAsync(4, async ({ record, offset }) => {
-              seen.push(placeOf(record));
+              seen.push(partitionOf(record));
               return offset;
             })
             .runWith(committerSink());
@@ -188,7 +188,7 @@ describe("streams of partitions, on a real broker", function () {
           source
             .throttle({ elements: 10, perMs: 10 })
             .map(({ record, offset }) => {
-              seen.push(placeOf(record));
+              seen.push(partitionOf(record));
               store.set(partition, record.offset + 1);
               return offset;
             })
@@ -220,7 +220,7 @@ describe("streams of partitions, on a real broker", function () {
       start(
         plainSource({ consumer, assignment: [{ topic, partition, offset }] })
           .toMat(
-            Sink.forEach((record) => void seen.push(placeOf(record))),
+            Sink.forEach((record) => void seen.push(partitionOf(record))),
             DrainingControl.from,
           )
           .run(),

@@ -70,7 +70,7 @@ describe("a graph that restarts, on a real broker", function () {
     expect(control.metrics().delivered).to.be.at.least(COUNT);
   };
 
-  it("E-16 of plain records has one control over all incarnations", async () => {
+  it("E-16 of plain records has one control over all runs", async () => {
     const seen = new Set<string>();
     const handle = failing();
     let begun = 0;

@@ -14,7 +14,7 @@ import { ownBrokersOrSkip } from "../support/broker.js";
 import { startCopy } from "./support/copy-job.js";
 import { OutputWatch } from "./support/output-watch.js";
 import { chosenSeed, randomNumbers } from "./support/random.js";
-import { keyOfSequence, placeOf, sequencedRecord } from "./support/sequences.js";
+import { keyOfSequence, partitionOf, sequencedRecord } from "./support/sequences.js";
 import { SteadyLoad } from "./support/steady-load.js";
 import { committedPositions } from "./support/topics.js";
 
@@ -58,7 +58,7 @@ describe("three brokers, of which one after the other goes", function () {
       topic: to,
       partitions: MANY,
       objection: (partition, key, value) =>
-        key === keyOfSequence(placeOf(value).sequence) ? undefined : `${key} in ${partition} with ${value}`,
+        key === keyOfSequence(partitionOf(value).sequence) ? undefined : `${key} in ${partition} with ${value}`,
     });
     copy = startCopy({
       brokers,

@@ -127,15 +127,15 @@ const recordsOf = <K, V>(input: ProducerInput<K, V>): readonly ProducerRecord<K,
 
 type Sent = WithClaim<unknown>;
 
-/** The cell an envelope came in, with what became of its records in place of them. */
+/** The pair an envelope came in, with what became of its records in place of them. */
 const answered = <K, V>(delivery: Delivery<K, V, Sent>): Sent => {
   if (!isProducerFailure(delivery)) {
     delivery.passThrough.value = delivery.metadata;
     return delivery.passThrough;
   }
-  const { error, failed, record, unfinished: cell } = delivery;
-  cell.value = new FailedEnvelope(error, failed, record, undefined);
-  return cell;
+  const { error, failed, record, unfinished: pair } = delivery;
+  pair.value = new FailedEnvelope(error, failed, record, undefined);
+  return pair;
 };
 
 /**
@@ -163,12 +163,12 @@ export const producerFlowWithContext: {
   );
   return FlowWithContext.fromFlow(
     Flow.of<WithClaim<ProducerInput<K, V>>>()
-      .map((cell: Sent): ProducerEnvelope<K, V, Sent> => {
-        cell.claim.at("producerFlowWithContext");
-        const records = recordsOf(cell.value as ProducerInput<K, V>);
+      .map((pair: Sent): ProducerEnvelope<K, V, Sent> => {
+        pair.claim.at("producerFlowWithContext");
+        const records = recordsOf(pair.value as ProducerInput<K, V>);
         // The client copies keys and values; thousands of them would wait here for their reports.
-        cell.value = undefined;
-        return { records, passThrough: cell };
+        pair.value = undefined;
+        return { records, passThrough: pair };
       })
       .via(sending)
       // What it holds is said by the overload that the settings chose.

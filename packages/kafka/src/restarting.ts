@@ -6,8 +6,8 @@ import { runningGraphs } from "./graph-check/check-graph.js";
 import { parseRestarts, type ParsedRestarts, type RestartSettings } from "./settings/restart-settings.js";
 import { RestartingControl } from "./restarting/restarting-control.js";
 
-/** Emits nothing; its run lasts until no incarnation is left. */
-const incarnations = <T>(
+/** Emits nothing; its stream lasts until no run is left. */
+const runs = <T>(
   settings: ParsedRestarts,
   graph: () => RunnableGraph<DrainingControl<T>>,
 ): SourceStage<never, RestartingControl<T>> => ({
@@ -24,11 +24,11 @@ const incarnations = <T>(
 
 /**
  * A graph that runs again when it has failed, after a back-off: as a whole, from the committed positions, and only once the
- * former one's client is closed, so that it never competes with itself and no offset of a dead incarnation is committed.
- * `graph` builds it anew for each incarnation: at `run()` for the first one, which throws what it throws. Materialises one
- * control for all of them. Ends when an incarnation completes or is stopped; when no restart mends its failure, as wrong
+ * former one's client is closed, so that it never competes with itself and no offset of a dead run is committed.
+ * `graph` builds it anew for each run: at `run()` for the first one, which throws what it throws. Materialises one
+ * control for all of them. Ends when a run completes or is stopped; when no restart mends its failure, as wrong
  * settings (also where `graph` throws them); and after `maxRestarts` in a row without progress. What the graph does outside the stream, as a call of `mapAsync`
- * under way, is not interrupted by a failure, and may end after the next incarnation has begun.
+ * under way, is not interrupted by a failure, and may end after the next run has begun.
  *
  * Throws `INVALID_SETTINGS`.
  *
@@ -50,6 +50,6 @@ export const restarting = <T>(
   graph: () => RunnableGraph<DrainingControl<T>>,
 ): RunnableGraph<RestartingControl<T>> => {
   const build = (): RunnableGraph<DrainingControl<T>> => builtGraph(graph(), "restarting");
-  const stage = runningGraphs(incarnations(parseRestarts(settings), build), build);
+  const stage = runningGraphs(runs(parseRestarts(settings), build), build);
   return Source.fromStage(stage).to(Sink.ignore);
 };

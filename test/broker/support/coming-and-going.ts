@@ -1,6 +1,6 @@
 import { committableSource, committerSink, type Control, sourceWithOffsetContext, string } from "@millrace/kafka";
 import type { DeliveryBook } from "./delivery-book.js";
-import { placeOf } from "./sequences.js";
+import { partitionOf } from "./sequences.js";
 import { WatchedDriver } from "./watched-driver.js";
 
 export interface CrowdOptions {
@@ -99,7 +99,7 @@ export class Crowd {
     const deliver = (record: Delivered): (() => void) => {
       if (member.failing) throw new Error("told to fail");
       const { partition, offset, value } = record;
-      const place = placeOf(value);
+      const place = partitionOf(value);
       if (place.partition !== partition || place.sequence !== offset) {
         this.failures.push(`${name} was given ${value} as ${partition}@${offset}`);
       }

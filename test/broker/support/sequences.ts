@@ -22,7 +22,7 @@ export function* sequencedRecords(topic: string, partitions: number, perPartitio
 }
 
 /** The place which the value was given by `sequencedRecords`. */
-export function placeOf(value: string): { readonly partition: number; readonly sequence: number } {
+export function partitionOf(value: string): { readonly partition: number; readonly sequence: number } {
   return JSON.parse(value) as { readonly partition: number; readonly sequence: number };
 }
 
@@ -49,13 +49,13 @@ export class SequenceCheck {
 
   /** A record of whichever pipeline, where several copy a partition in turn: it may come again, but never before another. */
   addAny(partition: number, value: string): void {
-    const { sequence } = placeOf(value);
+    const { sequence } = partitionOf(value);
     this.#expected[partition] = Math.min(sequence, this.next[partition] ?? 0);
     this.add(partition, value);
   }
 
   add(partition: number, value: string): void {
-    const { partition: from, sequence } = placeOf(value);
+    const { partition: from, sequence } = partitionOf(value);
     const expected = this.#expected[partition] ?? 0;
     const next = this.next[partition] ?? 0;
     if (from !== partition) this.#violate(`partition ${partition} has a record of ${from}`);

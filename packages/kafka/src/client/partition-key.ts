@@ -7,10 +7,10 @@ export const offsetsByKey = (positions: readonly TopicPartitionOffset[]): Readon
   new Map(positions.map((each) => [partitionKey(each), each.offset]));
 
 /** As messages name it: `orders[3]`. */
-export const placeName = ({ topic, partition }: TopicPartition): string => `${topic}[${partition}]`;
+export const partitionName = ({ topic, partition }: TopicPartition): string => `${topic}[${partition}]`;
 
 /** As messages name a record: `orders[3]@1234`. */
-export const recordName = (record: TopicPartitionOffset): string => `${placeName(record)}@${record.offset}`;
+export const recordName = (record: TopicPartitionOffset): string => `${partitionName(record)}@${record.offset}`;
 
 /** Its topic and partition alone, for clients and users. */
-export const placeOf = ({ topic, partition }: TopicPartition): TopicPartition => ({ topic, partition });
+export const partitionOf = ({ topic, partition }: TopicPartition): TopicPartition => ({ topic, partition });

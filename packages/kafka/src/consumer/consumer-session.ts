@@ -39,7 +39,7 @@ export interface SessionOptions {
   readonly failures: FailureLog;
   readonly clock: Clock;
   /** Records are followed by their claims; otherwise offsets come back in order, or not at all. */
-  readonly followed: boolean;
+  readonly withContext: boolean;
   readonly listener: SessionListener;
 }
 
@@ -52,8 +52,8 @@ type Happenings = ConsumerListener &
   SessionLifeListener;
 
 /** What a budget lets out is known record by record: of records that share a claim it is not known which are finished. */
-const claimBound = ({ maxInFlight, maxReplay }: ParsedConsumer, followed: boolean): number =>
-  followed ? Number.POSITIVE_INFINITY : Math.max(maxInFlight, maxReplay.records ?? 0);
+const claimBound = ({ maxInFlight, maxReplay }: ParsedConsumer, withContext: boolean): number =>
+  withContext ? Number.POSITIVE_INFINITY : Math.max(maxInFlight, maxReplay.records ?? 0);
 
 /**
  * One consumer client at work. It is read from `start` until the client is closed; what the stream does not take yet waits
@@ -81,20 +81,20 @@ export class ConsumerSession {
   #shutdown: Promise<void> | undefined;
   #leaks = false;
 
-  constructor({ settings, logger, failures, clock, followed, listener }: SessionOptions) {
+  constructor({ settings, logger, failures, clock, withContext, listener }: SessionOptions) {
     this.#failures = failures;
     this.#errors = new RepeatedErrors(logger, "kafka consumer: client error", () => clock.now());
     this.#listener = listener;
     const happenings = this.#happenings(settings);
     const life = new SessionLife(happenings);
     const auditor = new Auditor();
-    const assignment = new Assignment(auditor, claimBound(settings, followed), happenings);
+    const assignment = new Assignment(auditor, claimBound(settings, withContext), happenings);
     const client = new RenewableClient({
       make: (heard) => settings.driver.consumer(settings.properties, heard),
       listener: happenings,
       ...{ clock, logger, heldForMs: settings.heldPositionsTimeoutMs },
     });
-    const limits = { ...settings, followed, partitioned: listener.onAssigned !== undefined };
+    const limits = { ...settings, withContext, partitioned: listener.onAssigned !== undefined };
     const flow = new FlowControl(limits, client, () => assignment.partitions);
     const isCommitting = (): boolean => this.commits.busy;
     const { maxPollRecords } = settings;

@@ -1,4 +1,4 @@
-import { placeOf } from "../client/partition-key.js";
+import { partitionOf } from "../client/partition-key.js";
 import type { TopicPartition, TopicPartitionOffset } from "../client/port.js";
 import type { LatestStatistics } from "../client/statistics.js";
 import type { ConsumerCommands } from "./consumer-commands.js";
@@ -80,21 +80,21 @@ export class SessionCommands implements ConsumerCommands {
   ): Promise<readonly TopicPartitionOffset[]> {
     if (partitions.length === 0) return [];
     const { client, settings } = this.#context;
-    const times = partitions.map((each) => ({ ...placeOf(each), timestamp }));
+    const times = partitions.map((each) => ({ ...partitionOf(each), timestamp }));
     const positions = await client.offsetsForTimes(times, settings.lookupTimeoutMs);
     await this.seek(positions);
     return positions;
   }
 
   assignment(): readonly TopicPartition[] {
-    return [...this.#context.assignment.partitions].map(placeOf);
+    return [...this.#context.assignment.partitions].map(partitionOf);
   }
 
   async lag(): Promise<readonly PartitionLag[]> {
     const { client, settings, assignment } = this.#context;
     const { lookupTimeoutMs: timeoutMs } = settings;
     const owned = [...assignment.partitions];
-    const unread = owned.filter(({ position }) => position === undefined).map(placeOf);
+    const unread = owned.filter(({ position }) => position === undefined).map(partitionOf);
     const committed = unread.length === 0 ? [] : await client.committed(unread, timeoutMs);
     return Promise.all(
       owned.map(async ({ topic, partition, position }) => {

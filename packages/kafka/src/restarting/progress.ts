@@ -9,11 +9,11 @@ export const unfinishedIn = ({ partitions }: ConsumerExplanation): readonly Topi
     blockedBy ? [{ topic, partition, offset: blockedBy.offset }] : [],
   );
 
-/** What has been committed so far, over all incarnations. */
+/** What has been committed so far, over all runs. */
 export class Progress {
   readonly #committed = new Map<string, number>();
 
-  /** Whether this incarnation got further than all before it. */
+  /** Whether this run got further than all before it. */
   advances(report: readonly PartitionReport[]): boolean {
     let advanced = false;
     for (const each of report) {

@@ -6,7 +6,7 @@ import { recordName } from "../client/partition-key.js";
 import { mayMend } from "./mending.js";
 import type { ParsedRestarts } from "../settings/restart-settings.js";
 
-/** How an incarnation ended that failed. */
+/** How a run ended that failed. */
 export interface Death {
   readonly failure: unknown;
   readonly livedMs: number;
@@ -38,7 +38,7 @@ const named = (records: readonly TopicPartitionOffset[]): string => {
   return ` In the way stood ${names.join(", ")}${more}.`;
 };
 
-/** Whether there is another incarnation, and when. */
+/** Whether there is another run, and when. */
 export class RestartPolicy {
   readonly #settings: ParsedRestarts;
   readonly #backoff: Backoff;

@@ -8,30 +8,30 @@ import { parse } from "./parse.js";
 export interface Restart {
   /** Counted from 1, since the graph was run. */
   readonly number: number;
-  /** What the last incarnation failed with. */
+  /** What the last run failed with. */
   readonly cause: unknown;
   readonly delayMs: number;
 }
 
 /** When a graph that failed is run again. */
 export interface RestartSettings {
-  /** How long after a failure the next incarnation begins, its client being closed; doubled each time. Default 1000 ms. */
+  /** How long after a failure the next run begins, its client being closed; doubled each time. Default 1000 ms. */
   readonly minBackoffMs?: number;
   /** The longest of these delays; default 30 000 ms. */
   readonly maxBackoffMs?: number;
   /** Up to so much of a delay is added to it at random, so that many processes do not return at once; default 0.2. */
   readonly randomFactor?: number;
   /**
-   * Restarts in a row without progress before it gives up with `RESTARTS_EXHAUSTED`; default 20. An incarnation that
+   * Restarts in a row without progress before it gives up with `RESTARTS_EXHAUSTED`; default 20. A run that
    * commits more than any before it is progress, and so is one that runs for `healthyMs` and leaves no record unfinished.
    */
   readonly maxRestarts?: number;
   /**
-   * An incarnation that ran for so long was healthy: after it the delays begin at `minBackoffMs` again; default 60 000 ms.
+   * A run that ran for so long was healthy: after it the delays begin at `minBackoffMs` again; default 60 000 ms.
    */
   readonly healthyMs?: number;
   /**
-   * How long an incarnation that failed may take to close its client, which otherwise would compete with the next one. Then
+   * How long a run that failed may take to close its client, which otherwise would compete with the next one. Then
    * it is shut down, whatever of it still runs, and after as long again there is no restart. Default 30 000 ms.
    */
   readonly closeTimeoutMs?: number;

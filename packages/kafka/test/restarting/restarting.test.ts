@@ -130,7 +130,7 @@ describe("restarting", () => {
         closing.open();
       }));
 
-    it("with the failure of the incarnation that was stopped or drained", () =>
+    it("with the failure of the run that was stopped or drained", () =>
       assertAllClosed(async () => {
         const failure = new Error("handler");
         const held = new Latch();
@@ -171,7 +171,7 @@ describe("restarting", () => {
         expect(report.expectedReplays).to.be.greaterThan(0);
       }));
 
-    it("by a drain while an incarnation starts", () =>
+    it("by a drain while a run starts", () =>
       assertAllClosed(async () => {
         const connecting = new Latch();
         const control = bench.run();
@@ -187,7 +187,7 @@ describe("restarting", () => {
         expect(bench.kafka.consumers).to.have.length(2);
       }));
 
-    it("by a stop while an incarnation that failed closes, once it is closed", () =>
+    it("by a stop while a run that failed closes, once it is closed", () =>
       assertAllClosed(async () => {
         const closing = new Latch();
         bench.kafka.onConsumer = (consumer) => {
@@ -218,7 +218,7 @@ describe("restarting", () => {
         expect(bench.clock.pending).to.equal(0);
       }));
 
-    it("when an incarnation completes, with its result and one report over all", () =>
+    it("when a run completes, with its result and one report over all", () =>
       assertAllClosed(async () => {
         bench.handle = (name) =>
           name === "0@1" && bench.kafka.consumers.length === 1 ? Promise.reject(new Error("handler")) : undefined;
@@ -261,7 +261,7 @@ describe("restarting", () => {
         await control.drainAndShutdown();
       }));
 
-    it("as long as each incarnation commits more than those before it", () =>
+    it("as long as each run commits more than those before it", () =>
       assertAllClosed(async () => {
         const control = bench.run({ maxRestarts: 1 });
         for (let number = 1; number <= 5; number++) {
@@ -364,7 +364,7 @@ describe("restarting", () => {
         await control.drainAndShutdown();
       }));
 
-    it("has no partitions between two incarnations, refuses to seek, and tells why", () =>
+    it("has no partitions between two runs, refuses to seek, and tells why", () =>
       assertAllClosed(async () => {
         const control = bench.run();
         await bench.give(0, 1);
@@ -380,7 +380,7 @@ describe("restarting", () => {
         await control.stop();
       }));
 
-    it("steers the incarnation that runs", () =>
+    it("steers the run that runs", () =>
       assertAllClosed(async () => {
         const control = bench.run();
         await bench.fail(1);

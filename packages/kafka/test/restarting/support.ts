@@ -49,7 +49,7 @@ export class Bench {
     return restarting({ minBackoffMs: 100, randomFactor: 0, ...settings }, this.graph).run({ clock: this.clock });
   }
 
-  /** The incarnation of that number fails, and its client is closed. */
+  /** The run of that number fails, and its client is closed. */
   async fail(number: number, error: unknown = broken()): Promise<void> {
     const client = this.kafka.consumers[number - 1];
     client?.listener.onError(error as Error);
@@ -61,7 +61,7 @@ export class Bench {
     await this.clock.advance(0);
   }
 
-  /** Gives so many records to the present incarnation, which has partition 0 then. */
+  /** Gives so many records to the present run, which has partition 0 then. */
   async give(from: number, count: number): Promise<void> {
     await this.kafka.client.assign(p0);
     this.kafka.client.give(records("t", 0, from, count));

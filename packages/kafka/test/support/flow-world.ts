@@ -168,15 +168,15 @@ export class FlowWorld {
   }
 
   #isAtBound(model: Model): boolean {
-    const { followed, partitioned, maxInFlight, maxBufferedRecords } = this.#limits;
-    if (!model.mayDeliver || model.complete || (followed && model.span >= maxInFlight)) return true;
+    const { withContext, partitioned, maxInFlight, maxBufferedRecords } = this.#limits;
+    if (!model.mayDeliver || model.complete || (withContext && model.span >= maxInFlight)) return true;
     const buffered = model.waiting.length;
     return partitioned && (buffered >= maxBufferedRecords || this.#bytes(buffered) >= this.#share);
   }
 
   #isAtHalf(model: Model): boolean {
-    const { followed, partitioned, maxInFlight, maxBufferedRecords } = this.#limits;
-    if (!model.mayDeliver || model.complete || (followed && model.span > maxInFlight / 2)) return false;
+    const { withContext, partitioned, maxInFlight, maxBufferedRecords } = this.#limits;
+    if (!model.mayDeliver || model.complete || (withContext && model.span > maxInFlight / 2)) return false;
     const buffered = model.waiting.length;
     return !partitioned || (buffered <= maxBufferedRecords / 2 && this.#bytes(buffered) <= this.#share / 2);
   }
@@ -290,9 +290,9 @@ export class FlowWorld {
   }
 
   #expectBounds(count: number, had: { readonly bytes: number; readonly age: number }): void {
-    const { followed, maxInFlight, maxInFlightTotal, maxInFlightBytes, maxReplay, maxBufferedBytes } = this.#limits;
+    const { withContext, maxInFlight, maxInFlightTotal, maxInFlightBytes, maxReplay, maxBufferedBytes } = this.#limits;
     const { span, replays, bytes } = this.#sums();
-    if (followed) {
+    if (withContext) {
       for (const model of this.models) expect(model.span, "maxInFlight").to.be.at.most(maxInFlight);
       expect(span, "maxInFlightTotal").to.be.at.most(maxInFlightTotal);
     }
@@ -306,17 +306,17 @@ export class FlowWorld {
 
   /** Nothing was delivered: a bound says why of each partition in which records wait. */
   #expectReason(from: readonly Model[]): void {
-    const { followed, maxInFlight, maxInFlightTotal, maxInFlightBytes, maxReplay } = this.#limits;
+    const { withContext, maxInFlight, maxInFlightTotal, maxInFlightBytes, maxReplay } = this.#limits;
     const { span, replays, bytes, age } = this.#sums();
     const isFull =
-      (followed && span >= maxInFlightTotal) ||
+      (withContext && span >= maxInFlightTotal) ||
       replays >= (maxReplay.records ?? Number.POSITIVE_INFINITY) ||
       age >= (maxReplay.ms ?? Number.POSITIVE_INFINITY) ||
       (bytes > 0 && bytes + this.#size > (maxInFlightBytes ?? Number.POSITIVE_INFINITY));
     if (isFull) return;
     for (const model of from)
       if (model.waiting.length > 0)
-        expect(!model.mayDeliver || (followed && model.span >= maxInFlight), "stalls for nothing").to.equal(true);
+        expect(!model.mayDeliver || (withContext && model.span >= maxInFlight), "stalls for nothing").to.equal(true);
   }
 
   /** One of those in flight where records are followed, else all up to it. */
@@ -324,7 +324,7 @@ export class FlowWorld {
     const open = model.delivered.filter((each) => each.open);
     const chosen = open[which % Math.max(1, open.length)];
     if (!chosen) return;
-    if (this.#limits.followed) {
+    if (this.#limits.withContext) {
       model.owned.end(chosen.sequence, chosen.offset, "processed");
       chosen.open = false;
       return;
@@ -344,12 +344,12 @@ export class FlowWorld {
 
   /** Half of a budget is used up, and a commit would help. */
   expectHurry(): void {
-    const { followed, maxInFlightBytes, maxReplay } = this.#limits;
+    const { withContext, maxInFlightBytes, maxReplay } = this.#limits;
     const { replays, bytes, age } = this.#sums();
     const isShort =
       replays >= (maxReplay.records ?? Number.POSITIVE_INFINITY) / 2 ||
       age >= (maxReplay.ms ?? Number.POSITIVE_INFINITY) / 2 ||
-      (!followed && bytes >= (maxInFlightBytes ?? Number.POSITIVE_INFINITY) / 2);
+      (!withContext && bytes >= (maxInFlightBytes ?? Number.POSITIVE_INFINITY) / 2);
     expect(this.flow.isShort(this.#now), "short of room").to.equal(isShort);
   }
 

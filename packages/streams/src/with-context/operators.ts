@@ -74,18 +74,18 @@ export abstract class OperatorsWithContext<K extends Kind, out Out, out Mat> {
    * when there were none.
    */
   mapConcat<B>(f: (element: Out) => Iterable<B>): Apply<K, B, Mat> {
-    return this.stage(plain<Out, B>("mapConcat", (cells, guard) => cells.mapConcat(answering(f, guard))));
+    return this.stage(plain<Out, B>("mapConcat", (pairs, guard) => pairs.mapConcat(answering(f, guard))));
   }
 
   /** Calls `f` for up to `parallelism` elements at a time and emits the results in the order of the input. */
   mapAsync<B>(parallelism: number, f: (element: Out) => B | PromiseLike<B>): Apply<K, B, Mat> {
-    return this.stage(plain<Out, B>("mapAsync", (cells, guard) => cells.mapAsync(parallelism, guard.calling(f))));
+    return this.stage(plain<Out, B>("mapAsync", (pairs, guard) => pairs.mapAsync(parallelism, guard.calling(f))));
   }
 
   /** Like `mapAsync`, but emits results as they come. */
   mapAsyncUnordered<B>(parallelism: number, f: (element: Out) => B | PromiseLike<B>): Apply<K, B, Mat> {
     return this.stage(
-      plain<Out, B>("mapAsyncUnordered", (cells, guard) => cells.mapAsyncUnordered(parallelism, guard.calling(f))),
+      plain<Out, B>("mapAsyncUnordered", (pairs, guard) => pairs.mapAsyncUnordered(parallelism, guard.calling(f))),
     );
   }
 
@@ -97,8 +97,8 @@ export abstract class OperatorsWithContext<K extends Kind, out Out, out Mat> {
     options: PartitionedOptions = {},
   ): Apply<K, B, Mat> {
     return this.stage(
-      plain<Out, B>("mapAsyncPartitioned", (cells, guard) =>
-        cells.mapAsyncPartitioned(parallelism, guard.on(key), guard.callingByKey(f), options),
+      plain<Out, B>("mapAsyncPartitioned", (pairs, guard) =>
+        pairs.mapAsyncPartitioned(parallelism, guard.on(key), guard.callingByKey(f), options),
       ),
     );
   }
@@ -111,8 +111,8 @@ export abstract class OperatorsWithContext<K extends Kind, out Out, out Mat> {
     options: PartitionedOptions = {},
   ): Apply<K, B, Mat> {
     return this.stage(
-      plain<Out, B>("mapAsyncPartitionedUnordered", (cells, guard) =>
-        cells.mapAsyncPartitionedUnordered(parallelism, guard.on(key), guard.callingByKey(f), options),
+      plain<Out, B>("mapAsyncPartitionedUnordered", (pairs, guard) =>
+        pairs.mapAsyncPartitionedUnordered(parallelism, guard.on(key), guard.callingByKey(f), options),
       ),
     );
   }
@@ -123,8 +123,8 @@ export abstract class OperatorsWithContext<K extends Kind, out Out, out Mat> {
    */
   take(count: number): Apply<K, Out, Mat> {
     return this.stage(
-      taking<Out>("take", (cells, guard) => {
-        const taken = cells.take(count);
+      taking<Out>("take", (pairs, guard) => {
+        const taken = pairs.take(count);
         return guard.part ? Flow.fromStage(takeInPart<Out>(count, guard)) : taken;
       }),
     );
@@ -133,10 +133,10 @@ export abstract class OperatorsWithContext<K extends Kind, out Out, out Mat> {
   /** Passes elements on while `holds` is true; what becomes of the rest is as with `take`. */
   takeWhile(holds: (element: Out) => boolean, options: { readonly inclusive?: boolean } = {}): Apply<K, Out, Mat> {
     return this.stage(
-      taking<Out>("takeWhile", (cells, guard) =>
+      taking<Out>("takeWhile", (pairs, guard) =>
         guard.part
           ? Flow.fromStage(takeWhileInPart(holds, options.inclusive ?? false, guard))
-          : cells.takeWhile(guard.on(holds), options),
+          : pairs.takeWhile(guard.on(holds), options),
       ),
     );
   }
@@ -154,20 +154,20 @@ export abstract class OperatorsWithContext<K extends Kind, out Out, out Mat> {
    */
   statefulMap<S, B>(create: () => S, f: (state: S, element: Out) => readonly [next: S, out: B]): Apply<K, B, Mat> {
     return this.stage({
-      ...plain<Out, B>("statefulMap", (cells, guard) => cells.statefulMap(create, guard.mapping(f))),
+      ...plain<Out, B>("statefulMap", (pairs, guard) => pairs.statefulMap(create, guard.mapping(f))),
       traits: { order: "kept", elements: "kept", keepsState: true },
     });
   }
 
   /** Gathers elements into arrays of `size`, each with the claims of all its elements. */
   grouped(size: number): Apply<K, readonly Out[], Mat> {
-    return this.stage(holding<Out, readonly Out[]>("grouped", (cells) => cells.grouped(size).map(joint)));
+    return this.stage(holding<Out, readonly Out[]>("grouped", (pairs) => pairs.grouped(size).map(joint)));
   }
 
   /** Gathers elements into arrays of at most `size`, none of which waits longer than `intervalMs` for its first. */
   groupedWithin(size: number, intervalMs: number): Apply<K, readonly Out[], Mat> {
     return this.stage(
-      holding<Out, readonly Out[]>("groupedWithin", (cells) => cells.groupedWithin(size, intervalMs).map(joint)),
+      holding<Out, readonly Out[]>("groupedWithin", (pairs) => pairs.groupedWithin(size, intervalMs).map(joint)),
     );
   }
 
@@ -183,8 +183,8 @@ export abstract class OperatorsWithContext<K extends Kind, out Out, out Mat> {
   ): Apply<K, B, Mat> {
     return this.stage(
       holding<Out, B>("aggregateWithBoundary", (_, guard) => {
-        const cells = aggregatingCells({ allocate, aggregate, harvest, startsNew, when: emitOnTimer?.when }, guard);
-        const { when, ...logic } = cells;
+        const pairs = aggregatingCells({ allocate, aggregate, harvest, startsNew, when: emitOnTimer?.when }, guard);
+        const { when, ...logic } = pairs;
         return Flow.fromStage(
           aggregateWithBoundary({ ...logic, ...(emitOnTimer && { emitOnTimer: { ...emitOnTimer, when } }) }),
         );
@@ -195,13 +195,13 @@ export abstract class OperatorsWithContext<K extends Kind, out Out, out Mat> {
   /** Gathers elements into a batch while downstream is busy; a batch that `restart` drops is discarded. */
   batch<S>(max: number, seed: (element: Out) => S, aggregate: (batch: S, element: Out) => S): Apply<K, S, Mat> {
     return this.stage(
-      holding<Out, S>("batch", (cells, guard) => cells.batch(max, guard.changing(seed), aggregating(aggregate, guard))),
+      holding<Out, S>("batch", (pairs, guard) => pairs.batch(max, guard.changing(seed), aggregating(aggregate, guard))),
     );
   }
 
   /** Folds elements into one while downstream is busy; it holds as many claims as its source allows to be open. */
   conflate(aggregate: (kept: Out, element: Out) => Out): Apply<K, Out, Mat> {
-    return this.stage(holding<Out, Out>("conflate", (cells, guard) => cells.conflate(aggregating(aggregate, guard))));
+    return this.stage(holding<Out, Out>("conflate", (pairs, guard) => pairs.conflate(aggregating(aggregate, guard))));
   }
 
   /** Reads ahead of downstream by up to `bound` elements; discards what `strategy` drops. */
@@ -217,7 +217,7 @@ export abstract class OperatorsWithContext<K extends Kind, out Out, out Mat> {
 
   /** Limits the rate to `elements` per `perMs`, with bursts of up to `maximumBurst`; defaults as for a plain stream. */
   throttle(options: ThrottleOptions): Apply<K, Out, Mat> {
-    return this.stage(holding<Out, Out>("throttle", (cells) => cells.throttle(options)));
+    return this.stage(holding<Out, Out>("throttle", (pairs) => pairs.throttle(options)));
   }
 
   /**
@@ -226,9 +226,9 @@ export abstract class OperatorsWithContext<K extends Kind, out Out, out Mat> {
    */
   groupBy(maxSubstreams: number, key: (element: Out) => unknown): SubstreamsWithContext<Out, Mat, K> {
     const grouping = (flow: Blueprint): SubstreamStage<WithClaim<Out>, WithClaim<unknown>> => ({
-      ...plain<Out, unknown>("groupBy", (cells, guard) => {
+      ...plain<Out, unknown>("groupBy", (pairs, guard) => {
         const group = new Flow<WithClaim<Out>, WithClaim<unknown>>(groupFlow(flow, guard.run));
-        return cells.groupBy(maxSubstreams, guard.on(key)).via(group).mergeSubstreams();
+        return pairs.groupBy(maxSubstreams, guard.on(key)).via(group).mergeSubstreams();
       }),
       traits: { order: "perKey", elements: "kept" },
       substream: flow,
@@ -338,7 +338,7 @@ export abstract class OperatorsWithContext<K extends Kind, out Out, out Mat> {
   log(name: string, options: LogOptions<Out> = {}): Apply<K, Out, Mat> {
     const { extract = (element: Out): unknown => element } = options;
     return this.stage(
-      plain<Out, Out>("log", (cells, guard) => cells.log(name, { ...options, extract: guard.on(extract) })),
+      plain<Out, Out>("log", (pairs, guard) => pairs.log(name, { ...options, extract: guard.on(extract) })),
     );
   }
 

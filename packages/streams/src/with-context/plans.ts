@@ -18,14 +18,14 @@ import { sharing } from "../stages/with-context/fork.js";
 import { guardedFlow } from "../stages/with-context/guarded.js";
 import { asPart, asWhole } from "../stages/with-context/part.js";
 
-export type Cells<A> = Flow<WithClaim<A>, WithClaim<A>>;
+export type Pairs<A> = Flow<WithClaim<A>, WithClaim<A>>;
 type AnyFlow = FlowWithContextShape<never, unknown, unknown>;
 type AnyFork = Fork<never, unknown>;
 type AnyJunction = Junction<never, unknown>;
 
-type Build<A, B> = (cells: Cells<A>, guard: Guard) => Flow<WithClaim<A>, WithClaim<B>, unknown>;
+type Build<A, B> = (pairs: Pairs<A>, guard: Guard) => Flow<WithClaim<A>, WithClaim<B>, unknown>;
 
-/** Plain operators on cells, as one stage. */
+/** Plain operators on pairs, as one stage. */
 export const plain = <A, B>(name: string, build: Build<A, B>): Stage<WithClaim<A>, WithClaim<B>> =>
   guardedFlow(name, (guard) => build(Flow.of(), guard).blueprint, false);
 
@@ -39,7 +39,7 @@ export const taking = <A>(name: string, build: Build<A, A>): Stage<WithClaim<A>,
 export const holding = <A, B>(name: string, build: Build<A, B>): Stage<WithClaim<A>, WithClaim<B>> =>
   guardedFlow(name, (guard) => build(Flow.of(), guard).blueprint, true);
 
-/** A junction that makes rows of elements, for cells. */
+/** A junction that makes rows of elements, for pairs. */
 const jointly = (rows: Junction<unknown, readonly unknown[]>): AnyJunction => ({
   name: rows.name,
   ...(rows.traits && { traits: rows.traits }),

@@ -109,7 +109,7 @@ export class CopyWorld {
     return this.#outputs().length - new Set(this.#outputs()).size;
   }
 
-  get incarnations(): number {
+  get runs(): number {
     return this.#processes.length;
   }
 
@@ -139,7 +139,7 @@ export class CopyWorld {
     this.kafka.kill(process.clientId);
   }
 
-  /** A process that has ended is followed by the next incarnation, which knows only what is committed. */
+  /** A process that has ended is followed by the next run, which knows only what is committed. */
   #start(slot: number): void {
     const running = this.#running[slot];
     if (running && !running.ended) return;

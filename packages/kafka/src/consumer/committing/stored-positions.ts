@@ -1,5 +1,5 @@
 import type { ConsumerClient } from "../../client/port.js";
-import { partitionKey, placeOf } from "../../client/partition-key.js";
+import { partitionKey, partitionOf } from "../../client/partition-key.js";
 import type { OwnedPartition, Watermark } from "../partitions/owned-partition.js";
 
 /** A position that stands for nothing of this assignment: what the group has already, or a beginning. */
@@ -20,7 +20,7 @@ export const storedPositions = async (
   const idle = new Map<string, OwnedPartition>();
   for (const owned of partitions) if (owned.ledger.watermark === undefined) idle.set(owned.key, owned);
   if (idle.size === 0) return [];
-  const stored = await client.committed([...idle.values()].map(placeOf), timeoutMs);
+  const stored = await client.committed([...idle.values()].map(partitionOf), timeoutMs);
   return stored.flatMap((each) => {
     const owned = idle.get(partitionKey(each));
     return owned ? outright(owned, each.offset, each.metadata) : [];

@@ -4,7 +4,7 @@ import type { AuditTrail } from "../../ledger/auditor.js";
 import { type Outcome, PartitionLedger } from "../../ledger/partition-ledger.js";
 import { ClaimChain } from "../../ledger/claim-chain.js";
 import { RecordClaim } from "../../ledger/record-claim.js";
-import { partitionKey, placeName } from "../../client/partition-key.js";
+import { partitionKey, partitionName } from "../../client/partition-key.js";
 import { type CommitPosition, CommitState } from "./commit-state.js";
 import type { BufferedRun } from "./fetched-chunk.js";
 import { PartitionBuffer } from "./partition-buffer.js";
@@ -106,7 +106,7 @@ export class OwnedPartition implements TopicPartition {
   }
 
   toString(): string {
-    return placeName(this);
+    return partitionName(this);
   }
 
   /**

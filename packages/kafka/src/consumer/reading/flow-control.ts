@@ -1,5 +1,5 @@
 import type { ConsumerClient } from "../../client/port.js";
-import { placeOf } from "../../client/partition-key.js";
+import { partitionOf } from "../../client/partition-key.js";
 import type { OwnedPartition } from "../partitions/owned-partition.js";
 import { UserPauses } from "./user-pauses.js";
 
@@ -13,7 +13,7 @@ export interface FlowLimits {
   /** The same in bytes, over all partitions. Where each has a stream of its own, each has a like part of it. */
   readonly maxBufferedBytes: number;
   /** Claims end by themselves. Where offsets are carried instead, the stream's own buffers are the bound. */
-  readonly followed: boolean;
+  readonly withContext: boolean;
   /** Delivered records of one partition that are not finished, or wait for an older one. */
   readonly maxInFlight: number;
   readonly maxInFlightTotal: number;
@@ -124,7 +124,7 @@ export class FlowControl {
   /** Records of `owned` that may be delivered before it is at its bound. */
   room(owned: OwnedPartition): number {
     if (owned.retired || owned.isHeld || this.userPauses.has(owned.key)) return 0;
-    return this.#limits.followed ? this.#limits.maxInFlight - owned.span : Number.POSITIVE_INFINITY;
+    return this.#limits.withContext ? this.#limits.maxInFlight - owned.span : Number.POSITIVE_INFINITY;
   }
 
   /** What may be delivered at a time, of `records` at most, before all partitions together are at a bound. */
@@ -140,9 +140,9 @@ export class FlowControl {
   }
 
   #totalRoom(now: number, { span, replays, since }: Sums): number {
-    const { followed, maxInFlightTotal, maxReplay } = this.#limits;
+    const { withContext, maxInFlightTotal, maxReplay } = this.#limits;
     if (maxReplay.ms !== undefined && now - since >= maxReplay.ms) return 0;
-    const unfinished = followed ? maxInFlightTotal - span : Number.POSITIVE_INFINITY;
+    const unfinished = withContext ? maxInFlightTotal - span : Number.POSITIVE_INFINITY;
     return Math.min(unfinished, (maxReplay.records ?? Number.POSITIVE_INFINITY) - replays);
   }
 
@@ -152,7 +152,7 @@ export class FlowControl {
    */
   isShort(now: number): boolean {
     const { records, ms } = this.#limits.maxReplay;
-    const mostBytes = this.#limits.followed ? undefined : this.#limits.maxInFlightBytes;
+    const mostBytes = this.#limits.withContext ? undefined : this.#limits.maxInFlightBytes;
     if (records === undefined && ms === undefined && mostBytes === undefined) return false;
     const { replays, since, bytes } = this.#sums(now);
     if (records !== undefined && replays >= records / 2) return true;
@@ -209,8 +209,8 @@ export class FlowControl {
     }
     for (const owned of pause) this.#paused.add(owned);
     for (const owned of resume) this.#paused.delete(owned);
-    if (pause.length > 0) this.#client.pause(pause.map(placeOf));
-    if (resume.length > 0) this.#client.resume(resume.map(placeOf));
+    if (pause.length > 0) this.#client.pause(pause.map(partitionOf));
+    if (resume.length > 0) this.#client.resume(resume.map(partitionOf));
   }
 
   /** The same partition goes on from elsewhere: the client keeps a pause of it. */
@@ -220,12 +220,12 @@ export class FlowControl {
 
   /** The client may have forgotten its pauses. */
   pauseAgain(): void {
-    if (this.#paused.size > 0) this.#client.pause([...this.#paused].map(placeOf));
+    if (this.#paused.size > 0) this.#client.pause([...this.#paused].map(partitionOf));
   }
 
   /** They are given up. A client may remember a pause until it is assigned them again, so none is left behind. */
   forget(partitions: readonly OwnedPartition[]): void {
     const paused = partitions.filter((owned) => this.#paused.delete(owned));
-    if (paused.length > 0) this.#client.resume(paused.map(placeOf));
+    if (paused.length > 0) this.#client.resume(paused.map(partitionOf));
   }
 }

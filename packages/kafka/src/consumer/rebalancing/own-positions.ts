@@ -1,5 +1,5 @@
 import type { TopicPartition } from "../../client/port.js";
-import { offsetsByKey, partitionKey, placeOf } from "../../client/partition-key.js";
+import { offsetsByKey, partitionKey, partitionOf } from "../../client/partition-key.js";
 import type { SessionContext } from "./session-context.js";
 
 /** Much longer than old positions were seen to be told: two seconds. */
@@ -33,7 +33,7 @@ export class OwnPositions {
     }
     logger.warn(
       "kafka consumer: the group is further back than this consumer had brought it; its records from there on are read again",
-      { groupId: settings.groupId, partitions: behind.map(placeOf) },
+      { groupId: settings.groupId, partitions: behind.map(partitionOf) },
     );
   }
 
@@ -42,7 +42,7 @@ export class OwnPositions {
     const known = partitions.filter((each) => assignment.acknowledged(each) !== undefined);
     if (known.length === 0) return [];
     try {
-      const stored = offsetsByKey(await client.committedOnce(known.map(placeOf), ANSWER_MS));
+      const stored = offsetsByKey(await client.committedOnce(known.map(partitionOf), ANSWER_MS));
       return known.filter((each) => (stored.get(partitionKey(each)) ?? 0) < (assignment.acknowledged(each) ?? 0));
     } catch {
       return [];

@@ -1,6 +1,6 @@
 import type { RebalanceHandlers } from "../../settings/reading-settings.js";
 import type { TopicPartition } from "../../client/port.js";
-import { placeOf } from "../../client/partition-key.js";
+import { partitionOf } from "../../client/partition-key.js";
 import type { SessionContext } from "./session-context.js";
 
 /** Calls the user's handlers; never rejects. */
@@ -17,7 +17,7 @@ export class HandlerCalls {
     const handler = settings.handlers[name];
     if (!handler || partitions.length === 0) return;
     try {
-      await this.#inTime(name, Promise.resolve(handler(partitions.map(placeOf))));
+      await this.#inTime(name, Promise.resolve(handler(partitions.map(partitionOf))));
     } catch (error) {
       logger.error(`kafka consumer: ${name} failed`, { partitions, error });
       if (name !== "onStop") life.fail(error);

@@ -1,5 +1,5 @@
 import type { StartingPartition, StartPosition, Subscription, TopicPartition } from "../../client/port.js";
-import { offsetsByKey, placeOf } from "../../client/partition-key.js";
+import { offsetsByKey, partitionOf } from "../../client/partition-key.js";
 import { NOTHING_FINISHED } from "../../ledger/finished-set/finished-set.js";
 import type { AssignedPartition } from "../../settings/parse-consumer.js";
 import type { OwnedPartition } from "../partitions/owned-partition.js";
@@ -100,7 +100,7 @@ export class Rebalancing {
     const committed = commits.now().catch((error: unknown) => {
       const what = "the commit before partitions are given up failed; the next owner reads again what it was to commit";
       const { groupId } = settings;
-      logger.warn(`kafka consumer: ${what}`, { groupId, partitions: revoked.map(placeOf), error });
+      logger.warn(`kafka consumer: ${what}`, { groupId, partitions: revoked.map(partitionOf), error });
     });
     await commits.within(REVOKE_COMMIT_MS, committed);
   }
@@ -150,7 +150,7 @@ export class Rebalancing {
     this.#startOffsets.resumeAt(
       partitions.flatMap((owned) => {
         const offset = owned.resumeAt ?? owned.reading.next;
-        return offset === undefined ? [] : { ...placeOf(owned), offset };
+        return offset === undefined ? [] : { ...partitionOf(owned), offset };
       }),
     );
   }
@@ -158,7 +158,7 @@ export class Rebalancing {
   /** Where positions are kept elsewhere, only that place knows what was done with what was delivered. */
   async startAgain(partition: TopicPartition): Promise<number | undefined> {
     if (!this.#context.settings.offsetsOnAssign) return undefined;
-    await this.#startOffsets.learn([placeOf(partition)]);
+    await this.#startOffsets.learn([partitionOf(partition)]);
     const offset = this.startOf(partition);
     return typeof offset === "number" ? offset : undefined;
   }
@@ -174,7 +174,7 @@ export class Rebalancing {
     const { client, settings } = this.#context;
     const unknown = partitions.filter((each) => each.offset === undefined && this.startOf(each) === undefined);
     if (unknown.length === 0) return NONE;
-    const committed = await client.committed(unknown.map(placeOf), settings.lookupTimeoutMs);
+    const committed = await client.committed(unknown.map(partitionOf), settings.lookupTimeoutMs);
     return offsetsByKey(committed);
   }
 

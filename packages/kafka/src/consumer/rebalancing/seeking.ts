@@ -1,6 +1,6 @@
 import type { StartPosition, TopicPartition, TopicPartitionOffset } from "../../client/port.js";
 import { KafkaConnectorError } from "../../errors/errors.js";
-import { placeName } from "../../client/partition-key.js";
+import { partitionName } from "../../client/partition-key.js";
 import type { OwnedPartition } from "../partitions/owned-partition.js";
 import type { Rebalancing } from "./rebalancing.js";
 import type { SessionContext } from "./session-context.js";
@@ -15,7 +15,7 @@ interface Move {
   readonly offset: number;
 }
 
-const names = (partitions: readonly TopicPartition[]): string => partitions.map(placeName).join(", ");
+const names = (partitions: readonly TopicPartition[]): string => partitions.map(partitionName).join(", ");
 
 /**
  * Reads partitions on from elsewhere. Offsets ascend within an epoch, so each begins a new one: 1. nothing more of the

@@ -1,6 +1,6 @@
 import type { Cancellable } from "@millrace/streams";
 import { KafkaConnectorError } from "../../errors/errors.js";
-import { placeOf } from "../../client/partition-key.js";
+import { partitionOf } from "../../client/partition-key.js";
 import type { Rebalancing } from "../rebalancing/rebalancing.js";
 import type { SessionContext } from "../rebalancing/session-context.js";
 
@@ -72,7 +72,7 @@ export class ClientExchange {
       const partitions = [...assignment.partitions];
       this.#rebalancing.resume(partitions);
       try {
-        await client.renew(partitions.map(placeOf), () => this.#rebalancing.subscription());
+        await client.renew(partitions.map(partitionOf), () => this.#rebalancing.subscription());
         return true;
       } catch (error) {
         if (!(error instanceof KafkaConnectorError && error.retriable)) {

@@ -1,5 +1,5 @@
 import type { TopicPartitionOffset } from "../../client/port.js";
-import { offsetsByKey, placeOf } from "../../client/partition-key.js";
+import { offsetsByKey, partitionOf } from "../../client/partition-key.js";
 import type { OwnedPartition } from "../partitions/owned-partition.js";
 import { NO_POSITION, type RemovedRecords } from "./removed-records.js";
 import type { Bounds } from "../rebalancing/bounds.js";
@@ -61,7 +61,7 @@ export class Ends {
     const { client, settings, logger, assignment } = this.#context;
     try {
       const committed = await client.committed(
-        ends.map(({ owned }) => placeOf(owned)),
+        ends.map(({ owned }) => partitionOf(owned)),
         settings.lookupTimeoutMs,
       );
       const starts = offsetsByKey(committed);

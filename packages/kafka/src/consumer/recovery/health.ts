@@ -20,7 +20,7 @@ export type HealthCode =
   | "COMMIT_FAILED"
   /** Committed positions cannot be read, as where an open transaction holds them. */
   | "POSITIONS_HELD"
-  /** A restarting graph waits for its next incarnation. */
+  /** A restarting graph waits for its next run. */
   | "RESTARTING"
   /** The brokers removed records before they were read. It is ready all the same. */
   | "RECORDS_REMOVED";

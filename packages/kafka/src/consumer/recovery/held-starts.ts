@@ -1,5 +1,5 @@
 import type { Cancellable } from "@millrace/streams";
-import { placeOf } from "../../client/partition-key.js";
+import { partitionOf } from "../../client/partition-key.js";
 import type { OwnedPartition } from "../partitions/owned-partition.js";
 import type { SessionContext } from "../rebalancing/session-context.js";
 
@@ -35,6 +35,6 @@ export class HeldStarts {
     const { client, assignment, settings } = this.#context;
     const silent = partitions.filter((owned) => assignment.get(owned) === owned && owned.reading.from === undefined);
     // The answer is for the client to act on.
-    if (silent.length > 0) client.committed(silent.map(placeOf), settings.lookupTimeoutMs).catch(() => undefined);
+    if (silent.length > 0) client.committed(silent.map(partitionOf), settings.lookupTimeoutMs).catch(() => undefined);
   }
 }

@@ -1,7 +1,7 @@
 import type { Cancellable } from "@millrace/streams";
 import type { PartitionRun, RecordChunk } from "../../client/port.js";
 import { KafkaConnectorError } from "../../errors/errors.js";
-import { placeOf } from "../../client/partition-key.js";
+import { partitionOf } from "../../client/partition-key.js";
 import type { OwnedPartition } from "../partitions/owned-partition.js";
 import type { SessionContext } from "../rebalancing/session-context.js";
 import type { RemovedRecords } from "./removed-records.js";
@@ -91,7 +91,7 @@ export class OffsetResets {
   #tellStart(owned: OwnedPartition, readAt: number): void {
     this.#context.logger.warn(
       "kafka consumer: the log of a partition does not reach the offset where it was to begin, so it is read from where autoOffsetReset says",
-      { ...placeOf(owned), start: owned.reading.next, readAt },
+      { ...partitionOf(owned), start: owned.reading.next, readAt },
     );
   }
 
@@ -141,12 +141,15 @@ export class OffsetResets {
       await reading.between(async () => {
         const offset = owned.reading.next;
         if (!assignment.delivers(owned) || offset === undefined) return;
-        await client.seek([{ ...placeOf(owned), offset }], settings.lookupTimeoutMs);
+        await client.seek([{ ...partitionOf(owned), offset }], settings.lookupTimeoutMs);
         state.seeking = false;
       });
     } catch (error) {
       if (this.#closed || assignment.get(owned) !== owned) return;
-      logger.warn("kafka consumer: a partition could not be sent back to where it was", { ...placeOf(owned), error });
+      logger.warn("kafka consumer: a partition could not be sent back to where it was", {
+        ...partitionOf(owned),
+        error,
+      });
       if (state.attempts >= MAX_ATTEMPTS) this.#context.life.fail(error);
       else this.#seekLater(owned, { attempts: state.attempts + 1, seeking: true });
     }

@@ -1,4 +1,4 @@
-import { placeOf } from "../../client/partition-key.js";
+import { partitionOf } from "../../client/partition-key.js";
 import type { ClientExchange } from "./client-exchange.js";
 import type { OwnedPartition } from "../partitions/owned-partition.js";
 import type { SessionContext } from "../rebalancing/session-context.js";
@@ -25,7 +25,7 @@ export class RecoverySteps {
       const positions = partitions
         .filter((owned) => assignment.delivers(owned))
         .flatMap((owned) =>
-          owned.reading.next === undefined ? [] : { ...placeOf(owned), offset: owned.reading.next },
+          owned.reading.next === undefined ? [] : { ...partitionOf(owned), offset: owned.reading.next },
         );
       if (positions.length === 0) return false;
       await client.seek(positions, settings.lookupTimeoutMs);
@@ -43,7 +43,7 @@ export class RecoverySteps {
       client.reassign(
         partitions.map((owned) => {
           const offset = owned.reading.from;
-          return offset === undefined ? placeOf(owned) : { ...placeOf(owned), offset };
+          return offset === undefined ? partitionOf(owned) : { ...partitionOf(owned), offset };
         }),
       );
       reading.flow.pauseAgain();

@@ -1,5 +1,5 @@
 import { KafkaConnectorError } from "../../errors/errors.js";
-import { placeOf } from "../../client/partition-key.js";
+import { partitionOf } from "../../client/partition-key.js";
 import { outright } from "../committing/stored-positions.js";
 import type { OffsetResets } from "./offset-resets.js";
 import type { OwnedPartition } from "../partitions/owned-partition.js";
@@ -32,7 +32,7 @@ export class RemadeTopics {
       const what = `${topic} was deleted and made again while it was read, and ${refusal}. Restart the stream to read the new one.`;
       return life.fail(new KafkaConnectorError("OFFSET_RESET", what));
     }
-    const partitions = owned.map(placeOf);
+    const partitions = owned.map(partitionOf);
     logger.warn(
       "kafka consumer: a topic was deleted and made again; it is read from its beginning, and what was in flight of the old one is not committed",
       { groupId, topic, partitions },

@@ -1,5 +1,5 @@
 import type { PartitionRun, RecordChunk } from "../../client/port.js";
-import { placeOf } from "../../client/partition-key.js";
+import { partitionOf } from "../../client/partition-key.js";
 import type { OwnedPartition } from "../partitions/owned-partition.js";
 import type { SessionContext } from "../rebalancing/session-context.js";
 
@@ -75,11 +75,11 @@ export class RemovedRecords {
     const { client, settings, logger } = this.#context;
     const { groupId, lookupTimeoutMs } = settings;
     try {
-      const [stored] = await client.committed([placeOf(owned)], lookupTimeoutMs);
+      const [stored] = await client.committed([partitionOf(owned)], lookupTimeoutMs);
       if (stored && stored.offset < low) this.#tell(owned, stored.offset, first);
     } catch (error) {
       const what = "it is not known whether records were removed before they were read";
-      logger.info(`kafka consumer: ${what}`, { groupId, ...placeOf(owned), error });
+      logger.info(`kafka consumer: ${what}`, { groupId, ...partitionOf(owned), error });
     }
   }
 
@@ -89,7 +89,7 @@ export class RemovedRecords {
     this.#removed.set(owned, this.of(owned) + to - from);
     logger.warn(
       "kafka consumer: records were removed before they were read, so they are lost to this group. Retention is shorter than the group is behind, or somebody deleted them",
-      { groupId: settings.groupId, ...placeOf(owned), from, to, offsets: to - from },
+      { groupId: settings.groupId, ...partitionOf(owned), from, to, offsets: to - from },
     );
   }
 }

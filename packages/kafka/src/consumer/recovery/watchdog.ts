@@ -1,5 +1,5 @@
 import type { Cancellable } from "@millrace/streams";
-import { placeOf } from "../../client/partition-key.js";
+import { partitionOf } from "../../client/partition-key.js";
 import type { OwnedPartition } from "../partitions/owned-partition.js";
 import type { ParsedWatchdog } from "../../settings/recovery-settings.js";
 import type { RecoverySteps } from "./recovery-steps.js";
@@ -116,7 +116,7 @@ export class Watchdog {
       }
       if (watch?.owned === each && watch.lastStep) {
         logger.info("kafka consumer: a partition that was stuck is read again", {
-          ...placeOf(each),
+          ...partitionOf(each),
           after: watch.lastStep,
         });
       }
@@ -142,7 +142,7 @@ export class Watchdog {
       return undefined;
     }
     const { owned, nextToRead, end: before } = watch;
-    const place = placeOf(owned);
+    const place = partitionOf(owned);
     const { low, high } = await client.watermarks(place, settings.lookupTimeoutMs);
     this.#steps.probe += 1;
     if (high <= (nextToRead ?? low)) {
@@ -177,7 +177,7 @@ export class Watchdog {
           groupId: settings.groupId,
           step,
           partitions: really.map(({ owned, nextToRead, end, since }) => {
-            return { ...placeOf(owned), nextToRead, end, forMs: clock.now() - since };
+            return { ...partitionOf(owned), nextToRead, end, forMs: clock.now() - since };
           }),
         },
       );

@@ -7,7 +7,7 @@ import type {
   TopicPartitionOffset,
 } from "../../client/port.js";
 import { isFatal, KafkaConnectorError } from "../../errors/errors.js";
-import { partitionKey, placeName, placeOf } from "../../client/partition-key.js";
+import { partitionKey, partitionName, partitionOf } from "../../client/partition-key.js";
 import { FetchedChunk } from "../partitions/fetched-chunk.js";
 import { LARGEST_BY_DEFAULT, RecordSizes } from "../../client/record-sizes.js";
 import { ConsumerView, type ViewHost } from "./consumer-view.js";
@@ -34,7 +34,7 @@ export interface SharedReaderOptions {
   readonly onEnd: (client: ConsumerClient) => void;
 }
 
-const names = (partitions: readonly TopicPartition[]): string => partitions.map(placeName).join(", ");
+const names = (partitions: readonly TopicPartition[]): string => partitions.map(partitionName).join(", ");
 
 /**
  * One client with several users, each with a view that looks like a client of its own. It has no loop: a view that polls and
@@ -144,7 +144,7 @@ export class SharedReader implements ViewHost {
         { retriable: true },
       );
     }
-    const places = partitions.map(placeOf);
+    const places = partitions.map(partitionOf);
     for (const each of places) this.#owners.set(partitionKey(each), view);
     view.buffer.open(places);
     this.#alone(() => {
@@ -256,7 +256,7 @@ export class SharedReader implements ViewHost {
   }
 
   reassign(view: ConsumerView, partitions: readonly StartingPartition[]): void {
-    const places = partitions.map(placeOf);
+    const places = partitions.map(partitionOf);
     // What the running read brings of them is old.
     view.buffer.renew(places);
     this.#alone(() => {

@@ -17,7 +17,7 @@ export const endingReader = <A extends { readonly offset: number }>(
 ): RecordReader<EndedRecord<A>> => ({
   keepsBytes: reader.keepsBytes,
   callsOthers: reader.callsOthers,
-  followed: false,
+  withContext: false,
   opensClaims: false,
   isFinished: () => false,
   read(delivery, index, now, session) {

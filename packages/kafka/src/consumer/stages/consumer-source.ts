@@ -47,7 +47,7 @@ export const consumerSource = <A>(options: ConsumerSourceOptions<A>): SourceStag
       logger,
       failures: failureLogOf(run, logger, { groupId: settings.groupId }),
       clock: run.clock,
-      followed: options.reader.followed,
+      withContext: options.reader.withContext,
       listener: {
         onAvailable: () => outlet.notify(),
         onDone: (_, all) => {

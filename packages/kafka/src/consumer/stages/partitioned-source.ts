@@ -53,7 +53,7 @@ class PartitionOutlets<A> {
       logger,
       failures: this.#failures,
       clock: run.clock,
-      followed: options.reader.followed,
+      withContext: options.reader.withContext,
       listener: {
         onAvailable: () => this.#onAvailable(),
         onAssigned: (partitions) => {

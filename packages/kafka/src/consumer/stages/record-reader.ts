@@ -24,7 +24,7 @@ export interface RecordReader<out A> {
   /** To read a record calls functions of others, which may do anything. */
   readonly callsOthers: boolean;
   /** Elements carry their claims. */
-  readonly followed: boolean;
+  readonly withContext: boolean;
   /** Claims are open until the stream has ended them. */
   readonly opensClaims: boolean;
   /** Whether an earlier owner has finished the record; its claim then ends at once. */
@@ -100,7 +100,7 @@ export const plainReader = <K, V>(serdes: ConsumerSerdes<K, V>): RecordReader<Co
   return {
     keepsBytes: decoder.keepsBytes,
     callsOthers: decoder.callsOthers,
-    followed: false,
+    withContext: false,
     opensClaims: false,
     isFinished: never,
     read: ({ run }, index) => decoder.decode(run, index),
@@ -126,7 +126,7 @@ export const committableReader = <K, V>(
   return {
     keepsBytes: decoder.keepsBytes,
     callsOthers: decoder.callsOthers || metadata !== undefined,
-    followed: false,
+    withContext: false,
     opensClaims: true,
     isFinished: never,
     read({ owned, run }, index, now, session) {
@@ -146,7 +146,7 @@ export const claimedReader = <K, V>(serdes: ConsumerSerdes<K, V>): RecordReader<
   return {
     keepsBytes: decoder.keepsBytes,
     callsOthers: decoder.callsOthers,
-    followed: true,
+    withContext: true,
     opensClaims: true,
     isFinished(delivery, index, now) {
       const { owned, run } = delivery;

@@ -211,7 +211,7 @@ describe("the result of a commit", () => {
     const failure = new KafkaConnectorError("CLIENT_FAILED", "gone", { fatal: true });
 
     /** Two sources of one group and topic, one after the other; the first fails where it is told to. */
-    const incarnations = async (ends: (first: ReturnType<typeof gather>) => Promise<void>) => {
+    const runs = async (ends: (first: ReturnType<typeof gather>) => Promise<void>) => {
       const first = gather(kafka);
       await kafka.client.assign(p0);
       kafka.client.give(records("t", 0, 0, 3));
@@ -226,7 +226,7 @@ describe("the result of a commit", () => {
 
     it("answers notOwned for those of a source that had failed, and commits at the live one only", () =>
       assertAllClosed(async () => {
-        const { first, second } = await incarnations(async ({ control, done }) => {
+        const { first, second } = await runs(async ({ control, done }) => {
           kafka.client.failPoll(failure);
           expect(await rejectionOf(done)).to.equal(failure);
           await control.isShutdown;
@@ -240,7 +240,7 @@ describe("the result of a commit", () => {
 
     it("S-13 rejects where the consumer was closed in order, for then somebody forgot to wait", () =>
       assertAllClosed(async () => {
-        const { first, second } = await incarnations(({ control }) => control.shutdown());
+        const { first, second } = await runs(({ control }) => control.shutdown());
         const error = await rejectionOf(batchOf([...first.messages, ...second.messages]).commit());
         expect(error).to.include({ code: "CONSUMER_CLOSED" });
         // What the live one was asked is committed all the same.

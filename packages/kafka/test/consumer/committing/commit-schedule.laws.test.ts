@@ -93,7 +93,7 @@ class World {
     this.#flow = new FlowControl(
       {
         partitioned: false,
-        followed: true,
+        withContext: true,
         maxPollRecords: all,
         maxBufferedRecords: all,
         maxBufferedBytes: all,

@@ -7,7 +7,7 @@ const sometimes = (max: number): fc.Arbitrary<number | undefined> =>
 
 const limits: fc.Arbitrary<FlowLimits> = fc.record({
   partitioned: fc.boolean(),
-  followed: fc.boolean(),
+  withContext: fc.boolean(),
   maxPollRecords: fc.integer({ min: 1, max: 20 }),
   maxBufferedRecords: fc.integer({ min: 1, max: 20 }),
   maxBufferedBytes: fc.integer({ min: 10, max: 2000 }),

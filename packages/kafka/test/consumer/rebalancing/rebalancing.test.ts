@@ -7,7 +7,7 @@ import { SessionLife } from "../../../src/consumer/partitions/session-life.js";
 import { FlowControl } from "../../../src/consumer/reading/flow-control.js";
 import type { OwnedPartition } from "../../../src/consumer/partitions/owned-partition.js";
 import { ClaimsEnded } from "../../../src/consumer/partitions/claims-ended.js";
-import { placeOf } from "../../../src/client/partition-key.js";
+import { partitionOf } from "../../../src/client/partition-key.js";
 import type { TopicPartition } from "../../../src/client/port.js";
 import { Auditor } from "../../../src/ledger/auditor.js";
 import { p0, p1 } from "../../support/pipelines.js";
@@ -71,7 +71,7 @@ class World {
 
   #remove(gone: readonly OwnedPartition[]): void {
     this.steps.push("removed");
-    this.removed.push(...gone.map(placeOf));
+    this.removed.push(...gone.map(partitionOf));
   }
 
   #doubleOfCommits(): Partial<Commits> {

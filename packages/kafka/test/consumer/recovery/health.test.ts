@@ -162,7 +162,7 @@ describe("the health of a consumer", () => {
       });
     }));
 
-  it("of a restarting graph goes on between two incarnations, and ends with the last one", () =>
+  it("of a restarting graph goes on between two runs, and ends with the last one", () =>
     assertAllClosed(async () => {
       const settings = { minBackoffMs: 1000, randomFactor: 0, maxRestarts: 1 };
       const control = restarting(settings, graph).run({ clock });

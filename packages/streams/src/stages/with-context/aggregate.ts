@@ -16,12 +16,12 @@ export interface Aggregating<in A, in out S, out B> {
   readonly when: ((aggregate: S) => boolean) | undefined;
 }
 
-/** The same for cells: the claims of an aggregate go on with what is made of it, as one. */
+/** The same for pairs: the claims of an aggregate go on with what is made of it, as one. */
 export interface AggregatingCells<A, S, B> {
-  readonly begin: (cell: WithClaim<A>) => readonly [Kept<S>, boolean];
-  readonly aggregate: (kept: Kept<S>, cell: WithClaim<A>) => readonly [Kept<S>, boolean];
+  readonly begin: (pair: WithClaim<A>) => readonly [Kept<S>, boolean];
+  readonly aggregate: (kept: Kept<S>, pair: WithClaim<A>) => readonly [Kept<S>, boolean];
   readonly harvest: (kept: Kept<S>) => WithClaim<B>;
-  readonly startsNew: (kept: Kept<S>, cell: WithClaim<A>) => boolean;
+  readonly startsNew: (kept: Kept<S>, pair: WithClaim<A>) => boolean;
   readonly when: (kept: Kept<S>) => boolean;
 }
 
@@ -36,26 +36,26 @@ export const aggregatingCells = <A, S, B>(
       throw guard.decided(error, kept.claim);
     }
   };
-  const adding = <R>(cell: WithClaim<A>, kept: Kept<S> | undefined, f: () => R): R => {
+  const adding = <R>(pair: WithClaim<A>, kept: Kept<S> | undefined, f: () => R): R => {
     try {
       return f();
     } catch (error) {
-      throw guard.decided(error, cell.claim, kept?.claim);
+      throw guard.decided(error, pair.claim, kept?.claim);
     }
   };
   return {
-    begin: (cell) => {
-      const [state, complete] = adding(cell, undefined, () => aggregate(allocate(), cell.value));
-      return [{ state, claim: new JointClaim([cell.claim]) }, complete];
+    begin: (pair) => {
+      const [state, complete] = adding(pair, undefined, () => aggregate(allocate(), pair.value));
+      return [{ state, claim: new JointClaim([pair.claim]) }, complete];
     },
-    aggregate: (kept, cell) => {
-      const [state, complete] = adding(cell, kept, () => aggregate(kept.state, cell.value));
+    aggregate: (kept, pair) => {
+      const [state, complete] = adding(pair, kept, () => aggregate(kept.state, pair.value));
       kept.state = state;
-      kept.claim.add(cell.claim);
+      kept.claim.add(pair.claim);
       return [kept, complete];
     },
     harvest: (kept) => emitting(kept, () => ({ value: harvest(kept.state), claim: kept.claim })),
-    startsNew: (kept, cell) => adding(cell, kept, () => startsNew(kept.state, cell.value)),
+    startsNew: (kept, pair) => adding(pair, kept, () => startsNew(kept.state, pair.value)),
     when: (kept) => emitting(kept, () => when(kept.state)),
   };
 };

@@ -20,7 +20,7 @@ export interface Claim {
 
 /**
  * What flows on a surface with context: a value and one share of the claim it comes from. Exactly one place owns it at a
- * time, so that a one-to-one stage changes the value and passes the same cell on.
+ * time, so that a one-to-one stage changes the value and passes the same pair on.
  */
 export interface WithClaim<A> {
   value: A;
@@ -69,11 +69,11 @@ export class JointClaim implements Claim {
   }
 }
 
-/** One cell in place of several: its value is made of theirs, and its claim is theirs together. */
-export const joint = <A>(cells: readonly WithClaim<A>[]): WithClaim<readonly A[]> => {
+/** One pair in place of several: its value is made of theirs, and its claim is theirs together. */
+export const joint = <A>(pairs: readonly WithClaim<A>[]): WithClaim<readonly A[]> => {
   const values: A[] = [];
   const claims: Claim[] = [];
-  for (const { value, claim } of cells) {
+  for (const { value, claim } of pairs) {
     values.push(value);
     claims.push(claim);
   }

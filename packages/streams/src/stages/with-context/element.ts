@@ -5,51 +5,51 @@ import type { Guard } from "./guard.js";
 import { guarded } from "./guarded.js";
 import { requireFinished } from "./unfinished.js";
 
-type Cell = WithClaim<unknown>;
+type Pair = WithClaim<unknown>;
 type CellStage<A, B> = Stage<WithClaim<A>, WithClaim<B>>;
 
 const KEPT: StageTraits = { order: "kept", elements: "kept" };
 const MAY_DROP: StageTraits = { order: "kept", elements: "mayDrop" };
 
-/** Tells whether the cell goes on; otherwise it has ended the cell's share. */
-type Step = (cell: Cell) => boolean;
+/** Tells whether the pair goes on; otherwise it has ended the pair's share. */
+type Step = (pair: Pair) => boolean;
 
-const steps = (chunk: Cell[], at: InPlaceCursor, step: Step, guard: Guard): void => {
+const steps = (chunk: Pair[], at: InPlaceCursor, step: Step, guard: Guard): void => {
   let { index, written } = at;
   try {
     for (; index < chunk.length; index++) {
-      const cell = chunk[index] as Cell;
-      if (step(cell)) chunk[written++] = cell;
+      const pair = chunk[index] as Pair;
+      if (step(pair)) chunk[written++] = pair;
     }
   } catch (error) {
-    throw guard.decided(error, (chunk[index] as Cell).claim);
+    throw guard.decided(error, (chunk[index] as Pair).claim);
   } finally {
     at.index = index;
     at.written = written;
   }
 };
 
-/** The loop of every operator with at most one output per input: cells are changed in place and passed on. */
+/** The loop of every operator with at most one output per input: pairs are changed in place and passed on. */
 export const stepping = <A, B>(name: string, guard: Guard, create: () => Step): CellStage<A, B> =>
-  inPlaceStage<Cell, Cell>(name, () => {
+  inPlaceStage<Pair, Pair>(name, () => {
     const step = create();
     return { onChunk: (chunk, at) => steps(chunk, at, step, guard) };
   }) as CellStage<A, B>;
 
 /** A loop of its own, without a call per element between it and `f`: the operator every pipeline has most of. */
 export const map = <A, B>(f: (value: A) => B): CellStage<A, B> =>
-  guarded<Cell, Cell>("map", KEPT, (guard) =>
-    inPlaceStage<Cell, Cell>("map", () => ({
+  guarded<Pair, Pair>("map", KEPT, (guard) =>
+    inPlaceStage<Pair, Pair>("map", () => ({
       onChunk(chunk, at) {
         let { index, written } = at;
         try {
           for (; index < chunk.length; index++) {
-            const cell = chunk[index] as Cell;
-            cell.value = f(cell.value as A);
-            chunk[written++] = cell;
+            const pair = chunk[index] as Pair;
+            pair.value = f(pair.value as A);
+            chunk[written++] = pair;
           }
         } catch (error) {
-          throw guard.decided(error, (chunk[index] as Cell).claim);
+          throw guard.decided(error, (chunk[index] as Pair).claim);
         } finally {
           at.index = index;
           at.written = written;
@@ -61,9 +61,9 @@ export const map = <A, B>(f: (value: A) => B): CellStage<A, B> =>
 export const filter = <A>(name: string, holds: (value: A) => boolean, keep: boolean): CellStage<A, A> =>
   guarded(name, MAY_DROP, (guard) => {
     const reason = `filtered by ${guard.name}`;
-    return stepping(name, guard, () => (cell) => {
-      if (holds(cell.value as A) ? keep : !keep) return true;
-      cell.claim.end("discarded", reason);
+    return stepping(name, guard, () => (pair) => {
+      if (holds(pair.value as A) ? keep : !keep) return true;
+      pair.claim.end("discarded", reason);
       return false;
     });
   });
@@ -71,10 +71,10 @@ export const filter = <A>(name: string, holds: (value: A) => boolean, keep: bool
 export const collect = <A, B>(f: (value: A) => B): CellStage<A, Exclude<B, undefined>> =>
   guarded("collect", MAY_DROP, (guard) => {
     const reason = `filtered by ${guard.name}`;
-    return stepping("collect", guard, () => (cell) => {
-      cell.value = f(cell.value as A);
-      if (cell.value !== undefined) return true;
-      cell.claim.end("discarded", reason);
+    return stepping("collect", guard, () => (pair) => {
+      pair.value = f(pair.value as A);
+      if (pair.value !== undefined) return true;
+      pair.claim.end("discarded", reason);
       return false;
     });
   });
@@ -84,10 +84,10 @@ export const drop = <A>(count: number): CellStage<A, A> =>
     const reason = `left out by ${guard.name}`;
     return stepping("drop", guard, () => {
       let left = count;
-      return (cell) => {
+      return (pair) => {
         if (left === 0) return true;
         left -= 1;
-        cell.claim.end("discarded", reason);
+        pair.claim.end("discarded", reason);
         return false;
       };
     });
@@ -99,7 +99,7 @@ export const endProcessed: CellStage<unknown, unknown> = {
   ...inPlaceStage("endProcessed", () => ({
     onChunk(chunk, at) {
       for (; at.index < chunk.length; at.index++) {
-        const { value, claim } = chunk[at.index] as Cell;
+        const { value, claim } = chunk[at.index] as Pair;
         // Where supervision goes on, the claim stays open.
         requireFinished(value);
         claim.end("processed");

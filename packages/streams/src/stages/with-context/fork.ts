@@ -22,10 +22,10 @@ class Changed<A> implements Pull<A> {
   }
 }
 
-type Cell = WithClaim<unknown>;
+type Pair = WithClaim<unknown>;
 
-/** A fork that gives every outlet each element, for cells: each outlet has its own, with a share of the claim. */
-export const sharing = (fork: Fork<unknown, unknown>): Fork<Cell, Cell> => ({
+/** A fork that gives every outlet each element, for pairs: each outlet has its own, with a share of the claim. */
+export const sharing = (fork: Fork<unknown, unknown>): Fork<Pair, Pair> => ({
   ...fork,
   create(upstream, outlets, run) {
     const shared = new Changed(upstream, (chunk) => {
@@ -36,7 +36,7 @@ export const sharing = (fork: Fork<unknown, unknown>): Fork<Cell, Cell> => ({
       .create(shared, outlets, run)
 
       .map(
-        (outlet) => new Changed(outlet as Pull<Cell>, (chunk) => chunk.map(({ value, claim }) => ({ value, claim }))),
+        (outlet) => new Changed(outlet as Pull<Pair>, (chunk) => chunk.map(({ value, claim }) => ({ value, claim }))),
       );
   },
 });

@@ -16,10 +16,10 @@ class Decided {
 
 const onceDecided: Decider = (error) => (error instanceof Decided ? error.directive : "stop");
 
-/** Puts another value into a cell. */
-export const changed = <B>(cell: WithClaim<unknown>, value: B): WithClaim<B> => {
-  cell.value = value;
-  return cell as WithClaim<B>;
+/** Puts another value into a pair. */
+export const changed = <B>(pair: WithClaim<unknown>, value: B): WithClaim<B> => {
+  pair.value = value;
+  return pair as WithClaim<B>;
 };
 
 /**
@@ -67,62 +67,62 @@ export class Guard {
     this.#ended = true;
   }
 
-  /** A user function for cells. */
-  on<A, B>(f: (value: A) => B): (cell: WithClaim<A>) => B {
-    return (cell) => {
+  /** A user function for pairs. */
+  on<A, B>(f: (value: A) => B): (pair: WithClaim<A>) => B {
+    return (pair) => {
       try {
-        return f(cell.value);
+        return f(pair.value);
       } catch (error) {
-        throw this.decided(error, cell.claim);
+        throw this.decided(error, pair.claim);
       }
     };
   }
 
-  /** A user function for cells that answers the element to emit. */
-  changing<A, B>(f: (value: A) => B): (cell: WithClaim<A>) => WithClaim<B> {
+  /** A user function for pairs that answers the element to emit. */
+  changing<A, B>(f: (value: A) => B): (pair: WithClaim<A>) => WithClaim<B> {
     const guarded = this.on(f);
-    return (cell) => changed(cell, guarded(cell));
+    return (pair) => changed(pair, guarded(pair));
   }
 
   /** A user function with a state. */
   mapping<S, A, B>(
     f: (state: S, value: A) => readonly [next: S, out: B],
-  ): (state: S, cell: WithClaim<A>) => readonly [next: S, out: WithClaim<B>] {
-    return (state, cell) => {
+  ): (state: S, pair: WithClaim<A>) => readonly [next: S, out: WithClaim<B>] {
+    return (state, pair) => {
       try {
-        const [next, out] = f(state, cell.value);
-        return [next, changed(cell, out)];
+        const [next, out] = f(state, pair.value);
+        return [next, changed(pair, out)];
       } catch (error) {
-        throw this.decided(error, cell.claim);
+        throw this.decided(error, pair.claim);
       }
     };
   }
 
   /** An asynchronous user function. */
-  calling<A, B>(f: (value: A) => B | PromiseLike<B>): (cell: WithClaim<A>) => WithClaim<B> | Promise<WithClaim<B>> {
+  calling<A, B>(f: (value: A) => B | PromiseLike<B>): (pair: WithClaim<A>) => WithClaim<B> | Promise<WithClaim<B>> {
     const call = this.callingByKey<A, undefined, B>(f);
-    return (cell) => call(cell, undefined);
+    return (pair) => call(pair, undefined);
   }
 
   /** An asynchronous user function that is told the key as well. */
   callingByKey<A, P, B>(
     f: (value: A, key: P) => B | PromiseLike<B>,
-  ): (cell: WithClaim<A>, key: P) => WithClaim<B> | Promise<WithClaim<B>> {
-    return (cell, key) => {
-      cell.claim.at(this.name);
+  ): (pair: WithClaim<A>, key: P) => WithClaim<B> | Promise<WithClaim<B>> {
+    return (pair, key) => {
+      pair.claim.at(this.name);
       let result: B | PromiseLike<B>;
       let promise: Promise<B> | undefined;
       try {
-        result = f(cell.value, key);
+        result = f(pair.value, key);
         promise = promiseOf(result);
       } catch (error) {
-        throw this.decided(error, cell.claim);
+        throw this.decided(error, pair.claim);
       }
-      if (!promise) return changed(cell, result as B);
+      if (!promise) return changed(pair, result as B);
       return promise.then(
-        (value) => changed(cell, value),
+        (value) => changed(pair, value),
         (error: unknown) => {
-          throw this.decided(error, cell.claim);
+          throw this.decided(error, pair.claim);
         },
       );
     };

@@ -6,10 +6,10 @@ import type { Fork, Stage, StageTraits } from "../../model/stage.js";
 import type { WithClaim } from "./claim.js";
 import { Guard } from "./guard.js";
 
-type Cell = WithClaim<unknown>;
+type Pair = WithClaim<unknown>;
 
 /** A stage with user functions, made anew for every run. */
-export const guarded = <A extends Cell, B>(
+export const guarded = <A extends Pair, B>(
   name: string,
   traits: StageTraits,
   build: (guard: Guard) => Stage<A, B>,
@@ -40,7 +40,7 @@ const watched = <A>(outlet: Pull<A>, guard: Guard, holds: boolean): Pull<A> => {
       if (cancelled) return DONE;
       try {
         const pulled = outlet.pull(wake);
-        if (holds && typeof pulled !== "symbol") for (const cell of pulled) (cell as Cell).claim.at(guard.name);
+        if (holds && typeof pulled !== "symbol") for (const pair of pulled) (pair as Pair).claim.at(guard.name);
         return pulled;
       } catch (error) {
         guard.end();
@@ -71,10 +71,10 @@ const traitsOf = (flow: Blueprint): StageTraits | undefined => {
 };
 
 /**
- * A flow of plain operators on cells as one stage, made anew for every run; once more now, so that wrong arguments are
+ * A flow of plain operators on pairs as one stage, made anew for every run; once more now, so that wrong arguments are
  * refused while the graph is built. `holds` is true for one that keeps elements for a while.
  */
-export const guardedFlow = <A extends Cell, B>(
+export const guardedFlow = <A extends Pair, B>(
   name: string,
   build: (guard: Guard) => Blueprint,
   holds: boolean,

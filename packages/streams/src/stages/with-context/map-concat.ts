@@ -10,8 +10,8 @@ const isShort = <B>(answer: Iterable<B>): answer is readonly B[] =>
   answer[Symbol.iterator] === Array.prototype[Symbol.iterator];
 
 /** Every output gets a share; the input's own share goes to the last. One without outputs has been dealt with by `f`. */
-const allAtOnce = <A, B>(cell: WithClaim<A>, values: readonly B[]): readonly WithClaim<B>[] => {
-  const { claim } = cell;
+const allAtOnce = <A, B>(pair: WithClaim<A>, values: readonly B[]): readonly WithClaim<B>[] => {
+  const { claim } = pair;
   if (values.length === 0) {
     claim.end("processed");
     return [];
@@ -61,18 +61,18 @@ class Answer<B> implements IterableIterator<WithClaim<B>> {
   }
 }
 
-/** What `f` answers as cells, for the plain operator to read. */
+/** What `f` answers as pairs, for the plain operator to read. */
 export const answering = <A, B>(
   f: (value: A) => Iterable<B>,
   guard: Guard,
-): ((cell: WithClaim<A>) => Iterable<WithClaim<B>>) => {
-  return (cell) => {
+): ((pair: WithClaim<A>) => Iterable<WithClaim<B>>) => {
+  return (pair) => {
     try {
-      const answer = f(cell.value);
-      if (isShort(answer)) return allAtOnce(cell, answer);
-      return new Answer(answer[Symbol.iterator](), cell.claim, guard);
+      const answer = f(pair.value);
+      if (isShort(answer)) return allAtOnce(pair, answer);
+      return new Answer(answer[Symbol.iterator](), pair.claim, guard);
     } catch (error) {
-      throw guard.decided(error, cell.claim);
+      throw guard.decided(error, pair.claim);
     }
   };
 };

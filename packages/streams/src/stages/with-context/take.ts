@@ -17,11 +17,11 @@ const discardRest = <A>(
 ): Stage<WithClaim<A>, WithClaim<A>> => {
   const reason = `left out by ${guard.name}`;
   let over = false;
-  return stepping(name, guard, () => (cell) => {
-    const said = over ? "rest" : verdict(cell.value as A);
+  return stepping(name, guard, () => (pair) => {
+    const said = over ? "rest" : verdict(pair.value as A);
     over = said !== "pass";
     if (said !== "rest") return true;
-    cell.claim.end("discarded", reason);
+    pair.claim.end("discarded", reason);
     return false;
   });
 };

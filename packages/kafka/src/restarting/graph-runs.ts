@@ -9,7 +9,7 @@ import type { ParsedRestarts } from "../settings/restart-settings.js";
 import { sumMetrics } from "../consumer/metrics.js";
 import { type PartitionReport, sumReports } from "../consumer/partitions/partition-report.js";
 
-export interface IncarnationsOptions<T> {
+export interface GraphRunsOptions<T> {
   readonly settings: ParsedRestarts;
   readonly clock: Clock;
   /** Builds the graph anew and runs it. */
@@ -19,7 +19,7 @@ export interface IncarnationsOptions<T> {
 type Outcome<T> = { readonly result: T } | Death;
 
 /**
- * A graph that is run again and again, as a whole, so that nothing of one incarnation is left in the next:
+ * A graph that is run again and again, as a whole, so that nothing of one run is left in the next:
  *
  *     running ──► completed, or failed after `end`: the last one
  *        │ fails
@@ -29,7 +29,7 @@ type Outcome<T> = { readonly result: T } | Death;
  *        │ begins, or else fails at once
  *     running
  */
-export class Incarnations<T> {
+export class GraphRuns<T> {
   readonly #settings: ParsedRestarts;
   readonly #clock: Clock;
   readonly #begin: () => DrainingControl<T>;
@@ -48,7 +48,7 @@ export class Incarnations<T> {
   #stopWaiting: () => void = () => undefined;
 
   /** Throws what the first one cannot begin for. */
-  constructor({ settings, clock, begin }: IncarnationsOptions<T>) {
+  constructor({ settings, clock, begin }: GraphRunsOptions<T>) {
     this.#settings = settings;
     this.#clock = clock;
     this.#begin = begin;
@@ -77,7 +77,7 @@ export class Incarnations<T> {
     return this.#lastFailure;
   }
 
-  /** Over all incarnations. */
+  /** Over all runs. */
   report(): readonly PartitionReport[] {
     const running = this.#present ?? this.#closing;
     return running ? sumReports(this.#reports, running.report()) : this.#reports;
@@ -87,7 +87,7 @@ export class Incarnations<T> {
     return sumMetrics(this.#metrics, (this.#present ?? this.#closing)?.metrics());
   }
 
-  /** There is to be no other incarnation. */
+  /** There is to be no other run. */
   end(): void {
     this.#ending = true;
     this.#stopWaiting();
