@@ -189,7 +189,7 @@ export class ConsumerSession {
   }
 
   /** Commits everything that is finished at the end of a stream; closing does that as well. */
-  async commitLast(): Promise<void> {
+  async commitRemaining(): Promise<void> {
     if (!this.#shutdown) return this.commits.remaining();
     await this.#shutdown;
     if (this.#leaks) await this.commits.now();

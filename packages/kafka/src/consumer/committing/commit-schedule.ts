@@ -83,13 +83,13 @@ export class CommitSchedule {
   }
 
   /** Settles with a commit; one that fails is only logged where nobody waits for it. */
-  async settled(commit: Promise<void>): Promise<void> {
+  async settle(commit: Promise<void>): Promise<void> {
     const forgets = this.#failed || this.#settings?.delivery === "sendAndForget";
-    await (forgets ? this.told(commit) : commit);
+    await (forgets ? this.logFailure(commit) : commit);
   }
 
   /** Resolves with a commit, also when it fails, which is logged; it is tried once more when the consumer closes. */
-  async told(commit: Promise<unknown>): Promise<void> {
+  async logFailure(commit: Promise<unknown>): Promise<void> {
     try {
       await commit;
       this.#failed = false;
@@ -139,7 +139,7 @@ export class CommitSchedule {
     // A committer in the stream commits when something ends, and nothing may.
     this.#endTimer ??= this.#options.clock.schedule(END_COMMIT_MS, () => {
       this.#endTimer = undefined;
-      if (this.#options.assignment.hasNews) void this.told(this.#options.commits.now());
+      if (this.#options.assignment.hasNews) void this.logFailure(this.#options.commits.now());
     });
   }
 
@@ -184,7 +184,7 @@ export class CommitSchedule {
 
   #commitSoon(): void {
     if (!this.#options.commits.busy) {
-      this.settled(this.#options.commits.now()).catch((error: unknown) => this.#options.life.fail(error));
+      this.settle(this.#options.commits.now()).catch((error: unknown) => this.#options.life.fail(error));
       return;
     }
     // What is finished by then goes into the next one, which is not to wait for its interval.

@@ -84,7 +84,7 @@ export class Commits implements OffsetOwner {
   }
 
   async tell(positions: readonly PositionToCommit[]): Promise<void> {
-    await this.#schedule.told(this.commit(positions));
+    await this.#schedule.logFailure(this.commit(positions));
   }
 
   /** Finished work is committed from here, by number and by time: of `only`, or of everything. */
@@ -99,7 +99,7 @@ export class Commits implements OffsetOwner {
 
   /** Commits what is finished at an end; where nobody waits for commits, one that fails is only logged. */
   remaining(): Promise<void> {
-    return this.#schedule.settled(this.now());
+    return this.#schedule.settle(this.now());
   }
 
   /** Something is finished that is to be committed from here, and the consumer has not failed. */
@@ -113,7 +113,7 @@ export class Commits implements OffsetOwner {
     const { life } = this.#options;
     if (life.isOver || life.failure) return;
     const discarded = [...partitions].filter((owned) => owned.discardUnfinished());
-    if (discarded.length > 0) void this.#schedule.told(this.asked());
+    if (discarded.length > 0) void this.#schedule.logFailure(this.asked());
   }
 
   refreshEvery(intervalMs: number): void {

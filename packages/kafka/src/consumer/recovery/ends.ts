@@ -7,7 +7,7 @@ import type { SessionContext } from "../rebalancing/session-context.js";
 import type { OffsetResets } from "./offset-resets.js";
 
 /** A client that was reset has not read what lies below the end that it meets. */
-type Astray = Pick<OffsetResets, "isAstray">;
+type Returns = Pick<OffsetResets, "isReturning">;
 
 interface Met {
   readonly owned: OwnedPartition;
@@ -22,12 +22,12 @@ interface Met {
 export class Ends {
   readonly #context: SessionContext;
   readonly #bounds: Bounds | undefined;
-  readonly #resets: Astray;
+  readonly #resets: Returns;
   readonly #removed: RemovedRecords;
   /** Told during a poll, whose records come after. An assignment that begins before it is over is another matter. */
   #told: Met[] = [];
 
-  constructor(context: SessionContext, bounds: Bounds | undefined, resets: Astray, removed: RemovedRecords) {
+  constructor(context: SessionContext, bounds: Bounds | undefined, resets: Returns, removed: RemovedRecords) {
     this.#context = context;
     this.#bounds = bounds;
     this.#resets = resets;
@@ -46,7 +46,7 @@ export class Ends {
     const { assignment, settings } = this.#context;
     const unknown: Met[] = [];
     for (const { owned, offset } of this.#told.splice(0)) {
-      if (!assignment.delivers(owned) || this.#resets.isAstray(owned)) continue;
+      if (!assignment.delivers(owned) || this.#resets.isReturning(owned)) continue;
       this.#bounds?.reachEnd(owned, offset);
       if (settings.groupId === "") continue;
       const met = { owned, offset: Math.min(offset, this.#bounds?.of(owned) ?? offset) };

@@ -48,7 +48,7 @@ export class OffsetResets {
   }
 
   /** It is on its way back to where it was. */
-  isAstray(owned: OwnedPartition): boolean {
+  isReturning(owned: OwnedPartition): boolean {
     return this.#returns.has(owned);
   }
 

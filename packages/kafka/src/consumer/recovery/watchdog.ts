@@ -14,8 +14,8 @@ const DOES: Readonly<Record<Exclude<Step, "probe">, string>> = {
   renew: "the client is closed and a new one made; what is in flight is read again",
 };
 
-/** Of a partition that is astray another part takes care. */
-type Astray = Pick<OffsetResets, "isAstray">;
+/** Of a partition that is on its way back another part takes care. */
+type Returns = Pick<OffsetResets, "isReturning">;
 
 /**
  * Finds partitions that are assigned and wanted, of which the client fetches nothing though the broker has more, and has
@@ -33,14 +33,14 @@ export class Watchdog {
   readonly #context: SessionContext;
   readonly #settings: ParsedWatchdog;
   readonly #recoverySteps: RecoverySteps;
-  readonly #resets: Astray;
+  readonly #resets: Returns;
   readonly #watched = new Map<string, WatchedPartition>();
   readonly #steps: Record<Step, number> = { probe: 0, seek: 0, reassign: 0, renew: 0 };
   #drains = 0;
   #timer: Cancellable | undefined;
   #closed = false;
 
-  constructor(context: SessionContext, settings: ParsedWatchdog, recoverySteps: RecoverySteps, resets: Astray) {
+  constructor(context: SessionContext, settings: ParsedWatchdog, recoverySteps: RecoverySteps, resets: Returns) {
     this.#context = context;
     this.#settings = settings;
     this.#recoverySteps = recoverySteps;
@@ -129,7 +129,7 @@ export class Watchdog {
   /** It could be delivered at once, and nothing of it waits. */
   #isWanted(owned: OwnedPartition): boolean {
     const { flow } = this.#context.reading;
-    if (owned.retired || owned.isHeld || owned.isComplete || owned.buffered > 0 || this.#resets.isAstray(owned))
+    if (owned.retired || owned.isHeld || owned.isComplete || owned.buffered > 0 || this.#resets.isReturning(owned))
       return false;
     return !flow.isPaused(owned) && flow.room(owned) > 0;
   }

@@ -25,5 +25,5 @@ export const joinRun = (run: Run, session: ConsumerSession, only?: OwnedPartitio
 
 /** Commits what is finished of every session of the run. */
 export const commitSessions = async (run: Run): Promise<void> => {
-  await Promise.all((sessions.get(run.finished) ?? []).map((session) => session.commitLast()));
+  await Promise.all((sessions.get(run.finished) ?? []).map((session) => session.commitRemaining()));
 };
