@@ -139,6 +139,10 @@ const classesOver = (limit: number): ((path: string) => string[]) =>
     return /\bLong: /.test(comment) ? undefined : `a class of ${lines} lines; split it, or say why it is "Long"`;
   });
 
+/** See "Words" in CONTRIBUTING.md. */
+const NOT_SAID =
+  /\b(told|untold|astray|incarnations?|cells?|in peace|comes? of (it|that|them)|followed (surface|sources?))\b/i;
+
 /** Of what users do not see: a part with more has become a corridor. */
 const optionsOver = (limit: number): ((path: string) => string[]) =>
   nodes((node) =>
@@ -245,6 +249,15 @@ export const checks: Readonly<Record<string, () => readonly string[]>> = {
   "a class of more than 250 lines says why": () => typescriptIn(...packagesWith("src")).flatMap(classesOver(250)),
   "no part of the connector takes more than 8 options": () =>
     typescriptIn("packages/kafka/src").flatMap(optionsOver(8)),
+  "sources have no words that readers stumble over": () =>
+    typescriptIn(...packagesWith("src")).flatMap((path) =>
+      text(path)
+        .split("\n")
+        .flatMap((line, index) => {
+          const word = NOT_SAID.exec(line)?.[0];
+          return word === undefined ? [] : [`${name(path)}:${index + 1}: say "${word}" more plainly`];
+        }),
+    ),
   "nothing is exported wholesale": () =>
     typescriptIn("packages", "examples", "benchmarks", "test", "scripts")
       .filter((path) => /^export \*/m.test(text(path)))

@@ -20,7 +20,7 @@ const LATENCY_S = 6;
 const SAME_AS_EXPLICIT: readonly string[] = ["consume", "produce"];
 
 const takesPart = (client: ClientName, { name }: Bench): boolean =>
-  client !== "millrace, followed" || !SAME_AS_EXPLICIT.includes(name);
+  client !== "millrace, with context" || !SAME_AS_EXPLICIT.includes(name);
 
 const script = new URL("./clients/cell.js", import.meta.url);
 

@@ -13,7 +13,7 @@ const cellScript = fileURLToPath(new URL("./copy/cell.js", import.meta.url));
 
 const PARTITIONS = 8;
 const EXPLICIT = "millrace";
-const FOLLOWED = "millrace, followed";
+const FOLLOWED = "millrace, with context";
 const LOOP = "node-rdkafka loop";
 
 const measure = async (request: CopyRequest): Promise<CopyCell> => {
@@ -72,7 +72,7 @@ export const suite: Suite = {
       measured: rows.find(({ subject }) => subject === EXPLICIT)?.ratioToLoop,
     },
     {
-      goal: "copy: rate of the followed surface, of the explicit one's",
+      goal: "copy: rate of the surface with context, of that with offsets's",
       target: 0.85,
       atMost: false,
       measured: rows.find(({ subject }) => subject === FOLLOWED)?.ratioToExplicit,

@@ -84,7 +84,7 @@ const goals = (rows: readonly Row[]): readonly Goal[] => {
     rows.find((row) => row.bench === bench && row.subject === subject);
   const ratio = (ours: number | undefined, theirs: number | undefined): number | undefined =>
     ours === undefined || theirs === undefined ? undefined : ours / theirs;
-  return (["millrace", "millrace, followed"] as const).flatMap((name) => [
+  return (["millrace", "millrace, with context"] as const).flatMap((name) => [
     {
       goal: `${TURNS}: most work of ${name} in one go at 50 000 records/s, ms`,
       target: 10,

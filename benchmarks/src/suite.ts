@@ -7,7 +7,7 @@ export interface Row {
   readonly perSecond?: number;
   /** Rate divided by the loop's rate in the same bench. */
   readonly ratioToLoop?: number;
-  /** Rate on the followed surface divided by the explicit surface's. */
+  /** Rate with context divided by that with offsets's. */
   readonly ratioToExplicit?: number;
   /** Records that the keys, and the calls open at a time, allow per second at most: nothing can be faster and keep order. */
   readonly limitPerSecond?: number;

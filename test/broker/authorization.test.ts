@@ -82,7 +82,7 @@ describe("rights on a real broker", function () {
       .catch((error: unknown) => [(error as Error).message]);
 
   for (const topics of [["open"], ["hidden"], ["hidden", "open"]]) {
-    it(`a user without any right who writes to ${topics.join(" and ")} is told that it is not authorized`, async () => {
+    it(`a user without any right who writes to ${topics.join(" and ")} is refused as not authorized`, async () => {
       for (const said of [await sent("stranger", topics), await flowed("stranger", topics)]) {
         for (const each of said)
           expect(each)

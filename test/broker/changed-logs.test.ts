@@ -103,7 +103,7 @@ describe("logs that change under a group, on a real broker", function () {
     }
   }
 
-  it("tells of records that retention removed before the group had read them", async () => {
+  it("reports records that retention removed before the group had read them", async () => {
     const topic = "removed";
     await kafka.createTopic(topic, { partitions: 1, configs: { "retention.ms": String(HOUR_MS) } });
     await write(topic, "old", 30, Date.now() - 2 * HOUR_MS);

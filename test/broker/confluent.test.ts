@@ -67,7 +67,7 @@ describe("the driver over @confluentinc/kafka-javascript on a real broker", func
     expect(stored.includes(Buffer.from("\x0aempty\x00"))).to.equal(true);
   });
 
-  it("makes topics, sets positions, asks for metadata and tells statistics", async () => {
+  it("makes topics, sets positions, asks for metadata and gives statistics", async () => {
     const { child, news } = start("administer");
     await reaches("its news, with every client closed", child, () => news.length > 0);
     expect(news).to.deep.equal([
@@ -81,7 +81,7 @@ describe("the driver over @confluentinc/kafka-javascript on a real broker", func
     ]);
   });
 
-  it("tells a member that was suspended until another took over that its partitions are lost", async () => {
+  it("notifies a member that was suspended until another took over that its partitions are lost", async () => {
     const { child, news } = start("join");
     const told = (): readonly string[] => news.map((each) => ("told" in each ? each.told : ""));
     await reaches("an assignment", child, () => told().length > 0);

@@ -221,7 +221,7 @@ describe("the soak's oracle", () => {
     expect(sound.judged().map(({ outcome }) => outcome)).to.deep.equal(Array.from({ length: 16 }, () => "held"));
   });
 
-  it("knows the highest floor from before a moment, in whatever order it is told", () => {
+  it("knows the highest floor from before a moment, in whatever order floors are added", () => {
     const timeline = new Timeline();
     timeline.add(30, 7);
     timeline.add(10, 5);
@@ -230,7 +230,7 @@ describe("the soak's oracle", () => {
   });
 });
 
-describe("what the broker's log tells the soak", () => {
+describe("what the soak reads in the broker's log", () => {
   const line = (text: string): string => `broker 1: … INFO [GroupCoordinator id=1] ${text}`;
   const twice = line("Ignored load completion from __consumer_offsets-1 because context is in ACTIVE state.");
 

@@ -49,7 +49,7 @@ describe("positions that an open transaction of a dead member holds, on a real b
     await member.close();
   };
 
-  it("are waited for, which is told once, and read from where they were once the broker has aborted it", async () => {
+  it("are waited for, with one warning, and read from where they were once the broker has aborted it", async () => {
     await hold();
     const warned: string[] = [];
     const read: string[] = [];

@@ -47,7 +47,7 @@ describe("a consumer of the driver that polls too late, on a real broker", funct
     }
   }
 
-  it("is told that its partitions are lost, not that they are revoked", async () => {
+  it("is notified that its partitions are lost, not that they are revoked", async () => {
     const late = await join({ "session.timeout.ms": 1000, "heartbeat.interval.ms": 100, "max.poll.interval.ms": 1000 });
     await pollUntil(late, () => late.told.length > 0);
     const [next, since] = [await join(), Date.now()];

@@ -99,7 +99,7 @@ describe("metadata of a real broker", function () {
     expect((await failure(own.listTopics())).error).to.include({ code: "CLIENT_CLOSED" });
   });
 
-  it("S-36 W-23 is told while a consumer of the same group works, which goes on; both tell statistics", async () => {
+  it("S-36 W-23 is answered while a consumer of the same group works, which goes on; both give statistics", async () => {
     const told: ClientStatistics[] = [];
     const statistics = { intervalMs: 100, onStatistics: (each: ClientStatistics) => void told.push(each) };
     const settings = { brokers: kafka.brokers, groupId: group, statistics };

@@ -169,7 +169,7 @@ describe("producers on a real broker", function () {
     expect(await committed()).to.equal(200);
   });
 
-  it("K-20 E-09 on the followed surface 200 are copied in order, and the group gets nothing afterwards", async () => {
+  it("K-20 E-09 with context 200 are copied in order, and the group gets nothing afterwards", async () => {
     await fill(200);
     const control = sourceWithOffsetContext(group())
       .map(({ value }) => toCopy(value ?? ""))

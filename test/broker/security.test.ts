@@ -162,7 +162,7 @@ describe("SASL and TLS on a real broker", function () {
   it("encrypts, where the broker's certificate is vouched for", () =>
     roundTrip("ENCRYPTED", { tls: { ca: own.cert } }, "encrypted"));
 
-  it("encrypts with any certificate, where it is told to", () =>
+  it("encrypts with any certificate, where rejectUnauthorized is off", () =>
     roundTrip("ENCRYPTED", { tls: { rejectUnauthorized: false } }, "encrypted for anyone"));
 
   it("encrypts, and takes a name and its password by SCRAM", () =>

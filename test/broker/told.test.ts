@@ -15,7 +15,7 @@ import { brokerOrSkip } from "../support/broker.js";
 
 const SESSION = "Set `sessionTimeoutMs` within the brokers' `group.min.session.timeout.ms`";
 
-describe("a consumer on a real broker tells, with the remedy,", function () {
+describe("a consumer on a real broker reports, with the remedy,", function () {
   this.timeout(60_000);
   let kafka: LocalKafka;
   let warned: string[];

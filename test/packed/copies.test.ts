@@ -25,7 +25,7 @@ describe("two copies of the packages in one process, as they would be published"
   it("refuse a graph of versions that do not fit, and say where both lie", () =>
     installed.run("incompatible.mjs", "future-flows"));
 
-  it("refuse a graph with a part of a version that does not tell what fits it", () =>
+  it("refuse a graph with a part of a version that does not say what fits it", () =>
     installed.run("incompatible.mjs", "ancient-flows"));
 
   it("share graphs: sources, flows and sinks of either", () => installed.run("plain.mjs"));

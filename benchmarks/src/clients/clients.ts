@@ -18,7 +18,7 @@ const entries = {
     package: "@millrace/kafka",
     safe: "by the library: ledger and auditor; idempotent",
   },
-  "millrace, followed": {
+  "millrace, with context": {
     load: () => import("./millrace-followed.js"),
     package: "@millrace/kafka",
     safe: "by the library, in any order; idempotent",

@@ -4,7 +4,7 @@ import type { ClientName } from "./clients.js";
 export const LOOP: ClientName = "node-rdkafka loop";
 const PLAIN_LOOP: ClientName = "node-rdkafka as it comes";
 
-const OURS: readonly string[] = ["millrace", "millrace, followed"] satisfies ClientName[];
+const OURS: readonly string[] = ["millrace", "millrace, with context"] satisfies ClientName[];
 /** Loops written by hand over the same native client are the floor, not peers. */
 const PEERS: readonly string[] = ["kafkajs", "platformatic", "confluent eachBatch"] satisfies ClientName[];
 

@@ -42,5 +42,5 @@ const copying: Work = (job) =>
       .run(),
   );
 
-/** As a user of the followed surface writes them; what commits nothing is the same on both. */
+/** As a user with context writes them; what commits nothing is the same. */
 export const works: Works = { commit: committing, copy: copying };

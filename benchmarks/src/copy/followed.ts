@@ -16,7 +16,7 @@ const LOOK_MS = 5;
 const committedIn = (partitions: readonly PartitionReport[]): number =>
   partitions.reduce((sum, { committed = 0 }) => sum + committed, 0);
 
-/** The copy on the followed surface: the same steps, and nothing said about offsets. */
+/** The copy with context: the same steps, and nothing said about offsets. */
 export const followed: Copy = async (job) => {
   const kafka = { brokers: job.brokers, groupId: job.groupId };
   const control = sourceWithOffsetContext({

@@ -5,6 +5,6 @@ import { rawLoop } from "./raw-loop.js";
 
 export const subjects: Readonly<Record<string, Copy>> = {
   millrace,
-  "millrace, followed": followed,
+  "millrace, with context": followed,
   "node-rdkafka loop": rawLoop,
 };

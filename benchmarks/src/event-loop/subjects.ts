@@ -77,7 +77,7 @@ const idle: Reading = () => Promise.resolve(() => Promise.resolve());
 const subjects = {
   idle,
   millrace: explicit,
-  "millrace, followed": followed,
+  "millrace, with context": followed,
   "node-rdkafka loop": loop,
 } satisfies Record<string, Reading>;
 

@@ -8,10 +8,10 @@ import { parseCommitter } from "./settings/parse.js";
 
 /**
  * Commits offsets in batches, by size and by time.
- * Emits each batch once the broker has answered, with what became of each position in its `results`. Backpressures when
+ * Emits each batch once the broker has answered, with the outcome of each position in its `results`. Backpressures when
  * `parallelism` commits are under way. Completes when upstream has completed and everything gathered is committed; when
- * upstream fails, what was gathered is committed first. A commit that fails fails the stream; adheres to supervision. With
- * `delivery: "sendAndForget"` it emits each batch as it is sent, without results, and does neither.
+ * upstream fails, what was gathered is committed first. A commit that fails fails the stream; adheres to supervision.
+ * With `delivery: "sendAndForget"` it emits each batch as it is sent, without results, and does neither.
  *
  * @example
  * .map(({ offset }) => offset)
@@ -26,7 +26,7 @@ export function committerFlow(settings: CommitterSettings = {}): Flow<Committabl
   return Flow.fromStage(commitCollector(parseCommitter(settings, "committerFlow")));
 }
 
-/** Ends a stream of offsets, or one whose records are followed by their claims. */
+/** Ends a stream of offsets, or a stream of records with their claims. */
 export class CommitterSink extends Sink<Committable, Promise<void>> implements ClosesContext<Finished, Promise<void>> {
   readonly withContext: ClosesContext<Finished, Promise<void>>["withContext"];
 
@@ -37,9 +37,9 @@ export class CommitterSink extends Sink<Committable, Promise<void>> implements C
 }
 
 /**
- * `committerFlow` that ends the stream; the promise settles once everything is committed. On the followed surface it ends
- * the claim of every element, and the source commits what is finished by the same settings. A `ProducerFailure` that nobody
- * has dealt with does not compile in front of it, and fails the stream with `UNHANDLED_FAILURE`.
+ * `committerFlow` that ends the stream; the promise settles once everything is committed. With context it ends the
+ * claim of every element, and the source commits what is finished by the same settings. An unhandled `ProducerFailure`
+ * does not compile in front of it, and fails the stream with `UNHANDLED_FAILURE`.
  *
  * @example
  * .collect((result) => result.passThrough)

@@ -74,7 +74,7 @@ export const requireMetadata = <K, V>(
 };
 
 /**
- * Records that are committed before they are delivered: a crash loses what was on its way, and repeats nothing.
+ * Records that are committed before they are delivered: a crash loses the records in flight, and repeats none.
  * Emits a chunk once the broker has acknowledged its commit. Completes on `control.stop()`. Fails when a commit fails, when
  * the client fails fatally, or a record cannot be decoded (adheres to supervision: resume skips the record). Records of a
  * partition that was lost before they were committed are left to its next owner.

@@ -30,7 +30,7 @@ const boundOf = ({ maxPartitions = 1024 }: PartitionGroupsOptions): number => {
   );
 };
 
-/** A partition under one assignment, known by an offset of it: what is given up and comes back has another group. */
+/** A partition under one assignment, identified by one of its offsets; when assigned again it gets a new group. */
 class Groups {
   readonly #known = new Map<OffsetOwner, Map<string, CommittableOffset>>();
 
@@ -99,15 +99,15 @@ export const groupByPartition = <A extends HasOffset, B>(
   return Flow.fromStage(stage);
 };
 
-/** What was joined of several records may be of several partitions: such elements have one group together. */
+/** Elements joined from several records may span partitions: all of them share one group. */
 const ownerOf = <A>({ claim }: WithClaim<A>): unknown => (claim as Partial<RecordClaim>).owner;
 
 const isFenced = (key: unknown): boolean => key instanceof OwnedPartition && key.ledger.fenced;
 
 /**
- * `groupByPartition` for records whose offsets follow by themselves. Any order is safe there, so it is for order within a
- * partition and for stages with a state of their own. Elements that were made of several records, as by `grouped`, have one
- * group together. A group that completes before its elements do fails the stream.
+ * `groupByPartition` for records whose offsets follow by themselves. Any order is safe there, so use it for order
+ * within a partition and for stages with a state of their own. Elements made of several records, as by `grouped`, share
+ * one group. A group that completes before its elements do fails the stream.
  */
 export const groupByPartitionWithContext = <A, B>(
   build: (group: FlowWithContext<A, A>) => FlowWithContextShape<A, B, unknown>,

@@ -19,14 +19,14 @@ export interface PartitionSource<out A> extends TopicPartition {
 /** Positions kept elsewhere than in the group. */
 export interface ManualOffsets {
   /**
-   * Asked at each assignment, before anything is read: the next offset to read of each partition. One that is left out
+   * Called at each assignment, before anything is read: the next offset to read of each partition. One that is left out
    * begins at the group's committed position, else by `autoOffsetReset`. A failure fails the stream, and nothing of the
    * partitions is delivered.
    */
   readonly getOffsetsOnAssign: OffsetsOnAssign;
 }
 
-/** Of a name: the source of each partition emitted, or, with a graph, run. */
+/** The source called `name`: it emits the source of each partition or, with a graph, runs it. */
 const partitioned = <A, T>(
   options: ConsumerSourceOptions<A>,
   commits: boolean,
@@ -56,8 +56,8 @@ const committable = <K, V, T>(
 };
 
 /**
- * `plainSource` with a stream of its own for each assigned partition: a slow one holds back no other. One that fails or is
- * cancelled is emitted again, after `restartBackoff`; it begins with the chunk that the last one was given last.
+ * `plainSource` with a stream of its own for each assigned partition: a slow one holds back no other. One that fails or
+ * is cancelled is emitted again, after `restartBackoff`; it begins with the last chunk its predecessor was given.
  * Emits when a partition is assigned. Completes on `control.stop()`, as every partition's source does. With the `graph` of a
  * partition it runs each by itself, as `committablePartitionedSource` does.
  */
@@ -143,8 +143,8 @@ export function plainPartitionedManualOffsetSource<K, V, T>(
 }
 
 /**
- * `committablePartitionedSource` that begins where `getOffsetsOnAssign` says, and commits all the same, for tools that
- * show the group's lag.
+ * `committablePartitionedSource` that begins where `getOffsetsOnAssign` says, and also commits, for tools that show the
+ * group's lag.
  * Emits when a partition is assigned and its offset is known. Completes on `control.stop()`. Fails when the look-up fails.
  * With the `graph` of a partition it runs each by itself, as `committablePartitionedSource` does.
  */

@@ -62,12 +62,12 @@ const resultsOf = <K, V, P>(
 
 /**
  * Sends the records of each envelope and passes its pass-through on.
- * Emits, in input order, when every record of an envelope was acknowledged. Backpressures when `parallelism` records, or
- * `maxInFlightBytes`, are in flight, or the client's queue is full. Completes when upstream has completed and everything is
- * acknowledged; a failure of upstream waits for what was sent. A record that fails fails the stream, and nothing queued
- * behind it is sent any more; adheres to supervision: resume drops the envelope. With `failures: "element"` it leaves as a
- * `ProducerFailure`, in its place, and what stands behind it is sent: records of the same key too, so that one sent later
- * again comes after them.
+ * Emits, in input order, when every record of an envelope was acknowledged. Backpressures when `parallelism` records,
+ * or `maxInFlightBytes`, are in flight, or the client's queue is full. Completes when upstream has completed and
+ * everything is acknowledged; a failure of upstream waits for what was sent. A record that fails fails the stream, and
+ * nothing queued behind it is sent any more; adheres to supervision: resume drops the envelope.
+ * With `failures: "element"` it is emitted as a `ProducerFailure`, in order, and the records behind it are sent: those
+ * of the same key too, so if you send it again it comes after them.
  *
  * @example
  * .via(producerFlow({ kafka, value: json(OrderLine) }))
@@ -104,7 +104,7 @@ export const producerSink = <K = string, V = Buffer | null>(
  * through, in input order, so never before an earlier one is acknowledged. `undefined` finishes nothing: give the offset
  * to the last envelope of a record. The promise settles once everything is acknowledged and committed.
  *
- * On the followed surface this is `.via(producerFlowWithContext(settings)).to(committerSink())`.
+ * With context this is `.via(producerFlowWithContext(settings)).to(committerSink())`.
  *
  * @example
  * .map(({ record, offset }) => produce({ topic: "shouts", key: record.key, value: record.value.toUpperCase() }, offset))
@@ -115,7 +115,7 @@ export const committableSink = <K = string, V = Buffer | null>(
   committerSettings: CommitterSettings = {},
 ): Sink<ProducerEnvelope<K, V, Committable | undefined>, Promise<void>> =>
   resultsOf<K, V, Committable | undefined>("committableSink", producerSettings)
-    // An empty batch in place of nothing keeps this one-to-one, which is what the graph check asks.
+    // An empty batch instead of nothing keeps this one-to-one, as the graph check requires.
     .map((result) => result.passThrough ?? CommittableOffsetBatch.empty)
     .toMat(committerSink(committerSettings), Keep.right);
 
@@ -127,7 +127,7 @@ const recordsOf = <K, V>(input: ProducerInput<K, V>): readonly ProducerRecord<K,
 
 type Sent = WithClaim<unknown>;
 
-/** The pair an envelope came in, with what became of its records in place of them. */
+/** The pair an envelope came in; where its records were stored, or their failure, replaces them. */
 const answered = <K, V>(delivery: Delivery<K, V, Sent>): Sent => {
   if (!isProducerFailure(delivery)) {
     delivery.passThrough.value = delivery.metadata;
@@ -139,10 +139,10 @@ const answered = <K, V>(delivery: Delivery<K, V, Sent>): Sent => {
 };
 
 /**
- * `producerFlow` on the followed surface: sends the records of each element, none where it is an empty array, and passes
- * on where the broker put them. The claim of an element goes on once all its records were acknowledged. Otherwise as
- * `producerFlow`; what supervision drops ends as discarded. With `failures: "element"` the claim of an element that failed
- * goes on with the `ProducerFailure`, so that it can be parked: one that nobody has dealt with compiles in front of no sink.
+ * `producerFlow` with context: sends the records of each element, none where it is an empty array, and passes on where
+ * the broker put them. The claim of an element goes on once all its records were acknowledged. Otherwise as
+ * `producerFlow`; what supervision drops ends as discarded. With `failures: "element"` the claim of an element that
+ * failed goes on with the `ProducerFailure`, so that it can be parked: an unhandled one compiles in front of no sink.
  *
  * @example
  * const graph = sourceWithOffsetContext({ kafka, topics: ["words"], value: string() })
@@ -171,7 +171,7 @@ export const producerFlowWithContext: {
         return { records, passThrough: pair };
       })
       .via(sending)
-      // What it holds is said by the overload that the settings chose.
+      // The overload chosen by the settings says what it holds.
       .map((delivery) => answered(delivery) as WithClaim<readonly RecordMetadata[]>),
   );
 };

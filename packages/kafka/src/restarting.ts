@@ -23,12 +23,13 @@ const runs = <T>(
 });
 
 /**
- * A graph that runs again when it has failed, after a back-off: as a whole, from the committed positions, and only once the
- * former one's client is closed, so that it never competes with itself and no offset of a dead run is committed.
- * `graph` builds it anew for each run: at `run()` for the first one, which throws what it throws. Materialises one
+ * A graph that runs again when it has failed, after a back-off: as a whole, from the committed positions, and only once
+ * the previous client is closed, so that it never competes with itself and no offset of a dead run is committed.
+ * `graph` builds it anew for each run: at `run()` for the first one, which throws what `graph` throws. Materialises one
  * control for all of them. Ends when a run completes or is stopped; when no restart mends its failure, as wrong
- * settings (also where `graph` throws them); and after `maxRestarts` in a row without progress. What the graph does outside the stream, as a call of `mapAsync`
- * under way, is not interrupted by a failure, and may end after the next run has begun.
+ * settings (also where `graph` throws them); and after `maxRestarts` in a row without progress. What the graph does
+ * outside the stream, as a call of `mapAsync` under way, is not interrupted by a failure, and may end after the next
+ * run has begun.
  *
  * Throws `INVALID_SETTINGS`.
  *

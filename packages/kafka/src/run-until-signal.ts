@@ -13,7 +13,7 @@ export interface DrainableControl<out T> {
 }
 
 export interface RunUntilSignalOptions<in M = never> extends RunOptions {
-  /** How long a drain may take; default 30 000 ms. Let whoever ends the process wait for longer. */
+  /** How long a drain may take; default 30 000 ms. Whatever kills the process must wait for longer. */
   readonly drainTimeoutMs?: number;
   /** Default: SIGTERM and SIGINT. */
   readonly signals?: readonly NodeJS.Signals[];
@@ -24,9 +24,10 @@ export interface RunUntilSignalOptions<in M = never> extends RunOptions {
 }
 
 /**
- * Runs the graph of a service until the process is told to end: the first signal drains it, so that everything in flight is
- * finished and committed, and the group left, before its successor takes over; a second one ends the process at once, with
- * the exit code of that signal. Without a drain a successor waits until the session of this member ends, 45 s by default.
+ * Runs the graph of a service until the process gets a signal to end: the first one drains it, so that everything in
+ * flight is finished and committed, and the group left, before its successor takes over; a second one ends the process
+ * at once, with the exit code of that signal. Without a drain a successor waits until the session of this member ends,
+ * 45 s by default.
  *
  * Resolves with the report of the drain, which is logged; also where the stream completes by itself. Rejects with the
  * failure of the stream, and as `drainAndShutdown` does: awaited at the top of a module, that ends the process with exit
@@ -45,13 +46,13 @@ export const runUntilSignal = async <T, M extends DrainableControl<T>>(
 ): Promise<DrainReport<T>> => {
   const { drainTimeoutMs: timeoutMs = DRAIN_TIMEOUT_MS, signals = SIGNALS, logger: given, onRunning, ...run } = options;
   const logger = loggerOf(given, "info");
-  let told: (signal: NodeJS.Signals) => void = () => undefined;
-  const signalled = new Promise<NodeJS.Signals>((resolve) => (told = resolve));
+  let resolveSignal: (signal: NodeJS.Signals) => void = () => undefined;
+  const signalled = new Promise<NodeJS.Signals>((resolve) => (resolveSignal = resolve));
   let draining = false;
   const onSignal = (signal: NodeJS.Signals): void => {
-    if (!draining) return told(signal);
+    if (!draining) return resolveSignal(signal);
     logger.warn(`${signal} once more: ending at once; what is not finished is read again`);
-    // As nobody had listened: process.exit would wait for every call to a client. Process 1 of a container is not ended so.
+    // As without a listener; process.exit would wait for every client call. Process 1 of a container survives a signal.
     process.removeAllListeners(signal);
     process.kill(process.pid, signal);
     process.exit(128 + constants.signals[signal]);

@@ -55,7 +55,7 @@ export class SendProducer<in K = string, in V = Buffer | null> implements AsyncD
   readonly #maxInFlightBytes: number;
   readonly #maxWaiting: number;
   readonly #maxWaitingBytes: number;
-  /** Those of which the client has not taken every record; only the first may have begun. */
+  /** Sends with records the client has not taken yet; only the first may have begun. */
   readonly #line = new Set<Send>();
   /** By the id of each record in flight. */
   readonly #inFlight = new Map<number, Send>();
@@ -94,7 +94,7 @@ export class SendProducer<in K = string, in V = Buffer | null> implements AsyncD
   }
 
   /**
-   * Resolves with the record's place once it is acknowledged. Rejects with the record's own error; with
+   * Resolves with the record's partition and offset once it is acknowledged. Rejects with the record's own error; with
    * `SERIALIZATION_FAILED`, `CONNECT_FAILED`, `SEND_QUEUE_FULL`, after `close` with `PRODUCER_CLOSED`, and with the
    * client's error when that ends it: then the record may or may not have been stored.
    */
@@ -177,14 +177,14 @@ export class SendProducer<in K = string, in V = Buffer | null> implements AsyncD
     }
   }
 
-  /** One alone always has, and one that has begun. */
+  /** Always, if nothing is in flight or the send has begun. */
   #hasRoom({ taken, outgoing, bytes }: Send): boolean {
     const { size } = this.#inFlight;
     if (taken > 0 || size === 0) return true;
     return size + outgoing.length <= this.#parallelism && this.#inFlightBytes + bytes <= this.#maxInFlightBytes;
   }
 
-  /** Gives the client what is left of a send; answers whether it took everything. */
+  /** Gives the client what is left of a send; returns whether it took everything. */
   #give(client: ProducerClient, send: Send): boolean {
     if (send.taken === 0) {
       send.firstId = this.#nextId;
@@ -227,7 +227,7 @@ export class SendProducer<in K = string, in V = Buffer | null> implements AsyncD
     this.#checkIdle();
   }
 
-  /** The client is of no more use: nothing that was sent will be answered, and the next send needs another. */
+  /** The client has ended: nothing that was sent will be answered, and the next send needs a new client. */
   #end(client: ProducerClient | undefined, error: unknown): void {
     if (client !== this.#client) return;
     this.#client = undefined;

@@ -11,18 +11,18 @@ import { emittedPartitions, type PartitionGraph, runningPartitions } from "./con
 import { consumerOptions, type ConsumerSourceOptions, consumerSource } from "./consumer/stages/consumer-source.js";
 import type { ConsumerSettings } from "./settings/consumer-settings.js";
 
-/** How the followed sources read records, and what they commit. */
+/** How sources with context read records, and what they commit. */
 interface FollowingSettings<K, V> extends ConsumerSerdes<K, V> {
   /**
-   * Commits also tell which records *above* the committed position are finished, in the commit's metadata, so that a
-   * restart or the next owner skips them; `maxBytes` bounds it (default 3900; brokers take 4096), and what does not fit is
-   * read again. `parallelConsumer: true` also reads what Confluent's Parallel Consumer wrote. Refused with
-   * `INVALID_SETTINGS` where the driver cannot send metadata, as node-rdkafka cannot. Default: off.
+   * Commits also list, in their metadata, the finished records *above* the committed position, so that a restart or the
+   * next owner skips them; `maxBytes` bounds it (default 3900; brokers take 4096), and what does not fit is read again.
+   * `parallelConsumer: true` also reads what Confluent's Parallel Consumer wrote. Refused with `INVALID_SETTINGS` where
+   * the driver cannot send metadata, as node-rdkafka cannot. Default: off.
    */
   readonly rememberFinished?: boolean | { readonly maxBytes?: number; readonly parallelConsumer?: boolean };
 }
 
-/** What the followed sources take beside the consumer's settings. */
+/** What sources with context take beside the consumer's settings. */
 export interface FollowedSettings<K, V> extends ConsumerSettings, FollowingSettings<K, V> {}
 
 type AnySettings<K, V> = FollowedSettings<K, V> | (BorrowedConsumerSettings & FollowingSettings<K, V>);

@@ -81,7 +81,7 @@ describe("groupByPartition", () => {
       gate.open("1@0");
     }));
 
-  it("fails when more partitions are assigned at a time than it was told", () =>
+  it("fails when more than maxPartitions are assigned at a time", () =>
     assertAllClosed(async () => {
       const control = run({ maxPartitions: 1 });
       await kafka.client.assign(p0, p1);

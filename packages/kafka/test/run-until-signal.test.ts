@@ -135,7 +135,7 @@ describe("runUntilSignal", () => {
       expect(await ended).to.include({ delivered: 0 });
     }));
 
-  it("listens to no other signals than it is told to", () =>
+  it("listens to no other signals than it is given", () =>
     assertAllClosed(async () => {
       const ended = runUntilSignal(graph(), { logger, signals: ["SIGUSR2"] });
       await given(1);

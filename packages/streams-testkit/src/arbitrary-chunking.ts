@@ -23,7 +23,7 @@ class Rechunked<A> implements Pull<A> {
   #ask: { readonly wake: Wake } | undefined;
   #upstreamWaits = false;
   #end: { readonly failure?: { readonly error: unknown } } | undefined;
-  #told = false;
+  #endAnswered = false;
   #cancelled = false;
 
   constructor(upstream: Pull<A>, random: () => number) {
@@ -33,19 +33,19 @@ class Rechunked<A> implements Pull<A> {
 
   pull(wake: Wake): Pulled<A> {
     if (this.#cancelled) return DONE;
-    if (!this.#told && this.#random() < WAITS) return this.#answerLater(wake);
+    if (!this.#endAnswered && this.#random() < WAITS) return this.#answerLater(wake);
     if (this.#held.length === 0) this.#gather();
     while (this.#held.length > 0 && this.#held.length < HELD_ELEMENTS && this.#random() < MERGES) {
       if (!this.#gather()) break;
     }
-    // Cancelled by a function upstream, from inside this pull: nobody looks at the answer.
+    // Cancelled by a function upstream, from inside this pull: the answer is ignored.
     if (this.#cancelled) return DONE;
     if (this.#held.length > 0) return this.#held.splice(0, 1 + Math.floor(this.#random() * this.#held.length));
     if (!this.#end) {
       this.#ask = { wake };
       return WAIT;
     }
-    this.#told = true;
+    this.#endAnswered = true;
     if (this.#end.failure) throw this.#end.failure.error;
     return DONE;
   }

@@ -1,11 +1,11 @@
 import { systemClock } from "@millrace/streams";
 
-/** What a probe was told to expect did not happen. */
+/** What a probe expected did not happen. */
 export class ExpectationError extends Error {
   override readonly name = "ExpectationError";
 }
 
-/** The longest a probe waits for what it was told to expect; real time, because streams may do real input and output. */
+/** The longest a probe waits for what it expects; real time, because streams may do real input and output. */
 export const WITHIN_MS = 2000;
 
 /** Answers `promise`, or fails with what was awaited once `withinMs` have passed. */

@@ -30,10 +30,10 @@ export const instrumented = ({ seed, ...options }: InstrumentedOptions = {}): In
   };
 };
 
-/** The seeds tests use unless they say otherwise; without a seed means as it is, only checked. */
+/** The seeds tests use by default; `undefined` means checked only, without re-chunking. */
 export const SEEDS: readonly (number | undefined)[] = [undefined, 1, 2, 3, 4, 5];
 
-/** Options that look like a checked run's and leave the outlets alone: some stages do better when they know each other. */
+/** Options like a checked run's that leave the outlets alone: some stages do better when they know each other. */
 const bare = (): Instrumented => ({ ...checked(), seed: undefined, wrap: (outlet) => outlet });
 
 const copying = chunkStage<unknown, unknown>("copy", () => ({
@@ -42,7 +42,7 @@ const copying = chunkStage<unknown, unknown>("copy", () => ({
   },
 }));
 
-/** For stages that are told of nothing and decide nothing. */
+/** For stages that never use their run. */
 const idle = Run.create();
 idle.abandon(undefined);
 

@@ -11,7 +11,7 @@ import {
 import { bounded, ExpectationError, same, show, WITHIN_MS } from "./expectation.js";
 import { settle } from "./settle.js";
 
-/** The hand of a test on the end of a stream: nothing is asked for unless a method here asks. */
+/** A test's control of the end of a stream: nothing is asked for unless a method here asks. */
 export interface SinkProbe<A> {
   /** Asks once, without waiting for the answer. */
   request(): void;
@@ -88,7 +88,7 @@ class Probe<A> implements SinkProbe<A> {
       this.#held.push(element);
       this.received.push(element);
     }
-    this.#tell();
+    this.#notify();
   }
 
   readonly #onWake = (): void => {
@@ -100,19 +100,19 @@ class Probe<A> implements SinkProbe<A> {
     if (this.#end) return;
     this.#end = end;
     this.#endRun(end.state === "failed" ? end : undefined);
-    this.#tell();
+    this.#notify();
   }
 
-  #tell(): void {
+  #notify(): void {
     for (const listener of this.#listeners.splice(0)) listener();
   }
 
   /** Waits until an element is at hand (true) or the stream has ended (false). */
   async #arrival(awaited: string, withinMs: number): Promise<boolean> {
     while (this.#held.length === 0 && !this.#end) {
-      const told = new Promise<void>((resolve) => this.#listeners.push(resolve));
+      const notified = new Promise<void>((resolve) => this.#listeners.push(resolve));
       this.request();
-      await bounded(told, awaited, withinMs);
+      await bounded(notified, awaited, withinMs);
     }
     return this.#held.length > 0;
   }
@@ -191,7 +191,7 @@ class Probe<A> implements SinkProbe<A> {
   }
 }
 
-/** A sink that asks only when told to; it materialises its probe. */
+/** A sink that asks only when its probe does; it materialises the probe. */
 export const sinkProbe = <A>(): Sink<A, SinkProbe<A>> =>
   Sink.fromStage<A, SinkProbe<A>>({
     name: "sinkProbe",

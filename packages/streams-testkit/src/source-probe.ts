@@ -3,7 +3,7 @@ import { type Chunk, DONE, type Pull, type Pulled, soon, WAIT, type Wake } from 
 import { bounded, ExpectationError, WITHIN_MS } from "./expectation.js";
 import { settle } from "./settle.js";
 
-/** The hand of a test on the beginning of a stream. */
+/** A test's control of the beginning of a stream. */
 export interface SourceProbe<in A> {
   /** Sends each element as a chunk of its own; what is not asked for yet waits. */
   send(...elements: readonly A[]): void;
@@ -38,7 +38,7 @@ class Probe<A> implements Pull<A>, SourceProbe<A> {
   #end: { readonly failure?: { readonly error: unknown } } | undefined;
   #wake: Wake | undefined;
   #pulls = 0;
-  #told = false;
+  #endAnswered = false;
 
   constructor() {
     this.cancelled = new Promise((resolve) => {
@@ -100,17 +100,17 @@ class Probe<A> implements Pull<A>, SourceProbe<A> {
     const chunk = this.#chunks.shift();
     if (chunk) return chunk;
     if (this.#end) {
-      this.#told = true;
+      this.#endAnswered = true;
       if (this.#end.failure) throw this.#end.failure.error;
     }
     if (this.#end || this.#causes.length > 0) return DONE;
     this.#wake = wake;
-    for (const tell of this.#onDemand.splice(0)) tell();
+    for (const resolve of this.#onDemand.splice(0)) resolve();
     return WAIT;
   }
 
   cancel(cause: unknown): void {
-    if (this.#told || this.#causes.length > 0) return;
+    if (this.#endAnswered || this.#causes.length > 0) return;
     this.#causes.push(cause);
     this.#wake = undefined;
     this.#chunks.length = 0;

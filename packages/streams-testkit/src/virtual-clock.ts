@@ -6,7 +6,7 @@ interface Timer {
   readonly run: () => void;
 }
 
-/** Time that passes only when it is told to; starts at 0. Give it to a run as `clock`. */
+/** Time that passes only by `advance`; starts at 0. Give it to a run as `clock`. */
 export class VirtualClock implements Clock {
   /** Ordered by time; timers of the same time in the order they were set. */
   readonly #timers: Timer[] = [];

@@ -108,7 +108,7 @@ describe("sourceProbe", () => {
     expect(await sink.expectError()).to.equal(error);
   });
 
-  it("tells the cause of a cancellation", async () => {
+  it("reports the cause of a cancellation", async () => {
     const [source, sink] = connected();
     source.send(1);
     sink.cancel();

@@ -1,6 +1,6 @@
 import { oncePerProcess } from "./copies.js";
 
-/** What becomes of a stage whose user function threw: fail the stream, drop the element, or drop it and start afresh. */
+/** What a stage does after its user function threw: fail the stream, drop the element, or drop it and start afresh. */
 export type Directive = "stop" | "resume" | "restart";
 
 /**

@@ -1,9 +1,9 @@
 /**
- * A process may hold several copies of this package, as where a package of reusable flows has one of its own. What they
- * make meets in one graph, so whatever is compared or must exist once goes through the registry of symbols.
+ * A process may hold several copies of this package, for instance one that a package of reusable flows brings along.
+ * Their parts meet in one graph, so what is compared or must exist once goes through the global symbol registry.
  */
 export interface Copy {
-  /** What copies rely on of each other: blueprints, stages, runs, pulls, claims. Raised when one of these changes. */
+  /** Version of what copies share: blueprints, stages, runs, pulls, claims. Raised when one of these changes. */
   readonly protocol: number;
   /** A file of the copy. */
   readonly url: string;
@@ -19,7 +19,7 @@ export const COPY: Copy = Object.freeze({
 
 const registry = globalThis as unknown as Record<symbol, unknown>;
 
-/** What all copies of this process have together; `create` is called by the first of them. */
+/** Shared by all copies in this process; the first of them calls `create`. */
 export const oncePerProcess = <T>(name: string, create: () => T): T => {
   const key = Symbol.for(`millrace.${PROTOCOL}.${name}`);
   return (registry[key] ??= create()) as T;
@@ -27,7 +27,7 @@ export const oncePerProcess = <T>(name: string, create: () => T): T => {
 
 const isInstance = Function.prototype[Symbol.hasInstance];
 
-/** For a class's static block: `instanceof` also knows instances of the same class of another copy. */
+/** For a class's static block: `instanceof` also accepts instances of the same class from another copy. */
 export const acrossCopies = (type: { readonly prototype: object }, name: string): void => {
   const brand = Symbol.for(`millrace.${name}`);
   Object.defineProperty(type.prototype, brand, { value: true });

@@ -20,7 +20,7 @@ export type StreamErrorCode =
   /** The auditor of a connector refused a commit. */
   | "DELIVERY_VIOLATED";
 
-/** An error in JSON: its own words, those of its cause, and no stack, which loggers print by other means. */
+/** An error in JSON: name, message, `fields` and its cause's message; no stack, which loggers print by other means. */
 export const jsonOf = (error: Error, fields: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> => ({
   name: error.name,
   message: error.message,

@@ -46,7 +46,7 @@ class SwitchPull<A> implements Pull<A>, KillSwitch {
       this.#ended = true;
       throw error;
     }
-    // Thrown by a function upstream, from inside this pull: what came of it has not passed the switch.
+    // A function upstream threw the switch from inside this pull: what it answered has not passed.
     if (this.#thrown) return this.#answer(this.#thrown);
     if (pulled === WAIT) this.#wake = wake;
     else if (pulled === DONE) this.#ended = true;
@@ -70,7 +70,7 @@ class SwitchPull<A> implements Pull<A>, KillSwitch {
   }
 
   abort(error: unknown): void {
-    // Who ends a stream by a failure knows of it.
+    // The caller of `abort` knows of its error.
     this.#run.heard(error);
     this.#kill({ failure: { error } }, error);
   }

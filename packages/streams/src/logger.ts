@@ -2,7 +2,9 @@ import { promiseOf } from "./engine/answer.js";
 import { host } from "./engine/host.js";
 import { messageOf } from "./engine/text-of.js";
 
-/** What Millrace logs to; winston and console loggers fit as they are, pino by `pinoLogger`. What it throws harms nothing, and is dropped. */
+/**
+ * What Millrace logs to; winston and console loggers fit as they are, pino by `pinoLogger`. What it throws is dropped.
+ */
 export interface Logger {
   debug(message: string, fields?: Readonly<Record<string, unknown>>): void;
   info(message: string, fields?: Readonly<Record<string, unknown>>): void;
@@ -15,24 +17,24 @@ const line = (message: string, fields: Readonly<Record<string, unknown>> = {}): 
 
 const guarded = new WeakMap<Logger, Logger>();
 
-/** A line alone has to tell what happened: many loggers print of an error among the fields nothing, or `{}`. */
+/** The line alone has to say what happened: many loggers print an error among the fields as nothing, or `{}`. */
 const withError = (message: string, fields: Readonly<Record<string, unknown>> | undefined): string =>
   fields && "error" in fields ? `${message}: ${messageOf(fields["error"])}` : message;
 
 /**
- * Who is to log must not fail by it: what `logger` throws or rejects with is dropped, and the first of it printed to the
+ * Logging must not fail the caller: what `logger` throws or rejects with is dropped, the first of it printed to the
  * console. The message of an `error` among the fields is put at the end of the line.
  */
 export const harmless = (logger: Logger): Logger => {
   const known = guarded.get(logger);
   if (known) return known;
-  let told = false;
+  let reported = false;
   const failed = (error: unknown): void => {
-    if (!told)
+    if (!reported)
       host.console.error(
-        `millrace: the logger has failed, and what it fails with next is not told: ${messageOf(error)}`,
+        `millrace: the logger has failed, and its next failures are not reported: ${messageOf(error)}`,
       );
-    told = true;
+    reported = true;
   };
   const level =
     (name: keyof Logger): Logger[keyof Logger] =>

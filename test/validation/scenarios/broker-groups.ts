@@ -81,7 +81,7 @@ export const brokerGroups: readonly Scenario[] = [
     expected: { order: ["given up", "taken"], read: 0 },
   },
   {
-    name: "KIP-848: a member too many is told",
+    name: "KIP-848: a member too many hears nothing",
     run: async (lab) => {
       await lab.createTopic("t", 1);
       const a = await lab.join("a", MODERN);
@@ -105,7 +105,7 @@ export const brokerGroups: readonly Scenario[] = [
     expected: 25,
   },
   {
-    name: "KIP-848: a static member that comes back gets what it had, and nobody else is told",
+    name: "KIP-848: a static member that comes back gets what it had, and nobody else hears of it",
     run: async (lab) => {
       await lab.createTopic("t", 4);
       const a = await lab.join("a", { ...MODERN, "group.instance.id": "one" });
@@ -148,7 +148,7 @@ export const brokerGroups: readonly Scenario[] = [
     expected: { errors: ["poll 111"], told: [] },
   },
   {
-    name: "KIP-848: a consumer that polls too late loses its partitions, is told, and joins again",
+    name: "KIP-848: a consumer that polls too late loses its partitions, is notified, and joins again",
     run: async (lab) => {
       await lab.createTopic("t", 2);
       const a = await lab.join("a", { ...MODERN, "max.poll.interval.ms": 2000 });

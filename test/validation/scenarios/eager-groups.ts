@@ -54,7 +54,7 @@ export const eagerGroups: readonly Scenario[] = [
     expected: "so",
   },
   {
-    name: "a member too many is told that it has nothing, and one that loses all of it too",
+    name: "a member too many is assigned nothing, and one that loses all of it too",
     run: async (lab) => {
       await lab.createTopic("t", 1);
       const b = await lab.join("b");
@@ -188,7 +188,7 @@ export const eagerGroups: readonly Scenario[] = [
     },
   },
   {
-    name: "a member with nothing that closes is told so",
+    name: "a member with nothing that closes gets a revocation of nothing",
     run: async (lab) => {
       await lab.createTopic("t", 1);
       const a = await lab.join("a");

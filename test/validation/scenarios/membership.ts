@@ -6,7 +6,7 @@ const SHORT = { "session.timeout.ms": 3000 };
 /** Static members, members that die, and members that do not poll. */
 export const membership: readonly Scenario[] = [
   {
-    name: "a static member that comes back within its session gets what it had, and nobody else is told",
+    name: "a static member that comes back within its session gets what it had, and nobody else hears of it",
     run: async (lab) => {
       await lab.createTopic("t", 4);
       const session = { "session.timeout.ms": 20_000 };
@@ -68,7 +68,7 @@ export const membership: readonly Scenario[] = [
     expected: { a: ["revoke t-0", "assign t-0 t-1"], waited: true },
   },
   {
-    name: "a consumer that polls too late loses its partitions, is told, and joins again",
+    name: "a consumer that polls too late loses its partitions, is notified, and joins again",
     run: async (lab) => {
       await lab.createTopic("t", 2);
       const slow = { "session.timeout.ms": 2000, "max.poll.interval.ms": 2000 };

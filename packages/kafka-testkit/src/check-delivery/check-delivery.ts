@@ -38,7 +38,7 @@ class Check {
     return this.#tally.report();
   }
 
-  /** Tells a failure by the shortest history there is of it. */
+  /** Reports a failure by its shortest known history. */
   async #pass(plan: DeliveryPlan): Promise<Outcome> {
     const outcome = await this.#run(plan);
     this.#tally.add(outcome);
@@ -84,7 +84,7 @@ class Check {
  * First nothing is disturbed; then, for small inputs, a kill at each single step of that run; then seeds with kills,
  * rebalances, outages, lost answers and failing requests drawn at random, up to `runs` runs altogether (default 200).
  *
- * Rejects with a `DeliveryCheckError` that tells the shortest failing history found and how to replay it; with
+ * Rejects with a `DeliveryCheckError` that shows the shortest failing history found and how to replay it; with
  * `UNSAFE_GRAPH` where the graph check refuses the graph and `unsafe` gives no reason; and with what the pipeline throws
  * while it is built.
  */

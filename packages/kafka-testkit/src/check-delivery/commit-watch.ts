@@ -17,7 +17,7 @@ export interface CommitViolation {
   readonly passed: Passed | undefined;
 }
 
-/** A partition that is read again: which of its records have to have their effects once more. */
+/** A partition that is read again: which of its records need their effects once more. */
 interface Rewound {
   readonly offset: number;
   /** How often each effect had happened before. */
@@ -51,7 +51,7 @@ export class CommitWatch {
     this.#rewound.delete(partition);
   }
 
-  /** It is read from there now, under a new epoch: whatever was finished before finishes nothing any more. */
+  /** It is read from there now, under a new epoch: what was finished before no longer counts. */
   moved(partition: number, offset: number): void {
     this.mayGoBack(partition, offset);
     const again = this.#effects.inputs.filter((input) => input.partition === partition && input.offset >= offset);
@@ -59,7 +59,7 @@ export class CommitWatch {
     this.#rewound.set(partition, { offset, times: new Map(ids.map((id) => [id, this.#effects.timesOf(id)])) });
   }
 
-  /** Whoever reads it next begins at what is committed, and a jump is not. */
+  /** The next reader begins at the committed position; a jump is not committed. */
   changesHands(partitions: readonly number[]): void {
     for (const partition of partitions) this.#rewound.delete(partition);
   }

@@ -20,7 +20,7 @@ export type DeliveryFault =
   | "STUCK"
   | "ALWAYS_FAILS";
 
-/** A pipeline broke its delivery guarantee; the message tells the shortest history found that shows it. */
+/** A pipeline broke its delivery guarantee; the message shows the shortest failing history found. */
 export class DeliveryCheckError extends Error {
   override readonly name = "DeliveryCheckError";
   readonly code: DeliveryFault;

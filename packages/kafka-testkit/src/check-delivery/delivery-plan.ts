@@ -4,10 +4,11 @@ import type { SimulatedFaults } from "../simulated/faults.js";
 export interface Disturbance {
   readonly atStep: number;
   /**
-   * Its group forgets it; it drains and leaves; no broker is reachable for a while; another member of its group comes and
-   * goes; or its user pauses and resumes, moves a partition, or replays one from a time. Or one of several effects of each
-   * record takes longer from now on; or several of the next ones fail, in any order, while another may take longer; or a
-   * partition is fetched no more; or a member that dies has left a transaction open, which holds positions of the group.
+   * Its group forgets it; it drains and leaves; no broker is reachable for a while; another member of its group comes
+   * and goes; or its user pauses and resumes, moves a partition, or replays one from a time. Or one of several effects
+   * of each record takes longer from now on; or several of the next ones fail, in any order, while another may take
+   * longer; or a partition is no longer fetched; or a member that dies has left a transaction open, which holds
+   * positions of the group.
    */
   readonly what:
     | "expire"
@@ -27,7 +28,7 @@ export interface Disturbance {
 export interface Bounds {
   /** Open records of a partition. */
   readonly maxInFlight: number;
-  /** What a crash may repeat. */
+  /** Upper bound on records redelivered after a crash. */
   readonly maxReplay: { readonly records: number };
 }
 

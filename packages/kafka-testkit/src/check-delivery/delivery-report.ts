@@ -1,6 +1,6 @@
 import type { Outcome } from "./outcome.js";
 
-/** What a check has tried in vain; `toString` tells it in a sentence. */
+/** What a check has tried without finding a failure; `toString` says it in a sentence. */
 export interface DeliveryReport {
   readonly runs: number;
   readonly kills: number;
@@ -9,7 +9,7 @@ export interface DeliveryReport {
   readonly records: number;
   /** Effects that happened more than once, of one run: what at-least-once costs. */
   readonly duplicates: { readonly max: number; readonly mean: number };
-  /** The most records that one kill made to be worked on again. */
+  /** The most records that one kill repeated. */
   readonly maxReplay: number;
   toString(): string;
 }

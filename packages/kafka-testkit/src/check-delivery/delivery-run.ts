@@ -25,7 +25,7 @@ import { GROUP, INPUT, OUTPUT, worldOf } from "./world-of.js";
 const STEP_MS = 10;
 /** How long commits may follow the last effect. */
 const GRACE_MS = 3000;
-/** Processes that do nothing for so long will not make up for a record that the group's position has passed. */
+/** A record that the group's position has passed counts as lost once its processes do nothing for this long. */
 const GIVE_UP_MS = 10_000;
 /** How long a drain may take before it counts as one that never ends. */
 const DRAIN_MS = 120_000;
@@ -33,7 +33,7 @@ const DRAIN_MS = 120_000;
 const LAST_MS = 10_000;
 /** How long a partition may hang: longer than the watchdog's steps take. Then its operator restarts the process. */
 const HANG_MS = 240_000;
-/** Streams that end by themselves more often than this do so for ever. */
+/** Streams that end by themselves more often than this count as ending for ever. */
 const MAX_RESTARTS = 25;
 /** Delays wide enough for everything to overtake everything. */
 const DELAYS = { appendDelayMs: [0, 30], ackDelayMs: [0, 60], commitDelayMs: [0, 30] } as const;
@@ -71,7 +71,7 @@ export class DeliveryRun {
     this.#pipeline = pipeline;
     this.#settings = settings;
     this.#plan = plan;
-    // Unlike the cluster's, whose draws would otherwise repeat in those made here.
+    // Not the cluster's seed, or its draws would repeat here.
     this.#random = new Random(plan.seed + 0x5eed);
     this.#history = new History(() => this.#clock.now());
     this.#troubles = new EffectTroubles(this.#random, (text) => this.#history.note(text));
@@ -133,7 +133,7 @@ export class DeliveryRun {
       this.#supervisor.tend();
       if (this.#isFinished()) {
         await this.#drain();
-        // Whoever died in its last moments gets another life to finish.
+        // A process that died in its last moments gets another life to finish.
         if (this.#isFinished()) return;
         this.#supervisor.reopen();
       } else if (this.#isLate()) return;
@@ -175,7 +175,7 @@ export class DeliveryRun {
     return givenUp || now - Math.max(this.#lastDisturbedAt, this.#lastProgressAt) >= this.#settings.withinMs;
   }
 
-  /** A record without its effects is below the group's position: nobody will read it again. */
+  /** A record without its effects is below the group's position: it will not be read again. */
   #isPassed(): boolean {
     const positions = this.#positions();
     return this.#effects.inputs.some(
@@ -189,7 +189,7 @@ export class DeliveryRun {
     this.#supervisor.drainAll();
     while (!this.#supervisor.allDrained && this.#clock.now() < deadline) await this.#clock.advance(STEP_MS);
     if (!this.#supervisor.allDrained) this.#supervisor.failedDrains.push(new Error("A drain did not end."));
-    // After a death the grace begins anew.
+    // A death restarts the grace period.
     if (this.#kills > kills) this.#disturbed();
   }
 
@@ -286,7 +286,7 @@ export class DeliveryRun {
   }
 
   #onDrained(life: Life, report: unknown): void {
-    // Nobody waits for work on what was lost, or on what has failed meanwhile.
+    // A drain need not wait for work on what was lost, or on what has failed meanwhile.
     const awaited = this.#isCalm ? [...life.underWay] : [];
     const open = awaited.find((id) => this.#effects.stateOf(id) !== "done");
     const unstored = this.#unstored(report);
@@ -297,7 +297,7 @@ export class DeliveryRun {
     if (early) this.#endedEarly ??= `the drain of ${life.name} resolved, and ${early}`;
   }
 
-  /** A position that a drain's report calls committed, and that the group does not have; a user's jumps may go below one. */
+  /** A position that a drain reports as committed and the group does not have; a user's jumps may go below one. */
   #unstored(report: unknown): StoredPosition | undefined {
     if (this.#plan.disturbances.some(({ what }) => what === "seek" || what === "replay")) return undefined;
     const stored = this.#positions();
@@ -344,7 +344,7 @@ export class DeliveryRun {
     this.#onStep(life, text);
   }
 
-  /** What it has begun of partitions that it gives up is no longer for its death to repeat. */
+  /** Its death no longer repeats what it has begun of partitions that it gives up. */
   #forget(life: Life, partitions: readonly number[]): void {
     for (const id of life.touched) {
       const input = this.#effects.inputOf(id);

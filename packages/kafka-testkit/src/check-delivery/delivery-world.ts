@@ -23,14 +23,14 @@ export interface DeliveryWorld {
    * virtual time drawn from the seed, and does not happen where the process dies before.
    */
   effect(id: string): Promise<void>;
-  /** Lets so much virtual time pass. Rejects when the process is killed, as `effect` does. */
+  /** Lets virtual time pass. Rejects when the process is killed, as `effect` does. */
   sleep(ms: number): Promise<void>;
   /** The clock the graph is run with. */
   readonly clock: Clock;
   /**
-   * Bounds drawn from the seed, the budget of replays now below and now above the others:
-   * `sourceWithOffsetContext({ ...world.bounds, kafka, topics })`. Whoever takes them is held to that budget, as by
-   * `maxReplay` in the options.
+   * Bounds drawn from the seed, the budget of replays sometimes below and sometimes above the others:
+   * `sourceWithOffsetContext({ ...world.bounds, kafka, topics })`. A source that takes them is held to that budget, as
+   * by `maxReplay` in the options.
    */
   readonly bounds: Bounds;
   /** From 0 (inclusive) to 1 (exclusive), drawn from the seed. */

@@ -29,7 +29,7 @@ const MOVING = { revocationCommitRefusalRate: 0.5, seekErrorRate: 0.2 } as const
 /** Roomy: nothing waits for it. */
 const CALM_BOUNDS: Bounds = { maxInFlight: 100, maxReplay: { records: 100 } };
 
-/** Of a user, mostly. */
+/** Mostly a user's. */
 const STEPS: readonly Disturbance["what"][] = ["pause", "seek", "seek", "seek", "replay", "replay", "visit"];
 
 /** Nothing goes wrong. */
@@ -97,7 +97,7 @@ export const roughPlan = (settings: Settings, seed: number, steps: number): Deli
     : [];
   const rates = { ...(random.happens(0.4) && RATES), ...(random.happens(0.4) && SLOW) };
   const assignor = random.happens(0.5) ? "range" : "cooperative-sticky";
-  // By another source, so that the draws above stay what they were.
+  // Another random source, so that the draws above stay as they are.
   const more = new Random(seed + 0xd15c);
   const bounds = { maxInFlight: more.int(1, 8), maxReplay: { records: more.int(2, 8) } };
   if (settings.processes === 1 && more.happens(0.1)) return { ...leavingPlan(settings, seed, steps, more), bounds };

@@ -15,7 +15,7 @@ const FAILING_RATE = 0.5;
 /** How long the others among them take at most. */
 const QUICK_MS = 20;
 
-/** What the weather is for each kind of effect: how much longer it takes, and among how many of the next ones some fail. */
+/** The troubles of each kind of effect: how much longer it takes, and among how many of the next ones some fail. */
 export class EffectTroubles {
   readonly #random: Random;
   readonly #note: (text: string) => void;
@@ -48,7 +48,7 @@ export class EffectTroubles {
     return this.#extraMs.get(kind) ?? 0;
   }
 
-  /** What becomes of this one, if it is among those of which some fail; asked once for each. The first goes well. */
+  /** The course of this one, if it is among those of which some fail; asked once for each. The first succeeds. */
   courseOf(kind: number, random: Random): { readonly ms: number; readonly fails: boolean } | undefined {
     const failing = this.#failing.get(kind);
     if (!failing || failing.left === 0) return undefined;

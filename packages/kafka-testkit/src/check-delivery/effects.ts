@@ -58,7 +58,7 @@ export class Effects {
     return last ? last.offset + 1 : 0;
   }
 
-  /** What is not done below the offset need not be done any more; answers what that is. */
+  /** What is not done below the offset is no longer expected; answers what that is. */
   skip(partition: number, below: number): readonly DeliveryInput[] {
     const skipped = this.#inputs.filter(
       (input) => input.partition === partition && input.offset < below && this.undone(input).length > 0,
@@ -135,7 +135,7 @@ export class Effects {
     return this.expectedOf(input).filter((id) => this.stateOf(id) !== "done");
   }
 
-  /** How often each effect has happened, for everybody to see. */
+  /** How often each effect has happened, visible to everyone. */
   counts(guarantee: "at-least-once" | "exactly-once"): ReadonlyMap<string, number> {
     const counts = new Map(guarantee === "at-least-once" ? this.#taken : []);
     for (const record of this.#options.committedOutput()) {

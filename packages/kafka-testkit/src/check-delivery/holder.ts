@@ -8,8 +8,8 @@ const CALL_MS = 10_000;
 const MEMBER_MS = 5000;
 
 /**
- * A member of the group sends a position within a transaction and dies: what the group has committed of that partition is not
- * read by anybody until the broker aborts the transaction.
+ * A member of the group sends a position within a transaction and dies: no one can read the group's committed position
+ * of that partition until the broker aborts the transaction.
  */
 export const hold = async (kafka: SimulatedKafka, clock: Clock, assignor: string, openMs: number): Promise<void> => {
   const name = "holder";

@@ -1,6 +1,6 @@
 import { KafkaConnectorError } from "@millrace/kafka";
 
-/** What a life tells the run it belongs to. */
+/** What a life reports to its run. */
 export interface LifeListener {
   /** Something happened at which the process could have died, and may do so now. */
   onStep(life: Life, text: string): void;
@@ -60,7 +60,7 @@ export class Life {
     this.#onKilled.push(f);
   }
 
-  /** The promise, but that it fails when the process dies. */
+  /** The promise, which also rejects when the process dies. */
   alive<T>(promise: Promise<T>): Promise<T> {
     return Promise.race([promise, this.death]);
   }
@@ -69,7 +69,7 @@ export class Life {
     if (this.#dead) throw this.killed();
   }
 
-  /** What the remains of a dead process fail with, so that they end: one error, of which it is enough to hear once. */
+  /** The error that ends the remains of a dead process: always the same one, so it needs to be heard of only once. */
   killed(): KafkaConnectorError {
     const what = `${this.name} was killed by checkDelivery.`;
     return (this.#killed ??= new KafkaConnectorError("CLIENT_FAILED", what, { fatal: true }));

@@ -28,7 +28,7 @@ const recordsOf = (chunk: RecordChunk): string =>
     })
     .join(" ");
 
-/** A consumer that tells of each step, and takes part in nothing once its process is dead. */
+/** A consumer that reports each step, and does nothing once its process is dead. */
 export class LivingConsumer implements ConsumerClient {
   readonly inner: ConsumerClient;
   readonly #life: Life;

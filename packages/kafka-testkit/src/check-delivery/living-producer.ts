@@ -14,7 +14,7 @@ import { errorText } from "./error-text.js";
 import type { Life } from "./life.js";
 import { LivingConsumer } from "./living-consumer.js";
 
-/** A producer that tells of each step, and takes part in nothing once its process is dead. */
+/** A producer that reports each step, and does nothing once its process is dead. */
 export class LivingProducer implements ProducerClient {
   readonly #inner: ProducerClient;
   readonly #life: Life;

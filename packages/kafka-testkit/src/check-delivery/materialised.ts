@@ -10,7 +10,7 @@ export interface Steering {
   readonly explain: () => string | undefined;
   /** What a user may steer it by. */
   readonly control: Steered | undefined;
-  /** Of what restarts by itself: it lasts longer than its clients. */
+  /** Present for what restarts by itself: it lasts longer than its clients. */
   readonly restarting: { readonly ended: Promise<void>; readonly stop: () => Promise<void> } | undefined;
 }
 
@@ -46,7 +46,7 @@ export const steeringOf = (mat: unknown, onFailure: (error: unknown) => void): S
   return { drain, explain: () => control?.explain().toString(), control, restarting };
 };
 
-/** What the report of a drain calls committed of the input, where it is one. */
+/** The committed positions of the input in a drain's report, if it is one. */
 export const committedIn = (report: unknown): readonly StoredPosition[] => {
   const { partitions = [] } = (report ?? {}) as Partial<Pick<DrainReport, "partitions">>;
   return partitions.flatMap(({ topic, partition, committed }) =>

@@ -7,7 +7,7 @@ import type { DeliveryInput, DeliveryWorld } from "./delivery-world.js";
 /** Builds the graph of one life of a process. */
 export type DeliveryPipeline = (world: DeliveryWorld) => RunnableGraph<unknown>;
 
-/** What is promised, and how hard it is tried. */
+/** What is promised, and how hard it is tested. */
 export interface CheckDeliveryOptions {
   /**
    * `at-least-once`: every expected effect happens, and no position is committed before. `exactly-once`: every expected
@@ -22,12 +22,12 @@ export interface CheckDeliveryOptions {
   readonly processes?: 1 | 2;
   /** How many runs, at most; default 200. */
   readonly runs?: number;
-  /** From which everything is drawn; default 1. */
+  /** The seed of all draws; default 1. */
   readonly seed?: number;
   /** Kill at every single step of the first seed before drawing any; default true where there are 10 records or fewer. */
   readonly exhaustive?: boolean;
   /**
-   * Whether somebody steers, in runs drawn at random, as far as what the graph materialises can be steered: pauses and
+   * Whether a user steers, in runs drawn at random, as far as what the graph materialises can be steered: pauses and
    * resumes, seeks forward and back, replays from a time; and whether other members of the group come and go. What is
    * skipped on purpose needs no effect, and what is read again needs it again. Default false.
    */
@@ -47,7 +47,7 @@ export interface CheckDeliveryOptions {
   readonly effectErrorRate?: number;
   /** The most records that one kill may repeat; default: any number. */
   readonly maxReplay?: number;
-  /** How long nothing may get done although nothing disturbs the pipeline, in virtual ms; default 60 000. */
+  /** How long an undisturbed pipeline may get nothing done, in virtual ms; default 60 000. */
   readonly withinMs?: number;
   /** Passed to `run`, to check a graph that the graph check refuses. */
   readonly unsafe?: string;

@@ -15,7 +15,7 @@ export interface Failure {
 /** What a run has shown. */
 export interface Outcome {
   readonly plan: DeliveryPlan;
-  /** As the last process was built; absent where none was. */
+  /** The graph of the last process; absent where none was built. */
   readonly graph: RunnableGraph<unknown> | undefined;
   readonly failure: Failure | undefined;
   readonly history: readonly string[];
@@ -23,6 +23,6 @@ export interface Outcome {
   readonly kills: number;
   /** Effects that happened again. */
   readonly duplicates: number;
-  /** The most records that one kill made to be worked on again. */
+  /** The most records that one kill repeated. */
   readonly maxReplay: number;
 }

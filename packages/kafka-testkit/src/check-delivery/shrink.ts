@@ -4,7 +4,7 @@ import type { Outcome } from "./outcome.js";
 
 export type Runner = (plan: DeliveryPlan) => Promise<Outcome>;
 
-/** Runs that a search may take, so that a failure is told within seconds. */
+/** Runs that a search may take, so that a failure is reported within seconds. */
 const BUDGET = 300;
 /** Seeds tried for each small world: as it is, and with a kill at each of its steps. */
 const SEEDS = 12;
@@ -137,7 +137,7 @@ const simplerThan = (plan: DeliveryPlan): readonly DeliveryPlan[] => [
   ...without(plan.kills).map((kills) => ({ ...plan, kills })),
   ...(plan.partitions > 1 ? [{ ...plan, partitions: 1 }] : []),
   ...(plan.records > 1 ? [{ ...plan, records: plan.records - 1 }] : []),
-  // Many faults are one cause at a time.
+  // Leaves out one fault at a time.
   ...(effortOf(plan) > 1
     ? Object.keys(plan.faults).map((name) => ({
         ...plan,

@@ -39,7 +39,7 @@ const LEAVE_MS = 100_000;
 /** How long a failed stream may take to close its clients. */
 const FAILED_MS = 10_000;
 
-/** Keeps the processes running: whatever ends is followed by a next life, which knows only what is committed. */
+/** Keeps the processes running: a life that ends is followed by another, which knows only what is committed. */
 export class Supervisor {
   readonly #options: SupervisorOptions;
   readonly #slots: readonly Slot[];
@@ -90,8 +90,8 @@ export class Supervisor {
   }
 
   /**
-   * It drains and leaves, if its materialised value can do that; another life follows. `alone`: once it has left, so that
-   * no other takes anything of its work away.
+   * It drains and leaves, if its materialised value can do that; another life follows. `alone`: once it has left, so
+   * that no other takes over any of its work.
    */
   leave(life: Life, alone: boolean): void {
     const slot = this.#slotOf(life);
@@ -107,7 +107,7 @@ export class Supervisor {
     });
   }
 
-  /** Drains all that can be drained; `allDrained` tells when. */
+  /** Drains all that can be drained; `allDrained` says when that is done. */
   drainAll(): void {
     for (const slot of this.#slots) {
       const drain = slot.process?.steering.drain;

@@ -21,7 +21,7 @@ export interface UserStepsOptions {
   readonly onDisturbed: () => void;
 }
 
-/** A user at the control of a pipeline, who tells the judges what he skips and what he wants again. */
+/** A user who steers a pipeline, and reports to the judges what is skipped and what is to be read again. */
 export class UserSteps {
   readonly #options: UserStepsOptions;
   #moving = false;
@@ -86,7 +86,7 @@ export class UserSteps {
       },
       (error: unknown) => {
         this.#moving = false;
-        // It has not been moved then, and whatever is behind has to be done.
+        // It was not moved, so everything behind still has to be done.
         effects.unskip(skipped);
         note(`partition ${partition} is not moved: ${errorText(error)}`);
         onDisturbed();

@@ -43,7 +43,7 @@ const drawEffectMs = (random: Random): number => (random.happens(0.25) ? random.
 /** How long the remains of a dead process wait for a refusal, so that one that tries again and again does so in time. */
 const DEAD_MS = 100;
 
-/** A pipeline that awaits neither, which is a mistake to be found, must not end the test's process by a rejection. */
+/** A pipeline that awaits neither has a bug to be found; its rejection must not end the test's process. */
 const heard = <T>(promise: Promise<T>): Promise<T> => {
   promise.catch(() => undefined);
   return promise;
@@ -83,7 +83,7 @@ export const worldOf = (options: WorldOptions): DeliveryWorld => {
       groupId: GROUP,
       clientId: life.name,
       driver: livingDriver(options),
-      // Most of what it would tell of is what is tried here.
+      // Most of what it would log is what is tested here.
       logger: silentLogger,
       properties: { "session.timeout.ms": SESSION_TIMEOUT_MS, "partition.assignment.strategy": options.assignor },
     },

@@ -1,11 +1,11 @@
-/** Child process of an `EmbeddedKafka`: told how many brokers, answers with their addresses, ends with its channel. */
+/** Child process of an `EmbeddedKafka`: gets the number of brokers, answers their addresses, ends with its channel. */
 import { once } from "node:events";
 import { startMockCluster } from "../rdkafka.js";
 
 export type EmbeddedProcessMessage = { readonly brokers: string } | { readonly error: string };
 
 async function main(): Promise<void> {
-  // Closed by `stop`, and by the operating system when the parent dies in whatever way.
+  // Closed by `stop`, and by the operating system however the parent dies.
   process.once("disconnect", () => process.exit(0));
   const [{ brokers }] = (await once(process, "message")) as [{ readonly brokers: number }];
   try {
@@ -17,7 +17,7 @@ async function main(): Promise<void> {
 }
 
 function answer(message: EmbeddedProcessMessage): void {
-  // Without a channel nobody is left to hear it, and "disconnect" ends the process.
+  // Without a channel there is no receiver, and "disconnect" ends the process.
   if (process.connected) process.send?.(message);
 }
 

@@ -18,8 +18,8 @@ export interface TestRecord<out K, out V> extends Partial<ConsumerRecord<K, V>> 
 }
 
 /**
- * A consumer that is none: it makes the messages of a committable source for a test of what comes behind it, and keeps what
- * a committer commits of them. It has no client, so nothing is read, rebalanced or lost; for that there is `SimulatedKafka`.
+ * A fake consumer: it makes the messages of a committable source for a test of what comes behind it, and keeps what a
+ * committer commits. It has no client, so nothing is read, rebalanced or lost; for that there is `SimulatedKafka`.
  */
 export class TestConsumer implements OffsetOwner {
   readonly groupId: string;
@@ -42,9 +42,9 @@ export class TestConsumer implements OffsetOwner {
   message<V, K = string>(record: TestRecord<K, V>): CommittableMessage<K, V> {
     const { metadata, ...given } = record;
     const { topic, partition = 0 } = given;
-    const place = `${partition} ${topic}`;
-    const offset = given.offset ?? this.#next.get(place) ?? 0;
-    this.#next.set(place, offset + 1);
+    const key = `${partition} ${topic}`;
+    const offset = given.offset ?? this.#next.get(key) ?? 0;
+    this.#next.set(key, offset + 1);
     return {
       record: { key: null, timestamp: -1, headers: [], ...given, partition, offset },
       offset: new CommittableOffset(this, topic, partition, offset, 1, metadata),
@@ -55,8 +55,8 @@ export class TestConsumer implements OffsetOwner {
   get committed(): readonly TopicPartitionOffset[] {
     const last = new Map<string, TopicPartitionOffset>();
     for (const { topic, partition, position, metadata } of this.commits.flat()) {
-      const place = { topic, partition, offset: position };
-      last.set(`${partition} ${topic}`, metadata === undefined ? place : { ...place, metadata });
+      const committed = { topic, partition, offset: position };
+      last.set(`${partition} ${topic}`, metadata === undefined ? committed : { ...committed, metadata });
     }
     return [...last.values()];
   }
@@ -80,7 +80,7 @@ export class TestConsumer implements OffsetOwner {
     }));
   }
 
-  /** `commit` whose failure nobody hears of. */
+  /** `commit` whose failure is dropped. */
   async tell(positions: readonly PositionToCommit[]): Promise<void> {
     await this.commit(positions).catch(() => undefined);
   }

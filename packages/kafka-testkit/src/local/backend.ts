@@ -35,7 +35,7 @@ export interface LocalKafkaOptions {
    * and `advertised.listeners` come beside those there are; containers keep their own.
    */
   readonly properties?: Readonly<Record<string, string>>;
-  /** Told each line the brokers print (warnings and errors), and why a kind was not used. */
+  /** Called with each line the brokers print (warnings and errors), and with why a kind was not used. */
   readonly log?: (line: string) => void;
   /** From which level on brokers in a JVM print; default `"WARN"`. */
   readonly logLevel?: "WARN" | "INFO";

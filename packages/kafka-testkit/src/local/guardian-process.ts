@@ -16,7 +16,7 @@ import type { GuardianEvent, GuardianRequest } from "./guardian-protocol.js";
 
 const running = new Map<number, { readonly child: ChildProcess; readonly ended: Promise<unknown> }>();
 
-function tell(event: GuardianEvent): void {
+function send(event: GuardianEvent): void {
   // The callback takes the error of a channel that closes while the message is on its way.
   if (process.connected) process.send?.(event, undefined, undefined, () => undefined);
 }
@@ -27,22 +27,22 @@ function spawnProcess(id: number, command: string, args: readonly string[]): voi
   const ended = once(child, "close").catch(() => undefined);
   running.set(id, { child, ended });
   child.once("spawn", () =>
-    tell(child.pid === undefined ? { kind: "done", id } : { kind: "done", id, pid: child.pid }),
+    send(child.pid === undefined ? { kind: "done", id } : { kind: "done", id, pid: child.pid }),
   );
   child.once("error", (error) => {
     running.delete(id);
-    tell({ kind: "done", id, error: error.message });
+    send({ kind: "done", id, error: error.message });
   });
   child.once("close", (code, signal) => {
     running.delete(id);
-    tell({ kind: "exited", process: id, how: signal ?? `exit code ${code}`, succeeded: code === 0 });
+    send({ kind: "exited", process: id, how: signal ?? `exit code ${code}`, succeeded: code === 0 });
   });
   forwardLines(id, child.stdout);
   forwardLines(id, child.stderr);
 }
 
 function forwardLines(id: number, output: Readable): void {
-  createInterface({ input: output }).on("line", (line) => tell({ kind: "line", process: id, line }));
+  createInterface({ input: output }).on("line", (line) => send({ kind: "line", process: id, line }));
 }
 
 async function cleanUp(directory: string): Promise<void> {
@@ -57,9 +57,9 @@ async function main(): Promise<void> {
   process.on("message", (request: GuardianRequest) => {
     if (request.kind === "spawn") return spawnProcess(request.id, request.command, request.args);
     running.get(request.process)?.child.kill(request.signal);
-    tell({ kind: "done", id: request.id });
+    send({ kind: "done", id: request.id });
   });
-  tell({ kind: "ready", directory });
+  send({ kind: "ready", directory });
   await closed;
   await cleanUp(directory);
   process.exit(0);

@@ -1,15 +1,15 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 
-/** What a node wrote down of the election it knows last. */
+/** What a node has stored of the last election it knows. */
 interface Election {
   readonly leaderId: number;
   readonly leaderEpoch: number;
 }
 
 /**
- * The node that leads the quorum of controllers, by what the nodes keep beside their data: clients are not told, for
- * brokers answer with any of themselves. Undefined where none is elected yet.
+ * The node that leads the quorum of controllers, by what the nodes keep beside their data: clients do not learn it, as
+ * brokers name any of themselves. Undefined where none is elected yet.
  */
 export async function quorumLeader(dataDirectories: readonly string[]): Promise<number | undefined> {
   const known = await Promise.all(dataDirectories.map(lastElection));

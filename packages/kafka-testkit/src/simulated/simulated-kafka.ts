@@ -99,7 +99,7 @@ export class SimulatedKafka {
   }
 
   /**
-   * Adds so many partitions to the topic. Members of classic groups and producers see them after their
+   * Adds `count` partitions to the topic. Members of classic groups and producers see them after their
    * `topic.metadata.refresh.interval.ms`, default 300 000; other groups by the next heartbeat.
    */
   addPartitions(topic: string, count: number): void {
@@ -108,8 +108,8 @@ export class SimulatedKafka {
   }
 
   /**
-   * Deletes the topic and makes it anew, with so many partitions and nothing in them: groups have no positions in it any
-   * more. Consumers are told once they look at the topics again, and read on at the offsets where they were in the old one.
+   * Deletes the topic and makes it anew, empty, with `partitions` partitions: groups have no positions in it any more.
+   * Consumers notice once they look at the topics again, and read on at the offsets where they were in the old one.
    */
   recreateTopic(topic: string, partitions: number): void {
     if (!this.#topics.remove(topic)) throw this.#noPartition({ topic, partition: 0 });
@@ -125,7 +125,7 @@ export class SimulatedKafka {
     this.#topics.changed();
   }
 
-  /** The next so many offsets hold no record, as after a compaction. */
+  /** The next `count` offsets hold no record, as after a compaction. */
   skipOffsets(topic: string, partition: number, count: number): void {
     this.#log({ topic, partition }).skip(count);
     this.#topics.changed();
@@ -153,14 +153,14 @@ export class SimulatedKafka {
   }
 
   /**
-   * Whoever asks for positions of the group within so many milliseconds is told these, for instance old ones; what is stored
-   * stays, and is told after that.
+   * For `ms` milliseconds, requests for the group's positions are answered with these, for instance old ones; the
+   * stored ones stay, and are answered after that.
    */
   tellPositions(groupId: string, positions: readonly TopicPartitionOffset[], ms: number): void {
     const { offsets } = this.#group(groupId);
-    offsets.tell(positions);
-    this.#simulation.schedule(ms, () => offsets.tell(undefined));
-    this.#simulation.event(`positions of ${groupId} are told as they were, for ${ms} ms`);
+    offsets.answerInstead(positions);
+    this.#simulation.schedule(ms, () => offsets.answerInstead(undefined));
+    this.#simulation.event(`positions of ${groupId} are answered as they were, for ${ms} ms`);
   }
 
   /** What the group has assigned to each member, and how often it has rebalanced: its generation, or its epoch. */
@@ -178,8 +178,9 @@ export class SimulatedKafka {
   }
 
   /**
-   * Ends all clients with this `client.id` as if their process had died: nothing is committed, nobody leaves, and nothing
-   * they still do reaches the cluster, but for what is on its way. Close them afterwards to let their polls end.
+   * Ends all clients with this `client.id` as if their process had died: nothing is committed, no member leaves, and
+   * nothing they still do reaches the cluster, but for what is on its way. Close them afterwards to let their polls
+   * end.
    */
   kill(clientId: string): void {
     for (const client of this.#clients) if (client.clientId === clientId) client.kill();
@@ -191,8 +192,8 @@ export class SimulatedKafka {
   }
 
   /**
-   * The coordinator takes the static member for an old one, as after a restart in which it forgot who had joined last: it is
-   * fenced, though nobody else has its id.
+   * The coordinator takes the static member for an old one, as after a restart in which it forgot who had joined last:
+   * it is fenced, though no other member has its id.
    */
   fence(clientId: string): void {
     for (const client of this.#clients) if (client.clientId === clientId) client.fence?.();
@@ -208,21 +209,21 @@ export class SimulatedKafka {
     return hung.length;
   }
 
-  /** All brokers are unreachable for so long: requests wait, nothing is fetched, and every client hears an error. */
+  /** All brokers are unreachable for `ms` ms: requests wait, nothing is fetched, and every client gets an error. */
   outage(ms: number): void {
     this.#simulation.event(`outage of ${ms} ms`);
     this.#simulation.startOutage(ms);
-    this.#tell(`No broker is reachable for ${ms} ms.`);
+    this.#reportOutage(`No broker is reachable for ${ms} ms.`);
   }
 
-  /** One broker goes away for so long, with the partitions it leads and what it coordinates; the others go on. */
+  /** One broker is away for `downMs` ms, with the partitions it leads and what it coordinates; the others go on. */
   restartBroker(broker: number, downMs: number): void {
     if (!Number.isSafeInteger(broker) || broker < 1 || broker > this.brokers) {
       throw new RangeError(`There is no broker ${broker}; they are counted from 1 to ${this.brokers}.`);
     }
     this.#simulation.event(`broker ${broker} is away for ${downMs} ms`);
     this.#simulation.startOutage(downMs, broker);
-    this.#tell(`Broker ${broker} is not reachable for ${downMs} ms.`);
+    this.#reportOutage(`Broker ${broker} is not reachable for ${downMs} ms.`);
   }
 
   /** The broker that leads the partition. */
@@ -230,7 +231,7 @@ export class SimulatedKafka {
     return this.#topics.leaderOf(this.#log({ topic, partition }));
   }
 
-  #tell(text: string): void {
+  #reportOutage(text: string): void {
     const error = this.#simulation.error("CLIENT_FAILED", text, CODE.transport);
     for (const client of [...this.#clients]) client.onOutage(error);
   }

@@ -33,7 +33,7 @@ export const CODE = {
   staleMemberEpoch: 113,
 } as const;
 
-/** What a client tells of each, beside its number; nothing of the rest. */
+/** What a client reports of each, beside its number; nothing of the rest. */
 const MEANING: ReadonlyMap<number, KafkaErrorOptions> = new Map<number, KafkaErrorOptions>([
   [CODE.transport, { reason: "disconnected", retriable: true }],
   [CODE.messageTimedOut, { retriable: true }],

@@ -54,7 +54,7 @@ describe("checkDelivery on a defective stage", function () {
     expect(error.message).to.include("This looks like: a result emitted before its acknowledgement");
   });
 
-  it("finds a followed mapConcat that ends with its first element", async () => {
+  it("finds a mapConcat with context that ends with its first element", async () => {
     const error = await caught(
       (world) =>
         followed(world)
@@ -67,7 +67,7 @@ describe("checkDelivery on a defective stage", function () {
     expect(error.message).to.include("This looks like: one record with several outputs, finished by the first");
   });
 
-  it("finds a followed filter that never ends what it leaves out", async () => {
+  it("finds a filter with context that never ends what it leaves out", async () => {
     const error = await caught(
       (world) =>
         followed(world)

@@ -208,7 +208,7 @@ describe("checkDelivery on the explicit surface", function () {
     }
   });
 
-  it("refuses to run what the graph check refuses, unless it is told why", async () => {
+  it("refuses to run what the graph check refuses, unless a reason is given", async () => {
     const refused = await checkDelivery(HAZARDS["mapAsyncUnordered"]?.pipeline ?? expect.fail(), {
       guarantee: "at-least-once",
     }).catch((error: unknown) => error);

@@ -164,7 +164,7 @@ const SAFE: Readonly<Record<string, Row>> = {
   },
 };
 
-describe("checkDelivery on the followed surface", function () {
+describe("checkDelivery of pipelines with context", function () {
   this.timeout(120_000);
 
   describe("finds", () => {

@@ -61,7 +61,7 @@ describe("checkDelivery on producers", function () {
     await checkDelivery(again, { ...AT_LEAST_ONCE, faults: FAILING });
   });
 
-  it("finds nothing in a failure that is sent again, on the followed surface and over one shared producer", async () => {
+  it("finds nothing in a failure that is sent again, with context and over one shared producer", async () => {
     const pipeline: DeliveryPipeline = (world) => {
       const producer = sharedProducer({ kafka: world.kafka });
       return sourceWithOffsetContext({ kafka: world.kafka, topics: [world.input], value: string() })

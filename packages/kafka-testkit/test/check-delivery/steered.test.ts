@@ -87,7 +87,7 @@ const STEERED: readonly Row[] = [
   ["of two processes", unordered, { processes: 2 }],
   ["that writes elsewhere", copy],
   ["of partitions whose streams fail", partitions, { effectErrorRate: 0.1 }],
-  ["of followed partitions whose streams fail", followedPartitions, { effectErrorRate: 0.1 }],
+  ["of partitions with context whose streams fail", followedPartitions, { effectErrorRate: 0.1 }],
   ["that restarts", again, { effectErrorRate: 0.1 }],
 ];
 
@@ -96,7 +96,7 @@ const FAILING: readonly Row[] = [
   ["that restarts, of two processes", again, { effectErrorRate: 0.1, processes: 2 }],
   ["of partitions whose streams fail", partitions, { effectErrorRate: 0.2 }],
   ["of partitions whose streams fail, of two processes", partitions, { effectErrorRate: 0.1, processes: 2 }],
-  ["of followed partitions whose streams fail", followedPartitions, { effectErrorRate: 0.2 }],
+  ["of partitions with context whose streams fail", followedPartitions, { effectErrorRate: 0.2 }],
 ];
 
 const HOLES: readonly Row[] = [

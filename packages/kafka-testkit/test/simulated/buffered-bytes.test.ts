@@ -128,7 +128,7 @@ describe("a source whose records are large", () => {
     await passing(holding.clock, holding.control.drain(), "the end");
   });
 
-  it("tells in metrics and explanations what it holds", async () => {
+  it("shows in metrics and explanations what it holds", async () => {
     const clock = virtualClock();
     const kafka = new SimulatedKafka({ seed: 1, clock });
     kafka.createTopic("t", 1);

@@ -256,7 +256,7 @@ describe("a client of a simulated cluster", () => {
       expect(one.errors[0]).to.include({ clientCode: -195 });
     });
 
-    it("starts where it is told: at an offset, an end, what is committed, or by auto.offset.reset", async () => {
+    it("starts where its settings say: at an offset, an end, what is committed, or by auto.offset.reset", async () => {
       for (const [from, expected] of [
         [{ offset: 1 }, [1, 2, 3]],
         [{ offset: "beginning" }, [0, 1, 2, 3]],

@@ -86,7 +86,7 @@ describe("a simulated group", () => {
     expect(first.owned.size, "what a dead process still believes").to.equal(2);
   });
 
-  it("goes on without a member that stops polling, which is told when it polls again", async () => {
+  it("goes on without a member that stops polling, which is notified when it polls again", async () => {
     make(2);
     const first = member("a", { "max.poll.interval.ms": 20_000 });
     await owning(first, 2);

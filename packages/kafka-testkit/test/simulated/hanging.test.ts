@@ -80,7 +80,7 @@ describe("a partition that a simulated client no longer fetches", () => {
     }
   }
 
-  it("is told from one that ends with records that nobody may read", async () => {
+  it("is distinguished from one that ends with records that nobody may read", async () => {
     const control = run({ afterMs: AFTER_MS }, "range");
     send();
     await passUntil(clock, has, "the first records");

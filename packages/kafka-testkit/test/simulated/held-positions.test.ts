@@ -53,7 +53,7 @@ describe("a group whose positions an open transaction of a dead member holds", (
     await held();
   });
 
-  it("is waited for until the broker aborts it, which is told once, and read from where it was", async () => {
+  it("is waited for until the broker aborts it, with one warning, and read from where it was", async () => {
     const { control, read } = run();
     await clock.advance(45_000);
     expect(read).to.deep.equal([]);
@@ -67,7 +67,7 @@ describe("a group whose positions an open transaction of a dead member holds", (
     await passing(clock, control.drainAndShutdown(), "the drain");
   });
 
-  it("is told once where the client itself waits for it, without offsetResetProtection", async () => {
+  it("is warned about once where the client itself waits for it, without offsetResetProtection", async () => {
     const { control, read } = run({ offsetResetProtection: undefined });
     await clock.advance(45_000);
     expect({ read, told: told() }).to.deep.equal({ read: [], told: 1 });

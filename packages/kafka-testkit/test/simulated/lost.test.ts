@@ -27,7 +27,7 @@ describe("a simulated member that is lost to its group", () => {
   const again = (of: Member): Promise<void> => passUntil(clock, () => of.told.length >= 3, "another assignment");
 
   for (const strategy of ["range", "cooperative-sticky"]) {
-    it(`is told so when it was expired, and joins again (${strategy})`, async () => {
+    it(`is notified when it was expired, and joins again (${strategy})`, async () => {
       const one = await member("a", { "partition.assignment.strategy": strategy });
       kafka.expire("a");
       await again(one);
@@ -35,7 +35,7 @@ describe("a simulated member that is lost to its group", () => {
     });
   }
 
-  it("is told so when it polled too late", async () => {
+  it("is notified when it polled too late", async () => {
     const one = await member("a", { "max.poll.interval.ms": 6000 });
     await passing(clock, one.stall(), "the poll to end");
     await clock.advance(7000);
@@ -45,21 +45,21 @@ describe("a simulated member that is lost to its group", () => {
     expect(one.errors[0]).to.include({ clientCode: -147 });
   });
 
-  it("is told so, at the latest when it closes, where another took its instance id", async () => {
+  it("is notified, at the latest when it closes, where another took its instance id", async () => {
     const one = await member("a", { "group.instance.id": "one" });
     await member("b", { "group.instance.id": "one" });
     await passing(clock, one.close(), "closing");
     expect(one.told.at(-1)).to.equal("!t-0 t-1");
   });
 
-  it("is told that they are revoked where it does not listen for losses", async () => {
+  it("is notified of a revocation where it does not listen for losses", async () => {
     const one = await member("a", {}, false);
     kafka.expire("a");
     await again(one);
     expect(one.told.slice(0, 2)).to.deep.equal(["+t-0 t-1", "-t-0 t-1"]);
   });
 
-  it("is told of a revocation, not of a loss, when it closes or another joins", async () => {
+  it("is notified of a revocation, not of a loss, when it closes or another joins", async () => {
     const one = await member("a", { "partition.assignment.strategy": "cooperative-sticky" });
     await member("b", { "partition.assignment.strategy": "cooperative-sticky" });
     await passing(clock, one.close(), "closing");

@@ -10,7 +10,7 @@ const OLD = [
   { topic: "t", partition: 1, offset: 5 },
 ];
 
-describe("a group whose broker tells positions of long before", () => {
+describe("a group whose broker answers positions of long before", () => {
   let clock: VirtualClock;
   let kafka: SimulatedKafka;
   let sent: number;
@@ -80,7 +80,7 @@ describe("a group whose broker tells positions of long before", () => {
       ["classic", 2000],
       ["consumer", 8000],
     ] as const) {
-      it(`is asked again until it tells what the consumer knows it has brought it to (${name}, ${groupProtocol})`, async () => {
+      it(`is asked again until it answers what the consumer had committed (${name}, ${groupProtocol})`, async () => {
         const control = run({ groupProtocol });
         send(RECORDS);
         await passUntil(clock, isCommitted, "the first records");
@@ -93,7 +93,7 @@ describe("a group whose broker tells positions of long before", () => {
       });
     }
 
-    it(`is believed after a while, since it may have been set back, and that is told (${name})`, async () => {
+    it(`is believed after a while, with a warning, since it may have been set back (${name})`, async () => {
       const control = run({});
       send(RECORDS);
       await passUntil(clock, isCommitted, "the first records");

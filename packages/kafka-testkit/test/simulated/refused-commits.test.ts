@@ -78,7 +78,7 @@ describe("a commit that is refused", () => {
   };
 
   for (const [who, { ask, tells }] of Object.entries(asks)) {
-    it(`for ${who} is told, and what it was to commit is committed soon, though nothing ends any more`, async () => {
+    it(`for ${who} is reported, and what it was to commit is committed soon, though nothing ends any more`, async () => {
       const world = new World();
       await world.refuse(ask);
       world.cluster.setFaults({ commitRefusalRate: 0 });

@@ -59,7 +59,7 @@ describe("records that are removed before a group has read them", () => {
     [", with offsetResetProtection", { offsetResetProtection: {} }],
     [", with rememberFinished", { rememberFinished: {} }],
   ] as const) {
-    it(`are told of once, counted and explained, where it was away${name}`, async () => {
+    it(`are logged once, counted and explained, where it was away${name}`, async () => {
       await readBefore(10);
       append(30);
       kafka.deleteRecords("t", 0, 25);
@@ -75,7 +75,7 @@ describe("records that are removed before a group has read them", () => {
     });
   }
 
-  it("are told of where it was slow", async () => {
+  it("are logged where it was slow", async () => {
     append(10);
     const control = run();
     await until(10);
@@ -91,7 +91,7 @@ describe("records that are removed before a group has read them", () => {
     await drained(control);
   });
 
-  it("are told of where nothing is left of what it has not read, once there is more", async () => {
+  it("are logged where nothing is left of what it has not read, once there is more", async () => {
     await readBefore(10);
     append(5);
     kafka.deleteRecords("t", 0, 15);

@@ -112,7 +112,7 @@ describe("a static member whose place in the group is refused", () => {
     });
   }
 
-  it("is told that another has its id, and what to do, where no broker was away", async () => {
+  it("fails because another has its id, where no broker was away", async () => {
     const older = run("older", { sessionTimeoutMs: SESSION_MS });
     send();
     await passUntil(clock, has, "the first records");
@@ -126,7 +126,7 @@ describe("a static member whose place in the group is refused", () => {
     await drained(younger);
   });
 
-  it("is told so too where brokers come and go, and of two that live one stays", async () => {
+  it("fails too where brokers come and go, and of two that live one stays", async () => {
     const both = [run("a", { sessionTimeoutMs: SESSION_MS }), run("b", { sessionTimeoutMs: SESSION_MS })];
     for (let times = 0; times < 12 && both.every(({ failure }) => failure === undefined); times++) {
       kafka.outage(1000);

@@ -174,7 +174,7 @@ describe("a transaction of a simulated cluster", () => {
 
   describe("without an answer", () => {
     for (const outcome of ["commit", "abort"] as const) {
-      it(`to its ${outcome} is told by the same call only`, async () => {
+      it(`to its ${outcome} is settled by the same call only`, async () => {
         const shown = new Set<string>();
         for (let turn = 0; turn < 8; turn++) {
           make();

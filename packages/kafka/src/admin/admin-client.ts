@@ -65,7 +65,7 @@ export class AdminClient implements AsyncDisposable {
   }
 
   /**
-   * Gives the topic so many partitions altogether, which must be more than it has. Records of a key may go to another
+   * Grows the topic to this number of partitions, which must be more than it has. Records of a key may go to another
    * partition from then on.
    */
   async growTopic(topic: string, partitions: number): Promise<void> {
@@ -82,8 +82,8 @@ export class AdminClient implements AsyncDisposable {
 
   /**
    * Sets where the group goes on when its consumers start again, `offset` being that of the next record to read; the
-   * group is made where there is none. Rejects with `GROUP_NOT_EMPTY` while it has members, with `TOPIC_NOT_FOUND` and
-   * `PARTITION_NOT_FOUND`. Offsets beyond the ends of a partition are taken: what `auto.offset.reset` says happens then.
+   * group is created where there is none. Rejects with `GROUP_NOT_EMPTY` while it has members, with `TOPIC_NOT_FOUND`
+   * and `PARTITION_NOT_FOUND`. Offsets beyond the ends of a partition are accepted: then `auto.offset.reset` applies.
    */
   commitOffsets(groupId: string, positions: readonly TopicPartitionOffset[]): Promise<void> {
     return this.#forGroup(groupId, "commit offsets", async (asking, deadline) => {

@@ -45,7 +45,7 @@ export class AskingClient {
     if (this.#closing !== undefined) {
       throw new KafkaConnectorError("CLIENT_CLOSED", "The client is closed. Open another one.");
     }
-    // What the client has to tell waits for a poll.
+    // The client reports events only inside a poll.
     void this.#serve(0);
     return this.#client;
   }
@@ -62,7 +62,7 @@ export class AskingClient {
     try {
       await committed;
     } catch (error) {
-      // Members alone may commit.
+      // Only members may commit.
       if (!(error instanceof KafkaConnectorError && failedBy(error, "rebalanced", "rebalancing"))) throw error;
       throw new KafkaConnectorError(
         "GROUP_NOT_EMPTY",

@@ -1,4 +1,4 @@
-/** Calls `f` for every item, `width` at a time, and begins no more once one has failed; answers in the items' order. */
+/** Calls `f` for every item, `width` at a time, and starts no more after a failure; results are in the items' order. */
 export const inTurns = async <A, B>(
   items: readonly A[],
   width: number,

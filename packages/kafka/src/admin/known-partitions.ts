@@ -25,7 +25,7 @@ export const topicOf = async (client: Describing, topic: string, deadline: Deadl
   return found;
 };
 
-/** Rejects with `TOPIC_NOT_FOUND` or `PARTITION_NOT_FOUND` unless all of them exist: the client would wait for those. */
+/** Rejects with `TOPIC_NOT_FOUND` or `PARTITION_NOT_FOUND` unless all exist: the client would wait for missing ones. */
 export const requirePartitions = async (
   client: Describing,
   partitions: readonly TopicPartition[],

@@ -16,7 +16,7 @@ import { requirePartitions, topicOf } from "./known-partitions.js";
 const LOOKUPS_AT_ONCE = 2;
 
 export interface MetadataClientSettings extends AskingSettings {
-  /** Whose committed offsets it tells; default `kafka.groupId`. It does not join the group. */
+  /** The group whose committed offsets it returns; default `kafka.groupId`. It does not join the group. */
   readonly groupId?: string;
 }
 

@@ -5,7 +5,7 @@ import type { ClientProperties } from "./port.js";
 
 const HIGHEST_PORT = 65_535;
 
-/** What is wrong with the place of one broker: a host, or `host:port`. */
+/** What is wrong with the address of one broker: a host, or `host:port`. */
 const wrongIn = (address: string): string | undefined => {
   if (address.includes("@")) return "host:port only: user and password belong in security.sasl";
   if (address.includes("://")) return "host:port only, without a scheme such as http:// before it";
@@ -17,7 +17,7 @@ const wrongIn = (address: string): string | undefined => {
   return isPort ? undefined : `the port is a number from 1 to ${HIGHEST_PORT}`;
 };
 
-/** What is wrong with the places of brokers, separated by commas. */
+/** What is wrong with the addresses of brokers, separated by commas. */
 const wrongWith = (given: unknown): string | undefined => {
   if (given === undefined || given === "")
     return `not set; give host:port of some brokers, such as "localhost:9092". ${FROM_ENVIRONMENT}`;
@@ -29,8 +29,8 @@ const wrongWith = (given: unknown): string | undefined => {
 };
 
 /**
- * Where the brokers are: a text, or a list of some. Credentials in it librdkafka would repeat, in its log and in its errors;
- * of what it does not understand it says nothing, and finds no broker.
+ * Where the brokers are: a text, or a list of texts. librdkafka would repeat credentials in it, in its log and in its
+ * errors; what it does not understand it ignores silently, and finds no broker.
  */
 export const brokersSchema: z.ZodType<string | string[]> = z
   .custom<string | string[]>()

@@ -57,7 +57,7 @@ export const freshToken = async (tokens: TokenProvider, timeoutMs: number = TIME
   try {
     given = await inTime(tokens, timeoutMs);
   } catch (cause) {
-    // Its text is the provider's own, and may say what it was given; it is for those who look at causes.
+    // The text is the provider's own, and may repeat what it was given, so it is only in the cause.
     throw failed("security.sasl.token failed, so there is no OAuth token to connect with. See the cause.", cause);
   }
   const result = tokenSchema.safeParse(given);

@@ -1,6 +1,6 @@
 import type { KafkaErrorOptions, KafkaErrorReason } from "../errors/errors.js";
 
-/** Numbers of librdkafka's errors and of Kafka's that a client decides by; above clients there are reasons. */
+/** Numbers of librdkafka's errors and of Kafka's that a client decides by; code above the clients uses reasons. */
 export const CODE = {
   transport: -195,
   allBrokersDown: -187,

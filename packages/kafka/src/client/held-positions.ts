@@ -2,7 +2,7 @@ import type { Clock, Logger } from "@millrace/streams";
 import { failedBy } from "../errors/errors.js";
 import type { ConsumerClient, TopicPartition, TopicPartitionOffset } from "./port.js";
 
-/** Before it is asked again: a client that answers at once would be asked without end. */
+/** Pause before asking again: a client that answers at once would be asked in a busy loop. */
 const AGAIN_MS = 100;
 
 export interface HeldPositionsOptions {
@@ -16,8 +16,8 @@ export interface HeldPositionsOptions {
 type Lookup = Pick<ConsumerClient, "committed" | "metadata">;
 
 /**
- * A client asks again by itself and then only says that it was out of time, as where no broker answers: then none answers
- * another question either.
+ * A client retries by itself and then only reports a time-out, as where no broker answers: then no broker answers
+ * another request either.
  */
 const isHeld = async (
   error: unknown,

@@ -3,7 +3,7 @@ import type { ClientProperties } from "./port.js";
 
 const lower = (value: string | number | boolean | undefined): string => String(value ?? "").toLowerCase();
 
-/** What of these properties lets others read or change what is sent. */
+/** Which of these properties let others read or change what is sent. */
 const dangers = (properties: ClientProperties): readonly string[] => {
   const protocol = lower(properties["security.protocol"]);
   const mechanism = lower(properties["sasl.mechanisms"] ?? properties["sasl.mechanism"]);
@@ -24,12 +24,12 @@ const dangers = (properties: ClientProperties): readonly string[] => {
   return found;
 };
 
-const told = new WeakMap<Logger, Set<string>>();
+const warned = new WeakMap<Logger, Set<string>>();
 
 /** Warns of connections that protect less than they seem to; of each danger once for each logger. */
 export const warnOfDangers = (properties: ClientProperties, logger: Logger): void => {
-  const known = told.get(logger) ?? new Set<string>();
-  told.set(logger, known);
+  const known = warned.get(logger) ?? new Set<string>();
+  warned.set(logger, known);
   for (const danger of dangers(properties)) {
     if (known.has(danger)) continue;
     known.add(danger);

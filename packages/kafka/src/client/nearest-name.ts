@@ -24,7 +24,7 @@ const distance = (a: string, b: string): number => {
 export const nearestName = (name: string, known: Iterable<string>): string | undefined => {
   let best: { readonly name: string; readonly distance: number } | undefined;
   for (const each of known) {
-    // Not even reckoned for what is far too long, which may be no name at all.
+    // Not computed for what is far too long, which may be no name at all.
     const most = Math.max(LETTERS, name.length * NEAR);
     if (Math.abs(name.length - each.length) > most) continue;
     const far = distance(name.toLowerCase(), each.toLowerCase());

@@ -62,8 +62,8 @@ export interface RecordChunk {
   bytes(index: number): number;
   runs(): readonly PartitionRun[];
   /**
-   * Records from `from` (inclusive) to `to` (exclusive) are not asked for again, so that their memory may go before that of
-   * the others. What was handed out of them stays valid until `release`. Absent where they go together.
+   * Records from `from` (inclusive) to `to` (exclusive) are not asked for again, so their memory may be freed before
+   * that of the others. What was handed out of them stays valid until `release`. Absent where they go together.
    */
   forget?(from: number, to: number): void;
   release(): void;
@@ -74,7 +74,7 @@ export type Subscription =
   | { readonly kind: "pattern"; readonly pattern: RegExp }
   /**
    * Manual: never rebalances and never calls the listener's `onAssign` or `onRevoke`. Without an offset the group's
-   * committed position is used, else `auto.offset.reset`. Another one takes its place.
+   * committed position is used, else `auto.offset.reset`. Another subscription replaces it.
    */
   | {
       readonly kind: "assignment";
@@ -107,8 +107,8 @@ export interface ConsumerListener {
    */
   onPartitionEnd?(end: TopicPartitionOffset): void;
   /**
-   * The topic was deleted and made again under its name: offsets of the old one mean nothing in it. The client itself reads
-   * on from where it was. Told before anything of the new one is read, or with what is read first.
+   * The topic was deleted and made again under its name: offsets of the old one mean nothing in it. The client itself
+   * reads on at its old offset. Called before anything of the new one is read, or with the first records.
    */
   onTopicRemade?(topic: string): void;
   /** The client's statistics as JSON text, where `statistics.interval.ms` asks for them. */
@@ -161,7 +161,8 @@ export interface ConsumerClient {
   subscribe(subscription: Subscription): void;
   /**
    * Never two at a time. Rejects with the client's error; polling may go on unless the error is fatal. A chunk holds no
-   * record of a partition that was given up and assigned again since this poll began: nothing could tell it from new ones.
+   * record of a partition that was given up and assigned again since this poll began: it could not be distinguished
+   * from new ones.
    */
   poll(options: PollOptions): Promise<RecordChunk | undefined>;
   pause(partitions: readonly TopicPartition[]): void;
@@ -172,14 +173,15 @@ export interface ConsumerClient {
    */
   seek(positions: readonly TopicPartitionOffset[], timeoutMs: number): Promise<void>;
   /**
-   * Fetches what is assigned anew, as if it had just been assigned; the group does not hear of it. `partitions` are all that
-   * are assigned: one without an offset begins as it did at first. Never while a poll runs. Throws while a rebalance waits
-   * for its handlers. Absent where the client cannot; then the watchdog only seeks.
+   * Fetches what is assigned anew, as if it had just been assigned; the group does not notice. `partitions` are all
+   * that are assigned: one without an offset begins as it did at first. Never while a poll runs. Throws while a
+   * rebalance waits for its handlers. Absent where the client cannot; then the watchdog only seeks.
    */
   reassign?(partitions: readonly StartingPartition[]): void;
   /**
-   * The watermarks of an assigned partition as the last answer to a fetch told them, without asking a broker; `undefined`
-   * where nothing of it was fetched. A high one behind the broker's own says that the client has not fetched since.
+   * The watermarks of an assigned partition as the last answer to a fetch reported them, without asking a broker;
+   * `undefined` where nothing of it was fetched. A high one behind the broker's own says that the client has not
+   * fetched since.
    */
   fetchedWatermarks?(partition: TopicPartition): Watermarks | undefined;
   /** Resolves when the broker acknowledged; served inside `poll`. One at a time. Rejects where the client closes before that. */
@@ -203,8 +205,8 @@ export interface ConsumerClient {
   /** Gives partitions of a manual assignment up; the others go on. Never while a poll runs. */
   removePartitions(partitions: readonly TopicPartition[]): void;
   /**
-   * Leaves the group and closes; waits for a running poll; idempotent. `hurry`, also where it closes already: it waits no
-   * longer for what brokers and listeners have to answer, and keeps the process alive no longer than it has to.
+   * Leaves the group and closes; waits for a running poll; idempotent. `hurry`, also where it closes already: it no
+   * longer waits for answers of brokers and listeners, and keeps the process alive no longer than it has to.
    */
   close(options?: { readonly hurry?: boolean }): Promise<void>;
 }
@@ -261,9 +263,9 @@ export interface ProducerClient {
  * `commit` or `abort`) in a loop. Records are produced inside a transaction only.
  *
  * Every call rejects with a `KafkaConnectorError`:
- * `PRODUCER_FENCED` (fatal): another producer has taken the `transactional.id`, or the transaction outlived its timeout;
- * close this one. `TRANSACTION_ABORTABLE`: the transaction cannot be committed; `abort` it, then begin another.
- * `TRANSACTION_FAILED`: where it is `retriable`, the outcome is unknown and only the same call again tells it.
+ * `PRODUCER_FENCED` (fatal): another producer has taken the `transactional.id`, or the transaction outlived its
+ * timeout; close this one. `TRANSACTION_ABORTABLE`: the transaction cannot be committed; `abort` it, then begin
+ * another. `TRANSACTION_FAILED`: where it is `retriable`, the outcome is unknown until the same call is made again.
  */
 export interface ProducerTransactions {
   /** Fences older producers with the same `transactional.id` and ends what they left open. */
@@ -311,7 +313,7 @@ export interface OauthToken {
   readonly extensions?: Readonly<Record<string, string>>;
 }
 
-/** Gets a new token at each call. A failure, or an answer that is no token, is asked for again. */
+/** Gets a new token at each call. After a failure, or an answer that is no token, it is called again. */
 export type TokenProvider = () => Promise<OauthToken>;
 
 /** Makes clients; the default one is node-rdkafka. `tokens` is there where the brokers want OAuth tokens. */

@@ -1,13 +1,13 @@
 import type { RecordChunk } from "./port.js";
 
 /**
- * How many records fit where there is room for so many bytes, for who cannot ask for bytes. It goes by the mean of the last
- * ones, at once where that is larger than before, by and by where it is smaller.
+ * How many records fit a number of bytes, for clients that cannot be asked for bytes. It uses the mean of the last
+ * ones: a larger mean counts at once, a smaller one gradually.
  */
 export class RecordSizes {
   #mean: number;
 
-  /** `first` is what a record is taken for before any was seen. */
+  /** `first` is the size assumed before any record was seen. */
   constructor(first: number) {
     this.#mean = first;
   }
@@ -26,11 +26,11 @@ export class RecordSizes {
     this.saw(chunk.length, bytes);
   }
 
-  /** One at least: there may be none that is smaller. */
+  /** At least one: there may be no smaller record. */
   fitting(bytes: number): number {
     return Math.max(1, Math.floor(bytes / Math.max(1, this.#mean)));
   }
 }
 
-/** The most that brokers take unless they are told otherwise. */
+/** The largest record that brokers accept by default. */
 export const LARGEST_BY_DEFAULT: number = 2 ** 20;

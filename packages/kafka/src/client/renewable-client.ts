@@ -50,7 +50,7 @@ export class RenewableClient implements ConsumerClient {
     this.#client = options.make(this.#listenerOf(0));
   }
 
-  /** What of a client its owner hears as long as it is the current one. */
+  /** Passes the client's events to the owner while it is the current one. */
   #listenerOf(generation: number): ConsumerListener {
     const { listener } = this.#options;
     const isCurrent = (): boolean => generation === this.#generation;
@@ -81,8 +81,8 @@ export class RenewableClient implements ConsumerClient {
   }
 
   /**
-   * Never while a poll runs. Rejects where the new client cannot connect; then there is none. `subscription` is asked once
-   * it has.
+   * Never while a poll runs. Rejects where the new client cannot connect; then there is none. `subscription` is called
+   * once it has connected.
    */
   async renew(assigned: readonly TopicPartition[], subscription: () => Promise<Subscription>): Promise<void> {
     const { listener, make } = this.#options;
@@ -98,17 +98,17 @@ export class RenewableClient implements ConsumerClient {
     if (!this.#closing) this.subscribe(wanted);
   }
 
-  /** One that is of no more use may never answer them. */
+  /** The old client may never answer them. */
   #abandonCommits(): void {
-    const told = "The client was exchanged before the commit was answered; it may be stored.";
-    for (const abandon of this.#commits) abandon(new KafkaConnectorError("COMMIT_FAILED", told, { retriable: true }));
+    const text = "The client was exchanged before the commit was answered; it may be stored.";
+    for (const abandon of this.#commits) abandon(new KafkaConnectorError("COMMIT_FAILED", text, { retriable: true }));
   }
 
   async #leave(client: ConsumerClient): Promise<void> {
     const { clock, logger } = this.#options;
     const left = client
       .close()
-      .catch((error: unknown) => logger.warn("kafka consumer: the old client did not close in peace", { error }));
+      .catch((error: unknown) => logger.warn("kafka consumer: old client failed to close cleanly", { error }));
     this.#leaving.add(left);
     void left.then(() => this.#leaving.delete(left));
     await new Promise<void>((resolve) => {
@@ -144,7 +144,7 @@ export class RenewableClient implements ConsumerClient {
     return this.#client.seek(positions, timeoutMs);
   }
 
-  /** For how long committed positions have been asked for in vain. */
+  /** How long committed positions have been asked for without success. */
   positionsHeldMs(now: number): number | undefined {
     return this.#held.waitingFor(now);
   }

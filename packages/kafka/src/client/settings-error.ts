@@ -27,7 +27,7 @@ export interface SettingNames {
   readonly ofKafka: ReadonlySet<string>;
 }
 
-/** Where a name is right that is wrong at `path`: settings of a connection stand inside `kafka`, the others beside it. */
+/** Where a name misplaced at `path` belongs: settings of a connection stand inside `kafka`, the others beside it. */
 const placeFor = (name: string, path: readonly PropertyKey[], ofKafka: ReadonlySet<string>): string => {
   if (path.length === 0 && ofKafka.has(name)) return " (it belongs into kafka)";
   return path[0] === "kafka" && path.length === 1 && !ofKafka.has(name)
@@ -44,7 +44,7 @@ const misnamed = (name: string, path: readonly PropertyKey[], names: SettingName
 /** Why a value is most often missing. */
 export const FROM_ENVIRONMENT = "Where it comes from an environment variable, that is not set.";
 
-/** Of what is missing in settings more can be told than of what is missing elsewhere. */
+/** For what is missing in settings the message can say more than for what is missing elsewhere. */
 const unsetIn = (issue: Issue): string | undefined => {
   if (issue.code !== "invalid_type") return undefined;
   if (issue.message.endsWith("received undefined")) return `not set; expected ${issue.expected}. ${FROM_ENVIRONMENT}`;
@@ -69,6 +69,6 @@ export const issuesInText = (issues: readonly Issue[], names: SettingNames): str
 
 /** An `INVALID_SETTINGS` for what a schema refused; without a cause, which would repeat what was given. */
 export const settingsError = (issues: readonly Issue[], call: string, names: SettingNames): KafkaConnectorError => {
-  const told = issues.map((issue) => ({ ...issue, message: unsetIn(issue) ?? issue.message }));
-  return new KafkaConnectorError("INVALID_SETTINGS", `${call}: ${issuesInText(told, names)}`);
+  const explained = issues.map((issue) => ({ ...issue, message: unsetIn(issue) ?? issue.message }));
+  return new KafkaConnectorError("INVALID_SETTINGS", `${call}: ${issuesInText(explained, names)}`);
 };

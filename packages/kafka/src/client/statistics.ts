@@ -9,7 +9,7 @@ import type { ClientProperties, KafkaDriver } from "./port.js";
  * What is not named here is in librdkafka's `STATISTICS.md`.
  */
 export interface ClientStatistics {
-  /** Tells the clients of a process apart. */
+  /** Distinguishes the clients of a process. */
   readonly name: string;
   readonly client_id: string;
   readonly type: "consumer" | "producer";
@@ -34,7 +34,7 @@ export interface ClientStatistics {
   readonly [field: string]: unknown;
 }
 
-/** Has every client tell of itself. */
+/** Makes every client report statistics. */
 export interface StatisticsSettings {
   /** How often each client gives its statistics, in milliseconds. */
   readonly intervalMs: number;
@@ -52,7 +52,7 @@ export interface Statistics {
 }
 
 export const statisticsSchema: z.ZodType<Statistics> = z.strictObject({
-  // librdkafka takes no more, a day.
+  // librdkafka's limit, a day.
   intervalMs: z.number().int().positive().max(86_400_000),
   onStatistics: z
     .custom<NonNullable<StatisticsSettings["onStatistics"]>>((value) => typeof value === "function", "a function")
@@ -77,18 +77,18 @@ export const statisticsProperties = (
   return { [INTERVAL]: statistics.intervalMs };
 };
 
-/** The driver, whose clients tell `onStatistics` too. */
+/** The driver, whose clients also report to `onStatistics`. */
 export const withStatistics = (
   driver: KafkaDriver,
   statistics: Statistics | undefined,
   logger: Logger,
 ): KafkaDriver => {
-  const told = statistics?.onStatistics;
-  if (told === undefined) return driver;
+  const onEach = statistics?.onStatistics;
+  if (onEach === undefined) return driver;
   const failed = (error: unknown): void => logger.warn("kafka: onStatistics failed", { error });
-  const tell = (json: string): void => {
+  const report = (json: string): void => {
     try {
-      promiseOf<unknown>(told(JSON.parse(json) as ClientStatistics))?.catch(failed);
+      promiseOf<unknown>(onEach(JSON.parse(json) as ClientStatistics))?.catch(failed);
     } catch (error) {
       failed(error);
     }
@@ -99,12 +99,12 @@ export const withStatistics = (
     consumer: (properties, listener, tokens) => {
       const onStatistics = (json: string): void => {
         listener.onStatistics?.(json);
-        tell(json);
+        report(json);
       };
       return driver.consumer(properties, { ...listener, onStatistics }, tokens);
     },
     producer: (properties, listener, tokens) =>
-      driver.producer(properties, { ...listener, onStatistics: tell }, tokens),
+      driver.producer(properties, { ...listener, onStatistics: report }, tokens),
     ...(driver.topicAdmin && { topicAdmin: driver.topicAdmin.bind(driver) }),
   };
 };

@@ -102,7 +102,7 @@ function repeated(pattern: RegExp, rest: string): Part {
   return [count, count.length];
 }
 
-/** Neither engine knows what the other does of escapes and `-` inside brackets, so only what needs none is taken. */
+/** The engines differ in escapes and `-` inside brackets, so only what needs neither is accepted. */
 function bracket(pattern: RegExp, at: number): Part {
   const [whole = "", not = "", inside = ""] = /^\[(\^?)((?:\\.|[^\]])*)\]/.exec(pattern.source.slice(at)) ?? [];
   if (inside === "") throw refused(pattern, "empty brackets");

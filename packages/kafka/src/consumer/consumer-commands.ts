@@ -10,24 +10,24 @@ export interface ConsumerCommands {
   explain(): ConsumerExplanation;
   /** Whether it works, for the probes of a supervisor, and what keeps it from that. */
   health(): Health;
-  /** What became of the records so far. */
+  /** Outcomes of the records so far, per partition. */
   report(): readonly PartitionReport[];
   /**
-   * Delivers nothing more of these partitions, or of all, also of those assigned later, until `resume`. What was delivered
-   * goes on. It is kept when a partition goes and comes back, and has nothing to do with backpressure.
+   * Stops delivery of these partitions, or of all, those assigned later included, until `resume`. What was delivered
+   * goes on. The pause stays when a partition is revoked and assigned again, and is independent of backpressure.
    */
   pause(partitions?: readonly TopicPartition[]): void;
   /** Ends `pause` for these partitions, or for all. */
   resume(partitions?: readonly TopicPartition[]): void;
   /**
-   * Reads assigned partitions on from these offsets. Waits, for `revokeTimeoutMs` at most, until what is in flight of them
-   * is finished and committed; then a new epoch begins. Nothing is committed for the jump itself. Rejects with
-   * `SEEK_FAILED` where a partition is not assigned or its records were not finished in time, and then has not moved it.
+   * Reads assigned partitions on from these offsets. Waits, for `revokeTimeoutMs` at most, until what is in flight is
+   * finished and committed; then a new epoch begins. Nothing is committed for the jump itself. Rejects with
+   * `SEEK_FAILED`, without moving it, where a partition is not assigned or its records were not finished in time.
    */
   seek(positions: readonly TopicPartitionOffset[]): Promise<void>;
   /**
-   * `seek` to the first record that is not older than the timestamp, in milliseconds since the epoch, of these partitions,
-   * or of all that are assigned; one without such a record is left where it is. Resolves with the offsets.
+   * `seek` to the first record that is not older than the timestamp, in milliseconds since the epoch, of these
+   * partitions, or of all that are assigned; one without such a record is left where it is. Resolves with the offsets.
    */
   replayFrom(timestamp: number, partitions?: readonly TopicPartition[]): Promise<readonly TopicPartitionOffset[]>;
   /** The partitions assigned now. */

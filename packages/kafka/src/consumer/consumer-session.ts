@@ -27,9 +27,9 @@ export interface SessionListener extends DeliveryListener {
   /** Given where each partition has a stream of its own. */
   onAssigned?(partitions: readonly OwnedPartition[]): void;
   onGivenUp?(partitions: readonly OwnedPartition[]): void;
-  /** Whether nobody has run the stream of the partition yet. */
+  /** Whether the stream of the partition has not been run yet. */
   isWaiting?(owned: OwnedPartition): boolean;
-  /** The partition is read on from elsewhere, in the same stream. */
+  /** Reading of the partition goes on at another offset, in the same stream. */
   onReplaced?(before: OwnedPartition, after: OwnedPartition): void;
 }
 
@@ -38,12 +38,12 @@ export interface SessionOptions {
   readonly logger: Logger;
   readonly failures: FailureLog;
   readonly clock: Clock;
-  /** Records are followed by their claims; otherwise offsets come back in order, or not at all. */
+  /** Records carry their claims; otherwise offsets come back in order, or not at all. */
   readonly withContext: boolean;
   readonly listener: SessionListener;
 }
 
-/** All that may happen to a session, whoever tells it. */
+/** All that may happen to a session, whoever reports it. */
 type Happenings = ConsumerListener &
   ReadListener &
   PartitionListener &
@@ -51,17 +51,17 @@ type Happenings = ConsumerListener &
   SeekingListener &
   SessionLifeListener;
 
-/** What a budget lets out is known record by record: of records that share a claim it is not known which are finished. */
+/** A budget counts single records: of records that share a claim it is not known which are finished. */
 const claimBound = ({ maxInFlight, maxReplay }: ParsedConsumer, withContext: boolean): number =>
   withContext ? Number.POSITIVE_INFINITY : Math.max(maxInFlight, maxReplay.records ?? 0);
 
 /**
- * One consumer client at work. It is read from `start` until the client is closed; what the stream does not take yet waits
- * in bounded buffers, one per partition.
+ * One consumer client at work. It is read from `start` until the client is closed; what the stream does not take yet
+ * waits in bounded buffers, one per partition.
  *
  *     start ──► running ──► stopped (delivers nothing, polls on for commits) ──► shut down (commits done, client closed)
  *
- * Long: it is the one place where everything meets, what its stream asks of it and what happens to it.
+ * Long: everything meets here, what its stream asks of it and what happens to it.
  */
 export class ConsumerSession {
   /** What the user may do to it, and ask of it. */
@@ -124,7 +124,7 @@ export class ConsumerSession {
   /** The list of what may happen to it, beside what its stream and its user ask of it. */
   #happenings({ until, groupId }: ParsedConsumer): Happenings {
     return {
-      // The client tells, while it polls.
+      // The client reports, while it polls.
       onAssign: (partitions) => this.#rebalancing.assigned(partitions),
       startOf: (partition) => this.#rebalancing.startOf(partition),
       onRevoke: (partitions) => this.#rebalancing.revoked(partitions),
@@ -163,18 +163,18 @@ export class ConsumerSession {
     return this.#context.life.failure;
   }
 
-  /** At most so many records that may be delivered now: a run of each partition in turn, or of `only`, within its bounds. */
+  /** Up to `records` records to deliver now: a run of each partition in turn, or of `only`, within its bounds. */
   take(records: number, only?: OwnedPartition): readonly Delivery[] {
     return this.#deliveries.take(records, only);
   }
 
-  /** Nobody takes the records of this partition any more, nor ends what is in flight of it. */
+  /** Records of this partition are no longer taken, and those in flight will never be finished. */
   abandonPartition(owned: OwnedPartition): void {
     owned.abandon();
     this.commits.check();
   }
 
-  /** Reads an abandoned partition again, under a new epoch, from its last unfinished record; none where it is gone. */
+  /** Reads an abandoned partition again, in a new epoch, from its last unfinished record; `undefined` if it is gone. */
   readAgain(owned: OwnedPartition): Promise<OwnedPartition | undefined> {
     return this.#seeking.again(owned);
   }
@@ -200,7 +200,7 @@ export class ConsumerSession {
     return this.#context.assignment.partitions;
   }
 
-  /** What is committed once the consumer is closed comes late, and is read again as all that was in flight. */
+  /** Commits asked for after closing are then skipped: their records are read again, as all that was in flight. */
   streamFailed(): void {
     this.#context.life.streamFailed();
   }
@@ -214,7 +214,7 @@ export class ConsumerSession {
     this.#context.reading.wake();
   }
 
-  /** Stops; nobody will end what is in flight. */
+  /** Stops; records in flight will never be finished. */
   abandon(): void {
     this.#context.life.abandon();
     this.stop();
@@ -227,7 +227,7 @@ export class ConsumerSession {
     return this.#shutdown;
   }
 
-  /** Nothing is waited for any more: what is in flight is given up, and the client closes without its brokers' answers. */
+  /** Stops waiting: gives up what is in flight, and closes the client without its brokers' answers. */
   letGo(): void {
     const { life, client, reading } = this.#context;
     this.abandon();
@@ -237,7 +237,7 @@ export class ConsumerSession {
     this.shutdown().catch(() => undefined);
   }
 
-  /** Claims were open when the consumer closed, and nobody had failed or left. */
+  /** Claims were open when the consumer closed, though the stream had neither failed nor been cancelled. */
   get leaks(): boolean {
     return this.#leaks;
   }
@@ -254,7 +254,7 @@ export class ConsumerSession {
     } catch (error) {
       failure = error;
     }
-    // Without a handler no turn is lost, in which another poll would begin.
+    // Awaited only where there is a handler: in an extra turn another poll would begin.
     if (settings.handlers.onStop) await this.#rebalancing.handlers.call("onStop", [...assignment.partitions]);
     // Closed in the turn in which it is idle: a commit accepted between the two would find the client closed.
     while (this.commits.busy) await this.commits.settled();
@@ -281,7 +281,7 @@ export class ConsumerSession {
     try {
       await client.connect();
       if (life.isClosed) return;
-      // What looks after the client has been closed where it was stopped meanwhile.
+      // If the session was stopped meanwhile, recovery is closed.
       if (!life.isStopped) this.#recovery.connected();
       client.subscribe(await this.#rebalancing.subscription());
     } catch (error) {
@@ -297,7 +297,7 @@ export class ConsumerSession {
     const wanted = chunk.runs().flatMap((run) => {
       const owned = assignment.get(run);
       if (owned?.retired) owned.reading.saw(chunk.offset(run.from));
-      // What is read behind a failure may lie beyond a gap that it left: it is read again by whoever comes next.
+      // What is read after a failure may lie beyond a gap that it left: the next owner reads it again.
       if (!owned || owned.retired || life.failure) return [];
       if (!this.#recovery.resets.accepts(owned, chunk, run)) return [];
       const within = this.#rebalancing.bounds ? this.#rebalancing.bounds.cut(owned, chunk, run) : run;

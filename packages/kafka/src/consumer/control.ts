@@ -12,9 +12,10 @@ export interface Control extends ConsumerCommands {
   /** Stops, commits what is finished, leaves the group and closes the client. Idempotent. */
   shutdown(): Promise<void>;
   /**
-   * Stops all Kafka sources of the run, waits for `streamCompletion` and for every other sink of the run, shuts down all;
-   * resolves with what became of every record (I8). Rejects with the first failure of any sink, after closing all the same,
-   * and with `DRAIN_INCOMPLETE`, which carries the report, when records were not finished in time or could not be committed.
+   * Stops all Kafka sources of the run, waits for `streamCompletion` and for every other sink of the run, shuts down
+   * all; resolves with the outcomes of all records (I8). Rejects with the first failure of any sink, after closing all
+   * the same, and with `DRAIN_INCOMPLETE`, which carries the report, when records were not finished in time or could
+   * not be committed.
    */
   drainAndShutdown<T>(streamCompletion: Promise<T>, options?: DrainOptions): Promise<DrainReport<T>>;
   /** Resolves when the client is closed, rejects when closing failed. */
@@ -31,8 +32,8 @@ export interface ControlOfRun extends Control {
 }
 
 /**
- * A `Control` joined with the end of its stream: `toMat(committerSink(), DrainingControl.from)`. It steers all Kafka sources
- * of the run, as those of `a.merge(b)`; to steer one of them keep its own control, as by `mergeMat`.
+ * A `Control` joined with the end of its stream: `toMat(committerSink(), DrainingControl.from)`. It steers all Kafka
+ * sources of the run, as those of `a.merge(b)`; to steer one of them keep its own control, as by `mergeMat`.
  */
 export class DrainingControl<T> extends ForwardedCommands {
   protected readonly commands: ConsumerCommands;
@@ -58,13 +59,13 @@ export class DrainingControl<T> extends ForwardedCommands {
 
   /**
    * Stops reading, lets everything in flight finish and be committed, leaves the group and closes the client. Resolves
-   * with what became of every record; rejects as `Control.drainAndShutdown` does.
+   * with the outcomes of all records; rejects as `Control.drainAndShutdown` does.
    */
   drainAndShutdown(options?: DrainOptions): Promise<DrainReport<T>> {
     return this.#control.drainAndShutdown(this.streamCompletion, options);
   }
 
-  /** Settles once the stream has ended and the client is closed; rejects with the stream's failure, or that of closing. */
+  /** Settles once the stream has ended and the client is closed; rejects with the failure of either. */
   get isShutdown(): Promise<void> {
     return this.#end();
   }

@@ -57,8 +57,8 @@ export class Deliveries {
   }
 
   /**
-   * The one way to say that more may be delivered than before: a claim has ended, the broker has a position, a hold or a
-   * pause is over, a partition is given up. The stream that found nothing it may take is woken; any other asks by itself.
+   * The one way to say that more may be delivered than before: a claim has ended, the broker has a position, a hold or
+   * a pause is over, a partition is given up. The stream that found nothing to take is woken; any other asks by itself.
    */
   onRoom(): void {
     if (!this.#held) return;

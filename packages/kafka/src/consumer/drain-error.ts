@@ -3,7 +3,7 @@ import type { DrainReport } from "./drain-report.js";
 import { KafkaConnectorError } from "../errors/errors.js";
 import type { ConsumerExplanation } from "./explanation.js";
 
-/** A drain that broke its promise: not everything delivered is finished and committed. Nothing is lost; it is read again. */
+/** A drain broke its promise: not everything delivered is finished and committed. Nothing is lost; it is read again. */
 export class DrainError extends KafkaConnectorError {
   static {
     acrossCopies(this, "DrainError");

@@ -1,6 +1,6 @@
 import { addCounts, type Counts, type PartitionReport } from "./partitions/partition-report.js";
 
-/** What became of every record a consumer delivered, over all partitions; `toString` tells it in words. */
+/** Outcomes of all records a consumer delivered, over all partitions; `toString` puts them in words. */
 export interface DrainReport<out T = unknown> extends Counts {
   /** What the stream completed with. */
   readonly result: T;
@@ -8,7 +8,7 @@ export interface DrainReport<out T = unknown> extends Counts {
   toString(): string;
 }
 
-/** Of a plain source only what was delivered is known. A source that commits and has not yet has records to read again. */
+/** Of a plain source only what was delivered is known. One that commits, but has not yet, has records to read again. */
 const keepsAccount = ({ delivered, processed, discarded, parked, abandoned, expectedReplays }: Counts): boolean =>
   delivered === 0 || processed + discarded + parked + abandoned + expectedReplays > 0;
 

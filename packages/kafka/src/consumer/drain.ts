@@ -4,16 +4,16 @@ import { drainReport, type DrainReport } from "./drain-report.js";
 import type { ConsumerExplanation } from "./explanation.js";
 import type { PartitionReport } from "./partitions/partition-report.js";
 
-/** How long a drain may take unless it is told. */
+/** How long a drain may take by default. */
 export const DRAIN_TIMEOUT_MS = 30_000;
-/** The part of that which is for the last commit and for closing, and the most it can be. */
+/** Share of it for the last commit and for closing, and the most it can be. */
 const CLOSING_PART = 0.2;
 const CLOSING_MS = 1000;
 
 export interface DrainOptions {
   /**
-   * When the report comes at the latest, whatever the brokers do; default 30 000 ms. In-flight records have until a fifth of
-   * it is left, or a second: that is for the last commit and for closing.
+   * Upper bound on the time until the report, whatever the brokers do; default 30 000 ms. The last fifth of it, at most
+   * a second, is for the last commit and for closing; records in flight have the rest.
    */
   readonly timeoutMs?: number;
 }
@@ -42,7 +42,7 @@ const settled = <T>(promise: Promise<T>): Promise<Settled<T>> =>
     (error: unknown) => ({ error }),
   );
 
-/** How something settled; `undefined` where it has not when that much time has passed. */
+/** How something settled; `undefined` if it has not within `ms`. */
 const within = <T>(promise: Promise<T>, clock: Clock, ms: number): Promise<Settled<T> | undefined> =>
   new Promise((resolve) => {
     const timer = clock.schedule(Math.max(0, ms), () => resolve(undefined));
@@ -52,7 +52,7 @@ const within = <T>(promise: Promise<T>, clock: Clock, ms: number): Promise<Settl
     });
   });
 
-/** Stops, waits for the stream, closes, and tells what became of every record (I8). */
+/** Stops, waits for the stream, closes, and reports the outcomes of all records (I8). */
 export const drain = async <T>(
   control: Drained,
   consumer: Drainable,

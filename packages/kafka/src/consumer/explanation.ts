@@ -5,7 +5,7 @@ import type { OwnedPartition } from "./partitions/owned-partition.js";
 import type { Recovery } from "./recovery/recovery.js";
 import type { StuckPartition } from "./recovery/watched-partition.js";
 
-/** Why the watermark of a partition stands where it stands. */
+/** The claim that holds back the watermark of a partition. */
 export interface BlockingClaim {
   readonly offset: number;
   /** The record's key; `undefined` where it is bytes, and on the explicit surface, where only the offset is known. */
@@ -18,8 +18,8 @@ export interface BlockingClaim {
 /** One assigned partition as it is now. */
 export interface PartitionExplanation extends TopicPartition {
   /**
-   * `paused` holds back what the stream cannot take yet; `pausedByUser` is `control.pause`; `notRun`: the partition has a
-   * stream of its own, which nobody has run yet.
+   * `paused` holds back what the stream cannot take yet; `pausedByUser` is `control.pause`; `notRun`: the partition has
+   * a stream of its own, which has not been run yet.
    */
   readonly state: "delivering" | "paused" | "pausedByUser" | "notRun" | "revoking";
   /** Records read and not delivered yet. */
@@ -41,11 +41,11 @@ export interface PartitionExplanation extends TopicPartition {
   readonly removed: number;
 }
 
-/** What a consumer is waiting for; `toString` tells it in words. */
+/** What a consumer is waiting for; `toString` puts it in words. */
 export interface ConsumerExplanation {
   readonly state: "running" | "stopped" | "closed";
   readonly partitions: readonly PartitionExplanation[];
-  /** What keeps it from its work, as `Control.health` tells. */
+  /** What keeps it from its work, as in `Control.health`. */
   readonly reasons: readonly HealthReason[];
   toString(): string;
 }
@@ -54,7 +54,7 @@ export interface ConsumerExplanation {
 interface PartitionFacts {
   isPausedByUser(owned: OwnedPartition): boolean;
   isPaused(owned: OwnedPartition): boolean;
-  /** For its stream to be run. */
+  /** Its stream has not been run yet. */
   isWaiting(owned: OwnedPartition): boolean;
   readonly recovery: Pick<Recovery, "stuckOf" | "removed">;
   readonly reasons: readonly HealthReason[];
@@ -74,7 +74,7 @@ const blockingClaimOf = (owned: OwnedPartition, now: number): BlockingClaim | un
   return { offset: oldest.offset, key: claim?.key, ageMs: now - oldest.openedAt, stage: claim?.stage };
 };
 
-/** What is told of a key: whoever writes records chooses it. */
+/** How much of a key is shown: producers choose its length. */
 const LONGEST_KEY = 100;
 
 /** Keys are text, or whatever the serde made of them, which may have no JSON form or be nested too deep for one. */
@@ -86,7 +86,7 @@ const inText = (key: unknown): string => {
   }
 };
 
-/** Where it is much. */
+/** From 1 MB on. */
 const megabytes = (bytes: number): string => (bytes < 2 ** 20 ? "" : ` (${(bytes / 2 ** 20).toFixed(1)} MB)`);
 
 const inWords = (each: PartitionExplanation): string => {
@@ -129,13 +129,13 @@ export const explanation = (
     }),
   );
   const { reasons } = facts;
-  // The state tells already that it was stopped.
-  const told = reasons.filter(({ code }) => code !== "STOPPED").map(({ code, message }) => `${code}: ${message}`);
+  // The state already says that it was stopped.
+  const shown = reasons.filter(({ code }) => code !== "STOPPED").map(({ code, message }) => `${code}: ${message}`);
   return {
     state,
     reasons,
     partitions: explained,
     toString: () =>
-      [`consumer ${state}, ${explained.length} partitions`, ...told, ...explained.map(inWords)].join("\n"),
+      [`consumer ${state}, ${explained.length} partitions`, ...shown, ...explained.map(inWords)].join("\n"),
   };
 };

@@ -4,7 +4,7 @@ import type { RecoveryMetrics } from "./recovery/recovery.js";
 
 /** How far a consumer is behind in one partition. */
 export interface PartitionLag extends TopicPartition {
-  /** The next offset to finish; where nobody finishes records, to deliver. */
+  /** The next offset to finish; of a plain source, to deliver. */
   readonly position: number;
   /** The next offset that the broker will give to a record. */
   readonly end: number;
@@ -38,7 +38,7 @@ export interface ConsumerMetrics extends RecoveryMetrics {
   readonly polls: number;
   /** Assignments, revocations and losses. */
   readonly rebalances: number;
-  /** The client's own statistics, the latest; absent unless `kafka.statistics` asks for them, and until the first come. */
+  /** The client's latest own statistics; absent unless `kafka.statistics` asks for them, and until the first come. */
   readonly client?: ClientStatistics;
 }
 
@@ -66,7 +66,7 @@ const NONE: Omit<ConsumerMetrics, "client"> = {
   watchdogRenewals: 0,
 };
 
-/** Of how things are now; the rest is counted from the beginning on. */
+/** Measured now; the rest is counted from the start. */
 const MEASURED = [
   "assignedPartitions",
   "inFlight",
@@ -76,7 +76,7 @@ const MEASURED = [
   "uncommitted",
 ] as const;
 
-/** Of consumers side by side; what their clients tell of themselves is for each to ask. */
+/** Of consumers side by side; their clients' own statistics are left out. */
 export const addMetrics = (all: readonly ConsumerMetrics[]): ConsumerMetrics => {
   const [only] = all;
   if (only && all.length === 1) return only;

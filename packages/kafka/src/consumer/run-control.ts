@@ -20,7 +20,7 @@ interface SourceControl extends Control {
 const failureOf = (settled: readonly PromiseSettledResult<unknown>[]): PromiseRejectedResult | undefined =>
   settled.find((each) => each.status === "rejected");
 
-/** Joins the Kafka sources of one run, which begin and end together whatever became of their own controls. */
+/** Joins the Kafka sources of one run, which begin and end together, whether or not their own controls are kept. */
 export class RunControl implements ControlOfRun {
   readonly #run: Run;
   readonly #sources: SourceControl[] = [];
@@ -56,7 +56,7 @@ export class RunControl implements ControlOfRun {
     return result;
   }
 
-  /** Its failure, be it of a side branch that nobody watches, rejects a promise that answers for itself. */
+  /** A failure of the run, also of an unwatched side branch, rejects this promise, and so counts as heard. */
   async #answered(run: Run): Promise<void> {
     try {
       await run.drained;
@@ -155,7 +155,7 @@ export class RunControl implements ControlOfRun {
     return addMetrics(this.#sources.map((source) => source.metrics()));
   }
 
-  /** Each source with those of `partitions` that it has; what nobody has goes to the first, which refuses it. */
+  /** Each source with those of `partitions` that it has; what none has goes to the first, which refuses it. */
   #shared<P extends TopicPartition>(partitions: readonly P[]): readonly (readonly [SourceControl, readonly P[]])[] {
     const owned = this.#sources.map((source) => new Set(source.assignment().map(partitionKey)));
     const isOrphan = (each: P): boolean => owned.every((keys) => !keys.has(partitionKey(each)));

@@ -13,14 +13,14 @@ import type { SessionContext } from "./rebalancing/session-context.js";
 import { type Health, type HealthReason, healthOf } from "./recovery/health.js";
 import type { Recovery } from "./recovery/recovery.js";
 
-/** Of what else there is to know and to move. */
+/** What else commands read and change. */
 export interface Commanded {
   readonly deliveries: Pick<Deliveries, "onRoom">;
   readonly rebalancing: Pick<Rebalancing, "count">;
   readonly seeking: Seeking;
   readonly recovery: Recovery;
   readonly statistics: LatestStatistics;
-  /** Whether nobody has run the stream of the partition yet. */
+  /** Whether the stream of the partition has not been run yet. */
   readonly isWaiting: (owned: OwnedPartition) => boolean;
 }
 

@@ -1,7 +1,7 @@
 import { acrossCopies } from "@millrace/streams/stage";
 import { KafkaConnectorError } from "./errors.js";
 
-/** The connection checker has got no answer for too often; `cause` is the last failure. */
+/** The connection checker got no answer too often in a row; `cause` is the last failure. */
 export class ConnectionFailedError extends KafkaConnectorError {
   static {
     acrossCopies(this, "ConnectionFailedError");

@@ -9,7 +9,7 @@ export type KafkaErrorCode =
   | "DESERIALIZATION_FAILED"
   | "SERIALIZATION_FAILED"
   | "CONNECT_FAILED"
-  /** The token provider of `security.sasl` failed, or gave what is no token. */
+  /** The token provider of `security.sasl` failed, or returned no valid token. */
   | "TOKEN_FAILED"
   | "POLL_FAILED"
   /** Records are compressed by a codec that the client was built without. */
@@ -34,7 +34,7 @@ export type KafkaErrorCode =
   | "PRODUCER_CLOSED"
   /** More sends wait than the sender may hold. */
   | "SEND_QUEUE_FULL"
-  /** Another producer has the same `transactional.id`, or the transaction outlived its timeout: this one is of no more use. */
+  /** Another producer has the same `transactional.id`, or the transaction outlived its timeout: close this one. */
   | "PRODUCER_FENCED"
   /** The transaction cannot be committed; abort it and begin another. */
   | "TRANSACTION_ABORTABLE"
@@ -57,17 +57,17 @@ export type KafkaErrorCode =
   | "PARTITION_NOT_FOUND"
   /** Positions of a group can be set only while it has no members. */
   | "GROUP_NOT_EMPTY"
-  /** The brokers refused to change a topic, or did not answer; `clientCode` tells. */
+  /** The brokers refused to change a topic, or did not answer; `clientCode` says which. */
   | "ADMIN_FAILED"
   /** A metadata or admin client was closed before. */
   | "CLIENT_CLOSED"
-  /** A partition was read from before where it was, under one assignment; nothing of that was delivered. */
+  /** A partition's offset went backwards under one assignment; those records were not delivered. */
   | "OFFSET_RESET"
   /** The connection checker got no answer from a broker, too often in a row. */
   | "KAFKA_CONNECTION_FAILED"
   | "CLIENT_FAILED";
 
-/** Why a call failed, in words that hold for every client: what programs decide by, beside `code`, which says what failed. */
+/** Why a call failed, the same for every client, for programs to decide by; `code` says what failed. */
 export type KafkaErrorReason =
   /** There was no answer in time. */
   | "timedOut"
@@ -81,9 +81,9 @@ export type KafkaErrorReason =
   | "rebalanced"
   /** The group rebalances. */
   | "rebalancing"
-  /** Another member has taken the place of this one, by its `group.instance.id`. */
+  /** Another member has replaced this one, by its `group.instance.id`. */
   | "memberFenced"
-  /** Another member has the `group.instance.id`, be it one that died and whose session has not ended. */
+  /** Another member has the `group.instance.id`, possibly a dead one whose session has not ended. */
   | "memberUnreleased"
   /** Another producer has the `transactional.id`, or the transaction outlived its timeout. */
   | "producerFenced"

@@ -3,7 +3,7 @@ import type { WiringInput, WiringNode } from "@millrace/streams/stage";
 type ForkNode = Extract<WiringNode, { kind: "fork" }>;
 type JunctionNode = Extract<WiringNode, { kind: "junction" }>;
 
-/** A branch one is in. */
+/** A branch of a fork. */
 interface Branch {
   readonly fork: ForkNode;
   readonly outlet: number;
@@ -11,7 +11,7 @@ interface Branch {
   readonly spoiledBy: string | undefined;
 }
 
-/** The branches one is in at some place of a graph, the outermost first. */
+/** The branches around one point of a graph, the outermost first. */
 export type Path = readonly Branch[];
 
 type Refuse = (node: WiringNode, problem: string, fix: string) => void;
@@ -26,8 +26,8 @@ const shared = (paths: readonly Path[]): number => {
 };
 
 /**
- * Tells whether each fork that elements pass is undone, one to one, before they end: then, and only then, an element stands
- * for all that was made of its record.
+ * Checks that each fork is undone, one to one, before its elements end: only then does an element stand for all that
+ * was made of its record.
  */
 export class BranchPaths {
   readonly #graph: readonly WiringNode[];

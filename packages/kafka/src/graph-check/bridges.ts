@@ -7,15 +7,15 @@ type Origins = ReadonlySet<WiringNode>;
 const NONE: Origins = new Set();
 
 /**
- * Committers that are fed by a source of another kind than those of offsets. The offsets it emits were taken out of a graph
- * of their own (by `for await`, a queue, a callback), and nobody has looked at the way between.
+ * Committers that are fed by a source of another kind than those of offsets. The offsets it emits were taken out of a
+ * graph of their own (by `for await`, a queue, a callback), and the way between was not checked.
  */
 export const bridgedOffsets = (
   graph: Wiring,
   isOffsetSource: (node: WiringNode) => boolean,
   finishes: (node: WiringNode) => boolean,
 ): readonly GraphNote[] => {
-  /** Sources of other kinds of which something may come out of a node. */
+  /** Sources of other kinds whose elements may come out of a node. */
   const origins = new Map<WiringNode, Origins>();
   const sighted = new Set<WiringNode>();
   const notes: GraphNote[] = [];

@@ -24,7 +24,7 @@ export class UnsafeGraphError extends KafkaConnectorError {
   }
 }
 
-/** What there is to say of the way of a source's offsets; `node` is where it stands in `graph`. */
+/** Reports on the way of a source's offsets; `node` is the source in `graph`. */
 type Look = (graph: Wiring, node: WiringNode) => GraphReport;
 
 /** A source that knows how its graph is looked at. */
@@ -76,7 +76,7 @@ export const checkingInnerGraph = <Out, Mat>(
   logger: Logger,
 ): LookedAt<Out, Mat> => checking(source, false, () => checkGraph(graph()), logger);
 
-/** For a source that emits streams with offsets: what becomes of them is known only when they run. */
+/** For a source that emits streams with offsets: their use is known only when they run. */
 export const emittingStreams = <Out, Mat>(source: SourceStage<Out, Mat>, logger: Logger): LookedAt<Out, Mat> =>
   checking(source, false, (_, { label }) => new GraphReport([], [uncheckedPartitions(label)]), logger);
 

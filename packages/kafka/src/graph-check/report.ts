@@ -6,12 +6,12 @@ export type HazardCode =
   | "GROUPS_SPLIT_PARTITIONS"
   /** A record has several ways to go, and its offset reaches the committer by one of them. */
   | "SPLIT_NOT_REJOINED"
-  /** Elements may be dropped though nobody chose to; a later offset commits their records all the same. */
+  /** Elements may be dropped unintentionally; a later offset commits their records all the same. */
   | "DROPS_OFFSETS"
   /** Two committers of one source know nothing of each other. */
   | "TWO_COMMITTERS";
 
-/** What is worth knowing of a graph, and no reason to refuse it. */
+/** What is worth knowing about a graph, but no reason to refuse it. */
 export type GraphNoteCode =
   /** A dropped element's offset is committed with the next one of its partition. */
   | "SKIPS_OFFSETS"
@@ -21,7 +21,7 @@ export type GraphNoteCode =
   | "KEEPS_STATE"
   /** A decider may drop elements that failed. */
   | "SKIPS_FAILURES"
-  /** A stage has no traits: it is the order guard that watches it. */
+  /** A stage has no traits: only the order guard watches it. */
   | "UNKNOWN_STAGE"
   /** No committer can be reached: what is committed is committed by hand. */
   | "NO_COMMITTER"
@@ -40,9 +40,9 @@ export interface GraphNote {
   readonly source: string;
   /** As `describe()` shows it. */
   readonly stage: string;
-  /** What may go on here that the check does not see: one clause, of which the stage is the subject. */
+  /** What the check does not see here: one clause with the stage as its subject. */
   readonly text: string;
-  /** What to see to. */
+  /** What to check. */
   readonly fix: string;
 }
 
@@ -52,7 +52,7 @@ export interface GraphHazard {
   readonly source: string;
   /** As `describe()` shows it. */
   readonly stage: string;
-  /** What goes wrong: one clause, of which the stage is the subject. */
+  /** What goes wrong: one clause with the stage as its subject. */
   readonly problem: string;
   /** What to do instead. */
   readonly fix: string;
@@ -65,7 +65,7 @@ const hazardLine = ({ code, stage, problem, fix }: GraphHazard): string =>
 export const noteLine = ({ stage, text, code, fix }: GraphNote): string =>
   `${stage} ${text} (${code}). See to it: ${fix}.`;
 
-/** What became of a walk from each source of offsets to its committer. */
+/** The findings of a walk from each source of offsets to its committer. */
 export class GraphReport {
   readonly hazards: readonly GraphHazard[];
   readonly notes: readonly GraphNote[];

@@ -46,7 +46,7 @@ class OffsetWalk {
   readonly #branches: BranchPaths;
   /** Nodes through which offsets come to a committer, committers included. */
   readonly #way = new Set<WiringNode>();
-  /** Those of `#way` that something of it comes behind. */
+  /** Those that feed another node of `#way`. */
   readonly #feeding = new Set<WiringNode>();
   readonly #hasCommitter: boolean;
   /** Those inside the groups of a stage that splits by partition. */
@@ -222,7 +222,7 @@ class OffsetWalk {
   }
 }
 
-/** What there is to say of the way of one source's offsets. */
+/** Reports on the way of one source's offsets. */
 export const walkOffsets = (graph: Wiring, source: WiringNode, surface: OffsetSurface): GraphReport => {
   const walk = new OffsetWalk(graph, source);
   if (surface === "explicit") walk.offsets(graph);

@@ -76,12 +76,12 @@ class Page {
 }
 
 /**
- * What became of the records of one partition under one assignment, told by whoever delivers and ends them: a set of
+ * The records of one partition under one assignment, as reported by the code that delivers and ends them: a set of
  * unfinished offsets, in pages that exist only as long as something on them is unfinished.
  */
 export class AuditTrail {
   readonly #of: Omit<AuditedPosition, "position" | "stored">;
-  /** None is blank but the newest, which waits for more. They are linked too: looking for a map's first passes all the deleted. */
+  /** Only the newest, which waits for more, may be blank. Linked too: a map's first key lies past all deleted ones. */
   readonly #pages = new Map<number, Page>();
   #newest = new Page(-1);
   #oldest = this.#newest;
@@ -139,7 +139,7 @@ export class AuditTrail {
     }
   }
 
-  /** The broker has nothing below that offset but what was delivered. */
+  /** Below that offset the broker has only what was delivered. */
   passedTo(offset: number): void {
     if (this.#last < offset - 1) this.#last = offset - 1;
   }
@@ -171,7 +171,7 @@ export class AuditTrail {
     later.earlier = earlier;
     if (earlier) earlier.later = later;
     else this.#oldest = later;
-    // Whoever still holds this page must not hold all that come after it.
+    // A reference to this page must not keep all later ones alive.
     page.earlier = undefined;
     page.later = undefined;
     this.#pages.delete(page.number);
@@ -250,7 +250,7 @@ export class Auditor {
     }
   }
 
-  /** The broker has these; throws where one never passed `check`. What is lost meanwhile is nobody's business. */
+  /** The broker has these; throws where one never passed `check`. Partitions lost meanwhile are skipped. */
   committed(positions: readonly AuditedPosition[]): void {
     for (const at of positions) {
       const trail = this.#trails.get(partitionKey(at));

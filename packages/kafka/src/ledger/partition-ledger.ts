@@ -1,13 +1,13 @@
 import { InvariantViolation } from "@millrace/streams";
 
-/** How a claim ends; `abandoned` is what those become that are still open when the partition is lost or the run has ended. */
+/** How a claim ends. Those still open when the partition is lost or the run has ended are `abandoned`. */
 export type Outcome = "processed" | "discarded" | "parked";
 
 /** A record that is delivered and not finished. */
 export interface OpenClaim {
   readonly sequence: number;
   readonly offset: number;
-  /** Of the run's clock, in whole milliseconds. */
+  /** By the run's clock, in whole milliseconds. */
   readonly openedAt: number;
 }
 
@@ -46,9 +46,9 @@ const lowestBit = (word: number): number => 31 - Math.clz32(word & -word);
  */
 export class PartitionLedger {
   #offsets = new Float64Array(FIRST_SIZE);
-  /** Modulo 2^32: told apart by the latest, from which no claim in flight is 24 days away. */
+  /** Modulo 2^32: resolved against the latest, from which no claim in flight is 24 days away. */
   #openedAt = new Int32Array(FIRST_SIZE);
-  /** A bit per slot: claims that end in any order touch nothing else, so it had better fit the innermost cache. */
+  /** A bit per slot: claims that end in any order touch nothing else, so it should fit the innermost cache. */
   #open = new Int32Array(FIRST_SIZE / WORD_BITS);
   #mask = FIRST_SIZE - 1;
   /** Sequence number of the first unfinished claim. */
@@ -69,7 +69,7 @@ export class PartitionLedger {
   #moreBelow = 0;
 
   /**
-   * Opens the claim of the next delivered record and answers its sequence number. With `bound` claims between the head
+   * Opens the claim of the next delivered record and returns its sequence number. With `bound` claims between the head
    * and it, one claim stands for all that follow until some have ended: that is for claims that end in order only.
    * `bytes` is what the record takes, where that is bounded.
    */
@@ -91,7 +91,7 @@ export class PartitionLedger {
     return shared.sequence;
   }
 
-  /** A record is delivered and has ended in one; answers as `end` does. A claim that it shares stays as open as it is. */
+  /** A record is delivered and ended in one step; returns as `end` does. A claim that it shares stays as it is. */
   pass(offset: number, now: number, outcome: Outcome, bound: number = Number.POSITIVE_INFINITY): boolean {
     if (this.#fenced) return false;
     this.#requireLater(offset);
@@ -108,7 +108,7 @@ export class PartitionLedger {
     this.#openBytes += bytes;
   }
 
-  /** That part of them has ended. */
+  /** This part of the slot's bytes has ended. */
   #endBytes(slot: number, part: number): void {
     if (this.#bytes === undefined) return;
     const bytes = Math.round((this.#bytes[slot] as number) * part);
@@ -150,7 +150,7 @@ export class PartitionLedger {
     return sequence;
   }
 
-  /** Ends one claim; answers whether that changed anything: it does not once the ledger is fenced (I6). */
+  /** Ends one claim; returns whether that changed anything: it does not once the ledger is fenced (I6). */
   end(sequence: number, outcome: Outcome): boolean {
     if (this.#fenced) return false;
     const slot = sequence & this.#mask;
@@ -193,8 +193,8 @@ export class PartitionLedger {
   }
 
   /**
-   * Which record of the claim comes next is not known any more, but none of those up to `offset` is unfinished. Answers how
-   * many ended: offsets have holes, so these may be fewer than did, and the others count with the last one.
+   * Which record of the claim comes next is not known any more, but none of those up to `offset` is unfinished. Returns
+   * how many ended: offsets have holes, so these may be fewer than did, and the others count with the last one.
    */
   #endInPart(shared: SharedClaim, offset: number): number {
     this.#offsets[shared.sequence & this.#mask] = offset + 1;
@@ -238,7 +238,7 @@ export class PartitionLedger {
     return this.#next;
   }
 
-  /** Below that offset there is nothing but what was delivered. */
+  /** Below that offset there is only what was delivered. */
   passTo(offset: number): void {
     this.#lastOffset = Math.max(this.#lastOffset, offset - 1);
   }
@@ -333,7 +333,7 @@ export class PartitionLedger {
     return offsets;
   }
 
-  /** From now on nothing changes: the partition is somebody else's. */
+  /** From now on nothing changes: the partition has another owner. */
   fence(): void {
     this.#fenced = true;
   }

@@ -1,20 +1,20 @@
 import { type Claim, InvariantViolation } from "@millrace/streams";
 import type { Outcome } from "./partition-ledger.js";
 
-/** Whom a claim tells of its end. */
+/** Notified when a claim ends. */
 export interface ClaimOwner {
   /** The partition, for messages: `orders[3]`. */
   toString(): string;
   end(sequence: number, offset: number, outcome: Outcome): void;
 }
 
-/** The claim of one record of a followed source. */
+/** The claim of one record of a source with context. */
 export class RecordClaim implements Claim {
   readonly #owner: ClaimOwner;
   readonly #sequence: number;
   readonly #offset: number;
   readonly key: unknown;
-  /** The next delivered record's claim: a list, because a long-lived array of young objects is dear to collect. */
+  /** The next delivered record's claim: a list, because a long-lived array of young objects is expensive to collect. */
   next: RecordClaim | undefined;
   #shares = 1;
   #stage = "source";

@@ -5,7 +5,7 @@ import { recordName } from "../client/partition-key.js";
 
 type Fields = Readonly<Record<string, unknown>>;
 
-const isPlace = (value: unknown): value is TopicPartitionOffset => {
+const isRecord = (value: unknown): value is TopicPartitionOffset => {
   const { topic, partition, offset } = Object(value) as Record<string, unknown>;
   return typeof topic === "string" && typeof partition === "number" && typeof offset === "number";
 };
@@ -13,16 +13,16 @@ const isPlace = (value: unknown): value is TopicPartitionOffset => {
 /** The record that an element of the user names: itself, what is in it, or the offset that it carries. */
 const recordIn = (element: unknown): string | undefined => {
   if (typeof element !== "object" || element === null) return undefined;
-  const place = [element, ...(Object.values(element) as unknown[])].find(isPlace);
-  return place && recordName(place);
+  const found = [element, ...(Object.values(element) as unknown[])].find(isRecord);
+  return found && recordName(found);
 };
 
-/** Logs each failure of a run, and of runs within it, at `error`, once, whoever else hears of it. */
+/** Logs each failure of a run, and of runs within it, at `error`, once, however many parts report it. */
 export class FailureLog {
   readonly #logger: Logger;
   readonly #fields: Fields;
   /** Weak: streams of partitions may fail and be run again for ever. */
-  readonly #told = new WeakSet<object>();
+  readonly #logged = new WeakSet<object>();
 
   constructor(logger: Logger, fields: Fields) {
     this.#logger = logger;
@@ -31,8 +31,8 @@ export class FailureLog {
 
   tell(message: string, error: unknown, fields: Fields = {}): void {
     if (typeof error === "object" && error !== null) {
-      if (this.#told.has(error)) return;
-      this.#told.add(error);
+      if (this.#logged.has(error)) return;
+      this.#logged.add(error);
     }
     this.#logger.error(message, { ...this.#fields, ...fields, error });
   }
@@ -54,7 +54,7 @@ export class FailureLog {
 
 const logs = oncePerProcess("kafka.failures", () => new WeakMap<Promise<void>, FailureLog>());
 
-/** That of a run, which the first part of it to ask gives its logger. */
+/** The log of a run; its first caller decides the logger. */
 export const failureLogOf = (run: Run, logger: Logger, fields: Fields): FailureLog => {
   const known = logs.get(run.finished);
   if (known) return known;

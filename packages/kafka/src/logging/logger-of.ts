@@ -6,21 +6,21 @@ const LEVELS = ["debug", "info", "warn", "error"] as const;
 
 type Level = (typeof LEVELS)[number];
 
-/** Where an error was made. What it says stands in the line already. */
+/** Where an error was made. Its message is in the line already. */
 const framesOf = (error: unknown): string => {
   const frames = error instanceof Error ? (error.stack ?? "").split("\n").filter((line) => /^ +at /.test(line)) : [];
   return frames.map((frame) => `\n${frame}`).join("");
 };
 
-/** One line, and what is in no line: the other fields, and of what is logged at `error` where it comes from. */
+/** One line, then the other fields, and at `error` the stack. */
 const consoleFrom = (least: Level): Logger => {
   const from =
     (name: Level): Logger[Level] =>
     (message, { error, ...fields } = {}) => {
       if (LEVELS.indexOf(name) < LEVELS.indexOf(least)) return;
-      const told = Object.entries(fields).filter(([, value]) => value !== undefined);
+      const shown = Object.entries(fields).filter(([, value]) => value !== undefined);
       const frames = name === "error" ? framesOf(error) : "";
-      consoleLogger[name](`${message}${frames}`, told.length > 0 ? Object.fromEntries(told) : undefined);
+      consoleLogger[name](`${message}${frames}`, shown.length > 0 ? Object.fromEntries(shown) : undefined);
     };
   return { debug: from("debug"), info: from("info"), warn: from("warn"), error: from("error") };
 };
@@ -32,6 +32,6 @@ const defaultLogger = (least: Level): Logger => {
   return harmless(consoleFrom(LEVELS.find((level) => level === named) ?? least));
 };
 
-/** The user's logger, which may do anything, made so that nothing it does harms who logs; without one the console. */
+/** The user's logger, wrapped so that its failures do not reach the caller; the console by default. */
 export const loggerOf = (given: Logger | undefined, least: Level = "warn"): Logger =>
   given ? harmless(given) : defaultLogger(least);

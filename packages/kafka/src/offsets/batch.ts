@@ -6,7 +6,7 @@ import { OffsetSpans, type Positions } from "./spans.js";
 /** What a committer takes. */
 export type Committable = CommittableOffset | CommittableOffsetBatch;
 
-// Told apart by what they have, not by their class: those of another copy of this package are known as well, and
+// Distinguished by their properties, not by class: those of another copy of this package are recognised too, and
 // `instanceof` would cost more than all the rest.
 
 /** One offset, or a batch folded at once: a long chain of batches must neither recurse nor keep its offsets. */
@@ -86,7 +86,7 @@ export class CommittableOffsetBatch {
     const size = this.size + (isBatch ? committable.size : 1);
     const addition = isBatch ? committable.spans() : committable;
     const last = this.#last;
-    // Records come in runs of one partition, of which only the first and the last count.
+    // Records come in runs of one partition; only the first and the last of a run count.
     if (last !== undefined && goesOn(addition, last)) {
       return new CommittableOffsetBatch(this.#folded, addition, this.#lowest, this.#before, this.#unfolded, size);
     }
@@ -102,16 +102,16 @@ export class CommittableOffsetBatch {
   }
 
   /**
-   * Commits by hand every position at the consumer it came from; resolves with what became of each. As with
-   * `CommittableOffset.commit` nobody watches the order. Rejects when one of the consumers does; what the others were asked
-   * is under way all the same.
+   * Commits by hand every position at the consumer it came from; resolves with the outcome of each. As with
+   * `CommittableOffset.commit` the order is not checked. Rejects when one of the consumers does; the commits of the
+   * others go on.
    */
   async commit(): Promise<readonly CommitResult[]> {
     const results = await Promise.all(this.#byOwner((owner, positions) => owner.commit(positions)));
     return results.flat();
   }
 
-  /** The same for those who do not ask what became of it: resolves also when it fails, which the consumer logs and counts. */
+  /** The same without results: resolves also when it fails, which the consumer logs and counts. */
   async tell(): Promise<void> {
     await Promise.all(this.#byOwner((owner, positions) => owner.tell(positions)));
   }
@@ -149,7 +149,7 @@ export class CommittableOffsetBatch {
   }
 }
 
-/** What a committer emits: a batch, and what became of it. */
+/** What a committer emits: a batch, and the outcomes of its positions. */
 export class CommittedBatch extends CommittableOffsetBatch {
   /** One for each consumer and partition of the batch. */
   readonly results: readonly CommitResult[];

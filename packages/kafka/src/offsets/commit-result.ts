@@ -1,19 +1,19 @@
 import type { TopicPartition } from "../client/port.js";
 
 /**
- * What became of a position that was to be committed.
+ * The outcome of committing a position.
  *
  * - `committed`: the broker has acknowledged it. Its records are not read again.
- * - `superseded`: the broker has acknowledged the offset of a later record of the partition in its place, earlier or by the
- *   same commit. That stands for this one as well, so its records are not read again. By hand, an offset that is committed
- *   after a higher one is answered so too: the higher one had said that this record was done.
- * - `notOwned`: the partition was revoked or lost, it was moved by a seek, or its consumer closed because the stream had
- *   failed, before the broker acknowledged it. This commit has changed nothing: whoever reads the partition next begins
- *   where it was committed last, and reads again what is above.
+ * - `superseded`: the broker has acknowledged the offset of a later record of the partition instead, earlier or by the
+ *   same commit. That covers this one too, so its records are not read again. By hand, an offset committed after a
+ *   higher one gets this outcome too: the higher one had said that this record was done.
+ * - `notOwned`: the partition was revoked or lost, it was moved by a seek, or its consumer closed because the stream
+ *   had failed, before the broker acknowledged it. This commit has changed nothing: the next reader of the partition
+ *   begins at its last committed position, and reads again what is above.
  */
 export type CommitOutcome = "committed" | "superseded" | "notOwned";
 
-/** What became of the position of one partition. */
+/** The outcome for the position of one partition. */
 export interface CommitResult extends TopicPartition {
   readonly groupId: string;
   /** What was asked for: the next offset to read. */

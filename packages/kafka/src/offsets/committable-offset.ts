@@ -31,20 +31,20 @@ export const laterPosition = (a: PositionToCommit, b: PositionToCommit): Positio
 export interface OffsetOwner {
   readonly groupId: string;
   /**
-   * Resolves once the broker has answered, with what became of each position, in their order. Rejects with the client's
+   * Resolves once the broker has answered, with the outcome of each position, in their order. Rejects with the client's
    * error, with `COMMIT_TIMEOUT`, and with `CONSUMER_CLOSED` once the consumer is closed; where its stream had failed
    * before, a late position is answered `notOwned` instead.
    */
   commit(positions: readonly PositionToCommit[]): Promise<readonly CommitResult[]>;
-  /** `commit` for those who do not ask what became of it: resolves also when it fails, which is logged and counted. */
+  /** `commit` without results: resolves also when it fails, which is logged and counted. */
   tell(positions: readonly PositionToCommit[]): Promise<void>;
   /** From now on the last committed position of every owned partition is committed again, at least this often. */
   refreshEvery(intervalMs: number): void;
-  /** Whether the partition is still assigned as it was when the epoch began: an offset of one that is not is inert. */
+  /** Whether the partition is still assigned as it was when the epoch began: otherwise the offset is inert. */
   owns(partition: TopicPartition, epoch: number): boolean;
   /** Gathered offsets should be committed at once: partitions are being given up, or a crash would repeat too much. */
   readonly hurried: boolean;
-  /** `flush` is called when `hurried` becomes true, until the answer is called. */
+  /** `flush` is called when `hurried` becomes true, until the returned function is called. */
   onHurry(flush: () => void): () => void;
 }
 
@@ -90,9 +90,9 @@ export class CommittableOffset implements TopicPartition {
   }
 
   /**
-   * Commits by hand that this record and all before it in its partition are done; resolves with what became of it. What
-   * several ask for at a time goes in one commit. Nobody watches the order: never call it while an earlier record of the
-   * partition is being worked on. Rejects with the client's error, `COMMIT_TIMEOUT` or `CONSUMER_CLOSED`.
+   * Commits by hand that this record and all before it in its partition are done; resolves with the outcome. Concurrent
+   * calls share one commit. The order is not checked: never call it while an earlier record of the partition is being
+   * worked on. Rejects with the client's error, `COMMIT_TIMEOUT` or `CONSUMER_CLOSED`.
    */
   async commit(): Promise<CommitResult> {
     const [result] = await this.owner.commit([positionOf(this)]);

@@ -4,9 +4,9 @@ import { OffsetSpans } from "./spans.js";
 
 /**
  * Watches what a committer is given. An offset that comes after a higher one of its partition and epoch proves that the
- * higher one was handed in while the lower was still being worked on. It is found when its batch is about to be committed,
- * so that watching costs nothing per offset. Of an assignment that is over it proves nothing that could be lost: its
- * offsets are inert, and what was in flight of it may come in any order.
+ * higher one was handed in while the lower was still being worked on. It is found when its batch is about to be
+ * committed, so that watching costs nothing per offset. For an assignment that is over it proves no loss: its offsets
+ * are inert, and those in flight may come in any order.
  */
 export class OrderGuard {
   readonly #seen = new OffsetSpans();
@@ -20,8 +20,8 @@ export class OrderGuard {
       "OFFSET_REORDERED",
       `The committer of group ${groupId} was given offset ${then} of ${topic}[${partition}] after offset ${first}, ` +
         "which stands for all records before it: one of them was still being worked on. Nothing from this batch on is " +
-        "committed. Keep offsets in order between source and committer (checkGraph tells where it may be lost; add them " +
-        "to a CommittableOffsetBatch in the order they come), or use sourceWithOffsetContext, where any order is safe.",
+        "committed. Keep offsets in order between source and committer (checkGraph shows where it may be lost; add " +
+        "them to a CommittableOffsetBatch in the order they come), or use sourceWithOffsetContext, where any order is safe.",
       cause === undefined ? {} : { cause },
     );
   }

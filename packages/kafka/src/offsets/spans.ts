@@ -20,7 +20,7 @@ export interface Descent extends TopicPartition {
   readonly then: number;
 }
 
-/** What came of one partition in its latest epoch; offsets of an epoch before it prove nothing, for they are inert. */
+/** The offsets of one partition in its latest epoch; those of earlier epochs are inert and prove nothing. */
 interface Span {
   highest: PositionToCommit;
   /** An offset, not a position. */
@@ -58,7 +58,7 @@ export class OffsetSpans {
     }
   }
 
-  /** Adds what came after all that is here; answers a descent in an assignment that its consumer still owns. */
+  /** Adds what came after all that is here; returns a descent in an assignment that its consumer still owns. */
   append(later: OffsetSpans): Descent | undefined {
     let found: Descent | undefined;
     for (const [owner, spans] of later.byOwner) {

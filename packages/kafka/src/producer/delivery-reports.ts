@@ -21,7 +21,7 @@ export interface DeliveryOptions<in K, in V, in P> {
   readonly encode: (record: ProducerRecord<K, V>) => OutgoingRecord;
   /** What a record that fails does: fail the stream, after its decider was asked, or leave as an element. */
   readonly failures: "stream" | "element";
-  /** Supervision goes on without an envelope of which a record failed. */
+  /** Called when supervision drops an envelope with a failed record. */
   readonly onDropped?: (passThrough: P) => void;
 }
 
@@ -92,7 +92,7 @@ class DeliveryReportsPull<K, V, P> extends AsyncPull<ProducerEnvelope<K, V, P>, 
     this.#inFlight.collect(this.ready);
   }
 
-  /** Encodes as much of the input as may be in flight; answers whether there was room for any. */
+  /** Encodes as much of the input as may be in flight; returns whether there was room for any. */
   #prepare(): boolean {
     this.#outgoing = [];
     this.#sent = 0;
@@ -110,7 +110,7 @@ class DeliveryReportsPull<K, V, P> extends AsyncPull<ProducerEnvelope<K, V, P>, 
     return elements > 0;
   }
 
-  /** Answers the bytes that are to be sent. */
+  /** Returns the bytes that are to be sent. */
   #encode(envelope: ProducerEnvelope<K, V, P>): number {
     const before = this.#outgoing.length;
     let bytes = 0;
@@ -131,7 +131,7 @@ class DeliveryReportsPull<K, V, P> extends AsyncPull<ProducerEnvelope<K, V, P>, 
     return bytes;
   }
 
-  /** Hands the client what it takes; answers whether it took everything. */
+  /** Hands the client what it takes; returns whether it took everything. */
   #send(): boolean {
     while (this.#sent < this.#outgoing.length) {
       try {
@@ -161,7 +161,7 @@ class DeliveryReportsPull<K, V, P> extends AsyncPull<ProducerEnvelope<K, V, P>, 
         );
       }
     } catch (error) {
-      // A report that cannot be is the client's bug or ours; thrown here it would end the process, not the stream.
+      // An impossible report is the client's bug or ours; thrown here it would end the process, not the stream.
       this.fail(error);
     }
     this.pokeSoon();
@@ -211,7 +211,7 @@ class DeliveryReportsPull<K, V, P> extends AsyncPull<ProducerEnvelope<K, V, P>, 
     else this.#errors.warn(error);
   }
 
-  /** After a failed send what waits in the client is dropped, lest it overtake; cancelled or completed, it is flushed. */
+  /** After a failed send the client's queue is dropped, so nothing overtakes; cancelled or completed, it is flushed. */
   protected override onClose(cause: unknown): void {
     const drop = isFailure(cause) && cause !== this.#upstreamError?.error;
     this.#close(drop);

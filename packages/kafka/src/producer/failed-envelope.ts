@@ -2,7 +2,7 @@ import type { Unfinished } from "@millrace/streams/stage";
 import { KafkaConnectorError } from "../errors/errors.js";
 import type { ProducerFailure, ProducerRecord } from "../records/messages.js";
 
-/** An envelope of which a record failed. Whoever takes it for a result is told, before an offset is committed. */
+/** An envelope with a failed record. Taking it for a result throws, before an offset is committed. */
 export class FailedEnvelope<out K, out V, out P> implements ProducerFailure<K, V, P>, Unfinished {
   readonly error: Error;
   readonly record: ProducerRecord<K, V>;
@@ -23,7 +23,7 @@ export class FailedEnvelope<out K, out V, out P> implements ProducerFailure<K, V
   "~unfinished"(): KafkaConnectorError {
     return new KafkaConnectorError(
       "UNHANDLED_FAILURE",
-      `A record for ${this.record.topic} was not sent, and its failure was about to be taken for a result, which would have committed the offset it comes from. Behind failures: "element", tell failures by isProducerFailure and send what they name again or to another topic, with failure.unfinished as its pass-through; or leave the setting out, and the failure fails the stream.`,
+      `A record for ${this.record.topic} was not sent, and its failure was about to be taken for a result, which would have committed the offset it comes from. Behind failures: "element", recognise failures by isProducerFailure and send what they name again or to another topic, with failure.unfinished as its pass-through; or leave the setting out, and the failure fails the stream.`,
       { cause: this.error },
     );
   }

@@ -37,7 +37,7 @@ interface OpenEnvelope<out K, out V, out P> {
   dropped: boolean;
   readonly records: readonly ProducerRecord<K, V>[] | undefined;
   failing: Failing | undefined;
-  /** The envelope after it: a list, because a long-lived array of young objects is dear to collect. */
+  /** The envelope after it: a list, because a long-lived array of young objects is expensive to collect. */
   next: OpenEnvelope<K, V, P> | undefined;
 }
 
@@ -88,8 +88,8 @@ export class InFlightRecords<K, V, P> {
   }
 
   /**
-   * Whether an envelope of `records` may go while so many `results` wait for downstream; one alone always may, however many
-   * records it has and however large they are.
+   * Whether an envelope of `records` may go while `results` wait for downstream; one alone always may, whatever its
+   * records and their size.
    */
   hasRoom(records: number, results = 0): boolean {
     if (this.isEmpty) return results < this.#bound;
@@ -102,7 +102,7 @@ export class InFlightRecords<K, V, P> {
     this.#add(envelope, envelope.records.length, bytes, undefined);
   }
 
-  /** An envelope of which the record at `index` cannot be sent, and so none is, in its place among the others. */
+  /** An envelope whose record at `index` cannot be sent, so none of it is; it keeps its place among the others. */
   addFailed(envelope: ProducerEnvelope<K, V, P>, index: number, error: Error): void {
     const errors = new Array<Error | undefined>(envelope.records.length).fill(undefined);
     errors[index] = error;

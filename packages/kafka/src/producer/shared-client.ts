@@ -88,7 +88,7 @@ export class SharedClient {
   connect(): Promise<void> {
     if (this.#end) return Promise.reject(this.#end.error);
     this.#connecting ??= this.#client.connect().catch((error: unknown) => {
-      // Every share waits for this promise, so none has to be told beside it.
+      // Every share waits for this promise, so none needs another notification.
       this.#over(error);
       throw error;
     });
@@ -98,7 +98,7 @@ export class SharedClient {
   /** As the port says; answers 0 also while others stand in line, or the client closes. */
   produce(share: ClientShare, records: readonly OutgoingRecord[], from: number, firstId: number): number {
     if (this.#end) throw this.#end.error;
-    // What is refused now is told by `onError`, after the reports of what was accepted.
+    // What is refused now is reported by `onError`, after the reports of what was accepted.
     if (this.#closing) return 0;
     if (this.#line.size > 0 && this.#first !== share) {
       this.#line.add(share);
@@ -109,7 +109,7 @@ export class SharedClient {
     try {
       accepted = this.#client.produceBatch(records, from, first - from);
     } catch (error) {
-      // It is at fault, not the queue: should its share have more, it asks again.
+      // The record is at fault, not the queue: a share with more records asks again.
       this.leave(share);
       throw error;
     }
@@ -148,7 +148,7 @@ export class SharedClient {
     try {
       await this.#client.close({ drop });
     } finally {
-      this.#tell(
+      this.#endShares(
         new KafkaConnectorError("PRODUCER_CLOSED", "The shared producer was closed by its owner.", { fatal: true }),
       );
     }
@@ -158,7 +158,7 @@ export class SharedClient {
     return this.#line.values().next().value;
   }
 
-  /** Later, for whoever is served asks at once, and the share that made room for it may be in the middle of a call. */
+  /** Deferred: the served share asks at once, and the one that made room may be in the middle of a call. */
   #serve(): void {
     if (this.#serving || this.#line.size === 0) return;
     this.#serving = true;
@@ -190,7 +190,7 @@ export class SharedClient {
 
   #fail(error: Error): void {
     this.#over(error);
-    this.#tell(error);
+    this.#endShares(error);
   }
 
   #over(error: unknown): void {
@@ -199,7 +199,7 @@ export class SharedClient {
     this.#options.onEnd(this.#client, error);
   }
 
-  #tell(error: Error): void {
+  #endShares(error: Error): void {
     this.#end ??= { error };
     this.#line.clear();
     this.#ranges.clear();
@@ -258,7 +258,7 @@ class ClientShare implements ProducerClient {
     this.#requireReports(timeoutMs);
   }
 
-  /** What the client has queued is sent, also with `drop`: it cannot be told from what others queued. */
+  /** What the client has queued is sent, also with `drop`: it cannot be distinguished from what others queued. */
   close({ drop = false }: { readonly drop?: boolean } = {}): Promise<void> {
     this.#closed = true;
     this.#drop ||= drop;

@@ -32,7 +32,7 @@ const closedError = (): KafkaConnectorError =>
     fatal: true,
   });
 
-/** What one gets that comes too late. */
+/** The client of a user that comes after `close`. */
 const closedClient: ProducerClient = {
   outstanding: 0,
   connect: () => Promise.reject(closedError()),
@@ -83,9 +83,9 @@ class SharedClients implements SharedProducer {
 }
 
 /**
- * A producer that several flows, sinks and `SendProducer`s use as their `producer`: one connection and one queue, of which
- * each user has its turns, and keeps the order of its own records. Connects when it is first used, and lives until its
- * owner closes it; no user does. An error that is fatal to it fails all of its users, and the next one connects anew.
+ * A producer that several flows, sinks and `SendProducer`s use as their `producer`: one connection and one queue. Users
+ * take turns, and each keeps the order of its own records. Connects when it is first used, and lives until its owner
+ * closes it; no user does. An error that is fatal to it fails all of its users, and the next one connects anew.
  *
  * A user whose record fails stops, but what it had queued behind that record is sent all the same, for the queue is shared.
  *

@@ -2,7 +2,7 @@ import type { StandardSchemaV1 } from "@standard-schema/spec";
 import { messageOf } from "@millrace/streams/stage";
 import { issueTextAlone } from "./issue-text.js";
 
-/** Node's own text about JSON repeats the record; where it is wrong is all that is told of it. */
+/** Node's own text about JSON repeats the record; only the position of the fault is kept of it. */
 export const notJson = ({ message }: SyntaxError): string => {
   const position = /\bposition (\d+)/.exec(message)?.[1];
   const place = position === undefined ? "" : `, see position ${position}`;

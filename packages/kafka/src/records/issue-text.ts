@@ -2,10 +2,10 @@ import type { StandardSchemaV1 } from "@standard-schema/spec";
 import { printable, textOf } from "@millrace/streams/stage";
 import { withoutQuotations, withoutValues } from "./without-values.js";
 
-/** Issues that are told; the cause has the others. */
-const TOLD = 5;
+/** Issues that are listed; the cause has the others. */
+const LISTED = 5;
 
-/** Names of a path that are told. */
+/** Names of a path that are shown. */
 const DEEPEST = 8;
 
 const LONGEST = 500;
@@ -18,13 +18,13 @@ type Segment = PropertyKey | StandardSchemaV1.PathSegment;
 
 const keyOf = (segment: Segment): PropertyKey => (typeof segment === "object" ? segment.key : segment);
 
-const told = (key: PropertyKey): string => {
+const shown = (key: PropertyKey): string => {
   if (typeof key === "number") return String(key);
   return typeof key === "string" && FIELD.test(key) ? key : "…";
 };
 
 const pathOf = (path: readonly Segment[]): string => {
-  const names = path.slice(0, DEEPEST).map((segment) => told(keyOf(segment)));
+  const names = path.slice(0, DEEPEST).map((segment) => shown(keyOf(segment)));
   return path.length > DEEPEST ? `${names.join(".")}.…` : names.join(".");
 };
 
@@ -43,18 +43,18 @@ const listed = (
   issues: readonly Issue[],
   withoutValue: (message: string, path: readonly Segment[]) => string,
 ): string => {
-  const lines = issues.slice(0, TOLD).map((issue) => {
+  const lines = issues.slice(0, LISTED).map((issue) => {
     const path = issue.path ?? [];
     const message = withoutValue(typeof issue.message === "string" ? issue.message : textOf(issue.message), path);
     return path.length === 0 ? message : `${pathOf(path)}: ${message}`;
   });
-  const more = issues.length > TOLD ? ` (and ${issues.length - TOLD} more)` : "";
+  const more = issues.length > LISTED ? ` (and ${issues.length - LISTED} more)` : "";
   return `${printable(lines.join("; "), LONGEST - more.length)}${more}`;
 };
 
-/** What a schema has against `value`, in few words and without the words of `value`. */
+/** What a schema has against `value`: short, and without repeating `value`. */
 export const issueText = (issues: readonly Issue[], value: unknown): string =>
   listed(issues, (message, path) => withoutValues(message, valueAt(value, path)));
 
-/** The same where it is not known against what: for the error that a schema's own `parse` throws. */
+/** The same for an unknown value: for the error that a schema's own `parse` throws. */
 export const issueTextAlone = (issues: readonly Issue[]): string => listed(issues, withoutQuotations);

@@ -11,7 +11,7 @@ export interface ConsumerRecord<out K, out V> {
   /** `null` where the record has none. */
   readonly key: K | null;
   readonly value: V;
-  /** In their order, and may be produced as they are. Neither binding to librdkafka tells a value of `null` from an empty one. */
+  /** In their order, and may be produced as they are. Bindings to librdkafka read `null` and an empty value alike. */
   readonly headers: Headers;
 }
 
@@ -69,8 +69,8 @@ export interface ProducerResult<out PassThrough> {
 }
 
 /**
- * What a `producerFlow` with `failures: "element"` emits in the place of an envelope of which a record failed. Records of
- * it that are not in `failed` were acknowledged.
+ * What a `producerFlow` with `failures: "element"` emits instead of the result of an envelope with a failed record. Its
+ * records that are not in `failed` were acknowledged.
  */
 export interface ProducerFailure<out K, out V, out PassThrough = undefined> {
   /** Why `record` failed: a `KafkaConnectorError` where it comes from the connector. */
@@ -80,15 +80,15 @@ export interface ProducerFailure<out K, out V, out PassThrough = undefined> {
   /** All records of the envelope that failed or, where one could not be encoded, were not sent. */
   readonly failed: readonly ProducerRecord<K, V>[];
   /**
-   * What the envelope would have passed through, such as the offset of its record, which is not finished: hand it on with
-   * what you send in its place. A failure has no `passThrough`, and reading it throws `UNHANDLED_FAILURE`.
+   * What the envelope would have passed through, such as the offset of its record, which is not finished: hand it on
+   * with what you send instead. A failure has no `passThrough`, and reading it throws `UNHANDLED_FAILURE`.
    */
   readonly unfinished: PassThrough;
   readonly "~unfinished"?: () => Error;
 }
 
 /**
- * Tells a failure from any other element that a producer flow with `failures: "element"` emits.
+ * Distinguishes a failure from any other element that a producer flow with `failures: "element"` emits.
  *
  * @example
  * .map((sent) =>

@@ -8,7 +8,7 @@ import { issueText } from "./issue-text.js";
  * with the first 500 characters of what the error says, and with the error as `cause`.
  */
 export interface Deserializer<out T> {
-  /** `bytes` is `null` for a record without a value (a tombstone). To answer a promise is a failure to decode. */
+  /** `bytes` is `null` for a record without a value (a tombstone). Returning a promise is a failure to decode. */
   decode(bytes: Buffer | null): T;
   /** The result refers to `bytes`, so their memory must stay. */
   readonly keepsBytes?: boolean;
@@ -16,7 +16,7 @@ export interface Deserializer<out T> {
 
 /** Turns values into bytes; whatever it throws is reported as `SERIALIZATION_FAILED`, with the error as `cause`. */
 export interface Serializer<in T> {
-  /** To answer a promise is a failure to encode. */
+  /** Returning a promise is a failure to encode. */
   encode(value: T): Buffer | null;
 }
 
@@ -29,7 +29,7 @@ const present = (bytes: Buffer | null, serde: string): Buffer => {
 
 const ours = new WeakSet<object>();
 
-/** Ours alone decides what it does, as does what wraps ours. */
+/** Marks a serde that calls only our functions: one of ours, or a wrapper of one of ours. */
 const alone = <S extends object>(serde: S, wrapped?: object): S => {
   if (wrapped === undefined || ours.has(wrapped)) ours.add(serde);
   return serde;
@@ -73,7 +73,7 @@ export const nullable = <T>(serde: Serde<T>): Serde<T | null> => {
   return alone(wrapping, serde);
 };
 
-/** An error about an answer that comes later, which nobody waits for; what it rejects with becomes the cause. */
+/** The error for a promise, which is not awaited; what it rejects with becomes the cause. */
 const refusedLater = (later: Promise<unknown>, message: string): TypeError => {
   const error = new TypeError(message);
   later.catch((cause: unknown) => {
@@ -141,9 +141,9 @@ const validated = <T>(schema: StandardSchemaV1<unknown, T>, value: unknown): T =
 };
 
 /**
- * JSON text, checked on the way in by any Standard Schema (zod, valibot, arktype); without a schema the value is `unknown`.
- * Values are written as they are: their type was checked by the compiler. A schema that throws, or that answers later,
- * has failed to decode the record. Its error tells of at most five issues and repeats no value; `cause` has them all.
+ * JSON text, checked on the way in by any Standard Schema (zod, valibot, arktype); without a schema the value is
+ * `unknown`. Values are written as they are: their type was checked by the compiler. A schema that throws, or returns a
+ * promise, has failed to decode the record. Its error lists at most five issues and no values; `cause` has them all.
  *
  * @example
  * const sender = SendProducer.create({

@@ -35,7 +35,7 @@ export class GraphRuns<T> {
   readonly #begin: () => DrainingControl<T>;
   readonly #policy: RestartPolicy;
   readonly #progress = new Progress();
-  /** Settles with the last one; `undefined` where there was to be another. */
+  /** Settles with the last run; `undefined` if that ended while waiting for another. */
   readonly completion: Promise<T | undefined>;
   #present: DrainingControl<T> | undefined;
   #closing: DrainingControl<T> | undefined;
@@ -47,7 +47,7 @@ export class GraphRuns<T> {
   #isOver = false;
   #stopWaiting: () => void = () => undefined;
 
-  /** Throws what the first one cannot begin for. */
+  /** Throws what `begin` throws for the first run. */
   constructor({ settings, clock, begin }: GraphRunsOptions<T>) {
     this.#settings = settings;
     this.#clock = clock;
@@ -59,12 +59,12 @@ export class GraphRuns<T> {
     this.completion.then(over, over);
   }
 
-  /** The one that runs, or was the last; none while the next one is waited for. */
+  /** The current or last run; none while waiting for the next. */
   get present(): DrainingControl<T> | undefined {
     return this.#present;
   }
 
-  /** There will be no other. */
+  /** There will be no other run. */
   get isOver(): boolean {
     return this.#isOver;
   }

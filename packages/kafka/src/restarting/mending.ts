@@ -4,8 +4,8 @@ import { failedBy, KafkaConnectorError, type KafkaErrorCode, type KafkaErrorReas
 type Code = KafkaErrorCode | StreamErrorCode;
 
 /**
- * Whether a new graph, from the committed positions, may get on where one failed with this code. It does not where the same
- * program meets the same thing again; `lasting`: unless the error is fatal, as where the owner of a shared client closed it.
+ * Whether a new graph, from the committed positions, may get past a failure with this code. It does not where the same
+ * program would fail the same way; `lasting`: unless the error is fatal, as where a shared client's owner closed it.
  */
 export const MENDS: Readonly<Record<Code, boolean | "lasting">> = {
   // The program, its settings, and records that are read again as they are.

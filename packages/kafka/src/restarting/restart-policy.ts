@@ -16,7 +16,7 @@ export interface Death {
   readonly unfinished: readonly TopicPartitionOffset[];
 }
 
-/** What the user says, at once: a promise would be true, whatever becomes of it. */
+/** What the user answers, synchronously: a promise would count as true, whatever its result. */
 const mendsFor = (restartOn: (failure: unknown) => boolean, failure: unknown): boolean => {
   const answer: unknown = restartOn(failure);
   if (typeof answer === "boolean") return answer;
@@ -28,7 +28,7 @@ const mendsFor = (restartOn: (failure: unknown) => boolean, failure: unknown): b
   );
 };
 
-/** More records in the way are counted. */
+/** Records that are named; the others in the way are counted. */
 const NAMED = 3;
 
 const named = (records: readonly TopicPartitionOffset[]): string => {

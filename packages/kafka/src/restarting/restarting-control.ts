@@ -58,9 +58,9 @@ export class RestartingControl<T> {
   }
 
   /**
-   * `DrainingControl.drainAndShutdown`, of the run that runs; its failure rejects and is no reason for another.
-   * Between two of them it resolves at once, for the last one's records are read again by whoever is next. The report sums
-   * up all runs, that of a `DrainError` tells of the last one.
+   * `DrainingControl.drainAndShutdown`, of the run that runs; its failure rejects and is no reason for another. Between
+   * two runs it resolves at once, for the last one's records will be read again. The report sums up all runs; that of a
+   * `DrainError` covers the last one.
    */
   async drainAndShutdown(options?: DrainOptions): Promise<DrainReport<T | undefined>> {
     this.#runs.end();
@@ -120,7 +120,7 @@ export class RestartingControl<T> {
 
   /**
    * See `Control.seek`. Rejects with `SEEK_FAILED`, retriable, between two runs. The next one begins at the committed
-   * positions, so that a jump of which nothing was committed is forgotten.
+   * positions, so a jump without a later commit is forgotten.
    */
   async seek(positions: readonly TopicPartitionOffset[]): Promise<void> {
     await this.#running("seek").seek(positions);

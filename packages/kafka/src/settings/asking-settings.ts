@@ -37,7 +37,7 @@ export const parseMetadata = (settings: unknown, call: string): ParsedAsking => 
   return { ...reached, groupId: named, timeoutMs };
 };
 
-/** Of no group: each call says which one it means. */
+/** Without a group: each call names its own. */
 export const parseAdmin = (settings: unknown, call: string): ParsedAsking => {
   const { kafka, timeoutMs } = parse(adminSchema, settings, call);
   return { ...parseKafka(kafka, call), groupId: undefined, timeoutMs };

@@ -4,13 +4,13 @@ import { KafkaConnectorError } from "../errors/errors.js";
 export interface BackoffOptions {
   readonly minMs: number;
   readonly maxMs: number;
-  /** Up to so much of a delay is added to it at random; default 0. */
+  /** Up to this fraction of a delay is added at random; default 0. */
   readonly randomFactor?: number;
   /** From 0 to 1. */
   readonly random?: () => number;
 }
 
-/** What the user's function draws: a delay of anything else would be none. */
+/** What the user's function draws, checked: any other value would mean no delay. */
 const drawnBy = (random: () => number): number => {
   const drawn: unknown = random();
   if (typeof drawn === "number" && drawn >= 0 && drawn <= 1) return drawn;

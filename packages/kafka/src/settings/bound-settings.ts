@@ -21,16 +21,16 @@ export interface BoundSettings {
    */
   readonly maxBufferedBytes?: number;
   /**
-   * Delivered records of one partition that are not finished, or are finished behind an older one, before that partition
-   * is held back; default 10 000. The other partitions go on. It holds on the followed surface; where offsets are carried,
-   * the stream's own buffers are the bound.
+   * Delivered records of one partition that are not finished, or are finished behind an older one, before that
+   * partition is held back; default 10 000. The other partitions go on. It holds for sources with context; where
+   * offsets are carried, the stream's own buffers are the bound.
    */
   readonly maxInFlight?: number;
   /** The same over all partitions; default 50 000. */
   readonly maxInFlightTotal?: number;
   /**
-   * Bytes of delivered records that are not finished, over all partitions, before nothing more is delivered; one record
-   * always passes. For sources that commit. Default: no limit, for the stages of the stream have theirs.
+   * Bytes of delivered records that are not finished, over all partitions, before delivery pauses; one record always
+   * passes. For sources that commit. Default: no limit, for the stages of the stream have theirs.
    */
   readonly maxInFlightBytes?: number;
 }
@@ -80,15 +80,15 @@ export const boundsOf = (settings: Given): ParsedBounds => ({
 const PREFETCH_KB = { least: 2 ** 10, most: 64 * 2 ** 10 };
 
 /**
- * What the client fetches ahead, a quarter of what is buffered here: as much as one read may exceed its bound by, for nobody
- * can ask a client for bytes. Its fetches are no larger either.
+ * What the client fetches ahead, a quarter of what is buffered here: as much as one read may exceed its bound by, since
+ * a client cannot be asked for bytes. Its fetches are no larger either.
  */
 export const prefetch = ({ maxBufferedBytes }: Pick<Given, "maxBufferedBytes">): ClientProperties => {
   const kilobytes = Math.ceil(maxBufferedBytes / 4 / 2 ** 10);
   return { "queued.max.messages.kbytes": Math.min(Math.max(kilobytes, PREFETCH_KB.least), PREFETCH_KB.most) };
 };
 
-/** Refuses a bound of what is not finished where nobody finishes records: it would bound nothing. */
+/** Refuses a bound of unfinished records where records are never finished: it would bound nothing. */
 export const requireFinishing = ({ maxInFlightBytes }: ParsedBounds, call: string, opensClaims: boolean): void => {
   if (maxInFlightBytes === undefined || opensClaims) return;
   throw new KafkaConnectorError(

@@ -17,7 +17,7 @@ export interface CommitterSettings {
   readonly delivery?: "waitForAck" | "sendAndForget";
   /**
    * Commits the positions of owned partitions again at this interval, in ms, though nothing has finished: for brokers that
-   * forget the offsets of a partition nobody commits to (`offsets.retention.minutes`). Since Kafka 2.1 they do so to no group
+   * forget the offsets of a partition without commits (`offsets.retention.minutes`). Since Kafka 2.1 they do so to no group
    * that has members, so only sources with `assignment` need it. A refresh that fails is logged. Default: never.
    */
   readonly refreshIntervalMs?: number;

@@ -11,7 +11,7 @@ import { type RecoverySettings, type RecoveryShape, recoveryShape } from "./reco
 /** Exactly one of `topics`, `topicPattern` and `assignment`. */
 export interface SubscriptionSettings {
   readonly topics?: readonly string[];
-  /** Topics of whose name a part matches, also those created later; what the client or the brokers cannot match is refused. */
+  /** Topics whose name has a match, also those created later; what client or brokers cannot match is refused. */
   readonly topicPattern?: RegExp;
   /**
    * These partitions, without group management. Each begins at its offset, or at its first record that is not older than
@@ -42,8 +42,8 @@ export interface ConsumerSettings
   /** How long a revocation waits for the records in flight of its partitions; default 5000 ms. What is late is read again. */
   readonly revokeTimeoutMs?: number;
   /**
-   * What a crash may repeat, at most: so many records, or the records delivered in so many milliseconds. At half of it
-   * finished work is committed at once, at all of it nothing more is delivered until a commit has made room. Default: no limit.
+   * Upper bound on records redelivered after a crash, as a count or as milliseconds of delivery. At half of it finished
+   * work is committed at once, at all of it nothing more is delivered until a commit has made room. Default: no limit.
    */
   readonly maxReplay?: { readonly records?: number; readonly ms?: number };
 }
@@ -76,7 +76,7 @@ const subscriptionShape = {
     .optional(),
 };
 
-/** How much a commit may say of what is finished above its position, and in whose words. */
+/** How much a commit may say of what is finished above its position, and in which format. */
 export interface Remember {
   readonly maxBytes: number;
   readonly parallelConsumer: boolean;
@@ -86,7 +86,7 @@ const rememberSchema: z.ZodType<Remember> = z.strictObject({
   maxBytes: z.number().int().min(64).max(32_768).default(3900),
   parallelConsumer: z.boolean().default(false),
 });
-/** Brokers take 4096 bytes unless told otherwise. */
+/** Brokers accept 4096 bytes by default. */
 export const DEFAULT_REMEMBER: Remember = rememberSchema.parse({});
 
 type PartitionToRead = NonNullable<SubscriptionSettings["assignment"]>[number];

@@ -78,7 +78,7 @@ const MAX_POLL_MS = 300_000;
 const SESSION_MS = 45_000;
 const HEARTBEAT_MS = 3000;
 
-/** Whoever shortens the session alone means a member that beats in time. */
+/** A shortened session also shortens the heartbeat interval, unless that is set. */
 export const withHeartbeat = (properties: ClientProperties): ClientProperties => {
   const sessionMs = Number(properties["session.timeout.ms"] ?? SESSION_MS);
   if ("heartbeat.interval.ms" in properties || properties["group.protocol"] === "consumer") return properties;

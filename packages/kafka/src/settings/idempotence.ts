@@ -1,7 +1,7 @@
 import type { ClientProperties } from "../client/port.js";
 import { KafkaConnectorError } from "../errors/errors.js";
 
-/** What an idempotent producer cannot keep its promise with, and what it would mean without. */
+/** Properties that break the promise of an idempotent producer, and what each would mean. */
 const RULES: readonly {
   /** All that librdkafka takes for the same property. */
   readonly names: readonly string[];
@@ -30,7 +30,7 @@ const isOff = (value: string | number | boolean): boolean => ["false", "f", "0"]
 
 /**
  * The properties of a producer whose retries neither repeat nor reorder records, unless they say plainly that they may.
- * Properties that contradict it are refused: taking them for a wish to give it up would do so in silence.
+ * Properties that contradict it are refused: taking them for a wish to give it up would be silent.
  */
 export const idempotent = (properties: ClientProperties, call: string): ClientProperties => {
   const asked = properties["enable.idempotence"];

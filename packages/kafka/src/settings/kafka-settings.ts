@@ -18,7 +18,7 @@ export interface KafkaSettings {
   readonly properties?: ClientProperties;
   /** TLS and SASL; default: neither. Refused with `INVALID_SETTINGS` where `properties` contradict it. */
   readonly security?: SecuritySettings;
-  /** Has the clients tell of themselves; default: they do not. */
+  /** Makes the clients report statistics; default: off. */
   readonly statistics?: StatisticsSettings;
   /**
    * Default: warnings and errors go to the console; the environment variable `MILLRACE_LOG` names another level to begin
@@ -26,8 +26,9 @@ export interface KafkaSettings {
    */
   readonly logger?: Logger;
   /**
-   * How long a client waits for the first answer of a broker before it fails with `CONNECT_FAILED`; default 10 000 ms. That
-   * it does not connect at once is logged at `warn`. Once it has connected, it waits for brokers that are away for ever.
+   * How long a client waits for the first answer of a broker before it fails with `CONNECT_FAILED`; default 10 000 ms.
+   * That it does not connect at once is logged at `warn`. Once it has connected, it waits for unreachable brokers
+   * without limit.
    */
   readonly connectTimeoutMs?: number;
   /** Default: `rdkafkaDriver`, over node-rdkafka; `confluentDriver` needs `@confluentinc/kafka-javascript`. */

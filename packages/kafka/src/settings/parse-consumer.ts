@@ -57,8 +57,8 @@ const subscriptionOf = (settings: CheckedConsumer): ParsedConsumer["subscription
 };
 
 /**
- * Where a partition without a committed position is read from. With librdkafka's `latest` a crash before a partition's
- * first commit would skip what had been delivered.
+ * Where reading begins without a committed position. With librdkafka's `latest` a crash before a partition's first
+ * commit would skip what had been delivered.
  */
 const SAFE_START: ClientProperties = { "auto.offset.reset": "earliest" };
 

@@ -5,7 +5,7 @@ import { type CheckedKafka, kafkaSchema, propertiesSchema, serdeShape } from "./
 
 const positive = z.number().int().positive();
 
-/** Bounds of a producer, and what becomes of a record that fails. */
+/** Bounds of a producer, and how it treats a record that fails. */
 export interface ProducerBounds {
   readonly parallelism: number;
   readonly maxInFlightBytes: number;

@@ -5,7 +5,7 @@ import { KafkaConnectorError } from "../errors/errors.js";
 /** Where a bounded source ends: where the partitions end now, or at the first record that is as young as the timestamp. */
 export type Until = "end" | { readonly timestamp: number };
 
-/** Where to begin with a partition of which nothing else is known. */
+/** Where to begin with a partition that has no position of its own. */
 export type StartAt = "committed" | "beginning" | "end" | { readonly timestamp: number };
 
 /** Positions from elsewhere, for partitions that are assigned now; those left out begin as without it. */
@@ -15,7 +15,7 @@ export type OffsetsOnAssign = (
 
 export type RebalanceHandler = (partitions: readonly TopicPartition[]) => void | Promise<void>;
 
-/** What the user wants to be told of rebalances. Handlers are awaited, up to `handlerTimeoutMs`. */
+/** Handlers of rebalances; awaited, up to `handlerTimeoutMs`. */
 export interface RebalanceHandlers {
   /** Before any record of these partitions is read. A failure fails the stream. */
   readonly onAssign?: RebalanceHandler;
@@ -33,7 +33,7 @@ export interface RebalanceHandlers {
 /** The user's functions, as they are parsed. */
 export type GivenHandlers = { readonly [Name in keyof RebalanceHandlers]?: RebalanceHandler | undefined };
 
-/** Where a source begins and ends, and what it tells of rebalances. */
+/** Where a source begins and ends, and its handlers of rebalances. */
 export interface ReadingSettings extends RebalanceHandlers {
   /**
    * Where reading begins: at the group's committed positions (default), at an end, or at the first record that is not older
@@ -50,16 +50,16 @@ export interface ReadingSettings extends RebalanceHandlers {
   /** How long a look-up of offsets, and a seek, may take; default 10 000 ms. */
   readonly lookupTimeoutMs?: number;
   /**
-   * How long committed positions are asked for again where they cannot be read: an open transaction of a member that is gone
-   * holds them until the broker aborts it, which is its `transaction.timeout.ms` and some seconds. Default 75 000 ms, for the
-   * 60 000 that are usual there; `0`: once.
+   * How long reading committed positions is repeated where they cannot be read: an open transaction of a member that is
+   * gone holds them until the broker aborts it, which is its `transaction.timeout.ms` and some seconds. Default
+   * 75 000 ms, for the 60 000 that are usual there; `0`: once.
    */
   readonly heldPositionsTimeoutMs?: number;
   /** How long a rebalance waits for a handler; default 5000 ms. */
   readonly handlerTimeoutMs?: number;
   /**
-   * Of partitioned sources: how long after the stream of a partition has failed, or wanted no more, its next one is emitted;
-   * doubled each time that nothing was finished in between. Default: 200 ms, up to 30 000 ms.
+   * Of partitioned sources: how long after the stream of a partition has failed or was cancelled its next one is
+   * emitted; doubled each time that nothing was finished in between. Default: 200 ms, up to 30 000 ms.
    */
   readonly restartBackoff?: { readonly minMs?: number; readonly maxMs?: number };
 }

@@ -3,17 +3,17 @@ import { z } from "zod";
 /** What a source does when its client, or the cluster, behaves as it should not. */
 export interface RecoverySettings {
   /**
-   * What is read from before where a partition was is not delivered, and the client is sent back; without it that fails the
-   * stream with `OFFSET_RESET`. Off by default; `{}` switches it on. What goes back by `offsetThreshold` records or less
-   * (default: 0, or any number where `timeThresholdMs` is given) counts only where it is also more than `timeThresholdMs`
-   * older than the record received last (default: never).
+   * If an offset goes backwards, skips these records and seeks back to the expected offset; without it that fails the
+   * stream with `OFFSET_RESET`. Off by default; `{}` switches it on. A step back by `offsetThreshold` records or less
+   * (default: 0, or any number where `timeThresholdMs` is given) counts only where it is also more than
+   * `timeThresholdMs` older than the record received last (default: never).
    */
   readonly offsetResetProtection?: { readonly offsetThreshold?: number; readonly timeThresholdMs?: number };
   /**
-   * Asks a broker to describe the cluster `checkIntervalMs` (default 15 000) after its last answer. After a failure it asks
-   * again, each time `backoffFactor` (default 2) later; more than `maxRetries` (default 3) failures in a row after the first
-   * fail the stream with `KAFKA_CONNECTION_FAILED`. Off by default, when the source waits for its brokers for ever; `{}`
-   * switches it on.
+   * Asks a broker to describe the cluster `checkIntervalMs` (default 15 000) after its last answer. After a failure it
+   * asks again, each time `backoffFactor` (default 2) times later; more than `maxRetries` (default 3) failures in a row
+   * after the first fail the stream with `KAFKA_CONNECTION_FAILED`. Off by default: then the source waits for its
+   * brokers for ever; `{}` switches it on.
    */
   readonly connectionChecker?: {
     readonly maxRetries?: number;
@@ -21,9 +21,9 @@ export interface RecoverySettings {
     readonly backoffFactor?: number;
   };
   /**
-   * A partition of which nothing is fetched for `afterMs` (default 60 000), though the broker has more and the stream wants
-   * it, is read anew: by a seek, then by assigning it again, then by another client; one of these each `afterMs`. `false`:
-   * never.
+   * A partition with nothing fetched for `afterMs` (default 60 000), though the broker has more and the stream wants
+   * it, is read anew: by a seek, then by assigning it again, then by another client; one of these each `afterMs`.
+   * `false`: never.
    */
   readonly watchdog?: false | { readonly afterMs?: number };
 }

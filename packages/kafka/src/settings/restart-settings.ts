@@ -19,16 +19,14 @@ export interface RestartSettings {
   readonly minBackoffMs?: number;
   /** The longest of these delays; default 30 000 ms. */
   readonly maxBackoffMs?: number;
-  /** Up to so much of a delay is added to it at random, so that many processes do not return at once; default 0.2. */
+  /** Up to this fraction of a delay is added at random, so that many processes do not return at once; default 0.2. */
   readonly randomFactor?: number;
   /**
    * Restarts in a row without progress before it gives up with `RESTARTS_EXHAUSTED`; default 20. A run that
    * commits more than any before it is progress, and so is one that runs for `healthyMs` and leaves no record unfinished.
    */
   readonly maxRestarts?: number;
-  /**
-   * A run that ran for so long was healthy: after it the delays begin at `minBackoffMs` again; default 60 000 ms.
-   */
+  /** A run that lasts this long was healthy: after it the delays begin at `minBackoffMs` again; default 60 000 ms. */
   readonly healthyMs?: number;
   /**
    * How long a run that failed may take to close its client, which otherwise would compete with the next one. Then
@@ -36,9 +34,9 @@ export interface RestartSettings {
    */
   readonly closeTimeoutMs?: number;
   /**
-   * Whether such a failure may mend; default: each may. What no restart mends, as wrong settings, a record that cannot be
-   * decoded or a fenced id, is never asked about. It answers at once. One that throws, or answers anything but `true` or
-   * `false`, ends the graph.
+   * Whether a restart may mend this failure; default: always. What no restart mends, as wrong settings, a record that
+   * cannot be decoded or a fenced id, is never asked about. It has to be synchronous. One that throws, or answers
+   * anything but `true` or `false`, ends the graph.
    */
   readonly restartOn?: (failure: unknown) => boolean;
   /** Called before each delay. What it throws, or rejects with, is logged. */

@@ -55,7 +55,7 @@ describe("AdminClient", () => {
   });
 
   for (const code of [22, 25, 27, 113]) {
-    it(`sets no positions of a group that has members, of which code ${code} tells`, async () => {
+    it(`sets no positions of a group that has members, which code ${code} shows`, async () => {
       await using admin = open();
       const { onConsumer } = kafka;
       kafka.onConsumer = (client) => {
@@ -97,7 +97,7 @@ describe("AdminClient", () => {
     expect(kafka.consumers.flatMap((client) => client.of("commit"))).to.deep.equal([]);
   });
 
-  it("sets and tells positions by a client of that group, which joins nothing and is closed", async () => {
+  it("sets and answers positions by a client of that group, which joins nothing and is closed", async () => {
     await using admin = open();
     await admin.commitOffsets("own", [{ topic: "t", partition: 0, offset: 3 }]);
     const { client } = kafka;

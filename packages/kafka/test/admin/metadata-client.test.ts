@@ -136,7 +136,7 @@ describe("MetadataClient", () => {
     expect(new Set(kafka.client.calls.map(({ call }) => call))).to.deep.equal(new Set(["connect", "poll", "close"]));
   });
 
-  it("polls whenever it is asked, so that what the client tells does not pile up", async () => {
+  it("polls whenever it is asked, so that what the client reports does not pile up", async () => {
     await using metadata = await open();
     while (kafka.client.of("poll").length < 3) {
       await metadata.listTopics();

@@ -26,7 +26,7 @@ describe("errors that a client repeats", () => {
     }
   };
 
-  it("are told at once, and then at growing intervals with how often they came", () => {
+  it("are logged at once, and then at growing intervals with how often they came", () => {
     come("down", 800, 80_000);
     expect(logged).to.deep.equal([
       "0 s client error: down",
@@ -36,12 +36,12 @@ describe("errors that a client repeats", () => {
     ]);
   });
 
-  it("are told every ten minutes in the end", () => {
+  it("are logged every ten minutes in the end", () => {
     come("down", 20_000, 20_000_000);
     expect(logged.slice(-3).map((line) => line.split(" ×")[1])).to.deep.equal(["599", "599", "599"]);
   });
 
-  it("are told apart by what they say", () => {
+  it("are distinguished by what they say", () => {
     come("down", 1, 10);
     come("refused", 1, 10);
     come("down", 1, 10);

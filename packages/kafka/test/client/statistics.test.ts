@@ -65,7 +65,7 @@ describe("statistics of the client", () => {
     await control.shutdown();
   });
 
-  it("W-23 S-39 are told of each client, and the latest are in a consumer's metrics", async () => {
+  it("W-23 S-39 are passed on for each client, and the latest are in a consumer's metrics", async () => {
     const statistics = { intervalMs: 1000, onStatistics };
     const control = source({ statistics }).run();
     expect(kafka.client.properties).to.include({ [INTERVAL]: 1000 });

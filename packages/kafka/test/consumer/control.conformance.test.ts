@@ -82,7 +82,7 @@ describe("DrainingControl", () => {
       .run();
 
   for (const [name, look] of Object.entries(looks)) {
-    it(`tells of the stream's failure by ${name}, and then it is handled`, async () => {
+    it(`reports the stream's failure by ${name}, and then it is handled`, async () => {
       const unheard = await unhandledRejections(async () => {
         expect(await look(failing())).to.equal(streamError);
       });

@@ -53,7 +53,7 @@ describe("the deadline of a drain", () => {
         })
         .toMat(committing, DrainingControl.from)
         .run({ clock }),
-    "a followed pipeline": () =>
+    "a pipeline with context": () =>
       sourceWithOffsetContext(settings()).map(see).toMat(committing, DrainingControl.from).run({ clock }),
     "a handler that never ends": () =>
       committableSource(settings())

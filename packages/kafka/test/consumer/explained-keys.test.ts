@@ -8,7 +8,7 @@ import { p0 } from "../support/pipelines.js";
 import { until } from "../support/until.js";
 
 describe("the key of a record that holds back the commit", () => {
-  it("is not told where it is bytes, which would be kept for it alone", () =>
+  it("is not shown where it is bytes, which would be kept for it alone", () =>
     assertAllClosed(async () => {
       const kafka = new FakeKafka();
       const gate = new Gate();

@@ -142,7 +142,7 @@ describe("a run with several Kafka sources", () => {
     });
     afterEach(() => control.drainAndShutdown());
 
-    it("which tells of all of them", async () => {
+    it("which reports all of them", async () => {
       expect(control.assignment()).to.have.deep.members([place("a"), place("b")]);
       expect(control.report().map(({ topic }) => topic)).to.have.members(["a", "b"]);
       expect(control.metrics()).to.include({ assignedPartitions: 2, delivered: 6 });

@@ -184,7 +184,7 @@ describe("control of a running consumer", () => {
       }));
   });
 
-  it("tells the assignment and the lag: from what is finished, else committed, else the beginning", () =>
+  it("answers the assignment and the lag: from what is finished, else committed, else the beginning", () =>
     assertAllClosed(async () => {
       const { messages, control } = committing();
       const p2 = { topic: "t", partition: 2 };

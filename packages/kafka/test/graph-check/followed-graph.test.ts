@@ -10,7 +10,7 @@ import { expect } from "chai";
 import { FakeKafka } from "../support/fake-kafka.js";
 import { offsetSource } from "./support/offset-source.js";
 
-describe("checkGraph on the followed surface", () => {
+describe("checkGraph of graphs with context", () => {
   const followed = offsetSource("followed", "sourceWithOffsetContext").source;
   const branch = Flow.of<CommittableOffset>();
 

@@ -181,7 +181,7 @@ describe("the report of checkGraph", () => {
     ]);
   });
 
-  it("is empty for a graph that has nothing to tell", () => {
+  it("is empty for a graph without hazards and notes", () => {
     const report = checkGraph(
       offsetSource()
         .source.map(({ offset }) => offset)

@@ -182,7 +182,7 @@ describe("PartitionLedger", () => {
     expect(ledger.oldest).to.equal(undefined);
   });
 
-  it("tells when the oldest was opened, on a clock that has long left 32 bits behind or steps back", () => {
+  it("knows when the oldest was opened, on a clock that has long left 32 bits behind or steps back", () => {
     const ledger = new PartitionLedger();
     const days = 24 * 3600 * 1000;
     ledger.open(1, 1.7e12 + 0.7);

@@ -128,7 +128,7 @@ describe("the failure of a stream is logged once, at error,", () => {
       expect(lines()).to.deep.equal(["kafka: the stream failed in map at t[0]@0: boom"]);
     }));
 
-  it("where the client failed, of which the consumer tells", () =>
+  it("where the client failed, which the consumer logs", () =>
     assertAllClosed(async () => {
       const control = followed().toMat(sink, DrainingControl.from).run();
       const ended = control.isShutdown.catch(nothing);

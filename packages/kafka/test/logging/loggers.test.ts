@@ -30,7 +30,7 @@ describe("what is logged of a failure", () => {
     safe.error("the end", { error: ours });
   };
 
-  it("is told by winston's lines of text and of JSON", () => {
+  it("is in winston's lines of text and of JSON", () => {
     for (const format of [winston.format.json(), winston.format.simple()]) {
       const stream = new Lines();
       log(winston.createLogger({ level: "debug", format, transports: [new winston.transports.Stream({ stream })] }));
@@ -39,7 +39,7 @@ describe("what is logged of a failure", () => {
     }
   });
 
-  it("is told by pino's, with the error as pino prints one", () => {
+  it("is in pino's lines, with the error as pino prints one", () => {
     const stream = new Lines();
     log(pinoLogger(pino({ level: "debug" }, stream)));
     const [retry, end] = stream.json;
@@ -118,7 +118,7 @@ describe("without a logger", () => {
     expect(logged("silent")).to.deep.equal([]);
   });
 
-  it("an error is told once, with where it was made where it is the end", () => {
+  it("an error is printed once, with its stack where it is the end", () => {
     delete process.env["MILLRACE_LOG"];
     const lines: unknown[][] = [];
     console.error = (...line: unknown[]) => void lines.push(line);

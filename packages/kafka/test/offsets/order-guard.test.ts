@@ -44,7 +44,7 @@ describe("the order guard", () => {
       expect((error as Error).message).to.equal(
         "The committer of group orders was given offset 3 of t[0] after offset 5, which stands for all records before it: " +
           "one of them was still being worked on. Nothing from this batch on is committed. Keep offsets in order between " +
-          "source and committer (checkGraph tells where it may be lost; add them to a CommittableOffsetBatch in the order " +
+          "source and committer (checkGraph shows where it may be lost; add them to a CommittableOffsetBatch in the order " +
           "they come), or use sourceWithOffsetContext, where any order is safe.",
       );
       expect(owner.positions).to.deep.equal([[2], [6]]);

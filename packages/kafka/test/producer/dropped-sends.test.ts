@@ -99,7 +99,7 @@ describe("a record that a producer goes on without", () => {
         }));
     }
 
-    it(`tells its claim why it is discarded, once, where it ${way}`, () =>
+    it(`ends its claim once, with the reason why it is discarded, where it ${way}`, () =>
       assertAllClosed(async () => {
         const kafka = new FakeKafka();
         WAYS[way]?.(kafka);

@@ -340,7 +340,7 @@ describe("a failure that nobody has dealt with", () => {
         .run(),
   };
   for (const [end, close] of Object.entries(ends)) {
-    it(`fails the followed stream at ${end}, and its claim stays open`, () =>
+    it(`fails the stream with context at ${end}, and its claim stays open`, () =>
       assertAllClosed(async () => {
         const kafka = failing();
         const ended: string[] = [];

@@ -156,7 +156,7 @@ describe("InFlightRecords", () => {
     return inFlight;
   };
 
-  it("tells a failed envelope from its result only once all its records are settled", () => {
+  it("gives a failed envelope out only once all its records are settled", () => {
     const inFlight = failing(2);
     const results: unknown[] = [];
     inFlight.fail(1, new Error("late"));

@@ -85,7 +85,7 @@ describe("a producer, long after its first parallelism envelopes", () => {
     }
   }
 
-  it("tells each record its own partition and offset, however late and in whatever order reports come", () =>
+  it("gives each record its own partition and offset, however late and in whatever order reports come", () =>
     assertAllClosed(async () => {
       const random = new Random(1);
       const kafka = new FakeKafka();

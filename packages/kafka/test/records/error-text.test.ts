@@ -130,7 +130,7 @@ describe("the text of a failure to decode", () => {
     expect(message).to.match(/^kind: .*"card"\|"cash"; items\.1\.price: .*expected number, received string$/);
   });
 
-  it("tells of five issues at most, and how many others there are", () => {
+  it("names five issues at most, and how many others there are", () => {
     const many = JSON.stringify(Array.from({ length: 100_000 }, () => ({ a: 1 })));
     const { message } = decodeError(z.array(z.object({ a: z.string() })), many);
     expect(message.match(/expected string/g)).to.have.length(5);

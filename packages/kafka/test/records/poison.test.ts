@@ -150,7 +150,7 @@ describe("a poison record", () => {
     });
   }
 
-  it("tells what the schema's promise rejected with", async () => {
+  it("has as its cause what the schema's promise rejected with", async () => {
     const value = POISON["a refinement that rejects"]!.value;
     const error = (await rejectionOf(run(SURFACES["plainSource"]!, value))) as Error;
     expect(error.message).to.match(/a refinement or transform of it is asynchronous or threw/);
@@ -158,7 +158,7 @@ describe("a poison record", () => {
     expect((error.cause as Error).cause).to.equal(failure);
   });
 
-  it("is told of once in the log, where the decoder has left a promise and taken the record", async () => {
+  it("is logged once, where the decoder has left a promise and taken the record", async () => {
     const leaving: Deserializer<string> = {
       decode: (bytes) => {
         void Promise.reject(failure);

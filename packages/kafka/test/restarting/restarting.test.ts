@@ -60,7 +60,7 @@ describe("restarting", () => {
         expect(await rejectionOf(control.streamCompletion)).to.equal(fenced);
       }));
 
-    it("after 20 restarts without progress unless it is told, naming the record in the way", () =>
+    it("after 20 restarts without progress by default, naming the record in the way", () =>
       assertAllClosed(async () => {
         bench.handle = (name) => (name === "0@1" ? Promise.reject(new Error("handler")) : undefined);
         const control = bench.run({ maxBackoffMs: 100, healthyMs: 50 });
@@ -159,7 +159,7 @@ describe("restarting", () => {
         expect(bench.clock.pending).to.equal(0);
       }));
 
-    it("by a drain during the back-off, whose report tells what the next one reads again", () =>
+    it("by a drain during the back-off, whose report says what the next one reads again", () =>
       assertAllClosed(async () => {
         bench.handle = (name) => (name === "0@1" ? Promise.reject(new Error("handler")) : undefined);
         const control = bench.run();
@@ -364,7 +364,7 @@ describe("restarting", () => {
         await control.drainAndShutdown();
       }));
 
-    it("has no partitions between two runs, refuses to seek, and tells why", () =>
+    it("has no partitions between two runs, refuses to seek, and says why", () =>
       assertAllClosed(async () => {
         const control = bench.run();
         await bench.give(0, 1);

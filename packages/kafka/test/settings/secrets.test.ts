@@ -217,7 +217,7 @@ describe("secrets in settings", () => {
       }
     });
 
-    it("does not keep a misspelt name from being told, with the one that was meant", () => {
+    it("does not keep a misspelt name from being reported, with the one that was meant", () => {
       const messageOf = (settings: object): string =>
         (errorOf(() => plainSource({ kafka: { ...kafka, ...settings }, topics })) as Error).message;
       expect(messageOf({ broker: "x" })).to.match(/"broker" \(did you mean "brokers"\?\)/);

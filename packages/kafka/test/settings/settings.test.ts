@@ -62,7 +62,7 @@ describe("settings", () => {
     ],
   ];
   for (const [what, settings, code, message] of refused) {
-    it(`${what}: refused when the graph is built, and told`, () => {
+    it(`${what}: refused when the graph is built, with a message that says why`, () => {
       const error = refusal(() => committableSource(given(settings)));
       expect(error.code).to.equal(code);
       expect(error.message)
@@ -135,7 +135,7 @@ describe("settings", () => {
     await loop.return?.();
   });
 
-  it("reads a partition without a committed position from its beginning, unless told otherwise", async () => {
+  it("reads a partition without a committed position from its beginning, unless a property says otherwise", async () => {
     const fake = new FakeKafka();
     const loop = committableSource({
       kafka: { brokers: "a:1", groupId: "g", driver: fake, properties: { "auto.offset.reset": "latest" } },

@@ -95,7 +95,7 @@ describe("types of the Kafka surface", () => {
     });
   });
 
-  it("tell what an envelope passes through", () => {
+  it("know what an envelope passes through", () => {
     expectTypeOf(produce({ topic: "t", value: 1 })).toEqualTypeOf<ProducerEnvelope<never, number, undefined>>();
     expectTypeOf(produceMulti([{ topic: "t", value: 1 }], "x")).toEqualTypeOf<
       ProducerEnvelope<never, number, string>
@@ -114,7 +114,7 @@ describe("types of the Kafka surface", () => {
       .via(producerFlow<string, string, CommittableOffset>({ kafka, value: string() }));
   });
 
-  it("tell failures as elements from results, and offer them to nobody who did not ask", () => {
+  it("distinguish failures as elements from results, and offer them only where they are asked for", () => {
     type Failure = ProducerFailure<string, Order, number>;
     const envelopes = Source.single(produce({ topic: "out", value: { id: "a" } }, 7));
     const asked = producerFlow<string, Order, number>({ kafka, value: json(order), failures: "element" });

@@ -5,8 +5,8 @@ import { Input } from "./input.js";
 import type { Run } from "./run.js";
 
 /**
- * What every stage that answers later shares: one upstream it pulls at its own pace, results that wait in `ready`, and a
- * downstream that is woken once there is an answer. A subclass writes `advance`.
+ * What every stage that answers later shares: one upstream it pulls at its own pace, results that wait in `ready`, and
+ * a downstream that is woken once there is an answer. A subclass implements `advance`.
  */
 export abstract class AsyncPull<In, Out> implements Pull<Out> {
   readonly #upstream: Pull<In>;

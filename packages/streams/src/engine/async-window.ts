@@ -5,8 +5,8 @@ import { ReorderRing } from "./reorder-ring.js";
 import type { Run } from "./run.js";
 
 /**
- * Calls of a user function: those in flight and the results that wait are at most `parallelism` together; results leave as
- * chunks of whatever is ready. A settling promise only stores its result; one shared microtask per round then collects,
+ * Calls of a user function: those in flight and the results that wait are at most `parallelism` together; results leave
+ * as chunks of what is ready. A settling promise only stores its result; one shared microtask per round then collects,
  * starts new calls and wakes downstream, so that an element costs no allocation beyond the user's own promise.
  */
 abstract class AsyncWindow<In, Out> extends CallWindow<In, Out> {

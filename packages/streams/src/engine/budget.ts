@@ -9,13 +9,13 @@ const SHORTEST_MS = 0.02;
 /** Runs that wait get their next slices within this time, if slices of the shortest length allow it. */
 const ROUND_MS = 20;
 
-/** How fast slices grow again, by turn, when nobody comes in between: a stream may wait for many turns, not only for one. */
+/** Growth of slices per turn when no other run is woken in between: a stream may wait for many turns, not just one. */
 const GROWTH = 1.125;
 
 /** Elements between two looks at the clock (a look costs about 50 ns); starts at one, grows while elements are fast. */
 const MAX_STRIDE = 1024;
 
-/** Elements after which a run yields that is not to look at the machine's clock. */
+/** Elements after which a run yields if it must not read the machine's clock. */
 const COUNTED_ELEMENTS = 1024;
 
 /** Runs that wait for a slice, each once. */
@@ -25,9 +25,9 @@ let turnStart = 0;
 /** How long the slice of the next turn may be, and of this one. */
 let hold = LONGEST_MS;
 let slice = LONGEST_MS;
-/** Has the slice of this turn. */
+/** The run that has the slice of this turn. */
 let owner: TimeShare | undefined;
-/** Works now, as far as is known. */
+/** The run that works now, as far as is known. */
 let current: TimeShare | undefined;
 let lastLook = 0;
 /** What runs without the slice did in this turn: they were woken, by a promise, a timer or input. */
@@ -37,13 +37,12 @@ let stride = 1;
 let credit = 1;
 
 /**
- * The part of one run in the time of the event loop. A run that is woken works at once. One that has had its time waits in
- * a queue, of which each turn of the event loop serves the first: so every run has its slices, however many are hot. While
- * others are woken between the slices, these are no longer than what the others use; else a stream that needs a turn for
- * each element would have one element per slice.
+ * The part of one run in the time of the event loop. A run that is woken works at once. One that has had its time waits
+ * in a queue, of which each turn of the event loop serves the first: so every run has its slices, however many are
+ * busy. While others are woken between the slices, these are no longer than what the others use; else a stream that
+ * needs a turn for each element would have one element per slice.
  *
- * A run that is `counted` yields by the number of its elements and has no part in that: it takes the same steps again,
- * however fast the machine is.
+ * A `counted` run yields by the number of its elements instead, so it takes the same steps however fast the machine is.
  */
 export class TimeShare {
   readonly #counted: boolean;
@@ -57,7 +56,7 @@ export class TimeShare {
     this.#counted = counted;
   }
 
-  /** Counts `elements` of work done and tells whether the caller has to go on `later`. */
+  /** Counts `elements` of work done and answers whether the caller has to go on `later`. */
   spent(elements: number): boolean {
     if (this.#counted) return this.#count(elements);
     if (this !== current) TimeShare.#enter(this);
@@ -90,7 +89,7 @@ export class TimeShare {
     this.#wait();
   }
 
-  /** How long this run has worked, in ms, as far as it can be told from others. */
+  /** How long this run has worked, in ms, as far as it can be distinguished from others. */
   worked(): number {
     if (this.#counted) return 0;
     if (this === current) TimeShare.#look(host.performance.now());
@@ -183,7 +182,7 @@ export class TimeShare {
       hold = LONGEST_MS;
       return;
     }
-    // Whatever is woken meanwhile comes after this turn.
+    // What is woken meanwhile comes after this turn.
     TimeShare.#schedule();
     owner.#work();
   };

@@ -4,8 +4,8 @@ import type { Run } from "./run.js";
 
 /**
  * What the windows of asynchronous calls share: supervision, and what holds them back. Results count as waiting until
- * downstream asks again, but for the one of a chunk that it is at; so a window keeps its bound whoever holds the results,
- * and starts the next call while downstream works.
+ * downstream asks again, but for the one of a chunk that it is at; so a window keeps its bound on whichever side the
+ * results are, and starts the next call while downstream works.
  */
 export abstract class CallWindow<In, Out> extends AsyncPull<In, Out> {
   protected readonly run: Run;
@@ -17,12 +17,12 @@ export abstract class CallWindow<In, Out> extends AsyncPull<In, Out> {
     this.run = run;
   }
 
-  /** Results that nobody has dealt with. */
+  /** Results not yet dealt with. */
   protected get waitingResults(): number {
     return this.ready.length + this.#handed;
   }
 
-  /** Tells whether to go on without the failed element; otherwise the stage has failed, now or before. */
+  /** Whether to go on without the failed element; otherwise the stage has failed, now or before. */
   protected supervise(error: unknown, element?: In): boolean {
     if (this.stopped) return false;
     const decision = this.run.decide(error, element);

@@ -4,13 +4,13 @@ import { type Chunk, DONE, type Pull, type Pulled, WAIT, type Wake } from "../mo
 import type { Run } from "./run.js";
 
 export interface ChannelListener {
-  /** The consumer took so many of what was queued, or will not take them any more. */
+  /** The consumer took this many queued elements, or will never take them. */
   onTaken?(elements: number): void;
   onCancel?(cause: unknown): void;
 }
 
 /**
- * Hand-over from whoever produces at its own pace to a pulling consumer. It holds what it is given: the producer looks at
+ * Hand-over from a producer with its own pace to a pulling consumer. It holds what it is given: the producer reads
  * `size` and keeps its bound. Wakes are delivered in a later microtask, so what is offered in one turn leaves together,
  * and a producer's stack never runs the consumer's code.
  */

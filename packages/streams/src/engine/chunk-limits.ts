@@ -1,6 +1,6 @@
 /**
- * What stages of a run ask of the chunks that reach them: an element may be small where a chunk is cut and large where it
- * arrives, so that only who receives it can tell how many fit into memory.
+ * The chunk limits that stages of a run set: an element may be small where a chunk is cut and large where it arrives,
+ * so only the receiver knows how many fit into memory.
  */
 export class ChunkLimits {
   readonly #limits: number[] = [];

@@ -3,15 +3,16 @@ import type { Run } from "./run.js";
 /** Big enough to make the fixed cost of a chunk vanish, small enough to stay in cache and leave memory early. */
 export const CHUNK_ELEMENTS = 512;
 
-/** So many elements may be slow before anything is known of them. */
+/** The first chunk: this many elements may be slow before anything is known of them. */
 const FIRST_ELEMENTS = 8;
 
 /** No chunk should take longer, nor longer than half a slice: nothing else has a turn before all stages are done with it. */
 const SLOW_MS = 1;
 
 /**
- * How many elements to hand over at a time, for whoever has many: few at first, twice as many whenever the run was quickly
- * done with the last ones, and only what it can do in that time once it was slow; never more than a stage of the run wants.
+ * How many elements to hand over at a time, for a stage that has many: few at first, twice as many whenever the run was
+ * quick with the last ones, and only what it can do in that time once it was slow; never more than a stage of the run
+ * wants.
  */
 export class ChunkSize {
   readonly #run: Run;
@@ -34,7 +35,7 @@ export class ChunkSize {
     return elements;
   }
 
-  /** How many elements to hand over at most now; to be told by `gave` how many it was, if any. */
+  /** The most elements to hand over now; report how many it was, if any, by `gave`. */
   next(): number {
     const workedMs = this.#run.share.worked();
     const tookMs = workedMs - this.#workedMs;

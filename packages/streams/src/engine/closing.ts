@@ -5,7 +5,7 @@ export interface Unclosed {
   readonly error: unknown;
 }
 
-/** What stages close that were left early, such as generators: who settles a stream waits for it, and hears what it throws. */
+/** What stages close when left early, such as generators: the end of a stream waits for it, and gets what it throws. */
 export class Closing {
   #open = 0;
   #unclosed: Unclosed | undefined;
@@ -46,7 +46,7 @@ export class Closing {
   readonly #onClosed = (): void => {
     this.#open -= 1;
     if (this.#open > 0) return;
-    // What one of them closes in turn, the next wait for.
+    // The next wait for what one of them closes in turn.
     for (const then of this.#waiting.splice(0)) this.whenIdle(then);
     this.#onChange();
   };

@@ -19,7 +19,7 @@ const failed = (how: string, error: unknown, cause: unknown): Decision => ({
 const textOfAnswer = (answer: unknown): string => {
   const later = promiseOf(answer);
   if (!later) return typeof answer === "string" ? JSON.stringify(answer) : textOf(answer);
-  // Nobody waits for it, so nobody else would hear that it rejects.
+  // Nothing awaits it, so its rejection would be unhandled.
   later.catch(nothing);
   return "a promise";
 };

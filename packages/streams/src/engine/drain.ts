@@ -16,8 +16,8 @@ export interface DrainLoop {
 }
 
 /**
- * Pulls until told to stop: the loop of every sink and pump. It yields to the event loop on the budget, and is the only
- * kind of loop that may run without demand (P9).
+ * Pulls until stopped: the loop of every sink and pump. It yields to the event loop on the budget, and is the only kind
+ * of loop that may run without demand (P9).
  */
 export const drainLoop = <A>(upstream: Pull<A>, run: Run, logic: DrainLogic<A>): DrainLoop => {
   const { share } = run;

@@ -59,7 +59,7 @@ abstract class SyncPull<In, Out, Logic> implements Pull<Out> {
 
   protected onComplete(_out: Out[]): void {}
 
-  /** Tells whether to go on behind the element that failed. */
+  /** Whether to go on behind the element that failed. */
   protected supervise(error: unknown, element: unknown): boolean {
     const decision = this.#run.decide(error, element);
     if (typeof decision === "object") {
@@ -133,7 +133,7 @@ class ChunkPull<In, Out> extends SyncPull<In, Out, ChunkLogic<In, Out>> {
   }
 }
 
-/** Changes its own copy of a chunk, or a chunk that another synchronous stage just made for it and for nobody else. */
+/** Changes its own copy of a chunk, or a chunk that another synchronous stage just made for it alone. */
 class InPlacePull<In, Out> extends SyncPull<In, Out, InPlaceLogic<In, Out>> {
   readonly #from: Pull<In>;
   readonly #owned: boolean;

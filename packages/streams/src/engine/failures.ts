@@ -3,7 +3,7 @@ import { nextTurn } from "./host.js";
 
 const nothing = (): void => undefined;
 
-/** A promise that tells when it is looked at. What is derived from it is an ordinary one, and answers for itself. */
+/** A promise that reports when it is looked at. Those derived from it are ordinary, and answer for themselves. */
 class Watched<A> extends Promise<A> {
   #onLook = nothing;
 
@@ -28,10 +28,10 @@ class Watched<A> extends Promise<A> {
 
 interface Failure {
   heard: boolean;
-  /** The unhandled rejection that tells of it. */
+  /** The unhandled rejection that reports it. */
   raised: Promise<never> | undefined;
-  /** It followed one that somebody has heard of, and is logged. */
-  followed: boolean;
+  /** It came after a failure that was heard of, so it is logged. */
+  logged: boolean;
 }
 
 /** Has a name for messages. */
@@ -44,15 +44,15 @@ export interface FailurePlace {
   readonly stage: string;
   /** What it was called with, if that is known; beside a claim, `undefined`. */
   readonly element: unknown;
-  /** What names the record behind the element, where claims follow records. */
+  /** Names the record behind the element, in a stream with context. */
   readonly claim: Named | undefined;
 }
 
 /**
- * Who has heard of the failures of one run. A failure may reject several promises, of which a graph drops some and a user
- * looks at some: one that is looked at, before or after, is enough. Where there is none, the failure becomes one unhandled
- * rejection, once nothing is left that could still tell of it. A failure after the first is logged instead, where the first
- * was heard of: who knows that the stream has failed is not to lose the process by what comes of it.
+ * Which failures of one run have been heard of. A failure may reject several promises; a graph drops some, a user looks
+ * at some: one that is looked at, before or after, is enough. Where there is none, the failure becomes one unhandled
+ * rejection, once nothing is left that could still report it. A later failure is only logged if the first was heard of:
+ * a user who knows that the stream has failed must not lose the process to a consequence of it.
  */
 export class Failures {
   readonly #known = new Map<unknown, Failure>();
@@ -63,17 +63,17 @@ export class Failures {
   /** Promises that will answer for a failure. */
   #open = 0;
 
-  /** `ended` tells whether all terminals have. */
+  /** `ended` answers whether all terminals have ended. */
   constructor(ended: () => boolean) {
     this.#ended = ended;
   }
 
-  /** `error` has failed the run, and no promise of a sink may tell of it. */
+  /** `error` has failed the run, and maybe no promise of a sink reports it. */
   owe(error: unknown): void {
     this.#of(error);
   }
 
-  /** `error`, thrown in a stage, fails it. The innermost place is told first, and stays. */
+  /** `error`, thrown in a stage, fails it. The innermost place comes first, and stays. */
   thrown(error: unknown, place: FailurePlace): void {
     if (!this.#places.has(error)) this.#places.set(error, place);
   }
@@ -117,29 +117,29 @@ export class Failures {
     return watched;
   }
 
-  /** Tells of what nobody can hear of any more. */
+  /** Rejects with, or logs, the failures that no promise can report any more. */
   raise(): void {
     if (this.#open > 0 || !this.#ended()) return;
-    const follows = this.#first !== undefined && this.#known.get(this.#first.error)?.heard === true;
+    const firstHeard = this.#first !== undefined && this.#known.get(this.#first.error)?.heard === true;
     for (const [error, failure] of this.#known) {
       if (failure.heard) continue;
-      if (follows) this.#follow(error, failure);
+      if (firstHeard) this.#logLater(error, failure);
       else failure.raised ??= Promise.reject(error);
     }
   }
 
-  /** Logs it a turn later, unless somebody hears of it until then. */
-  #follow(error: unknown, failure: Failure): void {
+  /** Logs it a turn later, unless it is heard of by then. */
+  #logLater(error: unknown, failure: Failure): void {
     failure.raised?.catch(nothing);
-    if (failure.followed) return;
-    failure.followed = true;
+    if (failure.logged) return;
+    failure.logged = true;
     nextTurn(() => {
       if (!failure.heard) consoleLogger.error("a stream that had failed failed once more", { error });
     });
   }
 
   #of(error: unknown): Failure {
-    const known = this.#known.get(error) ?? { heard: false, raised: undefined, followed: false };
+    const known = this.#known.get(error) ?? { heard: false, raised: undefined, logged: false };
     this.#known.set(error, known);
     return known;
   }

@@ -1,6 +1,6 @@
 import type { Chunk } from "../model/pull.js";
 
-/** The chunk that a stage works through element by element; an object of its own, for then its fields are quick to reach. */
+/** The chunk that a stage works through by element; a separate object, so that its fields are quick to reach. */
 export class Input<A> {
   #chunk: Chunk<A> = [];
   #next = 0;

@@ -38,8 +38,8 @@ class OutletIterator<A> implements AsyncIterableIterator<A> {
   #pulling = false;
   #ended = false;
   #registered = false;
-  /** What the stream failed with, for the first who asks. */
-  #untold: { readonly error: unknown } | undefined;
+  /** What the stream failed with, for the first call that asks. */
+  #unreported: { readonly error: unknown } | undefined;
 
   constructor(blueprint: Blueprint, options: RunOptions | undefined) {
     const run = Run.create(options);
@@ -65,9 +65,9 @@ class OutletIterator<A> implements AsyncIterableIterator<A> {
     this.#ended = true;
     if (this.#registered) abandoned.unregister(this);
     this.#run.whenClosed((unclosed) => {
-      this.#untold = failure ?? unclosed;
-      // Whoever iterates is told of it, or does not want to know.
-      if (this.#untold) this.#run.heard(this.#untold.error);
+      this.#unreported = failure ?? unclosed;
+      // The iterating loop gets it, or was left and does not want it.
+      if (this.#unreported) this.#run.heard(this.#unreported.error);
     });
     this.#end(failure);
   }
@@ -80,9 +80,9 @@ class OutletIterator<A> implements AsyncIterableIterator<A> {
     return false;
   }
 
-  #tell(reject: (error: unknown) => void): boolean {
-    const failure = this.#untold;
-    this.#untold = undefined;
+  #report(reject: (error: unknown) => void): boolean {
+    const failure = this.#unreported;
+    this.#unreported = undefined;
     if (failure) reject(failure.error);
     return failure !== undefined;
   }
@@ -94,7 +94,7 @@ class OutletIterator<A> implements AsyncIterableIterator<A> {
     return this.#wait();
   }
 
-  /** Apart from `next`, whose every call would otherwise pay for the closure's context. */
+  /** Separate from `next`, whose every call would otherwise pay for the closure's context. */
   #wait(): Promise<IteratorResult<A>> {
     if (this.#pulling) return Promise.reject(fromInside());
     return new Promise((resolve, reject) => {
@@ -116,7 +116,7 @@ class OutletIterator<A> implements AsyncIterableIterator<A> {
     for (const waiter of this.#waiters.splice(0)) waiter.resolve(END);
     return new Promise((resolve, reject) => {
       this.#run.whenClosed(() => {
-        if (!this.#tell(reject)) resolve(END);
+        if (!this.#report(reject)) resolve(END);
       });
     });
   }
@@ -133,7 +133,7 @@ class OutletIterator<A> implements AsyncIterableIterator<A> {
       }
       if (this.#ended) {
         const [first, ...others] = this.#waiters.splice(0);
-        if (first && !this.#tell(first.reject)) first.resolve(END);
+        if (first && !this.#report(first.reject)) first.resolve(END);
         for (const waiter of others) waiter.resolve(END);
         return;
       }

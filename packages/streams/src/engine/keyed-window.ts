@@ -24,7 +24,7 @@ interface Waiting<In> {
 /** A key with an open call, and the elements that wait for it in input order; used again for another key when idle. */
 interface Lane<In, Key, Out> {
   key: Key | undefined;
-  /** Of the open call's result in the output. */
+  /** The place of the open call's result in the output. */
   place: number;
   first: Waiting<In> | undefined;
   last: Waiting<In> | undefined;
@@ -33,10 +33,10 @@ interface Lane<In, Key, Out> {
 }
 
 /**
- * At most one open call of a user function per key, and at most `parallelism` in all. An element whose key is busy waits in
- * that key's lane, so that it does not hold back others; a key with waiting elements always has an open call, so nobody
- * has to look for work: the call that settles says which lane goes on. A settling promise only stores its result; one
- * shared microtask per round then starts calls and wakes downstream. The life of an element:
+ * At most one open call of a user function per key, and at most `parallelism` in all. An element whose key is busy
+ * waits in that key's lane, so that it does not hold back others; a key with waiting elements always has an open call,
+ * so work is never searched for: the call that settles says which lane goes on. A settling promise only stores its
+ * result; one shared microtask per round then starts calls and wakes downstream. The life of an element:
  *
  *     input ── key free, fewer than `parallelism` lanes ─────────▶ called ──▶ settled ──▶ ready
  *        └──── key busy, fewer than `waiting` ──▶ waits in lane ──────▲
@@ -48,7 +48,7 @@ abstract class KeyedWindow<In, Key, Out> extends CallWindow<In, Out> {
   /** Lanes whose call has settled and that may go on. */
   #settled: Lane<In, Key, Out>[] = [];
   #waiting = 0;
-  /** The key of the next input, which has been asked for already: there was no place for it to wait. */
+  /** The key of the next input, which is computed already: there was no room for it to wait. */
   #held: { readonly key: Key } | undefined;
   /** The time budget is spent: no lane goes on before the next turn of the event loop. */
   #rests = false;
@@ -88,7 +88,7 @@ abstract class KeyedWindow<In, Key, Out> extends CallWindow<In, Out> {
     return this.drained();
   }
 
-  /** Calls, or lets wait; tells whether there was a place for it. */
+  /** Calls, or lets wait; answers whether there was room for it. */
   #admit(element: In): boolean {
     let key: Key;
     try {

@@ -8,7 +8,7 @@ export class ReorderRing<A> {
   #head = 0;
   #tail = 0;
 
-  /** For so many places at least. */
+  /** For at least this many places. */
   constructor(places: number) {
     let slots = 1;
     while (slots < places) slots <<= 1;
@@ -16,7 +16,7 @@ export class ReorderRing<A> {
     for (let slot = 0; slot < slots; slot++) this.#slots.push(PENDING);
   }
 
-  /** Places by which a slot is told: as many as a power of two. */
+  /** `place & mask` is the slot of a place; the number of slots is a power of two. */
   get mask(): number {
     return this.#mask;
   }

@@ -115,7 +115,7 @@ export class Run {
       failed: false,
       ended: false,
     };
-    // Whoever does not ask learns of a failure by the terminal's own promise.
+    // A caller that does not ask learns of a failure by the terminal's own promise.
     state.drained.promise.catch(() => undefined);
     live.add(state);
     return new Run(state, options.attributes ?? {});
@@ -179,17 +179,17 @@ export class Run {
     return this.#state.failures.watch(promise, false);
   }
 
-  /** The promise of a sink: a failure that rejects it becomes an unhandled rejection where nobody has heard of it. */
+  /** The promise of a sink: a failure that rejects it becomes an unhandled rejection if it was not heard of. */
   answering<A>(promise: Promise<A>): Promise<A> {
     return this.#state.failures.watch(promise, true);
   }
 
-  /** Somebody has been told of `error` in another way than by a promise of this run, or has brought it about. */
+  /** `error` is known by other means than a promise of this run, or was caused on purpose. */
   heard(error: unknown): void {
     this.#state.failures.hear(error);
   }
 
-  /** Its part in the time of the event loop: whoever loops asks it whether to go on, and puts off what is left. */
+  /** Its share of the event loop's time: a loop asks it whether to go on, and puts off what is left. */
   get share(): TimeShare {
     return this.#state.share;
   }
@@ -200,8 +200,8 @@ export class Run {
   }
 
   /**
-   * For a stage whose elements may be large: the function that it is answered says how many it wants to be handed at a time,
-   * from the next chunk on that is cut anywhere in the run. It may say so again and again.
+   * For a stage whose elements may be large: by the answered function it sets how many it wants at a time, from the
+   * next chunk on that is cut anywhere in the run. It may set this repeatedly.
    */
   limitChunks(): (elements: number) => void {
     return this.#state.chunkLimits.add();
@@ -229,10 +229,7 @@ export class Run {
     this.#state.closing.whenIdle(then);
   }
 
-  /**
-   * Nothing is asked of it until `resume`. Tells whether it can be forgotten like any other value, as it has nothing to
-   * close.
-   */
+  /** Nothing is asked of it until `resume`. Answers whether it can be garbage-collected, as it has nothing to close. */
   rest(): boolean {
     const state = this.#state;
     state.resting = true;
@@ -247,8 +244,8 @@ export class Run {
   }
 
   /**
-   * Fails every terminal that has not ended, as where the time for it is over: each cancels its upstream, so that nothing of
-   * the run holds the process. `error` counts as heard of.
+   * Fails every terminal that has not ended, for instance when its time is over: each cancels its upstream, so that
+   * nothing of the run holds the process. `error` counts as heard of.
    */
   cut(error: unknown): void {
     this.heard(error);
@@ -292,7 +289,7 @@ export class Run {
     });
   }
 
-  /** Materialising failed half-way: whatever registered itself is closed. */
+  /** Materialising failed half-way: all that registered itself is closed. */
   abandon(error: unknown): void {
     this.#state.drained.reject(error);
     this.#end();

@@ -1,7 +1,7 @@
-/** Longest text of a failure in a message: whoever wrote what failed on may have written the text too. */
+/** Longest text of a failure in a message: the author of the data that failed may have written the text too. */
 const LONGEST = 500;
 
-/** What could forge a line of a log, or hide in it: control characters, other separators of lines, marks of direction. */
+/** What could forge a log line, or hide in one: control characters, other line separators, direction marks. */
 const UNPRINTABLE = /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu;
 
 const SHORT: Readonly<Record<string, string>> = { "\n": "\\n", "\r": "\\r", "\t": "\\t" };
@@ -9,10 +9,10 @@ const SHORT: Readonly<Record<string, string>> = { "\n": "\\n", "\r": "\\r", "\t"
 const escaped = (character: string): string =>
   SHORT[character] ?? `\\u${(character.codePointAt(0) as number).toString(16).padStart(4, "0")}`;
 
-/** A text from elsewhere as it may stand in a message: in one line, and of at most `longest` characters. */
+/** Foreign text made safe for a message: one line of at most `longest` characters. */
 export const printable = (text: string, longest: number = LONGEST): string => {
   const whole = text.slice(0, longest + 1).replace(UNPRINTABLE, escaped);
-  // Half of a pair would be no character.
+  // Half of a surrogate pair is no character.
   return whole.length <= longest ? whole : `${whole.slice(0, longest - 1).replace(/[\ud800-\udbff]$/, "")}…`;
 };
 
@@ -27,6 +27,6 @@ const safely = (text: () => unknown): string => {
 /** The text of anything: an error may be anything, and so may its `toString`. */
 export const textOf = (value: unknown): string => safely(() => value);
 
-/** What an error says, or the text of whatever else was thrown. */
+/** The message of an error, or the text of anything else that was thrown. */
 export const messageOf = (thrown: unknown): string =>
   safely(() => (thrown instanceof Error ? thrown.message || thrown.name : thrown));

@@ -17,7 +17,7 @@ export interface SubstreamStage<in In, out Out> extends Stage<In, Out> {
 export type Blueprint = Part & {
   /** What made the node. */
   readonly copy: Copy;
-  /** No source in it has a say before it runs, so that it need not be walked for one. */
+  /** No source in it checks the graph before it runs, so it need not be walked for one. */
   readonly unchecked?: boolean;
 };
 
@@ -86,7 +86,7 @@ const partsUnchecked = (part: Part): boolean => {
   }
 };
 
-/** Makes a frozen node of `fields`, which nobody else may have: a copy would double the cost of building a graph. */
+/** Freezes `fields` itself, so pass a fresh object: a copy would double the cost of building a graph. */
 export const node = <const Tag extends Blueprint["tag"]>(
   tag: Tag,
   fields: Omit<Node<Tag>, "tag" | "copy" | "unchecked">,

@@ -4,8 +4,8 @@ import type { Blueprint, Node } from "./blueprint.js";
 import { read, type Reading } from "./reading.js";
 
 /**
- * What a branch emits for what it takes in. `each`: one element for each, in order. `once`: one at the end, whatever came.
- * Otherwise the stage, with its reason, by which neither holds any more.
+ * What a branch emits for what it takes in. `each`: one element for each, in order. `once`: one at the end, whatever
+ * came. Otherwise the stage after which neither holds, with the reason.
  */
 type Output = "each" | "once" | { readonly stage: string; readonly does: string };
 
@@ -18,7 +18,7 @@ const does: Readonly<Record<Exclude<StageTraits["elements"], "kept" | "folded">,
 
 const behindStage = (upstream: Output, name: string, traits: StageTraits | undefined): Output => {
   if (traits?.elements === "folded") return "once";
-  // Of a stage without traits nothing is known, so that nothing can be refused.
+  // Nothing is known of a stage without traits, so nothing can be refused.
   if (!traits || upstream !== "each") return upstream;
   if (traits.elements !== "kept") return { stage: name, does: does[traits.elements] };
   return traits.order === "kept" ? "each" : { stage: name, does: "may change their order" };

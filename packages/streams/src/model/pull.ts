@@ -28,7 +28,7 @@ export type Wake = () => void;
  * - **P6** `cancel` is idempotent, reaches upstream once, and ends the consumer's interest: no wake follows it.
  * - **P7** Answer now when you can.
  * - **P8** Every buffer has a bound counted in elements.
- * - **P9** Whoever loops without demand, or over empty results, yields to the event loop on the budget.
+ * - **P9** A loop without demand, or over empty results, yields to the event loop on the budget.
  *
  * `wake` is called exactly once after `WAIT`, never from inside the pull that answered `WAIT`, and the consumer may pull
  * from inside it.
@@ -38,8 +38,8 @@ export interface Pull<out A> {
   /** `cause` is `NO_MORE_ELEMENTS`, or the error with which downstream failed. */
   cancel(cause: unknown): void;
   /**
-   * What it pulls from, where everything that came from there has gone on or was dropped for good; `undefined` where some of
-   * it is held. Absent: nobody knows. Asked while no stage is at work, so never from inside a pull.
+   * What it pulls from, where everything that came from there has gone on or was dropped for good; `undefined` where
+   * some of it is held. Absent: unknown. Asked while no stage is at work, so never from inside a pull.
    */
   passed?(): Pull<unknown> | undefined;
 }

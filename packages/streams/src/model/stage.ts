@@ -9,16 +9,17 @@ export interface StageTraits {
    */
   readonly order: "kept" | "perKey" | "lost";
   /**
-   * What becomes of an input. `kept`: one output, until the stage ends the stream. `mayDrop`: none, where the author's
-   * function or number says so. `mayAdd`: any number. `gathered`: it goes into an output together with others. `folded`:
-   * all go into one output at the end. `lossy`: it may be dropped for want of room or time, or because something failed.
+   * What happens to an input. `kept`: one output, until the stage ends the stream. `mayDrop`: none, where the author's
+   * function or number says so. `mayAdd`: any number. `gathered`: it goes into an output together with others.
+   * `folded`: all go into one output at the end. `lossy`: it may be dropped for want of room or time, or because
+   * something failed.
    */
   readonly elements: "kept" | "mayDrop" | "mayAdd" | "gathered" | "folded" | "lossy";
   /** A function of the author keeps a state between elements, in which an element may stay after its output has left. */
   readonly keepsState?: true;
   /** Of a stage that splits by a key. */
   readonly key?: (element: never) => unknown;
-  /** Elements end here, as offsets do in a committer: what leaves is a result, and no element on its way. */
+  /** Elements end here, as offsets do in a committer: what leaves is a result, not an element. */
   readonly finishes?: true;
   /** It may complete the stream although upstream has more. */
   readonly ends?: true;
@@ -32,7 +33,7 @@ export type SinkTraits = Pick<StageTraits, "finishes">;
 /** What a junction does to the elements of its inlets; in each inlet they are in order. */
 export interface JunctionTraits {
   /**
-   * `pairs`: one element of every inlet makes one output. `mixes`: all pass, in an order across inlets that tells nothing.
+   * `pairs`: one element of every inlet makes one output. `mixes`: all pass, in no promised order across inlets.
    * `appends`: all pass, those of an inlet behind those of the one before.
    */
   readonly joins: "pairs" | "mixes" | "appends";

@@ -5,7 +5,7 @@ import { read, type Reading } from "./reading.js";
 
 type Unplaced<Node> = Node extends WiringNode ? Omit<Node, keyof WiringPlace> : never;
 
-/** What holds at a place: the attributes, and how many nodes there were before what they were given to. */
+/** What holds at a point of the graph: the attributes, and how many nodes precede what they were given to. */
 interface Place {
   readonly attributes: Attributes;
   readonly before: number;

@@ -27,10 +27,10 @@ import { answering } from "../stages/with-context/map-concat.js";
 import { takeInPart, takeWhileInPart } from "../stages/with-context/take.js";
 
 /**
- * Every operator that can say what becomes of a claim, shared by `SourceWithContext`, `FlowWithContext` and
- * `SubstreamsWithContext`. Each does to elements what the operator of its name does on `Source`. The claim of an element
- * follows it; of one that is dropped it ends as discarded, and it stays open, so that the record is replayed, when the
- * stream ends or fails first. A decider that answers `resume` or `restart` discards the failing element.
+ * Every operator that can say how a claim ends, shared by `SourceWithContext`, `FlowWithContext` and
+ * `SubstreamsWithContext`. Each does to elements what the operator of its name does on `Source`. The claim of an
+ * element follows it. It ends as discarded when the element is dropped; it stays open, so that the record is replayed,
+ * when the stream ends or fails first. A decider that answers `resume` or `restart` discards the failing element.
  *
  * Long: a method for each operator.
  */
@@ -130,7 +130,7 @@ export abstract class OperatorsWithContext<K extends Kind, out Out, out Mat> {
     );
   }
 
-  /** Passes elements on while `holds` is true; what becomes of the rest is as with `take`. */
+  /** Passes elements on while `holds` is true; the rest is treated as with `take`. */
   takeWhile(holds: (element: Out) => boolean, options: { readonly inclusive?: boolean } = {}): Apply<K, Out, Mat> {
     return this.stage(
       taking<Out>("takeWhile", (pairs, guard) =>

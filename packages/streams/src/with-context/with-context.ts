@@ -20,7 +20,7 @@ export interface ClosesContext<in In, out Mat> {
   };
 }
 
-/** What a sink has to take: of elements that may be anything it is seen at run time. */
+/** What a sink has to accept; where elements may be anything, this is checked at run time. */
 type Ending<Out> = unknown extends Out ? never : Out;
 
 interface SourceWithContextKind extends Kind {
@@ -32,8 +32,8 @@ interface FlowWithContextKind<In> extends Kind {
 }
 
 /**
- * The beginning of a stream whose elements are followed by the claims of their records, whatever becomes of them. It ends
- * in a sink that ends claims, or in `discardContext`.
+ * The beginning of a stream with context: elements keep the claims of their records through every operator. It ends in
+ * a sink that ends claims, or in `discardContext`.
  */
 export class SourceWithContext<out Out, out Mat = void>
   extends OperatorsWithContext<SourceWithContextKind, Out, Mat>

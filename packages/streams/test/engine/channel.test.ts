@@ -27,7 +27,7 @@ describe("Channel", () => {
     expect(() => channel.pull(unexpected)).to.throw(error);
   });
 
-  it("tells its producer of a cancellation once, with the cause, and drops what is queued", async () => {
+  it("notifies its producer of a cancellation once, with the cause, and drops what is queued", async () => {
     const causes: unknown[] = [];
     const channel = new Channel<number>(run, { onCancel: (cause) => void causes.push(cause) });
     channel.offer(1);
@@ -39,7 +39,7 @@ describe("Channel", () => {
     expect(channel.pull(unexpected)).to.equal(DONE);
   });
 
-  it("does not tell a producer that has completed of a cancellation", () => {
+  it("does not notify a producer that has completed of a cancellation", () => {
     const channel = new Channel<number>(run, { onCancel: () => expect.fail("told") });
     channel.offer(1);
     channel.complete();
@@ -94,7 +94,7 @@ describe("Channel", () => {
     expect(channel.pull(unexpected)).to.deep.equal([1, 2, 3]);
   });
 
-  it("tells its producer how many of what is queued were taken, or dropped by a cancellation", () => {
+  it("reports to its producer how many of what is queued were taken, or dropped by a cancellation", () => {
     const taken: number[] = [];
     const channel = new Channel<number>(run, { onTaken: (elements) => void taken.push(elements) });
     channel.offer(1);

@@ -113,7 +113,7 @@ describe(`chains of ${STAGES} stages and ${JUNCTIONS} junctions`, function () {
         expect(failed).to.equal(boom);
       }));
 
-    it(`${name}: tells its beginning of a failure at its end`, () =>
+    it(`${name}: passes a failure at its end to its beginning`, () =>
       assertAllClosed(async () => {
         const { source, cancelled } = endless();
         const failed = await chained(source)

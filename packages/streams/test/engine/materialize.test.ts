@@ -44,7 +44,7 @@ describe("materialize", () => {
     expect(graph).to.be.instanceOf(RunnableGraph);
   });
 
-  it("combines materialised values as it is told, left by default", async () => {
+  it("combines materialised values by the function given, left by default", async () => {
     const source = Source.from(ONE_TO_THREE).viaMat(withMat("source"), Keep.right);
     expect(source.via(withMat("flow")).to(Sink.ignore).run()).to.equal("source");
     expect(source.viaMat(withMat("flow"), Keep.right).to(Sink.ignore).run()).to.equal("flow");

@@ -168,7 +168,7 @@ describe("Run", () => {
     expect(log).to.deep.equal(["a begins", "drained", "a ends"]);
   });
 
-  it("tells the first failure of a terminal at once, also one that no other terminal hears of", async () => {
+  it("reports the first failure of a terminal at once, also one that no other terminal hears of", async () => {
     const log: string[] = [];
     const inSide = new Error("side");
     let fail: (error: Error) => void = () => undefined;

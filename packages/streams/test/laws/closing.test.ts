@@ -191,7 +191,7 @@ describe("closing what is left early", () => {
     expect(probed).to.deep.equal([unclosed]);
   });
 
-  it("is told once by an iterator that is returned twice", () =>
+  it("fails an iterator that is returned twice only once", () =>
     assertAllClosed(async () => {
       const iterator = throwing().iterate();
       await iterator.next();

@@ -193,7 +193,7 @@ const stageOf = (title: string): string => {
 };
 
 describe("a user function that throws, on a stream with context", () => {
-  it("may throw what has no text, and in its place something is told of the record that is dropped", async () => {
+  it("may throw what has no text, and the record that is dropped still gets a reason", async () => {
     const thrown: unknown = Object.create(null);
     const flow = FlowWithContext.of<number>().map(() => {
       throw thrown;

@@ -50,7 +50,7 @@ const roundRobin: Assign = (members, partitionsOf) => {
   return assigned;
 };
 
-/** Who has fewest partitions so far among those that read the topic. */
+/** The member with the fewest partitions so far among those that read the topic. */
 const leastLoaded = (
   members: readonly AssignedMember[],
   assigned: readonly (readonly TopicPartition[])[],
@@ -65,7 +65,7 @@ const leastLoaded = (
   return least;
 };
 
-/** Everyone keeps what he has up to his share; the rest goes to who has least. */
+/** Every member keeps what it has up to its share; the rest goes to the member with the least. */
 const shareOut = (
   members: readonly AssignedMember[],
   partitionsOf: (topic: string) => readonly TopicPartition[],
@@ -94,9 +94,7 @@ const shareOut = (
   return { assigned, holder };
 };
 
-/**
- * What another member still holds is given to nobody yet: its holder gives it up, joins again, and then it is free.
- */
+/** What another member still holds is not given out yet: its holder gives it up, joins again, and then it is free. */
 const cooperativeSticky: Assign = (members, partitionsOf) => {
   const { assigned, holder } = shareOut(members, partitionsOf);
   return assigned.map((mine, index) => mine.filter((each) => (holder.get(keyOf(each)) ?? index) === index));

@@ -32,7 +32,7 @@ export interface JoinRequest {
   readonly sessionTimeoutMs: number;
   readonly rebalanceTimeoutMs: number;
   readonly channel: MemberChannel;
-  /** The process is gone: nobody sends heartbeats for it. */
+  /** The process is gone and sends no heartbeats. */
   readonly silent: () => boolean;
 }
 
@@ -104,13 +104,13 @@ export class ClassicGroup {
     this.#remove(memberId);
   }
 
-  /** The member is not heard of any more: its session runs out. */
+  /** The member sends no more heartbeats: its session runs out. */
   silence(memberId: string): void {
     const member = this.#members.get(memberId);
     if (!member || member.session) return;
     const wait = (): void => {
       member.session = this.#simulation.schedule(member.request.sessionTimeoutMs, () => {
-        // A broker that was away has missed everybody's heartbeats, and starts all sessions again.
+        // A broker that was away has missed all heartbeats, and starts all sessions again.
         if (this.#simulation.outageLeftMs(this.#broker) > 0) wait();
         else this.expire(memberId);
       });
@@ -133,8 +133,8 @@ export class ClassicGroup {
   }
 
   /**
-   * A member has looked at the topics. Each joins again where others match what it reads; that partitions were added
-   * only the leader, who assigned, can tell.
+   * A member has looked at the topics. Each joins again where others match what it reads; only the leader, who
+   * assigned, knows that partitions were added.
    */
   refresh(memberId: string): void {
     const member = this.#members.get(memberId);
@@ -144,7 +144,7 @@ export class ClassicGroup {
     if (others || (leader === member && this.#layout() !== this.#seen)) this.#prepare();
   }
 
-  /** Takes over to call `retry` where the member has asked to join, and waits for the next generation. */
+  /** Where the member has asked to join, keeps `retry` for the next generation; answers whether it does. */
   defers(
     member: { readonly memberId: string; readonly generation: number; readonly joining: boolean },
     retry: () => void,
@@ -185,7 +185,7 @@ export class ClassicGroup {
     this.#members.set(id, member);
     this.#event(`${id} joins`);
     request.channel.onNamed(id);
-    // A static member that comes back to a stable group is given what it had, and nobody else is disturbed.
+    // A static member that comes back to a stable group is given what it had, and no other member is disturbed.
     if (!old || this.#state !== "stable") return member;
     if (request.silent()) this.silence(id);
     request.channel.onJoined(id, this.#generation);

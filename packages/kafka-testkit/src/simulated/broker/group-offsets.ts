@@ -5,24 +5,24 @@ import { keyOf } from "./topics.js";
 export class GroupOffsets {
   readonly #committed = new Map<string, TopicPartitionOffset>();
   readonly #held = new Map<object, Map<string, TopicPartitionOffset>>();
-  /** What is told in the place of what is stored. */
-  #told: ReadonlyMap<string, TopicPartitionOffset> | undefined;
+  /** Answered instead of what is stored. */
+  #answered: ReadonlyMap<string, TopicPartitionOffset> | undefined;
 
   get(partition: TopicPartition): TopicPartitionOffset | undefined {
     const key = keyOf(partition);
-    return this.#told?.get(key) ?? this.#committed.get(key);
+    return this.#answered?.get(key) ?? this.#committed.get(key);
   }
 
-  /** Of these partitions, in the place of what is stored; undefined ends it. */
-  tell(positions: readonly TopicPartitionOffset[] | undefined): void {
-    this.#told = positions && new Map(positions.map((each) => [keyOf(each), each]));
+  /** Answers these positions instead of the stored ones; undefined ends it. */
+  answerInstead(positions: readonly TopicPartitionOffset[] | undefined): void {
+    this.#answered = positions && new Map(positions.map((each) => [keyOf(each), each]));
   }
 
   get all(): readonly TopicPartitionOffset[] {
     return [...this.#committed.values()];
   }
 
-  /** Whether no open transaction holds a position of it: until then nobody may start from what is committed. */
+  /** Whether no open transaction holds a position of it: until then no reader may start from what is committed. */
   isStable(partition: TopicPartition): boolean {
     if (this.#held.size === 0) return true;
     return ![...this.#held.values()].some((positions) => positions.has(keyOf(partition)));

@@ -231,7 +231,7 @@ export class NextGenGroup {
   #watch(member: Member): void {
     member.session?.cancel();
     member.session = this.#simulation.schedule(this.#sessionMs, () => {
-      // A broker that was away has missed everybody's heartbeats, and starts all sessions again.
+      // A broker that was away has missed all heartbeats, and starts all sessions again.
       if (this.#simulation.outageLeftMs(this.#simulation.coordinatorOf(this.#id)) > 0) this.#watch(member);
       else this.expire(member.id);
     });

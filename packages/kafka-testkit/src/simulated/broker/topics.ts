@@ -43,7 +43,7 @@ export class Topics {
     return this.#topics.delete(topic);
   }
 
-  /** One made again under its name has another one. */
+  /** A topic made again under its name has another id. */
   idOf(topic: string): number | undefined {
     return this.#topics.get(topic)?.id;
   }

@@ -17,8 +17,8 @@ type Notice =
   | { readonly kind: "lost" };
 
 /**
- * A consumer's side of a group of the classic protocol. What the coordinator says waits until a poll serves it, one notice after the other: the
- * next is begun by a poll too, once the listener's handler of the last has ended.
+ * A consumer's side of a group of the classic protocol. What the coordinator says waits until a poll serves it, one
+ * notice at a time: the next is begun by a poll too, once the listener's handler of the last has ended.
  *
  *     out ──join──► joining ──joined──► member ──rebalance: revoke (eager), join──► joining
  *      ▲                                   │
@@ -34,7 +34,7 @@ export class ClassicMember implements Member, MemberChannel {
   #memberId: string | undefined;
   #member: { readonly memberId: string; readonly generation: number } | undefined;
   #serving: Promise<void> | undefined;
-  /** It has been assigned something since it joined from outside, be it nothing. */
+  /** It has got an assignment since it joined from outside, maybe an empty one. */
   #assigned = false;
   /** Counts joins, so that one under way when the member was lost does not join it a second time. */
   #attempt = 0;
@@ -236,17 +236,17 @@ export class ClassicMember implements Member, MemberChannel {
     if (gone.length > 0) await this.#owned.revoke(gone);
     if (this.#isCurrent(generation)) {
       this.#assigned = true;
-      // Also of nothing: the listener hears of each assignment.
+      // Even when empty: the listener is called for each assignment.
       await this.#owned.assign(added);
     }
     // What it gave up is free for others only once it has joined without it.
     if (gone.length > 0 && this.#isCurrent(generation)) this.join();
   }
 
-  /** An eager member is told so even if it has nothing. */
+  /** An eager member's listener is called even if it has nothing. */
   async #giveUpAll(lost: boolean): Promise<void> {
-    const told = this.#owned.all.length > 0 || (this.#assigned && !this.#cooperative);
+    const notifies = this.#owned.all.length > 0 || (this.#assigned && !this.#cooperative);
     this.#assigned = false;
-    if (told) await (lost ? this.#owned.lose() : this.#owned.revoke(this.#owned.all));
+    if (notifies) await (lost ? this.#owned.lose() : this.#owned.revoke(this.#owned.all));
   }
 }

@@ -13,7 +13,7 @@ export interface SimulatedClient {
   expire?(): void;
   /** Its coordinator takes it for another; absent where a client is no static member of the classic protocol. */
   fence?(): void;
-  /** It fetches no more of a partition until `cure`; answers whether it reads it. Absent where a client reads nothing. */
+  /** It stops fetching a partition until `cure`; answers whether it reads it. Absent where a client reads nothing. */
   hang?(partition: TopicPartition, cure: Cure): boolean;
   onOutage(error: Error): void;
 }

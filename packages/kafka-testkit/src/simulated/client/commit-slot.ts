@@ -5,11 +5,11 @@ interface Commit {
   readonly resolve: () => void;
   readonly reject: (error: Error) => void;
   answer: { readonly error: Error | undefined } | undefined;
-  /** Called once there is an answer, though nobody may have been told. */
+  /** Called once there is an answer, even if it has not been served. */
   readonly answered: (() => void)[];
 }
 
-/** Of the commits that an outage held up, how many are not stored in the end. */
+/** The share of the commits held up by an outage that is never stored. */
 const REFUSED_AFTER_OUTAGE = 0.5;
 
 /** The one commit that may be under way. Its answer waits until it is served. */

@@ -32,7 +32,7 @@ const CLOSE_COMMIT_MS = 5000;
 
 /**
  * A consumer of the simulated cluster. As with the real client, rebalances, commit answers and errors wait until a poll
- * serves them; a killed one neither answers nor tells anybody, and its polls end only when it is closed.
+ * serves them; a killed one answers and reports nothing, and its polls end only when it is closed.
  * Long: it is the whole of a client's port.
  */
 export class SimulatedConsumer implements ConsumerClient, SimulatedClient {
@@ -55,7 +55,7 @@ export class SimulatedConsumer implements ConsumerClient, SimulatedClient {
   #dead = false;
   #polling: Promise<unknown> | undefined;
   #lastPollAt = 0;
-  /** It has been said that it polled too late, and it has not polled since. */
+  /** It was reported as polling too late, and has not polled since. */
   #late = false;
   #pollWatch: Cancellable | undefined;
   #topicWatch: Cancellable | undefined;
@@ -264,7 +264,7 @@ export class SimulatedConsumer implements ConsumerClient, SimulatedClient {
   async #poll({ maxRecords, waitMs }: PollOptions): Promise<RecordChunk | undefined> {
     const deadline = this.#simulation.clock.now() + waitMs;
     this.#positions.beginPoll();
-    // Whatever there is, it takes a turn: a loop of polls must leave room for what else goes on.
+    // It always takes a turn: a loop of polls must leave room for other work.
     await new Promise<void>((resolve) => {
       this.#simulation.schedule(this.#simulation.draw(this.#simulation.faults.fetchDelayMs), resolve);
     });

@@ -16,7 +16,7 @@ export interface MemberOptions extends OwnerOptions {
 export interface Member {
   /** Under which it commits. */
   readonly current: MemberIdentity | undefined;
-  /** A handler of the listener is at work: meanwhile the client fetches nothing, of what it keeps neither. */
+  /** A handler of the listener is at work: meanwhile the client delivers nothing, not even what it has fetched. */
   readonly busy: boolean;
   /** Partitions are being given up, and are still owned. */
   readonly revoking: boolean;
@@ -29,7 +29,7 @@ export interface Member {
   kill(): void;
   /** The network to the coordinator fails for longer than a session, while the process lives. */
   expire(): void;
-  /** Its coordinator takes it for an old one; with KIP-848 the epoch, not the id, tells them apart. */
+  /** Its coordinator takes it for an old one; with KIP-848 they are distinguished by the epoch, not the id. */
   fence?(): void;
   /** The client noticed that it did not poll for too long, and leaves by itself. */
   quit(): void;

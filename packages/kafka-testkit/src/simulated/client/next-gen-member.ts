@@ -34,7 +34,7 @@ export class NextGenMember implements Member {
   #state: "out" | "member" | "lost" | "ended" = "out";
   /** The coordinator knows of it. */
   #admitted = false;
-  /** Counts the times it was lost: an answer from before is none. */
+  /** Counts the times it was lost: answers from before are ignored. */
   #losses = 0;
 
   constructor(options: MemberOptions, group: Group, assign: Assign) {
@@ -160,7 +160,7 @@ export class NextGenMember implements Member {
     // What it was given may have been taken back while its handlers were at work.
     if (this.#state !== "member" || this.#assignment !== assignment) return;
     const added = assignment.filter((each) => !had.has(keyOf(each)));
-    // What follows a revocation is told, be it nothing.
+    // After a revocation the assignment is reported even if nothing was added.
     if (added.length > 0 || gone.length > 0) await this.#owned.assign(added);
     if (this.#state !== "member" || this.#assignment !== assignment) return;
     this.#acknowledges = true;

@@ -62,7 +62,7 @@ export class OwnedPartitions {
     await this.#giveUp(partitions);
   }
 
-  /** Also a commit that no handler waits for comes before the partitions are free. */
+  /** A commit is answered before the partitions are free, even if no handler waits for it. */
   async #giveUp(partitions: readonly TopicPartition[]): Promise<void> {
     await this.#options.committed();
     const gone = new Set(partitions.map(keyOf));

@@ -13,10 +13,10 @@ interface Reading {
   position: number | undefined;
   /** As it was when it was last looked at. */
   fetched?: Watermarks;
-  /** It is fetched no more, and no error tells of that. */
+  /** It is no longer fetched, and no error reports that. */
   hung?: Cure;
-  /** The end that was told last: it is told again only when something was read in between. */
-  toldEnd?: number | undefined;
+  /** The end reported last: it is reported again only when something was read in between. */
+  reportedEnd?: number | undefined;
 }
 
 export interface PositionsOptions {
@@ -31,7 +31,7 @@ export interface PositionsOptions {
   readonly onRemade: (topic: string) => void;
 }
 
-/** What makes a partition that hangs be fetched again; what does more does so as well. */
+/** What gets a hung partition fetched again; anything stronger does so as well. */
 export type Cure = "seek" | "reassign" | "renew";
 
 /** Where a consumer reads: its partitions, the next offset of each, and which are paused. */
@@ -45,7 +45,7 @@ export class Positions {
   readonly #givenUp = new Set<string>();
   /** Hung for as long as the client lives. */
   readonly #incurable = new Set<string>();
-  /** Partitions without any position, of which the consumer is to be told. */
+  /** Partitions without any position, to be reported to the consumer. */
   readonly #adrift: TopicPartition[] = [];
   /** Which topic each name stood for when it was looked at last. */
   readonly #ids = new Map<string, number | undefined>();
@@ -80,7 +80,7 @@ export class Positions {
     return this.#readings.get(keyOf(partition))?.fetched;
   }
 
-  /** Another assignment by hand takes the place of this one. */
+  /** Another assignment by hand replaces this one. */
   clear(): void {
     this.giveUp([...this.#readings.values()]);
   }
@@ -99,7 +99,7 @@ export class Positions {
       const reading = this.#readings.get(keyOf(each));
       const log = this.#log(each);
       if (!reading || !log) return true;
-      reading.toldEnd = undefined;
+      reading.reportedEnd = undefined;
       if (reading.hung === "seek") delete reading.hung;
       this.#start(reading, log, each.offset);
       return false;
@@ -158,7 +158,7 @@ export class Positions {
   /** At the offset where it was, if the new log reaches so far. */
   #goOnIn(reading: Reading): void {
     const log = this.#log(reading);
-    reading.toldEnd = undefined;
+    reading.reportedEnd = undefined;
     if (log && reading.position !== undefined && reading.position > log.high) this.#reset(reading, log);
   }
 
@@ -175,13 +175,13 @@ export class Positions {
     reading.fetched = { low: log.low, high: log.high };
     reading.position = log.next(reading.position, isolation);
     if (reading.position < log.end(isolation)) return true;
-    this.#tellEnd(reading, reading.position);
+    this.#reportEnd(reading, reading.position);
     return false;
   }
 
-  #tellEnd(reading: Reading, offset: number): void {
-    if (reading.toldEnd === offset) return;
-    reading.toldEnd = offset;
+  #reportEnd(reading: Reading, offset: number): void {
+    if (reading.reportedEnd === offset) return;
+    reading.reportedEnd = offset;
     this.#options.onEnd({ topic: reading.topic, partition: reading.partition, offset });
   }
 

@@ -47,9 +47,9 @@ interface Sending {
 const BUSY_MS = 20;
 
 /**
- * What a producer has sent and not heard of. Requests of one partition are stored and answered in order; those of other
- * partitions overtake. One that is lost, or whose answer is lost, is sent again: an idempotent producer's records keep
- * their order and are stored once; another's may be stored twice, and behind later ones.
+ * What a producer has sent and has no answer to yet. Requests of one partition are stored and answered in order; those
+ * of other partitions overtake. One that is lost, or whose answer is lost, is sent again: an idempotent producer's
+ * records keep their order and are stored once; another's may be stored twice, and behind later ones.
  */
 export class ProduceRequests {
   readonly #options: ProduceOptions;
@@ -104,7 +104,7 @@ export class ProduceRequests {
 
   /** Sends again, at the head of the queue where order is kept. */
   #retry(sent: Sent, afterMs: number): void {
-    // Nobody sends again for the dead; the broker would refuse what follows, as a record before it is missing.
+    // A dead producer sends nothing again; the broker would refuse what follows, as a record before it is missing.
     if (this.#ended) return void this.#queueOf(sent).splice(0);
     if (this.#sending.ordered) {
       this.#queueOf(sent).unshift(sent);
@@ -176,7 +176,7 @@ export class ProduceRequests {
     let due = now + this.#simulation.draw(this.#simulation.faults.ackDelayMs);
     if (this.#sending.ordered) due = Math.max(this.#answersDue.get(sent.key) ?? 0, due);
     this.#answersDue.set(sent.key, due);
-    // Who asks for no answer takes everything sent for stored.
+    // Without acknowledgements everything sent counts as stored.
     const [offset, failure] = this.#sending.acknowledged ? [first, error] : [-1, undefined];
     const leader = this.#options.topics.leaderOf(sent);
     this.#reportAt(due, () => this.#report(sent, offset, failure), leader);

@@ -27,7 +27,7 @@ type State = "new" | "ready" | "open" | "abortable" | "fatal";
 
 type Done = (apply: () => void) => void;
 
-/** Asked for again after so long, where the transaction before is still being ended. */
+/** How long to wait before asking again while the transaction before is still being ended. */
 const BUSY_MS = 20;
 
 /**
@@ -43,7 +43,7 @@ export class SimulatedTransactions implements ProducerTransactions {
   readonly #broker: number;
   #state: State = "new";
   #identity: ProducerIdentity | undefined;
-  /** Why it is abortable, or of no more use. */
+  /** Why it is abortable, or unusable. */
   #reason: KafkaConnectorError | undefined;
   #running: { readonly name: string; readonly ended: Promise<unknown> } | undefined;
   /** Counts transactions: what is under way for one never reaches the next. */
@@ -172,7 +172,7 @@ export class SimulatedTransactions implements ProducerTransactions {
     return this.#simulation.random.happens(this.#simulation.faults.transactionErrorRate);
   }
 
-  /** Sends a request, of which `done` brings the answer back, and waits so long for it. */
+  /** Sends a request, whose answer `done` brings back, and waits `timeoutMs` for it. */
   #ask(name: string, timeoutMs: number, request: (done: Done) => void): Promise<void> {
     const { random, faults } = this.#simulation;
     const unanswered = random.happens(faults.transactionTimeoutRate);

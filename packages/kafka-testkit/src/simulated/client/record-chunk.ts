@@ -1,7 +1,7 @@
 import { type Headers, type PartitionRun, type RecordChunk, runsOf } from "@millrace/kafka";
 import type { StoredRecord } from "../broker/log.js";
 
-/** Fetched records. Reading one after `release` throws, as a driver with an arena would hand out rubbish. */
+/** Fetched records. Reading one after `release` throws, as a driver with an arena would hand out garbage. */
 export class SimulatedChunk implements RecordChunk {
   readonly length: number;
   #records: (StoredRecord | undefined)[];

@@ -51,7 +51,7 @@ export const confluentDriver: KafkaDriver = {
     ),
   topicAdmin: (properties: ClientProperties, tokens?: TokenProvider) =>
     new RdkafkaTopicAdmin(properties, (client) =>
-      // A token that could not be had fails the call.
+      // A missing token fails the call.
       createConfluentAdmin(tokens ? askingFor(tokens, client, () => undefined) : client),
     ),
 };

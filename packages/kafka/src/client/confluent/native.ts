@@ -27,7 +27,7 @@ const confluent = bindingOf(PACKAGE, () => {
 
 export const createConfluentConsumer: ConsumerFactory = consumersOf(confluent);
 
-/** Nobody hears of its errors, which fail its calls; without handlers the package would throw them. */
+/** Its errors fail its calls and are ignored here; without handlers the package would throw them. */
 export const createConfluentAdmin: AdminFactory = (client) =>
   adminsOf(confluent)(client, { error: () => undefined, "event.error": () => undefined });
 

@@ -32,7 +32,7 @@ export const askingFor = (
   return { ...properties, oauthbearer_token_refresh_cb: refresh as never };
 };
 
-/** The package emits a failed refresh as `error` too, which ends the process where nobody listens. */
+/** The package emits a failed refresh as `error` too, which ends the process where there is no listener. */
 export const listeningToErrors = <C extends { on(event: never, listener: () => void): unknown }>(client: C): C => {
   client.on("error" as never, () => undefined);
   return client;

@@ -30,13 +30,13 @@ export function brokersOf(properties: ClientProperties): string {
   );
 }
 
-/** Beyond the time that librdkafka was given, for it says more of why it could not connect. */
+/** Added to librdkafka's own time-out, for its error says more about why it could not connect. */
 const MARGIN_MS = 1000;
 
 export interface ConnectListener {
   /** It has connected after its time. */
   readonly onLate: () => void;
-  /** It has not connected at once, and goes on trying; told once. */
+  /** It has not connected at once, and goes on trying; called once. */
   readonly onTrouble?: (error: KafkaConnectorError) => void;
 }
 
@@ -52,8 +52,8 @@ export function connectClient(
   const next =
     "Check `bootstrap.servers`, the network, and that `security.protocol` and the credentials are those of the brokers.";
   const reason = reasonOf(native, (first) => {
-    const told = `The ${kind} has not connected to ${brokers} yet, and tries for ${timeoutMs} ms: ${first}.`;
-    onTrouble?.(new KafkaConnectorError("CONNECT_FAILED", told, { retriable: true }));
+    const message = `The ${kind} has not connected to ${brokers} yet, and tries for ${timeoutMs} ms: ${first}.`;
+    onTrouble?.(new KafkaConnectorError("CONNECT_FAILED", message, { retriable: true }));
   });
   return new Promise((resolve, reject) => {
     let late = false;
@@ -80,8 +80,8 @@ export function connectClient(
 export const loggedText = (message: string): string => message.replace(/^\[thrd:.*?\]: /, "");
 
 /**
- * Why a broker let the client down last. While it connects that stands in librdkafka's log alone: its errors do not tell a
- * certificate from a cable. Asked once, it listens no more. `onFirst` is told of the first.
+ * The last reason why a connection failed. While it connects that is in librdkafka's log alone: its errors do not
+ * distinguish a certificate from a cable. Once asked, it stops listening. `onFirst` gets the first reason.
  */
 function reasonOf(native: NativeConsumer | NativeProducer, onFirst: (reason: string) => void): () => string {
   let reason: string | undefined;
@@ -110,7 +110,7 @@ export async function connects(
       if (kind === "consumer") (native as NativeConsumer).disconnect(() => undefined);
       else (native as NativeProducer).disconnect(0, () => undefined);
     };
-    // Nobody is told of its errors, and without a listener they would be thrown.
+    // Its errors are ignored; without a listener they would be thrown.
     native.on("event.error", () => undefined);
     await connectClient(native, kind, "the brokers", timeoutMs, { onLate: close });
   } catch {

@@ -47,8 +47,8 @@ interface Commit {
 }
 
 /**
- * A consumer over `consume(n)`, the one call of node-rdkafka with backpressure and with error codes. Long: it is the whole
- * of the port, and what one call has to know of another.
+ * A consumer over `consume(n)`, the one call of node-rdkafka with backpressure and with error codes. Long: it is the
+ * whole of the port, and its calls depend on one another.
  *
  * `consume(n)` applies its timeout to each message, so a trickle would hold a batch for n timeouts. Hence three steps:
  * take what is queued with no timeout; if that is nothing, wait for one message; then take what came with it.
@@ -79,7 +79,7 @@ export class RdkafkaConsumer implements ConsumerClient {
   /** An error that followed a record already fetched; the next poll throws it. */
   #deferred: KafkaConnectorError | undefined;
   #commit: Commit | undefined;
-  /** To a commit, also where nobody waits for it any more. */
+  /** An answer to a commit is due, also to one that is no longer awaited. */
   #owesAnswer = false;
   #closing: Promise<void> | undefined;
   readonly #hurry: Hurry = new Hurry();

@@ -18,7 +18,7 @@ const DRIVER_OWNED = [
 const RECONNECT_MAX_MS = 2000;
 
 const METADATA_DEFAULTS: ClientProperties = {
-  // At the default of 5 min nobody reads a partition that a topic has grown, or a topic that a pattern matches, for so long.
+  // At the default of 5 min a new partition, or a new topic that a pattern matches, stays unread for that long.
   "topic.metadata.refresh.interval.ms": 30_000,
   // The default, which would shrink with the above to 90 s: what is known of a cluster has to outlast its outages.
   "metadata.max.age.ms": 900_000,
@@ -52,9 +52,9 @@ const PRODUCER_DEFAULTS: ClientProperties = {
 
 /**
  * The consumer's properties with the driver's defaults below the user's; refuses what would break the driver. Ends of
- * partitions are told only to a listener that asks for them.
+ * partitions are reported only to a listener that asks for them.
  */
-export function consumerProperties(properties: ClientProperties, tellsEnds = false): ClientProperties {
+export function consumerProperties(properties: ClientProperties, reportsEnds = false): ClientProperties {
   refuseDriverOwned(properties);
   const groupId = properties["group.id"];
   if (typeof groupId !== "string" || groupId === "") {
@@ -71,7 +71,7 @@ export function consumerProperties(properties: ClientProperties, tellsEnds = fal
       );
     }
   }
-  return { ...withDefaults(CONSUMER_DEFAULTS, properties), "enable.partition.eof": tellsEnds };
+  return { ...withDefaults(CONSUMER_DEFAULTS, properties), "enable.partition.eof": reportsEnds };
 }
 
 /** The producer's properties with the driver's defaults below the user's; refuses what would break the driver. */

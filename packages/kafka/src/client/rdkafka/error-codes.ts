@@ -117,7 +117,10 @@ function textOf(error: NativeError, clientCode: number | undefined): string {
     : String(error);
 }
 
-/** Wraps whatever node-rdkafka threw or reported; `what` says which call failed, `next` what to do where no code tells. */
+/**
+ * Wraps whatever node-rdkafka threw or reported; `what` says which call failed, `next` what to do where no code says
+ * it.
+ */
 export function connectorError(
   code: KafkaErrorCode,
   what: string,

@@ -4,8 +4,8 @@ import type { NativeConsumer, NativeError } from "./native.js";
 import { CODE } from "../codes.js";
 
 /**
- * What ended a client for good. Its errors say no more than that something did (-150), and node-rdkafka hands on no other:
- * the cause stands in librdkafka's log alone, which tells of it first.
+ * What ended a client for good. Its errors say only that something did (-150), and node-rdkafka passes on no other: the
+ * cause is in librdkafka's log alone, ahead of the error.
  */
 export class FatalCause {
   #cause: NativeError;

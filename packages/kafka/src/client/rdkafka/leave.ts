@@ -23,7 +23,7 @@ export interface LeavingConsumer {
   serve(timeoutMs: number): Promise<unknown>;
 }
 
-/** Once it has begun, nothing is waited for any more that a broker or a listener has to answer. */
+/** Once it has begun, answers of brokers and listeners are no longer awaited. */
 export class Hurry {
   #begun = false;
   begin: () => void = () => undefined;
@@ -68,8 +68,9 @@ export async function leave(consumer: LeavingConsumer, deadline: number): Promis
 }
 
 /**
- * Polls, for nobody, until the rebalances that have begun and the commit in flight are answered. Disconnecting would give
- * the partitions to others while their listener still works on them (I4), and would discard the commit's answer.
+ * Polls, discarding records, until the rebalances that have begun and the commit in flight are answered. Disconnecting
+ * would give the partitions to others while their listener still works on them (I4), and would discard the commit's
+ * answer.
  */
 async function serveAnswers(consumer: LeavingConsumer, deadline: number): Promise<void> {
   const { rebalancer, timeouts, hurry } = consumer;
@@ -90,9 +91,9 @@ async function serveAnswers(consumer: LeavingConsumer, deadline: number): Promis
 }
 
 /**
- * A broker that is away owes an answer, for which a disconnect would wait: for a commit as long as a session, on one of
- * libuv's threads, without which no process ends. So it is done once there is nothing to wait for; a process that ends
- * before does not miss it.
+ * A disconnect would wait for the answer of a broker that is away: for a commit as long as a session, on one of libuv's
+ * threads, which keeps the process from ending. So it is done once there is nothing to wait for; a process that ends
+ * before does not need it.
  */
 function leaveLater(consumer: LeavingConsumer): never {
   const { native, rebalancer, calls, timeouts } = consumer;

@@ -11,7 +11,7 @@ export const LOCAL_CALL_MS = 10_000;
 export interface NativeCall<T> {
   /** Comes in time: where librdkafka gives none, a failure. */
   readonly answer: Promise<T>;
-  /** Resolves when the call uses the client no more; a call that got stuck never does. */
+  /** Resolves when the call no longer uses the client; a stuck call never does. */
   readonly ended: Promise<void>;
 }
 
@@ -23,7 +23,7 @@ export interface NativeCallOptions {
   readonly late: () => KafkaConnectorError;
 }
 
-/** Starts a call which librdkafka answers off the main thread, if it does: a broker that froze can leave it without an end. */
+/** Starts a call which librdkafka answers off the main thread, if at all: with a frozen broker it may never end. */
 export function startCall<T>(
   { timeoutMs, failed, late }: NativeCallOptions,
   call: (done: (error: NativeError | null | undefined, result: T) => void) => void,
@@ -50,7 +50,7 @@ export function startCall<T>(
   return { answer, ended };
 }
 
-/** The calls that use a client off the main thread: disconnecting under them would free it beneath their feet. */
+/** The calls that use a client off the main thread: disconnecting would free it while they use it. */
 export class NativeCalls {
   readonly #running: Set<NativeCall<unknown>> = new Set();
 
@@ -58,7 +58,7 @@ export class NativeCalls {
   track<T>(call: NativeCall<T>): Promise<T> {
     this.#running.add(call);
     void call.ended.then(() => this.#running.delete(call));
-    // Whoever starts several calls and awaits one after the other has not forgotten the later ones.
+    // A caller that starts several calls and awaits them in turn handles the later ones too.
     call.answer.catch(() => undefined);
     return call.answer;
   }

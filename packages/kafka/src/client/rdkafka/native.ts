@@ -66,7 +66,7 @@ export interface NativeMetadata {
   }[];
 }
 
-/** What a binding is called, and what its librdkafka was built with. */
+/** The name of a binding, and what its librdkafka was built with. */
 export interface Build {
   readonly name: string;
   /** librdkafka's names, such as those of codecs. */
@@ -126,7 +126,7 @@ export interface NativeConsumer extends NativeClient {
     timeoutMs: number,
     done: Done<{ lowOffset: number; highOffset: number }>,
   ): unknown;
-  /** As the last fetch told; throws for a partition that the client does not know. */
+  /** As the last fetch reported; throws for a partition that the client does not know. */
   getWatermarkOffsets(topic: string, partition: number): { readonly lowOffset: number; readonly highOffset: number };
   disconnect(done: Done<unknown>): unknown;
 }

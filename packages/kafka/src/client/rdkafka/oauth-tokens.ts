@@ -10,15 +10,15 @@ interface TakesTokens {
   disconnect(...values: never[]): unknown;
 }
 
-/** `setTimeout` takes no more, about 24 days. */
+/** The limit of `setTimeout`, about 24 days. */
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
 /** After a failure: often enough while a fifth of the lifetime is left. */
 const retryMs = (lifetimeMs: number): number => Math.min(10_000, Math.ceil(lifetimeMs / 50));
 
 /**
- * The client, which gets a token before it connects and then another one each time four fifths of a lifetime have passed,
- * until it disconnects. While renewing fails the old token stays, and each failure is told.
+ * The client, which gets a token before it connects and then another one each time four fifths of a lifetime have
+ * passed, until it disconnects. While renewing fails the old token stays, and each failure is reported.
  */
 export const withTokens = <C extends object>(
   client: C,

@@ -20,7 +20,7 @@ export async function seekAll(
 ): Promise<void> {
   await Promise.all(
     positions.map(({ topic, partition, offset }) =>
-      // Without a time-out the client would not tell whether it did.
+      // Without a time-out the client would not report whether it did.
       call<undefined>(`seek ${topic} ${partition} to ${offset}`, timeoutMs, (done) =>
         native.seek({ topic, partition, offset }, timeoutMs, (error) => done(error, undefined)),
       ),

@@ -36,8 +36,8 @@ const CRC32 = "consistent_random";
  * until they have reached JavaScript.
  *
  * Reports arrive in bursts of up to 100 in the event loop's poll phase; `#tick` runs in the check phase after it, hands
- * them over in columns and polls again. Without arrivals it waits on a timer, and with nothing outstanding not at all, so
- * an idle producer costs nothing and holds no process open; errors of a connection nobody uses show at the next record.
+ * them over in columns and polls again. Without arrivals it waits on a timer, and with nothing outstanding not at all,
+ * so an idle producer costs nothing and holds no process open; errors of an unused connection show at the next record.
  *
  * Long: it is the whole of the port, and its counts hang together.
  */
@@ -51,7 +51,7 @@ export class RdkafkaProducer implements ProducerClient {
   readonly #watch: BrokerWatch;
   /** Where a record with an empty key goes; `null` leaves it to librdkafka. */
   readonly #ofEmptyKey: number | null;
-  /** What the client told before it gave up. */
+  /** What the client reported before it gave up. */
   #ended: KafkaConnectorError | undefined;
   #connecting: Promise<void> | undefined;
   /** Takes records: from connected until `close`. */

@@ -21,14 +21,14 @@ const OF_A_TOPIC: ReadonlySet<number | undefined> = new Set([
 /** Rebalances wait for it. */
 const LOOK_MS = 1000;
 
-/** As many names as an error tells. */
+/** The most names that an error lists. */
 const MOST = 5;
 
 const topicsOf = (partitions: readonly { readonly topic: string }[]): readonly string[] => [
   ...new Set(partitions.map(({ topic }) => topic)),
 ];
 
-/** Names topics in an error, where it is one of a topic: all of them, or whichever it is. */
+/** Names the topics of an error about a topic: `all`, or those it may be. */
 export function topicsIn(code: number | undefined, topics: readonly string[], all: boolean = false): string {
   if (topics.length === 0 || !OF_A_TOPIC.has(code)) return "";
   const more = topics.length > MOST ? ` and ${topics.length - MOST} more` : "";
@@ -37,8 +37,8 @@ export function topicsIn(code: number | undefined, topics: readonly string[], al
 }
 
 /**
- * What `consume` fails with. librdkafka knows the topic, and the bindings hand its code over alone; so the topics are found
- * again: those that the broker does not show to this client, else those of which it has fetched nothing.
+ * What `consume` fails with. librdkafka knows the topic, but the bindings pass on only the code; so the topics are
+ * found again: those that the broker does not show to this client, else those it has fetched nothing from.
  */
 export class ReadFailures {
   readonly #native: NativeConsumer;

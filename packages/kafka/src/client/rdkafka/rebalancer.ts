@@ -27,10 +27,10 @@ export class Rebalancer {
   #holds = false;
   #abandoned = false;
   #leaving = false;
-  /** Assigned to a client that was leaving already, of which the listener knows nothing. */
-  readonly #untold = new Set<string>();
-  /** It knows of the last assignment. */
-  #told = true;
+  /** Assigned to a client that was leaving already; the listener was not notified of them. */
+  readonly #unnotified = new Set<string>();
+  /** It was notified of the last assignment. */
+  #notified = true;
   #onAnswered: () => void = () => undefined;
 
   constructor(native: () => NativeConsumer, listener: ConsumerListener) {
@@ -49,9 +49,9 @@ export class Rebalancer {
   }
 
   /**
-   * The group has gone on without this member, so what is revoked before the next assignment is owned by others already.
-   * librdkafka knows of every such loss, but node-rdkafka hands over the partitions only: what the client's errors tell.
-   * Bindings that tell more are asked when they revoke.
+   * The group has gone on without this member, so what is revoked before the next assignment is owned by others
+   * already. librdkafka knows of every such loss, but node-rdkafka passes on only the partitions: so the client's
+   * errors mark it. Bindings that report it are asked when they revoke.
    */
   markLost(): void {
     this.#lost = true;
@@ -67,9 +67,9 @@ export class Rebalancer {
     const rebalance: Rebalance = { answer, partitions };
     this.#unanswered.add(rebalance);
     this.#lost = answer === "unassign" && (this.#lost || this.#native().assignmentLost?.() === true);
-    const told = this.#toTell(rebalance);
-    if (told) void this.#serve(rebalance, told);
-    if (this.#abandoned || !told) this.#answer(rebalance);
+    const known = this.#toNotify(rebalance);
+    if (known) void this.#serve(rebalance, known);
+    if (this.#abandoned || !known) this.#answer(rebalance);
   };
 
   /**
@@ -80,15 +80,15 @@ export class Rebalancer {
     this.#leaving = true;
   }
 
-  #toTell({ answer, partitions }: Rebalance): readonly NativeTopicPartition[] | undefined {
+  #toNotify({ answer, partitions }: Rebalance): readonly NativeTopicPartition[] | undefined {
     if (answer === "assign") {
       if (!this.#leaving) return partitions;
-      for (const each of partitions) this.#untold.add(keyOf(each));
-      this.#told = false;
+      for (const each of partitions) this.#unnotified.add(keyOf(each));
+      this.#notified = false;
       return undefined;
     }
-    const told = partitions.filter((each) => !this.#untold.has(keyOf(each)));
-    return told.length > 0 || this.#told ? told : undefined;
+    const known = partitions.filter((each) => !this.#unnotified.has(keyOf(each)));
+    return known.length > 0 || this.#notified ? known : undefined;
   }
 
   /** Everything that is assigned begins anew. Refused during a rebalance, which such a call would answer. */
@@ -120,9 +120,9 @@ export class Rebalancer {
     for (const rebalance of this.#unanswered) this.#answer(rebalance);
   }
 
-  async #serve(rebalance: Rebalance, told: readonly NativeTopicPartition[]): Promise<void> {
+  async #serve(rebalance: Rebalance, known: readonly NativeTopicPartition[]): Promise<void> {
     const { answer } = rebalance;
-    const partitions: readonly TopicPartition[] = told.map(({ topic, partition }) => ({ topic, partition }));
+    const partitions: readonly TopicPartition[] = known.map(({ topic, partition }) => ({ topic, partition }));
     const name = this.#handlerOf(answer);
     try {
       await this.#listener[name]?.(partitions);
@@ -144,7 +144,7 @@ export class Rebalancer {
       if (rebalance.answer === "assign") this.#assign(rebalance.partitions);
       else this.#unassign(rebalance.partitions);
     } catch (error) {
-      // Nobody knows of what a leaving client is assigned, nor misses what it refuses.
+      // What a leaving client is assigned was not passed on, so what it refuses is not missed.
       if (!(this.#leaving && rebalance.answer === "assign")) {
         const failure = `The client refused to ${rebalance.answer} partitions`;
         this.#listener.onError(connectorError("REBALANCE_FAILED", failure, error));
@@ -190,7 +190,7 @@ export class Rebalancer {
     try {
       native.unassign();
     } catch {
-      // The first error is the one to tell; this is the last thing that can be tried.
+      // The first error is the one reported; this is the last thing that can be tried.
     }
   }
 }

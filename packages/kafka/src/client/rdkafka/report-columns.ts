@@ -26,7 +26,7 @@ export class ReportColumns implements DeliveryReports {
     this.errors.push(error === null || error === undefined ? undefined : this.#failure(error, report.topic));
   }
 
-  /** What the client only threw away, because it had ended, failed by what ended it. */
+  /** Records that the client dropped because it had ended fail with what ended it. */
   endedBy(end: KafkaConnectorError): void {
     this.errors.forEach((error, index) => {
       if (PURGED.has(error?.clientCode)) this.errors[index] = end;

@@ -18,8 +18,8 @@ setTimeout(() => {
 `;
 
 /**
- * A process that ends waits for every thread of libuv, so one that is stuck in librdkafka would keep it for ever, also from
- * `process.exit`. Nobody can kill process 1 of a container from within, so that one aborts;
+ * A process that ends waits for every thread of libuv, so one that is stuck in librdkafka would keep it for ever, also
+ * from `process.exit`. Process 1 of a container cannot be killed from within, so that one aborts;
  * where no process can be started, it kills itself at once.
  */
 const end = (exitCode: number): void => {
@@ -37,7 +37,7 @@ const end = (exitCode: number): void => {
   process.abort();
 };
 
-/** A client was told to close long ago; `closed` resolves when it has. */
+/** A client should have closed long ago; `closed` resolves when it has. */
 export const isStuckUntil = (closed: Promise<unknown>): void => {
   if (stuck === 0) process.on("exit", end);
   stuck += 1;

@@ -104,7 +104,7 @@ export class RdkafkaTopicAdmin implements TopicAdmin {
     const native = await this.#native?.catch(() => undefined);
     if (!native) return;
     const idle = await this.#calls.settled(performance.now() + CLIENT_TIMEOUTS.closeMs);
-    // Under a call that is stuck it would be freed beneath its feet.
+    // A stuck call still uses what this would free.
     if (idle) native.disconnect();
     else void this.#calls.ended().then(() => native.disconnect());
   }

@@ -1,7 +1,7 @@
 import type { ClientProperties, ConsumerListener } from "../port.js";
 import type { NativeConsumer } from "./native.js";
 
-/** The one place where librdkafka tells of ids of topics is its log, where it is asked for what it does with metadata. */
+/** librdkafka reports the ids of topics only in its log, in this debug context. */
 const CONTEXT = "metadata";
 const COVERING: readonly string[] = [CONTEXT, "topic", "all"];
 
@@ -18,7 +18,7 @@ export const tellingTopicIds = (properties: ClientProperties): ClientProperties 
   return { ...properties, debug: [...contexts, CONTEXT].join(",") };
 };
 
-/** Tells the listener of topics that were made again. */
+/** Notifies the listener of topics that were made again. */
 export const hearRemadeTopics = (
   native: Pick<NativeConsumer, "on">,
   listener: Pick<ConsumerListener, "onTopicRemade">,

@@ -17,7 +17,7 @@ export class WaitingThreads {
     this.#free = Math.max(1, Math.floor(poolSize / 2));
   }
 
-  /** Waits by `look`, which holds a thread for as long as it is told, or by a timer; answers what it found, if anything. */
+  /** Waits by `look`, which holds a thread for `waitMs`, or by a timer; returns what it found, if anything. */
   async wait<T>(waitMs: number, look: (waitMs: number) => Promise<T[]>): Promise<T[]> {
     if (this.#free > 0) {
       this.#free -= 1;

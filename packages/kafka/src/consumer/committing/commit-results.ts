@@ -7,7 +7,7 @@ const outcomeOf = (position: number, covered: number | undefined): CommitOutcome
   return covered === position ? "committed" : "superseded";
 };
 
-/** What became of a position once the commit that it was in is answered; `owned` is none where the assignment was gone. */
+/** The result for a position whose commit is answered; `owned` is `undefined` where the assignment was gone. */
 export const commitResult = (
   groupId: string,
   { topic, partition, position }: PositionToCommit,

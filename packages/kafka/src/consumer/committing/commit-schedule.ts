@@ -8,7 +8,7 @@ import type { OwnedPartition } from "../partitions/owned-partition.js";
 /** Wait before a commit that is due while another is under way. */
 const NEXT_COMMIT_MS = 5;
 
-/** How long the end of a partition, above what is committed, waits for a commit that a committer in the stream asks for. */
+/** How long the end of a partition, above what is committed, waits for a commit by a committer in the stream. */
 const END_COMMIT_MS = 1000;
 
 export interface CommitScheduleOptions {
@@ -29,8 +29,8 @@ export interface CommitScheduleOptions {
 }
 
 /**
- * When to commit. Committers in the stream decide for themselves and are only told to hurry; where there are none, as on
- * the followed surface, finished work is committed from here, by number and by time.
+ * When to commit. Committers in the stream decide for themselves and are only asked to hurry; where there are none, as
+ * in sources with context, finished work is committed from here, by number and by time.
  */
 export class CommitSchedule {
   readonly #options: CommitScheduleOptions;
@@ -43,7 +43,7 @@ export class CommitSchedule {
   #endTimer: Cancellable | undefined;
   #refreshMs = Number.POSITIVE_INFINITY;
   #refreshTimer: Cancellable | undefined;
-  /** A commit has failed that nobody waits for. */
+  /** A commit that is not awaited has failed. */
   #failed = false;
   #closed = false;
 
@@ -82,7 +82,7 @@ export class CommitSchedule {
     this.#refreshTimer = clock.schedule(intervalMs, again);
   }
 
-  /** Settles with a commit; one that fails is only logged where nobody waits for it. */
+  /** Settles with a commit; a failure is only logged if the commit is not awaited. */
   async settle(commit: Promise<void>): Promise<void> {
     const forgets = this.#failed || this.#settings?.delivery === "sendAndForget";
     await (forgets ? this.logFailure(commit) : commit);
@@ -99,7 +99,7 @@ export class CommitSchedule {
     }
   }
 
-  /** `flush` is called when what a committer has gathered should come at once, until the answer is called. */
+  /** Calls `flush` when a committer should commit at once what it has gathered; returns what ends this. */
   onHurry(flush: () => void): () => void {
     this.#flushes.add(flush);
     return () => void this.#flushes.delete(flush);
@@ -112,7 +112,7 @@ export class CommitSchedule {
     if (ms !== undefined && !this.#replayTimer) this.#lookAtReplays(ms, ms / 2);
   }
 
-  /** What is finished may have been delivered long ago, and nothing may be delivered or end any more that would tell. */
+  /** Looks by timer: records may have been delivered long ago, with no later delivery or end to notice that. */
   #lookAtReplays(budgetMs: number, delayMs: number): void {
     const { clock, flow } = this.#options;
     this.#replayTimer = clock.schedule(delayMs, () => {
@@ -148,7 +148,7 @@ export class CommitSchedule {
     if (this.#settings && this.#options.assignment.hasNews) this.#commitSoon();
   }
 
-  /** A commit failed, whoever asked for it: what it was to commit is asked for again, for nothing may end any more that would. */
+  /** A commit failed, whoever asked for it: it is asked for again, since no later end of a claim may do so. */
   commitFailed(): void {
     if (this.#settings && !this.#closed && this.#options.assignment.hasNews)
       this.#commitWithin(this.#settings.maxIntervalMs);

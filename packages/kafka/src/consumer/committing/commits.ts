@@ -65,7 +65,7 @@ export class Commits implements OffsetOwner {
     await this.now(await storedPositions(client, assignment.partitions, settings.commitTimeoutMs));
   }
 
-  /** Somebody asks for it: commits everything that is finished now, and from now on. */
+  /** On request: commits everything that is finished now, and from now on. */
   asked(): Promise<void> {
     this.#options.assignment.commits();
     return this.now();
@@ -97,7 +97,7 @@ export class Commits implements OffsetOwner {
     return this.#schedule.begun;
   }
 
-  /** Commits what is finished at an end; where nobody waits for commits, one that fails is only logged. */
+  /** Commits what is finished at an end; a failure is only logged if commits are not awaited. */
   remaining(): Promise<void> {
     return this.#schedule.settle(this.now());
   }
@@ -108,7 +108,7 @@ export class Commits implements OffsetOwner {
     return this.#schedule.owesCommit && !life.failure && assignment.hasNews;
   }
 
-  /** Nothing of these is on its way to a committer: what is unfinished was dropped on purpose, and is committed as such. */
+  /** Nothing of these is on its way to a committer: what is unfinished was dropped on purpose and counts as done. */
   discardUnfinished(partitions: Iterable<OwnedPartition>): void {
     const { life } = this.#options;
     if (life.isOver || life.failure) return;
@@ -149,14 +149,14 @@ export class Commits implements OffsetOwner {
     this.#schedule.ended(owned);
   }
 
-  /** Nobody is left to end some claims, or the session is over: whoever waits for them looks again. */
+  /** Some claims will never end, or the session is over: those who wait for claims look again. */
   check(): void {
     this.#claimsEnded.check();
   }
 
   /**
-   * Hurries, until every claim of these has ended, the time of a revocation is over, or the session is. Not a turn later:
-   * what is committed then goes together with what the last claim asks for.
+   * Hurries, until every claim of these has ended, the time of a revocation is over, or the session is. Not a turn
+   * later: what is committed then goes together with what the last claim asks for.
    */
   untilEnded(partitions: readonly OwnedPartition[]): Promise<void> {
     const ended = this.#claimsEnded.untilEnded(partitions, () => this.#options.life.isOver);
@@ -165,7 +165,7 @@ export class Commits implements OffsetOwner {
     return ended;
   }
 
-  /** Resolves when `work` has settled, however, or after so many milliseconds. */
+  /** Resolves when `work` has settled, either way, or after `timeoutMs`. */
   within(timeoutMs: number, work: Promise<unknown>): Promise<void> {
     return this.#claimsEnded.within(timeoutMs, work);
   }

@@ -8,7 +8,7 @@ import type { OwnedPartition, Watermark } from "../partitions/owned-partition.js
 const RETRY_MS = 50;
 const RETRY_LIMIT_MS = 1000;
 
-/** It passes with the rebalance, as also where a static member is taken for another; or the stream fails. */
+/** Passes with the rebalance, also where a static member is taken for another; otherwise the stream fails. */
 const isRebalanced = (error: unknown): boolean => failedBy(error, "rebalanced", "memberFenced");
 
 const isRetriable = (error: unknown): boolean =>
@@ -22,7 +22,7 @@ const audited = ({ owned, position, stored }: Watermark): AuditedPosition => ({
   stored,
 });
 
-/** Where something may be committed meanwhile, what was stored before concerns nobody any more. */
+/** Once something of this assignment may be committed, the stored position no longer matters. */
 const isOwned = ({ owned, stored }: Watermark): boolean =>
   !owned.ledger.fenced && !(stored && owned.ledger.watermark !== undefined);
 
@@ -43,8 +43,8 @@ export interface OffsetCommitterOptions {
 }
 
 /**
- * Commits the watermarks of all owned partitions, one commit at a time: what is asked for while one is under way goes into
- * the next. Positions never go back within an epoch (I7), and those of a lost partition are left out (I5, I6).
+ * Commits the watermarks of all owned partitions, one commit at a time: what is asked for while one is under way goes
+ * into the next. Positions never go back within an epoch (I7), and those of a lost partition are left out (I5, I6).
  */
 export class OffsetCommitter {
   readonly #options: OffsetCommitterOptions;
@@ -80,8 +80,8 @@ export class OffsetCommitter {
   }
 
   /**
-   * Resolves once what is finished now is acknowledged; with `again`, committed positions above which nothing has finished
-   * are committed once more, and those it names.
+   * Resolves once what is finished now is acknowledged; with `again`, committed positions above which nothing has
+   * finished are committed once more, and those it names.
    */
   commit(again?: readonly Watermark[]): Promise<void> {
     if (this.#closed) return Promise.reject(this.#closedError());
@@ -152,13 +152,13 @@ export class OffsetCommitter {
         }
         // What is being given up will not be owned in the next generation either.
         if (isRebalanced(error)) watermarks = watermarks.filter(({ owned }) => !owned.retired);
-        // A refusal concerns nobody once every partition of it is lost: another consumer answers for them now.
+        // A refusal no longer matters once all its partitions are lost: another consumer commits them now.
         if (!watermarks.some(isOwned)) return;
         if (!isRetriable(error) || clock.now() + delayMs > deadline) throw error;
       }
       await new Promise<void>((resolve) => clock.schedule(delayMs, resolve));
-      // 1. The group rebalances; 2. the broker refuses the commit; 3. what is revoked meanwhile is its next owner's affair,
-      // and what was kept is committed under the new generation.
+      // 1. The group rebalances; 2. the broker refuses the commit; 3. what is revoked meanwhile is its next owner's
+      // affair, and what was kept is committed under the new generation.
       watermarks = watermarks.filter(isOwned);
     }
   }
@@ -188,7 +188,7 @@ export class OffsetCommitter {
         );
       });
       const answered = (): void => {
-        // Who asked has been told that it may still succeed; what is reported from now on says that it did.
+        // The caller knows that it may still succeed; reports say from now on that it did.
         if (late) this.#acknowledged(watermarks);
         resolve();
       };

@@ -9,8 +9,8 @@ export const outright = (owned: OwnedPartition, position: number, metadata: stri
 });
 
 /**
- * What the group has of partitions of which nothing has been delivered since they were assigned. Asked each time, because
- * others may change it where there are no members.
+ * The group's positions of partitions without a delivery since they were assigned. Asked each time, because others may
+ * change them where there are no members.
  */
 export const storedPositions = async (
   client: Pick<ConsumerClient, "committed">,

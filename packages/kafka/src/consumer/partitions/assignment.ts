@@ -42,14 +42,14 @@ export class Assignment {
     return added;
   }
 
-  /** Somebody commits what is finished, of all that is and will be assigned. */
+  /** From now on finished records are committed, of all that is and will be assigned. */
   commits(): void {
     if (this.#isCommitted) return;
     this.#isCommitted = true;
     for (const owned of this.#owned.values()) owned.commits();
   }
 
-  /** Where nothing waits no bound holds anything back, and the end of a claim need not wake the stream. */
+  /** Where no records wait no bound holds any back, and the end of a claim need not wake the stream. */
   get hasBuffered(): boolean {
     for (const owned of this.#owned.values()) if (owned.buffered > 0) return true;
     return false;
@@ -61,7 +61,7 @@ export class Assignment {
     return false;
   }
 
-  /** What became of the records of all partitions, of those given up and of those owned. */
+  /** Outcomes of the records of all partitions, given up and owned. */
   report(): readonly PartitionReport[] {
     return this.#reports.report(this.partitions);
   }
@@ -103,7 +103,7 @@ export class Assignment {
       }
       owned.fence();
     }
-    // What they had in flight counts no more against the bounds over all partitions.
+    // What they had in flight no longer counts against the bounds over all partitions.
     this.#listener.onRoom();
   }
 }

@@ -1,6 +1,6 @@
 import type { BufferedRun } from "./fetched-chunk.js";
 
-/** What of one partition was read and not taken, in order. */
+/** Records of one partition that were read and not taken, in order. */
 export class BufferedRuns {
   #runs: BufferedRun[] = [];
   #records = 0;
@@ -25,7 +25,7 @@ export class BufferedRuns {
     this.#bytes += run.bytes;
   }
 
-  /** The oldest run, or as much of it as fits into so many records and bytes; none where its first record does not. */
+  /** The oldest run, or as much of it as fits into `records` and `bytes`; `undefined` if its first record does not. */
   take(records: number, bytes: number = Number.POSITIVE_INFINITY): BufferedRun | undefined {
     const [first] = this.#runs;
     if (!first || records <= 0) return undefined;
@@ -55,7 +55,7 @@ export class BufferedRuns {
     return to === run.from ? undefined : { ...run, to, bytes: taken, lastOffset: chunk.offset(to - 1) };
   }
 
-  /** Forgets what waits and answers how many records it was. */
+  /** Drops what waits; returns how many records that was. */
   drop(): number {
     const dropped = this.#records;
     for (const run of this.#runs) run.fetched.done(run);

@@ -1,7 +1,7 @@
 import type { Clock } from "@millrace/streams";
 import type { OwnedPartition } from "./owned-partition.js";
 
-/** ClaimsEnded that wait for the claims of their partitions. */
+/** Waits for the claims of partitions to end. */
 export class ClaimsEnded {
   readonly #clock: Clock;
   readonly #timeoutMs: number;
@@ -16,12 +16,12 @@ export class ClaimsEnded {
     return this.#checks.size > 0;
   }
 
-  /** A claim has ended, or nobody is left to end any. */
+  /** A claim has ended, or no more will. */
   check(): void {
     for (const check of this.#checks) check();
   }
 
-  /** Resolves once every claim has ended, or the deadline has passed, or `isOver` says that nobody is left to end them. */
+  /** Resolves once every claim has ended, the deadline has passed, or `isOver` says that no more will end. */
   untilEnded(revoked: readonly OwnedPartition[], isOver: () => boolean): Promise<void> {
     return this.#withDeadline(this.#timeoutMs, (end) => {
       const check = (): void => {
@@ -32,7 +32,7 @@ export class ClaimsEnded {
     });
   }
 
-  /** Resolves when `work` has settled, however, or after so many milliseconds. */
+  /** Resolves when `work` has settled, either way, or after `timeoutMs`. */
   within(timeoutMs: number, work: Promise<unknown>): Promise<void> {
     return this.#withDeadline(timeoutMs, (end) => {
       work.then(end, end);

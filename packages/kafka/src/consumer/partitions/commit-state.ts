@@ -7,18 +7,18 @@ import type { PartitionLedger } from "../../ledger/partition-ledger.js";
 export interface CommitPosition {
   readonly position: number;
   readonly metadata: string | undefined;
-  /** The highest position that was asked for and that this one answers; none on the followed surface. */
+  /** The highest position asked for that this one covers; `undefined` for sources with context. */
   readonly asked: number | undefined;
   /** Records below it. */
   readonly below: number;
-  /** Finished claims above the position, which the metadata tells of. */
+  /** Finished claims above the position, which the metadata lists. */
   readonly finishedAbove: number;
   /** When the oldest record above the position was delivered; `undefined` when there was none yet. */
   readonly oldestAbove: number | undefined;
   readonly takenAt: number;
 }
 
-/** How far the group is with one partition under one assignment, and what there is to tell it. */
+/** How far the group is with one partition under one assignment, and what there is to commit. */
 export class CommitState {
   readonly #ledger: PartitionLedger;
   readonly #trail: AuditTrail;
@@ -32,9 +32,9 @@ export class CommitState {
   #replaysSince: number | undefined;
   /** What an earlier owner had finished above its last commit. */
   #finished: FinishedSet = NOTHING_FINISHED;
-  /** Bytes that a commit may say in its metadata about records finished above the position; 0 says nothing. */
+  /** Metadata bytes of a commit for records finished above the position; 0 leaves them out. */
   #metadataBytes = 0;
-  /** Of those, what the last acknowledged commit told. */
+  /** How many claims above its position were finished at the last acknowledged commit. */
   #finishedAbove = 0;
 
   constructor(ledger: PartitionLedger, trail: AuditTrail) {
@@ -42,7 +42,7 @@ export class CommitState {
     this.#trail = trail;
   }
 
-  /** Somebody commits what is finished of it. Before, nothing of it is committed, whatever ends. */
+  /** From now on finished records are committed. Before, nothing is, whatever ends. */
   begin(): void {
     this.#isCommitted = true;
   }
@@ -56,7 +56,7 @@ export class CommitState {
     return this.#committed;
   }
 
-  /** The highest position asked for that the broker has acknowledged, by itself or by one that stands for it. */
+  /** The highest position asked for that the broker has acknowledged, itself or by one above it. */
   get covered(): number | undefined {
     return this.#covered;
   }
@@ -70,7 +70,7 @@ export class CommitState {
     this.#replaysSince ??= now;
   }
 
-  /** Somebody asks to commit this position. */
+  /** A commit of this position is requested. */
   ask(position: number, metadata: string | undefined): void {
     // Where the next offsets have no records, the position that is committed is above what was asked for.
     if (position < (this.#asked ?? 0)) return;
@@ -78,13 +78,13 @@ export class CommitState {
     this.#metadata = metadata;
   }
 
-  /** Commits tell what is finished above the position, in so many bytes; `finished` is what an earlier one told. */
+  /** Commits list what is finished above the position, in `maxBytes`; `finished` is what an earlier one listed. */
   rememberFinished(maxBytes: number, finished: FinishedSet): void {
     this.#metadataBytes = maxBytes;
     this.#finished = finished;
   }
 
-  /** The broker takes no such metadata: what it would have told is read again after a crash. */
+  /** The broker accepts no such metadata: what it would have listed is read again after a crash. */
   forgetFinished(): void {
     this.#metadataBytes = 0;
   }
@@ -94,7 +94,7 @@ export class CommitState {
     return this.#finished.has(offset);
   }
 
-  /** A commit would tell something: a higher position, `end` being one that offsets without a record lead to, or more above it. */
+  /** A commit would be news: a higher position (`end` is one behind offsets without a record), or more above it. */
   hasNews(end: number | undefined): boolean {
     if (!this.#isCommitted) return false;
     const { uncommitted, behindWatermark, endedInPart } = this.#ledger;
@@ -116,7 +116,7 @@ export class CommitState {
     if (!isNews && (!again || this.#committed === undefined)) return undefined;
     return {
       position,
-      metadata: this.#metadataBytes > 0 ? this.#tellFinished(position) : this.#metadata,
+      metadata: this.#metadataBytes > 0 ? this.#listFinished(position) : this.#metadata,
       asked: this.#asked,
       below: ledger.belowWatermark,
       finishedAbove: ledger.behindWatermark,
@@ -125,13 +125,13 @@ export class CommitState {
     };
   }
 
-  #tellFinished(position: number): string | undefined {
+  #listFinished(position: number): string | undefined {
     return encodeFinished(position, this.#ledger.endedAbove(), this.#metadataBytes, this.#finished);
   }
 
-  /** The broker has it; answers whether that is new. */
+  /** The broker has acknowledged it; returns whether that is new. */
   acknowledged({ position, asked, below, finishedAbove, oldestAbove, takenAt }: CommitPosition): boolean {
-    // The answer to a commit that had timed out comes after that to a later one.
+    // The answer to a commit that had timed out may come after that to a later one.
     if (position < (this.#committed ?? 0)) return false;
     this.#committed = position;
     this.#covered = asked;

@@ -16,7 +16,7 @@ export class FetchedChunk {
     this.#runs += 1;
   }
 
-  /** Nobody reads this run again. With `inUse` what was read of it goes on in the stream, so that the chunk is kept. */
+  /** This run is not read again. With `inUse` its records are still in the stream, so the chunk is kept. */
   done({ from, to }: Pick<PartitionRun, "from" | "to">, inUse = false): void {
     if (!inUse) this.#runs -= 1;
     if (this.#runs === 0) this.chunk.release();

@@ -17,7 +17,7 @@ export interface Watermark extends CommitPosition {
   readonly stored: boolean;
 }
 
-/** Whom partitions tell. */
+/** Notified by partitions. */
 export interface PartitionListener {
   /** A claim has ended. */
   onEnded(partition: OwnedPartition): void;
@@ -26,9 +26,9 @@ export interface PartitionListener {
 }
 
 /**
- * One partition under one assignment: what waits to be delivered (`PartitionBuffer`), the claims of what was (the ledger),
- * and what is committed (`CommitState`). A later assignment of the same partition is another object, so whatever still
- * refers to this one is inert (I6).
+ * One partition under one assignment: what waits to be delivered (`PartitionBuffer`), the claims of what was (the
+ * ledger), and what is committed (`CommitState`). A later assignment of the same partition is another object, so
+ * whatever still refers to this one is inert (I6).
  *
  *     offsets ──────┬─────────────────┬───────────────────────┬────────────────┬──────────────────┬─────────►
  *      reading.first     committed         position = resumeAt       last.next        reading.next       reading.end
@@ -50,7 +50,7 @@ export class OwnedPartition implements TopicPartition {
   readonly epoch: number;
   readonly ledger: PartitionLedger = new PartitionLedger();
   readonly #trail: AuditTrail;
-  /** Beyond it records share a claim: on the explicit surface, where a filtered record is finished only with a later one. */
+  /** Beyond it records share a claim: on the explicit surface, where only a later record finishes a filtered one. */
   readonly #claimBound: number;
   readonly #listener: PartitionListener;
   readonly reading: ReadPosition = new ReadPosition();
@@ -93,7 +93,7 @@ export class OwnedPartition implements TopicPartition {
     return this.#buffer.handedOver;
   }
 
-  /** The next offset that is not finished or, where nobody finishes records, not handed over; none before any. */
+  /** The next offset that is not finished or, of a plain source, not handed over; `undefined` before any. */
   get position(): number | undefined {
     const next = this.ledger.watermark ?? this.#buffer.last?.next;
     return this.#isThrough ? Math.max(this.reading.end, next ?? 0) || next : next;
@@ -110,8 +110,8 @@ export class OwnedPartition implements TopicPartition {
   }
 
   /**
-   * Where another reading has to begin to miss nothing: at the first unfinished record; where nobody finishes any, at the
-   * last chunk handed over, for how much of it was seen is not known. None: reading has not begun.
+   * Where to read again without missing anything: at the first unfinished record; of a plain source, at the last chunk
+   * handed over, because how much of it was seen is not known. `undefined`: reading has not begun.
    */
   get resumeAt(): number | undefined {
     return this.ledger.watermark ?? this.#buffer.last?.from ?? this.reading.first;
@@ -123,7 +123,7 @@ export class OwnedPartition implements TopicPartition {
     return end > (this.committed ?? 0) && this.#isThrough ? end : undefined;
   }
 
-  /** For a while nothing of it is delivered. */
+  /** Delivers nothing of it until `release`. */
   hold(): void {
     this.#holds += 1;
   }
@@ -150,7 +150,7 @@ export class OwnedPartition implements TopicPartition {
     return this.#retired;
   }
 
-  /** Somebody commits what is finished of it. Before, nothing of it is committed, whatever ends. */
+  /** From now on finished records are committed. Before, nothing is, whatever ends. */
   commits(): void {
     this.commit.begin();
   }
@@ -178,18 +178,18 @@ export class OwnedPartition implements TopicPartition {
     return this.#buffer.take(records, bytes);
   }
 
-  /** Forgets what waits and answers how much it was. */
+  /** Drops what waits; returns how many records that was. */
   drop(): number {
     return this.#buffer.drop();
   }
 
-  /** Delivers nothing more; answers how many waiting records were dropped. */
+  /** Stops delivery; returns how many waiting records were dropped. */
   retire(): number {
     this.#retired = true;
     return this.drop();
   }
 
-  /** Delivers nothing more, and nobody is left to end what is in flight. */
+  /** Stops delivery; records in flight will never be finished. */
   abandon(): void {
     this.#abandoned = true;
     this.retire();
@@ -208,7 +208,7 @@ export class OwnedPartition implements TopicPartition {
     this.#trail.fenced();
   }
 
-  /** Opens the claim of a record that is delivered now, and takes so many bytes, where these are bounded. */
+  /** Opens the claim of a record that is delivered now; `bytes` is its size, where bytes are bounded. */
   open(offset: number, now: number, bytes?: number): number {
     this.commit.delivered(now);
     this.#trail.delivered(offset);
@@ -224,14 +224,14 @@ export class OwnedPartition implements TopicPartition {
     this.#listener.onEnded(this);
   }
 
-  /** Opens the claim of a record that it follows. */
+  /** Opens the claim that a record carries. */
   claim(offset: number, key: unknown, now: number, bytes?: number): RecordClaim {
     const claim = new RecordClaim(this, this.open(offset, now, bytes), offset, key);
     this.#claims.add(claim);
     return claim;
   }
 
-  /** The claim that blocks the watermark, where records are followed by theirs. */
+  /** The claim that blocks the watermark, where records carry theirs. */
   get blockingClaim(): RecordClaim | undefined {
     return this.#claims.first;
   }
@@ -253,7 +253,7 @@ export class OwnedPartition implements TopicPartition {
     this.#listener.onEnded(this);
   }
 
-  /** Nothing of it is on its way to a committer: what is unfinished was dropped. Answers whether there was any. */
+  /** Nothing of it is on its way to a committer: what is unfinished was dropped. Returns whether there was any. */
   discardUnfinished(): boolean {
     const { lastOffset, inFlight, fenced } = this.ledger;
     if (fenced || inFlight === 0 || lastOffset === undefined) return false;
@@ -263,7 +263,7 @@ export class OwnedPartition implements TopicPartition {
     return true;
   }
 
-  /** A commit would tell something: a higher position, or what is finished above it. */
+  /** A commit would be news: a higher position, or more finished above it. */
   get hasNews(): boolean {
     return this.commit.hasNews(this.#tail);
   }
@@ -274,7 +274,7 @@ export class OwnedPartition implements TopicPartition {
     return position && { ...position, owned: this, stored: false };
   }
 
-  /** The broker has it. */
+  /** The broker has acknowledged it. */
   commitAcknowledged(position: CommitPosition): void {
     if (this.commit.acknowledged(position)) this.#listener.onRoom();
   }

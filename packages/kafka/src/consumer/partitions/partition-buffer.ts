@@ -2,7 +2,7 @@ import { BufferedRuns } from "./buffered-runs.js";
 import type { BufferedRun } from "./fetched-chunk.js";
 import type { ReadPosition } from "./read-position.js";
 
-/** What of one partition was read and waits to be handed to the stream, and what has been handed over. */
+/** Records of one partition that wait to be handed to the stream, and what has been handed over. */
 export class PartitionBuffer {
   readonly #reading: ReadPosition;
   readonly #waiting = new BufferedRuns();
@@ -38,7 +38,7 @@ export class PartitionBuffer {
     this.#waiting.add(run);
   }
 
-  /** The oldest waiting run, or as much of it as fits into so many records and bytes. */
+  /** The oldest waiting run, or as much of it as fits into `records` and `bytes`. */
   take(records: number, bytes?: number): BufferedRun | undefined {
     const run = this.#waiting.take(records, bytes);
     if (!run) return undefined;
@@ -47,7 +47,7 @@ export class PartitionBuffer {
     return run;
   }
 
-  /** Forgets what waits, and what is read from now on; answers how many records it was. */
+  /** Drops what waits, and what is read from now on; returns how many records waited. */
   drop(): number {
     const dropped = this.#waiting.drop();
     this.#reading.stop(dropped > 0);

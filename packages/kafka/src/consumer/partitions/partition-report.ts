@@ -2,16 +2,16 @@ import type { TopicPartition } from "../../client/port.js";
 import { partitionKey } from "../../client/partition-key.js";
 import type { OwnedPartition } from "./owned-partition.js";
 
-/** What became of records, in numbers. */
+/** Numbers of records by outcome. */
 export interface Counts {
-  /** Plain sources count no more than these: what became of them is the stream's own affair. */
+  /** Plain sources count only these: what happens to them is up to the stream. */
   readonly delivered: number;
   readonly processed: number;
   readonly discarded: number;
   readonly parked: number;
   /** Not finished when the partition was given up or the consumer closed. */
   readonly abandoned: number;
-  /** Records above the committed position that were delivered: whoever reads the partition next gets them again. */
+  /** Delivered records above the committed position: the next reader of the partition gets them again. */
   readonly expectedReplays: number;
 }
 
@@ -22,7 +22,7 @@ export const addCounts = (all: Iterable<Counts>): Counts => {
   return sum;
 };
 
-/** What became of the records of one partition, over all its assignments to this consumer. */
+/** Outcomes of the records of one partition, over all its assignments to this consumer. */
 export interface PartitionReport extends TopicPartition, Counts {
   /** The last position the broker acknowledged; `undefined` where nothing was committed. */
   readonly committed: number | undefined;
@@ -48,7 +48,7 @@ const sum = (before: PartitionReport, after: PartitionReport): PartitionReport =
   committed: after.committed ?? before.committed,
 });
 
-/** Adds up what two have told, partition by partition. */
+/** Adds up two reports, partition by partition. */
 export const sumReports = (
   before: Iterable<PartitionReport>,
   after: Iterable<PartitionReport>,
@@ -61,7 +61,7 @@ export const sumReports = (
   return [...all.values()].sort((a, b) => a.topic.localeCompare(b.topic) || a.partition - b.partition);
 };
 
-/** What became of the records of all partitions, of those given up and of those owned. */
+/** Outcomes of the records of all partitions, given up and owned. */
 export class PartitionReports {
   readonly #past = new Map<string, PartitionReport>();
   #pastHandedOver = 0;

@@ -25,15 +25,15 @@ export class ReadPosition {
   }
 
   /**
-   * Everything below was read, and what the broker has there above the last record that was read is not to be seen: markers
-   * of transactions, or what they took back.
+   * Everything below was read: above the last record read the broker has only hidden ones there, markers of
+   * transactions or aborted records.
    */
   reachEnd(offset: number): void {
     if (!this.#stopped) this.#end = offset;
     this.#next = Math.max(this.#next ?? 0, offset);
   }
 
-  /** Nothing that is read from now on is delivered nor, with `lost`, some of what was. */
+  /** Nothing read from now on is delivered; with `lost`, neither is some of what was read before. */
   stop(lost: boolean): void {
     this.#stopped = true;
     if (lost) this.#end = 0;
@@ -59,7 +59,7 @@ export class ReadPosition {
     return this.#next !== undefined;
   }
 
-  /** The end that was met last behind offsets without a record; it can be committed once everything that was read is finished. */
+  /** The last end met behind offsets without a record; it can be committed once everything read is finished. */
   get end(): number {
     return this.#end;
   }

@@ -1,12 +1,12 @@
 export interface SessionLifeListener {
   /** Whether the stream goes on all the same. */
   mends(error: unknown): boolean;
-  /** The session has failed; it is told of the first failure only. */
+  /** The session has failed; called for the first failure only. */
   onFailure(error: unknown): void;
 }
 
 /**
- * Where a session is in its life, for all of its parts, which tell it what they fail with.
+ * Where a session is in its life, for all of its parts, which report their failures here.
  *
  *     running ──► stopped (delivers nothing more; claims in flight may end, and commits go on) ──► closed
  */
@@ -33,7 +33,7 @@ export class SessionLife {
     return this.#state === "closed";
   }
 
-  /** The stream has failed or was cancelled: nobody is left to end what is in flight. */
+  /** The stream has failed or was cancelled: records in flight will never be finished. */
   get isDead(): boolean {
     return this.#isDead;
   }

@@ -10,7 +10,7 @@ export interface FlowLimits {
   readonly maxPollRecords: number;
   /** Records read ahead of the stream, over all partitions that may deliver. */
   readonly maxBufferedRecords: number;
-  /** The same in bytes, over all partitions. Where each has a stream of its own, each has a like part of it. */
+  /** The same in bytes, over all partitions. Where each has a stream of its own, each has an equal share. */
   readonly maxBufferedBytes: number;
   /** Claims end by themselves. Where offsets are carried instead, the stream's own buffers are the bound. */
   readonly withContext: boolean;
@@ -24,7 +24,7 @@ export interface FlowLimits {
 
 /** What may be read now. */
 export interface ReadRoom {
-  /** Whether there is room for a whole read, of at most so many records and bytes. */
+  /** Whether there is room for a whole read, of at most `records` and `bytes`. */
   readonly isWhole: boolean;
   readonly records: number;
   readonly bytes: number;
@@ -36,7 +36,7 @@ export interface ReadRoom {
 export interface DeliveryRoom {
   readonly records: number;
   readonly bytes: number;
-  /** What a record may have that is delivered alone. */
+  /** The most that a record delivered alone may have. */
   readonly recordBytes: number;
 }
 
@@ -52,12 +52,12 @@ interface Sums {
 /** Part of what may be buffered that is delivered at a time: it is in the stream's hands while as much is read anew. */
 const AT_A_TIME = 1 / 16;
 
-/** Of the bytes that may be buffered: what is left to those that read on, however much the partitions hold that are held back. */
+/** Part of the bytes that may be buffered that is left to partitions that read on, however much the others hold. */
 const LEFT_TO_OTHERS = 1 / 16;
 
 /**
- * Says how much may be delivered and read, and pauses what must not be read. A pause makes the client throw its prefetch
- * away, so a partition is paused only at its bound and resumed at half of it.
+ * Says how much may be delivered and read, and pauses what must not be read. A pause makes the client throw its
+ * prefetch away, so a partition is paused only at its bound and resumed at half of it.
  */
 export class FlowControl {
   readonly #limits: FlowLimits;
@@ -85,9 +85,9 @@ export class FlowControl {
   }
 
   /**
-   * A read of few records costs as much as one of many, so it waits until there is room for many. Until then there is as much
-   * room again for records that come one by one, of `recordBytes` each. Records count in partitions that may deliver, for of
-   * the others nothing is read; bytes count wherever they are.
+   * A read of few records costs as much as one of many, so it waits until there is room for many. Until then there is
+   * as much room again for records that come one by one, of `recordBytes` each. Records count in partitions that may
+   * deliver, for of the others nothing is read; bytes count wherever they are.
    */
   readRoom(recordBytes: number): ReadRoom {
     const { maxPollRecords, maxBufferedRecords, maxBufferedBytes } = this.#limits;
@@ -159,7 +159,7 @@ export class FlowControl {
     return (ms !== undefined && now - since >= ms / 2) || (mostBytes !== undefined && bytes >= mostBytes / 2);
   }
 
-  /** When the oldest record that a crash would repeat was delivered; none where there is none. */
+  /** When the oldest record that a crash would repeat was delivered; `undefined` if there is none. */
   get replaysSince(): number | undefined {
     let oldest: number | undefined;
     for (const { commit } of this.#partitions()) {
@@ -213,7 +213,7 @@ export class FlowControl {
     if (resume.length > 0) this.#client.resume(resume.map(partitionOf));
   }
 
-  /** The same partition goes on from elsewhere: the client keeps a pause of it. */
+  /** The same partition goes on at another offset: the client keeps a pause of it. */
   replace(before: OwnedPartition, after: OwnedPartition): void {
     if (this.#paused.delete(before)) this.#paused.add(after);
   }

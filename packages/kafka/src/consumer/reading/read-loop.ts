@@ -109,9 +109,9 @@ export class ReadLoop {
   }
 
   /**
-   * Reads when there is room for a whole read. Until then it goes on polling for one record a time, because rebalances and
-   * commits are answered by nothing else. Only when there is no room for that either are partitions paused, for a pause
-   * makes the client throw its prefetch away.
+   * Reads when there is room for a whole read. Until then it goes on polling for one record a time, because rebalances
+   * and commits are answered by nothing else. Only when there is no room for that either are partitions paused, for a
+   * pause makes the client throw its prefetch away.
    */
   async #step(): Promise<void> {
     const { maxPollRecords, flow, clock } = this.#options;

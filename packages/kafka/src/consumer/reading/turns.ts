@@ -13,7 +13,7 @@ export class Turns {
   /** Whose turn it is, as an index that only grows. */
   #next = 0;
 
-  /** At most so many records as `room` says, and of each partition as `roomOf` does. */
+  /** At most as many records as `room` says, and of each partition as `roomOf` says. */
   take(
     partitions: readonly OwnedPartition[],
     room: DeliveryRoom,
@@ -26,7 +26,7 @@ export class Turns {
       const most = Math.min(roomOf(owned), records);
       const alone = deliveries.length === 0 ? Math.min(most, 1) : 0;
       const run = owned.take(most, bytes) ?? owned.take(alone, room.recordBytes);
-      // Its record is too large for what is left. Nobody overtakes it, or it might never find room.
+      // Its record is too large for what is left. No other overtakes it, or it might never find room.
       if (!run && most > 0 && owned.buffered > 0) break;
       this.#next += 1;
       if (!run) continue;

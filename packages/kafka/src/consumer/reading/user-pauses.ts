@@ -25,7 +25,7 @@ export class UserPauses {
     }
   }
 
-  /** Pauses the same of another consumer, of which nothing is paused. */
+  /** Pauses the same of another consumer, which has no pauses yet. */
   repeatAt(other: {
     pause(partitions?: readonly TopicPartition[]): void;
     resume(partitions: readonly TopicPartition[]): void;

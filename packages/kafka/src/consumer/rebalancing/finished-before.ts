@@ -10,9 +10,9 @@ export interface FinishedBefore extends TopicPartition {
 }
 
 /**
- * What the commits of these partitions tell of records that are finished above the positions. Whoever may commit for the
- * group can write it, so that of records which a partition does not have is not believed. Where nothing is known all is
- * read again; what is not delivered again is logged.
+ * Records above the positions that the commits of these partitions list as finished. Anyone who may commit for the
+ * group can write that, so a list beyond the partition's end is not believed. Where nothing is known all is read again;
+ * what is not delivered again is logged.
  */
 export const finishedBefore = async (
   { client, logger, settings }: SessionContext,
@@ -23,15 +23,15 @@ export const finishedBefore = async (
   /** Nothing, where the partition's end is not known either. */
   const believed = async (position: TopicPartitionOffset, finished: FinishedSet): Promise<FinishedSet> => {
     const { topic, partition, offset } = position;
-    const told = { groupId, topic, partition, position: offset, records: finished.size, last: finished.lastOffset };
+    const fields = { groupId, topic, partition, position: offset, records: finished.size, last: finished.lastOffset };
     const { high } = await client.watermarks({ topic, partition }, timeoutMs);
     if (finished.lastOffset < high) {
-      logger.info("kafka consumer: records that were finished before are not delivered again", told);
+      logger.info("kafka consumer: records that were finished before are not delivered again", fields);
       return finished;
     }
     logger.warn(
-      "kafka consumer: the metadata of a commit tells of finished records beyond the partition's end. It is not believed, and what is finished above the position is read again",
-      { ...told, end: high },
+      "kafka consumer: the metadata of a commit lists finished records beyond the partition's end. It is not believed, and what is finished above the position is read again",
+      { ...fields, end: high },
     );
     return NOTHING_FINISHED;
   };

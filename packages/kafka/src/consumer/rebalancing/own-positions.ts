@@ -2,16 +2,16 @@ import type { TopicPartition } from "../../client/port.js";
 import { offsetsByKey, partitionKey, partitionOf } from "../../client/partition-key.js";
 import type { SessionContext } from "./session-context.js";
 
-/** Much longer than old positions were seen to be told: two seconds. */
+/** Much longer than old positions were seen to be answered: two seconds. */
 const PATIENCE_MS = 5000;
 const ASK_AGAIN_MS = 500;
 /** An answer that takes longer says nothing of old positions, as where a transaction holds them. */
 const ANSWER_MS = 2000;
 
 /**
- * Waits where the group seems to be further back than this consumer has brought it. While a broker came back, positions of long
- * before were read for a moment; who begins there reads again what was finished long ago. What is still told after a while is
- * believed: the group was set back, or the topic was made again.
+ * Waits where the group seems to be further back than this consumer has committed. While a broker came back, old
+ * positions were read for a moment; a consumer that begins there reads again what was finished long ago. What is still
+ * answered after a while is believed: the group was set back, or the topic was made again.
  */
 export class OwnPositions {
   readonly #context: SessionContext;
@@ -20,7 +20,7 @@ export class OwnPositions {
     this.#context = context;
   }
 
-  /** Never rejects: whoever cannot look begins where the client does. */
+  /** Never rejects: if the lookup fails, reading begins where the client does. */
   async settled(partitions: readonly TopicPartition[]): Promise<void> {
     const { clock, logger, settings, life } = this.#context;
     const deadline = clock.now() + PATIENCE_MS;

@@ -11,7 +11,7 @@ export class HandlerCalls {
     this.#context = context;
   }
 
-  /** Resolves when the handler has ended, well or not, or its time is over. */
+  /** Resolves when the handler has ended, either way, or its time is over. */
   async call(name: keyof RebalanceHandlers, partitions: readonly TopicPartition[]): Promise<void> {
     const { settings, logger, life } = this.#context;
     const handler = settings.handlers[name];

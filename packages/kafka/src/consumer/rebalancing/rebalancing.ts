@@ -18,13 +18,13 @@ const NONE: ReadonlyMap<string, number> = new Map();
 export interface RebalancingListener {
   /** Reading of them may begin; `committed` are positions of the group that were looked up for it. */
   onTaken(partitions: readonly OwnedPartition[], committed: ReadonlyMap<string, number>): void;
-  /** They are delivered no more. */
+  /** They are no longer delivered. */
   onGivenUp(partitions: readonly OwnedPartition[]): void;
 }
 
 /**
- * What becomes of partitions when the group gives and takes them: assigned (where they begin and end is looked up before
- * anything of them is read), revoked (drained, committed, then fenced), or lost (fenced at once).
+ * Handles partitions that the group gives and takes: assigned (where they begin and end is looked up before anything of
+ * them is read), revoked (drained, committed, then fenced), or lost (fenced at once).
  */
 export class Rebalancing {
   /** Of a bounded source. */
@@ -67,7 +67,7 @@ export class Rebalancing {
       await this.#ownPositions.settled(partitions.filter((each) => this.startOf(each) === undefined));
       if (settings.offsetResetProtection) committed = await this.#committed(partitions);
     } catch (error) {
-      // They are not taken, so that nothing of them is delivered from a wrong place.
+      // They are not taken, so that nothing of them is delivered from a wrong offset.
       life.fail(error);
       return;
     }
@@ -76,7 +76,7 @@ export class Rebalancing {
     logger.info("kafka consumer: partitions assigned", { groupId: settings.groupId, partitions });
   }
 
-  /** I4: delivers no more of them, lets their claims end, commits, and only then fences: fencing first would replay it. */
+  /** I4: delivers no more of them, lets their claims end, commits, only then fences: fencing first would replay it. */
   async revoked(partitions: readonly TopicPartition[]): Promise<void> {
     const { settings, logger, assignment, reading, life } = this.#context;
     this.#count += 1;
@@ -105,7 +105,7 @@ export class Rebalancing {
     await commits.within(REVOKE_COMMIT_MS, committed);
   }
 
-  /** I5: they are somebody else's already, so nothing of them may be committed any more. */
+  /** I5: they have another owner already, so nothing of them may be committed any more. */
   async lost(partitions: readonly TopicPartition[]): Promise<void> {
     const { settings, logger, assignment, commits } = this.#context;
     this.#count += 1;
@@ -155,7 +155,7 @@ export class Rebalancing {
     );
   }
 
-  /** Where positions are kept elsewhere, only that place knows what was done with what was delivered. */
+  /** Where positions are kept elsewhere, only that store knows what was done with delivered records. */
   async startAgain(partition: TopicPartition): Promise<number | undefined> {
     if (!this.#context.settings.offsetsOnAssign) return undefined;
     await this.#startOffsets.learn([partitionOf(partition)]);
@@ -169,7 +169,7 @@ export class Rebalancing {
     if (rememberFinished) owned.commit.rememberFinished(rememberFinished.maxBytes, NOTHING_FINISHED);
   }
 
-  /** Where a reset is to be noticed from the beginning, also the first record of a partition may come of one. */
+  /** The group's positions, so that a reset is noticed even at the first record of a partition. */
   async #committed(partitions: readonly StartingPartition[]): Promise<ReadonlyMap<string, number>> {
     const { client, settings } = this.#context;
     const unknown = partitions.filter((each) => each.offset === undefined && this.startOf(each) === undefined);
@@ -188,10 +188,10 @@ export class Rebalancing {
     const { rememberFinished } = settings;
     if (!rememberFinished || taken.length === 0) return;
     for (const owned of taken) this.begin(owned);
-    // Whoever names an offset to begin at wants to read from there.
+    // A partition with an offset to begin at is to be read from there.
     const resumed = partitions.filter((each) => !("offset" in each) && this.startOf(each) === undefined);
-    for (const { finished, ...place } of await finishedBefore(this.#context, rememberFinished, resumed)) {
-      assignment.get(place)?.commit.rememberFinished(rememberFinished.maxBytes, finished);
+    for (const { finished, ...partition } of await finishedBefore(this.#context, rememberFinished, resumed)) {
+      assignment.get(partition)?.commit.rememberFinished(rememberFinished.maxBytes, finished);
     }
   }
 }

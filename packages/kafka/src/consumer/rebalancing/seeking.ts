@@ -19,8 +19,8 @@ const names = (partitions: readonly TopicPartition[]): string => partitions.map(
 
 /**
  * Reads partitions on from elsewhere. Offsets ascend within an epoch, so each begins a new one: 1. nothing more of the
- * partition is delivered; 2. what is in flight ends and is committed; 3. between two polls the client seeks, what was read
- * ahead is dropped, and the old epoch is fenced.
+ * partition is delivered; 2. what is in flight ends and is committed; 3. between two polls the client seeks, what was
+ * read ahead is dropped, and the old epoch is fenced.
  */
 export class Seeking {
   readonly #context: SessionContext;
@@ -64,8 +64,8 @@ export class Seeking {
   }
 
   /**
-   * A partition that nobody takes any more is read again, from where its positions are kept or else from its last unfinished
-   * record; answers the new assignment.
+   * Reads an abandoned partition again, from its position where those are kept elsewhere, or else from its last
+   * unfinished record; returns the new assignment.
    */
   async again(owned: OwnedPartition): Promise<OwnedPartition | undefined> {
     const { assignment, reading } = this.#context;
@@ -80,7 +80,7 @@ export class Seeking {
     return after;
   }
 
-  /** The logs of these are other ones now: they are read from their beginning; answers the new assignments. */
+  /** The logs of these are other ones now: they are read from their beginning; returns the new assignments. */
   async beginAnew(partitions: readonly OwnedPartition[]): Promise<readonly OwnedPartition[]> {
     const { reading } = this.#context;
     const begun: OwnedPartition[] = [];

@@ -9,7 +9,7 @@ import { KafkaConnectorError } from "../../errors/errors.js";
 import { offsetsByKey, partitionKey } from "../../client/partition-key.js";
 import type { AssignedPartition, ParsedConsumer } from "../../settings/parse-consumer.js";
 
-/** What else it might answer would reach the client as a place that is none. */
+/** Any other answer would reach the client as an invalid offset. */
 const requireOffsets = (answer: unknown): readonly TopicPartitionOffset[] => {
   const isOffset = (each: Partial<TopicPartitionOffset> | null): boolean =>
     typeof each?.topic === "string" &&
@@ -27,7 +27,7 @@ const requireOffsets = (answer: unknown): readonly TopicPartitionOffset[] => {
 type Lookups = Pick<ConsumerClient, "offsetsForTimes" | "watermarks">;
 type CommittedLookup = Pick<ConsumerClient, "committed">;
 
-/** The first offset at or after a time; where there is none yet, the end: nothing younger that comes later is missed. */
+/** The first offset at or after a time; if there is none yet, the end: nothing younger that comes later is missed. */
 export const offsetsSince = async (
   client: Lookups,
   partitions: readonly TopicPartition[],
@@ -91,7 +91,7 @@ export class StartOffsets {
   async learn(partitions: readonly TopicPartition[]): Promise<void> {
     for (const each of partitions) this.#offsets.delete(partitionKey(each));
     for (const { offset, ...each } of await this.#positions(partitions)) this.#offsets.set(partitionKey(each), offset);
-    // Only who keeps positions elsewhere knows what was done with what was delivered.
+    // Where positions are kept elsewhere, only that store knows what was done with delivered records.
     if (!this.#settings.offsetsOnAssign) await this.#resume(partitions);
   }
 

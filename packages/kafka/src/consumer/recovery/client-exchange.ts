@@ -8,8 +8,8 @@ import type { SessionContext } from "../rebalancing/session-context.js";
 const AGAIN_MS = 500;
 
 /**
- * Puts a new client in the place of one that is of no more use, between two polls, while the stream goes on. I5: to this
- * consumer everything is lost, and what it had not finished is read again.
+ * Replaces a client that is of no use any more, between two polls, while the stream goes on. I5: to this consumer
+ * everything is lost, and what it had not finished is read again.
  */
 export class ClientExchange {
   readonly #context: SessionContext;
@@ -35,7 +35,7 @@ export class ClientExchange {
     this.#proceed();
   }
 
-  /** In `delayMs`, as soon as nothing is being given up; answers whether there will be a new client. */
+  /** In `delayMs`, as soon as nothing is being given up; returns whether there will be a new client. */
   begin(delayMs: number): boolean {
     if (this.#closed) return false;
     if (!this.#underWay) {
@@ -45,7 +45,7 @@ export class ClientExchange {
     return true;
   }
 
-  /** Now, unless something is being given up, which must not be taken again; answers whether it was done. */
+  /** Now, unless something is being given up, which must not be taken again; returns whether it was done. */
   async once(): Promise<boolean> {
     let done = false;
     await this.#context.reading.between(async () => {
@@ -59,7 +59,7 @@ export class ClientExchange {
       await this.#after(delayMs);
       while (!this.#closed && !(await this.once())) await this.#after(AGAIN_MS);
     } catch {
-      // Told already, or the consumer is closed.
+      // Reported already, or the consumer is closed.
     } finally {
       this.#underWay = false;
     }

@@ -15,17 +15,17 @@ interface Met {
 }
 
 /**
- * Ends of partitions that the client has met. Offsets below an end that hold no record to be seen, such as the markers of
- * transactions and what these took back, count as read: a bounded source has come to its bound, and the group commits the end,
- * so that its lag is 0.
+ * Ends of partitions that the client has met. Offsets below an end that hold no visible record, such as markers of
+ * transactions and aborted records, count as read: a bounded source has come to its bound, and the group commits the
+ * end, so that its lag is 0.
  */
 export class Ends {
   readonly #context: SessionContext;
   readonly #bounds: Bounds | undefined;
   readonly #resets: Returns;
   readonly #removed: RemovedRecords;
-  /** Told during a poll, whose records come after. An assignment that begins before it is over is another matter. */
-  #told: Met[] = [];
+  /** Met during a poll, before its records. Kept by assignment, since a new one may begin before the poll is over. */
+  #met: Met[] = [];
 
   constructor(context: SessionContext, bounds: Bounds | undefined, resets: Returns, removed: RemovedRecords) {
     this.#context = context;
@@ -35,17 +35,17 @@ export class Ends {
   }
 
   /** A partition has nothing below that offset but what the running poll returns. */
-  tell({ offset, ...place }: TopicPartitionOffset): void {
-    const owned = this.#context.assignment.get(place);
-    if (owned) this.#told.push({ owned, offset });
+  tell({ offset, ...partition }: TopicPartitionOffset): void {
+    const owned = this.#context.assignment.get(partition);
+    if (owned) this.#met.push({ owned, offset });
   }
 
   /** A poll is over, and what came of it waits to be delivered. */
   polled(): void {
-    if (this.#told.length === 0) return;
+    if (this.#met.length === 0) return;
     const { assignment, settings } = this.#context;
     const unknown: Met[] = [];
-    for (const { owned, offset } of this.#told.splice(0)) {
+    for (const { owned, offset } of this.#met.splice(0)) {
       if (!assignment.delivers(owned) || this.#resets.isReturning(owned)) continue;
       this.#bounds?.reachEnd(owned, offset);
       if (settings.groupId === "") continue;
@@ -56,7 +56,7 @@ export class Ends {
     if (unknown.length > 0) void this.#lookUp(unknown);
   }
 
-  /** Only the client knows where these began, of which nothing was read. */
+  /** Only the client knows where these began, because nothing of them was read. */
   async #lookUp(ends: readonly Met[]): Promise<void> {
     const { client, settings, logger, assignment } = this.#context;
     try {

@@ -61,7 +61,7 @@ export interface HealthFacts {
   readonly removedOffsets: number;
 }
 
-/** Remembers what a client has said of itself. */
+/** Remembers what a client has reported. */
 export class HealthRecord {
   readonly #clock: Clock;
   #connected = false;

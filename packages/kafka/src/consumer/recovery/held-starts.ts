@@ -7,8 +7,8 @@ import type { SessionContext } from "../rebalancing/session-context.js";
 const QUIET_MS = 10_000;
 
 /**
- * Partitions that begin where the group was and have given nothing for a while: the client may wait for an open transaction
- * to end, and says nothing of it. So their positions are asked for beside it, which tells where they are held.
+ * Partitions that begin where the group was and have given nothing for a while: the client may wait for an open
+ * transaction to end, and says nothing. So their positions are looked up separately, which shows where they are held.
  */
 export class HeldStarts {
   readonly #context: SessionContext;

@@ -2,11 +2,11 @@ import type { Cancellable } from "@millrace/streams";
 import { Backoff } from "../../settings/backoff.js";
 import type { SessionContext } from "../rebalancing/session-context.js";
 
-/** When it is told first that the group gives nothing; twice as late each time, up to the longest. */
+/** When it is first logged that the group gives nothing; twice as late each time, up to the longest. */
 const FIRST_MS = 10_000;
 const LONGEST_MS = 600_000;
 
-/** Tells, at growing intervals, that a consumer has asked its group for partitions and has none, and why that may be. */
+/** Logs, at growing intervals, that a consumer has asked its group for partitions and has none, and why that may be. */
 export class JoinWatch {
   readonly #context: SessionContext;
   readonly #backoff = new Backoff({ minMs: FIRST_MS, maxMs: LONGEST_MS });
@@ -25,12 +25,12 @@ export class JoinWatch {
     this.#timer = clock.schedule(ms, () => {
       if (assignment.size > 0) return;
       this.#waitedMs += ms;
-      this.#tell();
+      this.#log();
       this.start();
     });
   }
 
-  /** The group has answered, be it with nothing. */
+  /** The group has answered, even if with nothing. */
   answered(): void {
     this.#answered = true;
   }
@@ -39,7 +39,7 @@ export class JoinWatch {
     this.#timer?.cancel();
   }
 
-  #tell(): void {
+  #log(): void {
     const { logger, settings } = this.#context;
     const { groupId } = settings;
     // A spare member is no trouble.

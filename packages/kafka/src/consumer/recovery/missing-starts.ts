@@ -13,8 +13,8 @@ const AGAIN_MS = 200;
 type Steps = Pick<RecoverySteps, "areAll" | "reassign">;
 
 /**
- * Partitions of which librdkafka could not learn where the group was. It asks once for each assignment; a partition without
- * an answer is never read, and nothing more is told of it, unless it is assigned again.
+ * Partitions of which librdkafka could not learn where the group was. It asks once for each assignment; a partition
+ * without an answer is never read, and never reported again, unless it is assigned again.
  */
 export class MissingStarts {
   readonly #context: SessionContext;
@@ -29,7 +29,7 @@ export class MissingStarts {
     this.#steps = steps;
   }
 
-  /** Polling failed, and goes on. Which partitions an error concerns is not told: those that have a place keep it. */
+  /** Polling failed, and goes on. The error names no partitions: those that have a position keep it. */
   pollFailed(error: unknown): void {
     const { assignment } = this.#context;
     if (!failedBy(error, ...UNANSWERED) || !this.#steps.areAll) return;

@@ -15,18 +15,18 @@ const RETRY_LIMIT_MS = 5000;
 /** A partition that is on its way back. */
 interface Return {
   readonly attempts: number;
-  /** The client was not sent back yet, so that whatever it reads is from the wrong place, be it where the right one was. */
+  /** The client was not sent back yet, so whatever it reads counts as wrong, even at the right offset. */
   seeking: boolean;
 }
 
 /**
- * Sees to it that a partition goes forward under one assignment. A client goes back by itself where the broker no longer
+ * Ensures that a partition goes forward under one assignment. A client goes back by itself where the broker no longer
  * knows its offset, as `auto.offset.reset` says: the log was cut, the topic was made anew, or a broker is in error.
  *
- * Without protection that fails the stream, for what was committed may mean other records now. With it, nothing that is read
- * from there is delivered, and the client is sent back: 1. it reads from before where it was; 2. everything of the partition
- * is dropped until, 3. between two polls, it seeks the offset that was to come; 4. what it reads then is from there, or it
- * was reset again.
+ * Without protection that fails the stream, for what was committed may mean other records now. With it, nothing that is
+ * read from there is delivered, and the client is sent back: 1. it reads from before where it was; 2. everything of the
+ * partition is dropped until, 3. between two polls, it seeks the offset that was to come; 4. what it reads then is from
+ * there, or it was reset again.
  */
 export class OffsetResets {
   readonly #context: SessionContext;
@@ -42,7 +42,7 @@ export class OffsetResets {
     this.#removed = removed;
   }
 
-  /** How often a partition was read from before where it was. */
+  /** How often the offset of a partition went backwards. */
   get count(): number {
     return this.#count;
   }
@@ -52,7 +52,7 @@ export class OffsetResets {
     return this.#returns.has(owned);
   }
 
-  /** Somebody else sends the client elsewhere: until the partition has begun anew, nothing that is read of it counts. */
+  /** Another part seeks the client: until the partition has begun anew, nothing that is read of it counts. */
   leave(owned: OwnedPartition): void {
     this.#returns.set(owned, { attempts: 0, seeking: true });
   }
@@ -66,8 +66,8 @@ export class OffsetResets {
     if (isReset) this.#goBack(owned, before, chunk.offset(run.from));
     else if (behind > 0 && owned.reading.hasBegun) this.#refuse(owned, chunk.offset(run.from));
     else {
-      // What the partition was to begin at is not known to have been there.
-      if (behind > 0) this.#tellStart(owned, chunk.offset(run.from));
+      // The offset where the partition was to begin may never have existed.
+      if (behind > 0) this.#logStart(owned, chunk.offset(run.from));
       this.#returns.delete(owned);
       this.#goOn(owned, chunk, run);
       return true;
@@ -88,7 +88,7 @@ export class OffsetResets {
     if (timestamp !== -1) this.#lastTimestamps.set(owned, timestamp);
   }
 
-  #tellStart(owned: OwnedPartition, readAt: number): void {
+  #logStart(owned: OwnedPartition, readAt: number): void {
     this.#context.logger.warn(
       "kafka consumer: the log of a partition does not reach the offset where it was to begin, so it is read from where autoOffsetReset says",
       { ...partitionOf(owned), start: owned.reading.next, readAt },
@@ -115,7 +115,7 @@ export class OffsetResets {
     const attempts = (before?.attempts ?? 0) + 1;
     this.#count += 1;
     this.#context.logger.warn(
-      "kafka consumer: a partition was read from before where it was; that is not delivered, and the client is sent back. Look for a topic that was made anew, a leader that lost its log, and errors of its brokers",
+      "kafka consumer: offset went backwards; skipping these records and seeking back to the expected offset. Look for a topic that was made anew, a leader that lost its log, and errors of its brokers",
       { topic, partition, expected, readAt, attempts },
     );
     if (attempts > MAX_ATTEMPTS) this.#refuse(owned, readAt);

@@ -3,7 +3,7 @@ import type { ClientExchange } from "./client-exchange.js";
 import type { OwnedPartition } from "../partitions/owned-partition.js";
 import type { SessionContext } from "../rebalancing/session-context.js";
 
-/** What helps a partition that is stuck. Each is done between two polls, and answers whether it was done. */
+/** What helps a partition that is stuck. Each is done between two polls, and returns whether it was done. */
 export class RecoverySteps {
   readonly #context: SessionContext;
   readonly #exchange: Pick<ClientExchange, "once">;

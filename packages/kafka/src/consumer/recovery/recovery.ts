@@ -20,7 +20,7 @@ import { Watchdog } from "./watchdog.js";
 
 /** What was done where a client, or the cluster, did not behave as it should. */
 export interface RecoveryMetrics {
-  /** Reads from before where a partition was, which `offsetResetProtection` did not deliver. */
+  /** How often an offset went backwards, and `offsetResetProtection` did not deliver the records. */
   readonly offsetResets: number;
   /** Offsets whose records the brokers removed before they were read: lost to this group, whatever it does. */
   readonly removedOffsets: number;

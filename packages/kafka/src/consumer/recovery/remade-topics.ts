@@ -7,9 +7,9 @@ import type { Seeking } from "../rebalancing/seeking.js";
 import type { SessionContext } from "../rebalancing/session-context.js";
 
 /**
- * Reads a topic that was deleted and made again from its beginning. The client would read on at the offset where it was in
- * the old one, and skip what the new one has below. What is in flight of the old one ends nowhere: its offsets mean other
- * records now.
+ * Reads a topic that was deleted and made again from its beginning. The client would read on at the offset where it was
+ * in the old one, and skip what the new one has below. What is in flight of the old one is not committed: its offsets
+ * mean other records now.
  */
 export class RemadeTopics {
   readonly #context: SessionContext;
@@ -51,14 +51,14 @@ export class RemadeTopics {
     }
   }
 
-  /** Why another topic in the place of the old one cannot be read on by itself, if so. */
+  /** Why a topic made again cannot be read on automatically, if so. */
   get #refusal(): string | undefined {
     const { until, offsetsOnAssign } = this.#context.settings;
     if (until) return "the bound of its source was looked up in the old one";
     return offsetsOnAssign && "its positions are kept elsewhere, for the old one";
   }
 
-  /** The group is at the beginning of these, of which nothing has been delivered. */
+  /** Commits the beginning of these, before anything of them is delivered. */
   async #commitBeginning(begun: readonly OwnedPartition[]): Promise<void> {
     const committed = begun.filter(({ isCommitted }) => isCommitted);
     if (committed.length === 0) return;

@@ -8,8 +8,8 @@ export const NO_POSITION = -1;
 
 /**
  * Offsets between where a partition was and the beginning of its log: retention, or somebody, has removed their records
- * before they were read. The client goes on at what is left and tells nobody, so this does. Holes that compaction and
- * transactions leave lie above the beginning of the log, and are not that.
+ * before they were read. The client goes on at what is left without reporting it, so this does. Holes that compaction
+ * and transactions leave lie above the beginning of the log, and are not that.
  */
 export class RemovedRecords {
   readonly #context: SessionContext;
@@ -47,16 +47,16 @@ export class RemovedRecords {
     const low = client.fetchedWatermarks?.(owned)?.low ?? 0;
     if (low === 0) return;
     if (next !== undefined) this.#readOn(owned, { chunk, run, next, low });
-    // Whoever named where to begin has asked for what is left.
+    // With an offset to begin at, only what is left was asked for.
     else if (settings.groupId !== "" && owned.reading.from === undefined)
       void this.#began(owned, chunk.offset(run.from), low);
   }
 
-  /** The end is met, and nothing was read since `start`; answers whether records were removed there. */
+  /** The end is met, and nothing was read since `start`; returns whether records were removed there. */
   beforeEnd(owned: OwnedPartition, start: number, end: number): boolean {
     const low = this.#context.client.fetchedWatermarks?.(owned)?.low ?? 0;
     if (start === NO_POSITION || low <= start) return false;
-    this.#tell(owned, start, Math.min(low, end));
+    this.#report(owned, start, Math.min(low, end));
     return true;
   }
 
@@ -65,25 +65,25 @@ export class RemovedRecords {
     let { next } = read;
     for (let index = run.from; index < run.to; index++) {
       const offset = chunk.offset(index);
-      if (next < offset && next < low) this.#tell(owned, next, offset);
+      if (next < offset && next < low) this.#report(owned, next, offset);
       next = offset + 1;
     }
   }
 
-  /** Only the client knew where the group was. Asked before anything of the partition is delivered, and so committed. */
+  /** Only the client knew where the group was. Asked before anything of the partition is delivered, thus committed. */
   async #began(owned: OwnedPartition, first: number, low: number): Promise<void> {
     const { client, settings, logger } = this.#context;
     const { groupId, lookupTimeoutMs } = settings;
     try {
       const [stored] = await client.committed([partitionOf(owned)], lookupTimeoutMs);
-      if (stored && stored.offset < low) this.#tell(owned, stored.offset, first);
+      if (stored && stored.offset < low) this.#report(owned, stored.offset, first);
     } catch (error) {
       const what = "it is not known whether records were removed before they were read";
       logger.info(`kafka consumer: ${what}`, { groupId, ...partitionOf(owned), error });
     }
   }
 
-  #tell(owned: OwnedPartition, from: number, to: number): void {
+  #report(owned: OwnedPartition, from: number, to: number): void {
     const { logger, settings } = this.#context;
     this.#count += to - from;
     this.#removed.set(owned, this.of(owned) + to - from);

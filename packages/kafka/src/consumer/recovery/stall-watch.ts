@@ -1,10 +1,10 @@
 import type { Cancellable, Clock, Logger } from "@millrace/streams";
 
-/** How long a bound may hold everything back, with nothing ending meanwhile, before that is told. */
+/** How long a bound may hold everything back, with nothing ending meanwhile, before that is logged. */
 const STALL_MS = 10_000;
 
 /**
- * Tells when a bound holds the stream back and nothing ends: a handler is stuck, or the stream gathers more records, or
+ * Logs when a bound holds the stream back and nothing ends: a handler is stuck, or the stream gathers more records, or
  * filters out more of them on the explicit surface, than the bound lets in, and waits for ever.
  */
 export class StallWatch {

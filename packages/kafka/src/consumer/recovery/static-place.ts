@@ -6,11 +6,11 @@ import type { SessionContext } from "../rebalancing/session-context.js";
 const AGAIN_MS = 500;
 /** How often it is said that the place is waited for. */
 const SAY_MS = 10_000;
-/** Twice what brokers let a session last, unless told otherwise: who has the place for longer is alive. */
+/** Twice the longest session that brokers allow by default: a member that has the place for longer is alive. */
 const HELD_MS = 120_000;
-/** How long after a broker was away being fenced may come of that. */
+/** How long after a broker was away being fenced may be due to that. */
 const AFTERMATH_MS = 60_000;
-/** So often after one of them; two that live would fence each other for ever. */
+/** Most fences after one outage; two living members would fence each other for ever. */
 const MOST_FENCES = 3;
 
 type Exchange = Pick<ClientExchange, "begin" | "underWay">;
@@ -19,8 +19,9 @@ type Exchange = Pick<ClientExchange, "begin" | "underWay">;
  * The place of a static member in its group, which a client that is refused it never asks for again.
  *
  * 1. With KIP-848 a member that died keeps its place until its session ends, and whoever comes in its stead is refused.
- * 2. A coordinator that comes back knows those that had joined when it last wrote them down: it takes one that joined since
- * for an old one, and fences it. Both pass, so another client asks. Where another living consumer has the id, they do not.
+ * 2. A coordinator that comes back knows those that had joined when it last wrote them down: it takes one that joined
+ * since for an old one, and fences it. Both pass, so another client asks. Where another living consumer has the id,
+ * they do not.
  */
 export class StaticPlace {
   readonly #context: SessionContext;
@@ -58,7 +59,7 @@ export class StaticPlace {
     if (this.#exchange.underWay) return true;
     const isFenced = failedBy(error, "memberFenced");
     if (!(isFenced ? this.#mayBeAftermath() : this.#mayBeDead(error))) return false;
-    // Nobody has the place of one that was forgotten; a dead one has it for a while.
+    // The place of a forgotten member is free; a dead one has it for a while.
     return this.#exchange.begin(isFenced ? 0 : AGAIN_MS);
   }
 

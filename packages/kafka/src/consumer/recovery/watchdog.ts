@@ -7,27 +7,27 @@ import { type Step, type StuckPartition, type WatchedPartition, watched } from "
 import type { SessionContext } from "../rebalancing/session-context.js";
 import type { OffsetResets } from "./offset-resets.js";
 
-/** What is done, told before it is. */
+/** What a step does, as logged before it. */
 const DOES: Readonly<Record<Exclude<Step, "probe">, string>> = {
   seek: "it is read anew from where it is",
   reassign: "everything assigned is assigned to the client again",
   renew: "the client is closed and a new one made; what is in flight is read again",
 };
 
-/** Of a partition that is on its way back another part takes care. */
+/** A partition that is on its way back is left to another part. */
 type Returns = Pick<OffsetResets, "isReturning">;
 
 /**
- * Finds partitions that are assigned and wanted, of which the client fetches nothing though the broker has more, and has
- * them read anew, more thoroughly each time:
+ * Finds partitions that are assigned and wanted, of which the client fetches nothing though the broker has more, and
+ * has them read anew, more thoroughly each time:
  *
  *     fetched nothing ──► probe ──► seek ──► reassign ──► renew ──► …, later each time, until a record comes
  *
- * A partition counts as stuck when, in one whole period, 1. nothing of it came or waited; 2. a poll found the client's queue
- * empty, so that nothing of it waits there behind others; 3. the client knew of no end of it as high as the one that the
- * broker had told before. The third is what tells it from a partition with nothing but hidden records at its end, markers of
- * transactions or aborted ones: the client fetches those, and hands nothing over. There, and where a client cannot tell,
- * it only seeks once, in place, for also what has been fetched may have got lost.
+ * A partition counts as stuck when, in one whole period, 1. nothing of it came or waited; 2. a poll found the client's
+ * queue empty, so that nothing of it waits there behind others; 3. the client knew of no end of it as high as the one
+ * that the broker had reported before. The third distinguishes it from a partition with only hidden records at its end,
+ * markers of transactions or aborted ones: the client fetches those, and hands nothing over. There, and where a client
+ * does not know, it only seeks once, to where it is, because fetched records may have been lost too.
  */
 export class Watchdog {
   readonly #context: SessionContext;
@@ -91,7 +91,7 @@ export class Watchdog {
         if (stuck) return await this.#take(step, stuck);
       }
     } catch (error) {
-      // Without an answer nothing is known: that brokers are away is told elsewhere, and the next look comes.
+      // Without an answer nothing is known: that brokers are away is reported elsewhere, and the next look comes.
       if (!this.#closed)
         logger.warn("kafka consumer: the watchdog could not do its work", { groupId: settings.groupId, error });
     }
@@ -105,7 +105,7 @@ export class Watchdog {
     const starving: WatchedPartition[] = [];
     const owned = [...assignment.partitions].filter((each) => this.#isWanted(each));
     const before = new Map(this.#watched);
-    // One that was lost with its client is told from others when it comes back.
+    // One that was lost with its client is distinguished when it comes back.
     for (const [key, { lastStep }] of before) if (lastStep !== "renew") this.#watched.delete(key);
     for (const each of owned) {
       const watch = before.get(each.key);
@@ -142,8 +142,8 @@ export class Watchdog {
       return undefined;
     }
     const { owned, nextToRead, end: before } = watch;
-    const place = partitionOf(owned);
-    const { low, high } = await client.watermarks(place, settings.lookupTimeoutMs);
+    const partition = partitionOf(owned);
+    const { low, high } = await client.watermarks(partition, settings.lookupTimeoutMs);
     this.#steps.probe += 1;
     if (high <= (nextToRead ?? low)) {
       watch.end = undefined;
@@ -153,7 +153,7 @@ export class Watchdog {
     watch.end = high;
     // There may be more just now.
     if (before === undefined) return undefined;
-    const fetched = client.fetchedWatermarks(place)?.high;
+    const fetched = client.fetchedWatermarks(partition)?.high;
     if (!this.#recoverySteps.areAll || (fetched !== undefined && fetched >= before)) {
       const again = !watch.lookedAgain && nextToRead !== undefined;
       watch.lookedAgain = true;
@@ -168,7 +168,7 @@ export class Watchdog {
   async #take(step: Exclude<Step, "probe">, stuck: readonly WatchedPartition[]): Promise<void> {
     const { settings, logger, clock } = this.#context;
     const steps = this.#recoverySteps;
-    // Those are to be read to their hidden ends, and nothing is wrong with them as far as one can tell.
+    // Those without a last step are only read to their hidden ends; nothing is known to be wrong with them.
     const really = stuck.filter(({ lastStep }) => lastStep !== undefined);
     if (really.length > 0) {
       logger.warn(

@@ -3,7 +3,7 @@ import type { OwnedPartition } from "../partitions/owned-partition.js";
 /** What was done about a partition that is stuck, from the mildest to the last. */
 export type Step = "probe" | "seek" | "reassign" | "renew";
 
-/** A partition of which nothing is fetched, though the broker has more. */
+/** A partition that is not fetched, though the broker has more. */
 export interface StuckPartition {
   /** For how long nothing has been fetched. */
   readonly forMs: number;
@@ -16,7 +16,7 @@ export interface StuckPartition {
 /** A partition that the stream wants more of. */
 export interface WatchedPartition {
   readonly owned: OwnedPartition;
-  /** Where it was read when the watch began: it has moved when that is another one. */
+  /** The next offset to read when the watch began: if it differs now, the partition has moved. */
   readonly nextToRead: number | undefined;
   readonly since: number;
   /** How often every step was taken, and changed nothing: there is more time before the next ones. */

@@ -20,7 +20,7 @@ type Kept =
   | "maxBufferedBytes"
   | "maxInFlightBytes";
 
-/** They say what the client is, which is not this source's to say. */
+/** Settings of the client, which its sources cannot change. */
 const OF_CLIENT = [
   "kafka",
   "groupId",

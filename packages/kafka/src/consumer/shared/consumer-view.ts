@@ -25,7 +25,7 @@ export interface ViewHost {
   giveUp(view: ConsumerView, partitions: readonly TopicPartition[]): Promise<void>;
   /** The view is closed. */
   leave(view: ConsumerView): Promise<void>;
-  /** Reads for all views, once; resolves when that is over, whoever the records are for. */
+  /** Reads for all views, once; resolves when that is over, whichever views the records are for. */
   read(waitMs: number): Promise<void>;
   /** Sees that commits are answered also while every view has enough records waiting. */
   serve(): void;

@@ -27,16 +27,16 @@ export interface SharedConsumerSettings extends Pick<GroupSettings, "autoOffsetR
   readonly properties?: ClientProperties;
   /** Records of one read for all sources, at most; default 500. */
   readonly maxPollRecords?: number;
-  /** Records of one partition that wait for its source before the partition is paused; default 500. One read may exceed it. */
+  /** Records of one partition that wait for its source before it is paused; default 500. One read may exceed it. */
   readonly maxBufferedRecords?: number;
   /**
-   * Bytes read and not delivered by the sources, over all partitions, of which each has a like part; default 64 MB. A record
+   * Bytes read and not delivered by the sources, over all partitions, each with an equal share; default 64 MB. A record
    * always passes.
    */
   readonly maxBufferedBytes?: number;
 }
 
-/** Counts since `sharedConsumer` was called, over all sources; each source's own are told by its control. */
+/** Counts since `sharedConsumer` was called, over all sources; each source's own are in its control. */
 export interface SharedConsumerMetrics {
   /** Sources that use it now. */
   readonly users: number;
@@ -58,8 +58,8 @@ export interface SharedConsumer extends AsyncDisposable {
   assignment(): readonly TopicPartition[];
   metrics(): SharedConsumerMetrics;
   /**
-   * Closes the client. Sources that are still running fail with `CONSUMER_CLOSED`, and what they have not committed is read
-   * again, so drain them first. Idempotent.
+   * Closes the client. Sources that are still running fail with `CONSUMER_CLOSED`, and what they have not committed is
+   * read again, so drain them first. Idempotent.
    */
   close(): Promise<void>;
 }
@@ -79,7 +79,7 @@ const schema = z.strictObject({
 /** For the test that compares it with the page of settings. */
 export const sharedConsumerSchema: z.ZodType = schema;
 
-/** What of the settings concerns the client. */
+/** The settings that concern the client. */
 type Client = Omit<SharedConsumerSettings, keyof Limits>;
 
 interface Limits {
@@ -105,7 +105,7 @@ export class SharedConsumers implements SharedConsumer {
     acrossCopies(this, "SharedConsumers");
   }
 
-  /** As the user gave it, with the secrets, which are nobody's to print. */
+  /** As the user gave it, with the secrets: never printed. */
   readonly #client: Client;
   readonly #parsed: ParsedConsumer;
   readonly #limits: Limits;
@@ -187,10 +187,10 @@ export class SharedConsumers implements SharedConsumer {
 }
 
 /**
- * A consumer client that several sources of fixed partitions use as their `consumer`: one connection to each broker, one
- * fetch for all. Connects when the first source is run, and lives until its owner closes it; the end of a source gives up its
- * partitions and nothing else. A source that is slow, or fails, leaves the others alone; an error that is fatal to the
- * client fails all of them, and the next one connects anew. Throws `INVALID_SETTINGS`.
+ * A consumer client that several sources of fixed partitions use as their `consumer`: one connection to each broker,
+ * one fetch for all. Connects when the first source is run, and lives until its owner closes it; the end of a source
+ * gives up its partitions and nothing else. A source that is slow, or fails, leaves the others alone; an error that is
+ * fatal to the client fails all of them, and the next one connects anew. Throws `INVALID_SETTINGS`.
  *
  * @example
  * const shared = sharedConsumer({ kafka: { brokers: "localhost:9092", groupId: "audit" } });

@@ -25,7 +25,7 @@ export interface SharedReaderOptions {
   readonly maxPollRecords: number;
   /** Of one partition that wait for their source, before the partition is paused. */
   readonly maxBufferedRecords: number;
-  /** Of all partitions, read and not delivered by the sources; each has a like part of it. */
+  /** Of all partitions, read and not delivered by the sources; each has an equal share. */
   readonly maxBufferedBytes: number;
   readonly counts: SharedCounts;
   /** An error of the client that does not end it. */
@@ -37,12 +37,12 @@ export interface SharedReaderOptions {
 const names = (partitions: readonly TopicPartition[]): string => partitions.map(partitionName).join(", ");
 
 /**
- * One client with several users, each with a view that looks like a client of its own. It has no loop: a view that polls and
- * has nothing waiting makes it read, for all of them, and what others are given waits in their views. So it reads as long
- * as anybody polls, and a view that takes nothing costs the others nothing once its partitions are paused.
+ * One client with several users, each with a view that looks like a client of its own. It has no loop: a view that
+ * polls and has nothing waiting makes it read, for all of them, and what others are given waits in their views. So it
+ * reads while anybody polls, and a view that takes nothing costs the others nothing once its partitions are paused.
  *
- * Reads, seeks and changes of the assignment come one after the other, because the port allows none of them while another
- * runs; so do commits, of which it allows one at a time.
+ * Reads, seeks and changes of the assignment come one after the other, because the port allows none of them while
+ * another runs; so do commits, of which it allows one at a time.
  *
  * Long: all that goes through one client is put in order here.
  */
@@ -58,7 +58,7 @@ export class SharedReader implements ViewHost {
   /** Commits that wait for their answer, which only a read brings. */
   #committing = 0;
   #read: Promise<void> | undefined;
-  /** Somebody waits for records, and for so long. */
+  /** A view waits for records, for `#waitMs` at most. */
   #wanted = false;
   #waitMs = Number.POSITIVE_INFINITY;
   #ends: TopicPartitionOffset[] = [];
@@ -127,7 +127,7 @@ export class SharedReader implements ViewHost {
   connect(): Promise<void> {
     if (this.#end) return Promise.reject(this.#end.error);
     this.#connecting ??= this.client.connect().catch((error: unknown) => {
-      // Every view waits for this promise, so none has to be told beside it.
+      // Every view waits for this promise, so none has to be notified as well.
       this.#over(error as Error);
       throw error;
     });
@@ -144,12 +144,12 @@ export class SharedReader implements ViewHost {
         { retriable: true },
       );
     }
-    const places = partitions.map(partitionOf);
-    for (const each of places) this.#owners.set(partitionKey(each), view);
-    view.buffer.open(places);
+    const plain = partitions.map(partitionOf);
+    for (const each of plain) this.#owners.set(partitionKey(each), view);
+    view.buffer.open(plain);
     this.#alone(() => {
       this.client.addPartitions(partitions);
-      view.buffer.begin(places);
+      view.buffer.begin(plain);
       this.steer(view);
     }).catch((error: unknown) => view.fail(error));
   }
@@ -222,7 +222,7 @@ export class SharedReader implements ViewHost {
     return this.#sizes.fitting(this.#byteShare - most);
   }
 
-  /** What may pass is told to those who wait. Whatever else may concern any partition, so nobody goes on without it. */
+  /** A retriable failure is left to those who wait. Any other may concern any partition, so it reaches every view. */
   #onPollFailed(error: unknown): void {
     if (error instanceof KafkaConnectorError && error.retriable) return;
     for (const view of this.#views) view.fail(error);
@@ -256,14 +256,14 @@ export class SharedReader implements ViewHost {
   }
 
   reassign(view: ConsumerView, partitions: readonly StartingPartition[]): void {
-    const places = partitions.map(partitionOf);
+    const plain = partitions.map(partitionOf);
     // What the running read brings of them is old.
-    view.buffer.renew(places);
+    view.buffer.renew(plain);
     this.#alone(() => {
       if (this.#end) return;
-      this.client.removePartitions(places);
+      this.client.removePartitions(plain);
       this.client.addPartitions(partitions);
-      view.buffer.begin(places);
+      view.buffer.begin(plain);
       this.steer(view);
     }).catch((error: unknown) => view.fail(error));
   }
@@ -298,7 +298,7 @@ export class SharedReader implements ViewHost {
       fatal: true,
     });
     this.#end = { error: closed };
-    this.#tell(closed);
+    this.#endViews(closed);
     await this.client.close();
   }
 
@@ -311,7 +311,7 @@ export class SharedReader implements ViewHost {
   #fail(error: Error): void {
     if (this.#end) return;
     this.#over(error);
-    this.#tell(error);
+    this.#endViews(error);
   }
 
   #over(error: Error): void {
@@ -319,7 +319,7 @@ export class SharedReader implements ViewHost {
     this.#options.onEnd(this.client);
   }
 
-  #tell(error: Error): void {
+  #endViews(error: Error): void {
     for (const view of this.#views) view.onEnd(error);
   }
 }

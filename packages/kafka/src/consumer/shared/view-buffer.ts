@@ -1,24 +1,24 @@
 import type { TopicPartition, TopicPartitionOffset } from "../../client/port.js";
-import { partitionKey } from "../../client/partition-key.js";
+import { partitionKey, partitionOf } from "../../client/partition-key.js";
 import { BufferedRuns } from "../partitions/buffered-runs.js";
 import type { BufferedRun } from "../partitions/fetched-chunk.js";
 import { ViewChunk } from "./view-chunk.js";
 
-/** What of one partition was read and not taken. */
+/** Records of one partition that were read and not taken. */
 interface Lane {
-  readonly place: TopicPartition;
+  readonly partition: TopicPartition;
   readonly waiting: BufferedRuns;
   /** Bytes that the source has taken, and has not delivered or dropped. */
   takenBytes: number;
-  /** By whoever takes its records. */
+  /** By the source that takes its records. */
   paused: boolean;
   /** So much waits that nothing more is read, until half of it is taken. */
   full: boolean;
-  /** Everything below was read; not told yet. */
+  /** Everything below was read; not reported yet. */
   end: number | undefined;
   /** The client reads the partition. */
   begun: boolean;
-  /** What the client was told. */
+  /** The client was asked to pause it. */
   stopped: boolean;
 }
 
@@ -38,22 +38,22 @@ export class ViewBuffer {
   /** The partition to begin with, so that each has its turn. */
   #turn = 0;
 
-  /** Reading of a partition stops when so many of its records wait, or so many bytes. */
+  /** Reading of a partition stops when `limit` of its records wait, or `byteLimit` bytes. */
   constructor(limit: number, byteLimit: () => number) {
     this.#limit = limit;
     this.#byteLimit = byteLimit;
   }
 
   get partitions(): readonly TopicPartition[] {
-    return [...this.#lanes.values()].map(({ place }) => place);
+    return [...this.#lanes.values()].map(({ partition }) => partition);
   }
 
   /** Those that the client reads. */
   get reading(): readonly TopicPartition[] {
-    return [...this.#lanes.values()].filter(({ begun }) => begun).map(({ place }) => place);
+    return [...this.#lanes.values()].filter(({ begun }) => begun).map(({ partition }) => partition);
   }
 
-  /** Those of `partitions` that the client was told to pause. */
+  /** Those of `partitions` that the client was asked to pause. */
   stopped(partitions: readonly TopicPartition[]): readonly TopicPartition[] {
     return partitions.filter((each) => this.#lanes.get(partitionKey(each))?.stopped);
   }
@@ -79,13 +79,13 @@ export class ViewBuffer {
   }
 
   open(partitions: readonly TopicPartition[]): void {
-    for (const { topic, partition } of partitions) {
-      const place = { topic, partition };
+    for (const each of partitions) {
+      const partition = partitionOf(each);
       const lane: Lane = {
-        ...{ place, waiting: new BufferedRuns(), takenBytes: 0, end: undefined },
+        ...{ partition, waiting: new BufferedRuns(), takenBytes: 0, end: undefined },
         ...{ paused: false, full: false, begun: false, stopped: false },
       };
-      this.#lanes.set(partitionKey(place), lane);
+      this.#lanes.set(partitionKey(partition), lane);
     }
   }
 
@@ -109,7 +109,7 @@ export class ViewBuffer {
     if (lane?.begun) lane.end = end.offset;
   }
 
-  /** Up to so many records, of each partition that is not paused in turn. */
+  /** Up to `maxRecords` records, of each partition that is not paused in turn. */
   take(maxRecords: number): ViewChunk | undefined {
     const lanes = [...this.#lanes.values()];
     const taken: BufferedRun[] = [];
@@ -154,7 +154,7 @@ export class ViewBuffer {
     for (const lane of this.#lanes.values()) {
       const { first } = lane.waiting;
       if (lane.end === undefined || (first && first.fetched.chunk.offset(first.from) < lane.end)) continue;
-      ends.push({ ...lane.place, offset: lane.end });
+      ends.push({ ...lane.partition, offset: lane.end });
       lane.end = undefined;
     }
     return ends;
@@ -167,7 +167,7 @@ export class ViewBuffer {
     }
   }
 
-  /** What the client has to be told since the last call. */
+  /** What the client has to pause and resume since the last call. */
   steps(): Steps {
     const pause: TopicPartition[] = [];
     const resume: TopicPartition[] = [];
@@ -175,7 +175,7 @@ export class ViewBuffer {
       const stop = lane.paused || lane.full;
       if (!lane.begun || lane.stopped === stop) continue;
       lane.stopped = stop;
-      (stop ? pause : resume).push(lane.place);
+      (stop ? pause : resume).push(lane.partition);
     }
     return { pause, resume };
   }
@@ -194,7 +194,7 @@ export class ViewBuffer {
     for (const each of partitions) this.#lanes.delete(partitionKey(each));
   }
 
-  /** Forgets what waits. */
+  /** Drops what waits. */
   drop(partitions: readonly TopicPartition[]): void {
     for (const each of partitions) {
       const lane = this.#lanes.get(partitionKey(each));

@@ -25,7 +25,7 @@ export class ViewChunk implements RecordChunk {
   #last = 0;
   #released = false;
 
-  /** `onGone` hears how many bytes of each run, by its index, nobody asks for again. */
+  /** `onGone` gets the number of bytes of a run, by its index, that are not asked for again. */
   constructor(runs: readonly BufferedRun[], onGone: (part: number, bytes: number) => void) {
     let start = 0;
     this.#onGone = onGone;

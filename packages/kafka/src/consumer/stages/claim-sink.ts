@@ -3,8 +3,8 @@ import { DONE, drainLoop, requireFinished, type SinkStage } from "@millrace/stre
 import { commitSessions } from "./run-sessions.js";
 
 /**
- * Ends the claim of every element that arrives. Settles once every terminal of the run has ended, side branches included,
- * and everything finished is committed; rejects as soon as one of them fails.
+ * Ends the claim of every element that arrives. Settles once every terminal of the run has ended, side branches
+ * included, and everything finished is committed; rejects as soon as one of them fails.
  */
 export const claimSink: SinkStage<WithClaim<unknown>, Promise<void>> = {
   name: "committer",

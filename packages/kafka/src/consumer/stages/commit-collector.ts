@@ -1,5 +1,5 @@
 import type { Cancellable } from "@millrace/streams";
-import { AsyncPull, type Chunk, type Pull, requireFinished, type Run, type Stage } from "@millrace/streams/stage";
+import { AsyncPull, type Pull, requireFinished, type Run, type Stage } from "@millrace/streams/stage";
 import { type Committable, CommittableOffsetBatch, CommittedBatch } from "../../offsets/batch.js";
 import type { OffsetOwner } from "../../offsets/committable-offset.js";
 import type { ParsedCommitter } from "../../settings/committer-settings.js";
@@ -17,7 +17,7 @@ interface Commit {
   emits: CommittedBatch | undefined;
 }
 
-/** Types see to it that only offsets come; where nobody looked at them, the stream is to fail with what to do. */
+/** Types ensure that only offsets come; without a type check the stream fails with what to do. */
 const refusalOf = (element: unknown): unknown => {
   if (typeof element === "object" && element !== null && ("owner" in element || "updated" in element)) return undefined;
   try {
@@ -34,7 +34,7 @@ const refusalOf = (element: unknown): unknown => {
 /** Gathers offsets and commits them by size, by time and at the end, also at an end by failure. */
 class CommitCollector extends AsyncPull<Committable, CommittableOffsetBatch> {
   readonly #upstream: Pull<Committable>;
-  /** Where the offsets come from, if all stages on the way can tell whether they hold any. */
+  /** Where the offsets come from, if all stages on the way know whether they hold any. */
   readonly #outlet: RecordOutlet<unknown> | undefined;
   readonly #run: Run;
   readonly #settings: ParsedCommitter;
@@ -49,8 +49,6 @@ class CommitCollector extends AsyncPull<Committable, CommittableOffsetBatch> {
   #look: { readonly delayMs: number; readonly timer: Cancellable } | undefined;
   /** The last element said that it finishes nothing: somebody keeps what it stands for. */
   #isKept = false;
-  #input: Chunk<Committable> = [];
-  #next = 0;
   #upstreamError: { readonly error: unknown } | undefined;
   /** Consumers whose offsets came by; they may ask for what is gathered. */
   readonly #owners = new Set<OffsetOwner>();
@@ -74,17 +72,12 @@ class CommitCollector extends AsyncPull<Committable, CommittableOffsetBatch> {
     this.collect();
     if (this.#due) this.#commit();
     while (!this.stopped && this.#hasRoom()) {
-      if (this.#next === this.#input.length) {
-        const chunk = this.take();
-        if (!chunk) break;
-        this.#input = chunk;
-        this.#next = 0;
-      }
-      this.#add(this.#input[this.#next++] as Committable);
+      if (this.input.left === 0 && !this.takeInput()) break;
+      this.#add(this.input.next());
     }
     if (!this.#batch.isEmpty && this.#isHurried()) this.#commit();
     if (!this.upstreamDone) this.#lookLater();
-    if (!this.upstreamDone || this.stopped || this.#next < this.#input.length) return;
+    if (!this.upstreamDone || this.stopped || this.input.left > 0) return;
     this.#look?.timer.cancel();
     this.#commit();
     if (!this.#upstreamError) this.#discardDropped();
@@ -97,7 +90,7 @@ class CommitCollector extends AsyncPull<Committable, CommittableOffsetBatch> {
     return unanswered + this.ready.length < this.#settings.parallelism;
   }
 
-  /** Nothing tells when the last stage on the way has dropped the last element, so that is looked for, in a turn of its own. */
+  /** Nothing reports that the last stage on the way has dropped the last element, so a timer looks for that. */
   #lookLater(): void {
     if (this.stopped || !this.#outlet?.hasUnfinished) return;
     const delayMs = this.#isHurried() ? HURRIED_LOOK_MS : this.#settings.maxIntervalMs;
@@ -113,7 +106,7 @@ class CommitCollector extends AsyncPull<Committable, CommittableOffsetBatch> {
 
   /** Where nothing is on the way and all that came is committed, the records that are left were dropped on purpose. */
   #discardDropped(): void {
-    if (this.stopped || this.#isKept || !this.#batch.isEmpty || this.#next < this.#input.length) return;
+    if (this.stopped || this.#isKept || !this.#batch.isEmpty || this.input.left > 0) return;
     outletBehind(this.#upstream)?.discardUnfinished();
   }
 
@@ -152,7 +145,7 @@ class CommitCollector extends AsyncPull<Committable, CommittableOffsetBatch> {
   #commit(): void {
     this.#stopTimer();
     if (this.#batch.isEmpty) return;
-    // A batch has a bound of its own, the partitions it names; answers that nobody waits for would have none.
+    // A batch has a bound of its own, the partitions it names; answers that are not awaited would have none.
     this.#due = this.#forgets && this.#commits.length >= this.#settings.parallelism;
     if (this.#due) return;
     const batch = this.#batch;
@@ -165,7 +158,7 @@ class CommitCollector extends AsyncPull<Committable, CommittableOffsetBatch> {
     }
     const commit: Commit = { state: "pending", emits: undefined };
     this.#commits.push(commit);
-    void (this.#forgets ? this.#tell(commit, batch) : this.#ask(commit, batch));
+    void (this.#forgets ? this.#commitUnawaited(commit, batch) : this.#ask(commit, batch));
   }
 
   async #ask(commit: Commit, batch: CommittableOffsetBatch): Promise<void> {
@@ -180,7 +173,7 @@ class CommitCollector extends AsyncPull<Committable, CommittableOffsetBatch> {
     this.pokeSoon();
   }
 
-  async #tell(commit: Commit, batch: CommittableOffsetBatch): Promise<void> {
+  async #commitUnawaited(commit: Commit, batch: CommittableOffsetBatch): Promise<void> {
     this.ready.push(batch);
     await batch.tell();
     commit.state = "answered";

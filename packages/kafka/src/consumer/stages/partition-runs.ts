@@ -25,7 +25,7 @@ class PartitionRuns<A, T> extends AsyncPull<PartitionStage<A>, T> {
     }
   }
 
-  /** A failure that the decider lets pass is followed by another run of the partition, which upstream sees to. */
+  /** After a failure that the decider lets pass, upstream emits the partition for another run. */
   async #live(partition: PartitionStage<A>): Promise<void> {
     this.#running += 1;
     try {

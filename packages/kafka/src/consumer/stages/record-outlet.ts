@@ -22,7 +22,7 @@ export interface RecordOutletOptions<out A> {
   readonly reader: RecordReader<A>;
   readonly run: Run;
   readonly logger: Logger;
-  /** What may be delivered here now, of at most so many records. */
+  /** At most `records` records that may be delivered here now. */
   readonly take: (records: number) => readonly Delivery[];
   /** The partitions whose records leave here. */
   readonly partitions: () => Iterable<OwnedPartition>;
@@ -108,7 +108,7 @@ export class RecordOutlet<A> implements Pull<A> {
     return false;
   }
 
-  /** No stage between here and the committer holds anything: once the stream has asked for more, nothing is on its way. */
+  /** No stage between here and the committer holds anything: once the stream asks for more, nothing is on its way. */
   discardUnfinished(): void {
     if (this.#given || this.#cancelled || this.#failure) return;
     this.#options.session.commits.discardUnfinished(this.#options.partitions());
@@ -134,7 +134,7 @@ export class RecordOutlet<A> implements Pull<A> {
     if (this.#hasLeft) return;
     this.#hasLeft = true;
     this.#options.logger.warn(
-      "kafka consumer: a promise has rejected that was made while records were decoded. Decode and validate synchronously; further ones are not told of",
+      "kafka consumer: a promise has rejected that was made while records were decoded. Decode and validate synchronously; further ones are not logged",
       { error },
     );
   }

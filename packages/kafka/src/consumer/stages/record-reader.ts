@@ -21,7 +21,7 @@ export interface ConsumerSerdes<out K, out V> {
 export interface RecordReader<out A> {
   /** Elements refer to the fetched bytes, so that a chunk cannot be released. */
   readonly keepsBytes: boolean;
-  /** To read a record calls functions of others, which may do anything. */
+  /** Reading a record calls functions of others, which may do anything. */
   readonly callsOthers: boolean;
   /** Elements carry their claims. */
   readonly withContext: boolean;
@@ -91,10 +91,10 @@ const discard = (delivery: Delivery, index: number, now: number): void => pass(d
 
 const never = (): boolean => false;
 
-/** What an explanation may tell of a key. Bytes are not kept: thousands of small buffers are dear to collect. */
+/** A key as an explanation may show it. Bytes are not kept: thousands of small buffers are expensive to collect. */
 const keptKey = (key: unknown): unknown => (key instanceof Uint8Array ? undefined : key);
 
-/** Records that nobody commits. */
+/** Records that are not committed. */
 export const plainReader = <K, V>(serdes: ConsumerSerdes<K, V>): RecordReader<ConsumerRecord<K, V>> => {
   const decoder = recordDecoder(serdes);
   return {
@@ -140,7 +140,7 @@ export const committableReader = <K, V>(
   };
 };
 
-/** Records followed by their claims. */
+/** Records with their claims. */
 export const claimedReader = <K, V>(serdes: ConsumerSerdes<K, V>): RecordReader<WithClaim<ConsumerRecord<K, V>>> => {
   const decoder = recordDecoder(serdes);
   return {

@@ -4,7 +4,7 @@ import type { ParsedCommitter } from "../../settings/committer-settings.js";
 import type { ConsumerSession } from "../consumer-session.js";
 import type { OwnedPartition } from "../partitions/owned-partition.js";
 
-/** The attribute by which the committer at the end of a followed stream reaches the session at its beginning. */
+/** The attribute by which the committer at the end of a stream with context reaches its session. */
 const COMMITTER: unique symbol = Symbol.for("millrace.kafka.committer");
 
 export const committerAttributes = (settings: ParsedCommitter): Attributes => ({ [COMMITTER]: settings });

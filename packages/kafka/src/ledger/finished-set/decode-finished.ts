@@ -6,11 +6,11 @@ import { BITMAP, DEFLATED, type Frame, openFrame, RUNS } from "./frame.js";
 import { readParallelConsumer } from "./parallel-consumer.js";
 import { readRuns } from "./runs.js";
 
-/** What else than Millrace's own metadata is read. */
+/** What is read beside Millrace's own metadata. */
 export interface DecodeFinishedOptions {
   /**
    * Also reads what Confluent's Parallel Consumer wrote, for a group that moves from it; off by default. Its format has
-   * no checksum, so a short foreign text can pass for it, and records that nobody finished would be skipped.
+   * no checksum, so a short foreign text can pass for it, and unfinished records would be skipped.
    */
   readonly parallelConsumer?: boolean;
 }
@@ -28,7 +28,7 @@ export function decodeFinished(
   { parallelConsumer = false }: DecodeFinishedOptions = {},
 ): FinishedSet {
   if (!metadata) return NOTHING_FINISHED;
-  // Clients that take the text for a string of C send its end mark along.
+  // Clients that treat the text as a C string send its final NUL too.
   const text = metadata.endsWith("\0") ? metadata.slice(0, -1) : metadata;
   const frame = openFrame(position, text);
   const edges = frame ? readFrame(frame) : parallelConsumer ? readParallelConsumer(text) : undefined;
@@ -48,7 +48,7 @@ function payloadOf({ form, payloadLength, body }: Frame): Uint8Array | undefined
   try {
     return inflateRawSync(body, { maxOutputLength: Math.max(1, payloadLength) });
   } catch {
-    // The checksum was right, so another writer's body is no deflate stream or longer than it says.
+    // The checksum was right, so this is another writer's body: no deflate stream, or longer than it says.
     return undefined;
   }
 }

@@ -19,7 +19,7 @@ export const MAX_EDGE: number = 2 ** 32 - 1;
  */
 export const MAX_RUNS: number = 2 ** 14;
 
-/** The runs nearest the position, so many that a set may have them. */
+/** The runs nearest the position, as many as a set may have. */
 export const bounded = (edges: Edges): Edges => edges.subarray(0, 2 * MAX_RUNS);
 
 /** The edges of ascending offsets, those below the position left out. */

@@ -15,9 +15,9 @@ const WELL_FILLED = 0.97;
  * Writes which records above a position are finished, as text for the metadata of a Kafka commit.
  *
  * `finishedOffsets` ascend; those below `position` are left out. `maxBytes` bounds the text, which is ASCII (brokers
- * take 4096 unless `offset.metadata.max.bytes` says otherwise). If not all fit, those nearest the position are kept
- * and the others will be replayed. `carried` is what an earlier owner had finished and is not delivered again yet; it
- * is written too. Answers `undefined` when there is nothing to say, or no room to say it.
+ * take 4096 unless `offset.metadata.max.bytes` says otherwise). If not all fit, those nearest the position are kept and
+ * the others will be replayed. `carried` is what an earlier owner had finished and is not delivered again yet; it is
+ * written too. Returns `undefined` when there is nothing to say, or no room to say it.
  */
 export function encodeFinished(
   position: number,

@@ -43,5 +43,5 @@ export class FinishedSet {
   }
 }
 
-/** What is known when the metadata tells nothing. */
+/** What is known when the metadata says nothing. */
 export const NOTHING_FINISHED: FinishedSet = new FinishedSet(0, NO_EDGES);

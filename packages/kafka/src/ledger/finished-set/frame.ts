@@ -55,7 +55,7 @@ export function openFrame(position: number, text: string): Frame | undefined {
   if (text.length > MAX_TEXT || !text.startsWith(PREFIX)) return undefined;
   const letters = text.slice(PREFIX.length);
   const bytes = Buffer.from(letters, "base64url");
-  // Node reads past letters that are none; only the very text that we would write is ours.
+  // Node skips invalid letters; only the exact text that we would write is ours.
   if (bytes.length <= OVERHEAD || bytes.toString("base64url") !== letters) return undefined;
   if (bytes.readUInt32LE(bytes.length - 4) !== checksum(position, bytes.subarray(0, -4))) return undefined;
   const payloadLength = bytes.readUInt16LE(1);

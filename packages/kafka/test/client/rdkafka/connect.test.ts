@@ -6,7 +6,7 @@ import { FakeConsumer } from "./support/fake-native.js";
 describe("connecting a client", () => {
   const BAD = "ssl://b:1/bootstrap: SSL handshake failed: certificate verify failed";
 
-  it("tells of the last failure that the client has logged, and of no other line", async () => {
+  it("reports the last failure that the client has logged, and no other line", async () => {
     const native = new FakeConsumer();
     const troubles: string[] = [];
     native.onConnect = () => {
@@ -31,7 +31,7 @@ describe("connecting a client", () => {
     ]);
   });
 
-  it("tells nothing where nothing was logged", async () => {
+  it("reports no failure where nothing was logged", async () => {
     const native = new FakeConsumer();
     native.onConnect = () => undefined;
     const connecting = connectClient(

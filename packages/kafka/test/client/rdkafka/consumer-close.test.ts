@@ -93,7 +93,7 @@ describe("RdkafkaConsumer.close", () => {
     expect(native.named).to.deep.equal(["unassign", "disconnect"]);
   });
 
-  it("waits for the handler of a rebalance that its last poll took, and that is told after it", async () => {
+  it("waits for the handler of a rebalance that its last poll took, and that is reported after it", async () => {
     const order: string[] = [];
     const { native, consumer } = await setUp({
       onAssign: async () => {

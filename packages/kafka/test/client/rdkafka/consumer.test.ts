@@ -373,7 +373,7 @@ describe("RdkafkaConsumer", () => {
       ],
       ["a fenced instance", async ({ native }) => native.emit("event.error", { code: 82, message: "" })],
     ] as readonly (readonly [string, (given: Awaited<ReturnType<typeof setUp>>) => Promise<void>])[]) {
-      it(`is told after ${what}`, async () => {
+      it(`is reported after ${what}`, async () => {
         const told: string[] = [];
         const given = await setUp({ onRevoke: () => void told.push("revoked"), onLost: () => void told.push("lost") });
         given.native.rebalance?.(REVOKE, []);

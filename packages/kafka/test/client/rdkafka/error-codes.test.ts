@@ -46,7 +46,7 @@ describe("error codes", () => {
     }
   });
 
-  it("tell that a call may succeed later where a coordinator or a leader is missing, loading or elsewhere", () => {
+  it("say that a call may succeed later where a coordinator or a leader is missing, loading or elsewhere", () => {
     for (const code of [3, 5, 6, 14, 15, 16, 27, 41, -195, -185, -180]) {
       expect(connectorError("COMMIT_FAILED", "x", { code, message: "" }), String(code)).to.include({
         clientCode: code,

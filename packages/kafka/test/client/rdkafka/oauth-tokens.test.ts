@@ -107,7 +107,7 @@ describe("a node-rdkafka client with OAuth tokens", () => {
     expect(asked()).to.equal(1);
   });
 
-  it("keeps the old token while renewing fails, tells of each failure, and asks again", async () => {
+  it("keeps the old token while renewing fails, reports each failure, and asks again", async () => {
     const { provider } = providing(token("first", 20), new Error("down"), new Error("down"), token("second"));
     await connecting(given(provider));
     await until(() => client.calls.includes("token second"), "the second token");

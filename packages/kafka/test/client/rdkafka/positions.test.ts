@@ -56,7 +56,7 @@ describe("positions of the driver", () => {
     expect(error).to.include({ clientCode: -190, message: "seek t 1 to 2" });
   });
 
-  it("are sought one by one, with the time-out without which the client would tell nothing", async () => {
+  it("are sought one by one, with the time-out without which the client would report nothing", async () => {
     const sought: unknown[] = [];
     const native = {
       seek: (to: NativeTopicPartition, timeoutMs: number, done: () => void) => {

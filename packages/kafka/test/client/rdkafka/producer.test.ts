@@ -135,7 +135,7 @@ describe("RdkafkaProducer", () => {
       const refused = { code: -1, message: "cluster authorization failed" };
       const ended = Object.assign(new Error("fatal error"), { code: -150 });
 
-      it("throws what the client told of it", async () => {
+      it("throws what the client reported", async () => {
         const { native, producer, errors } = await setUp();
         native.emit("event.error", refused);
         native.throws.set("produce", ended);
@@ -159,7 +159,7 @@ describe("RdkafkaProducer", () => {
         await producer.close();
       });
 
-      it("tells that it has ended, where no reason comes", async () => {
+      it("reports that it has ended, where no reason comes", async () => {
         const { native, producer, errors } = await setUp();
         native.throws.set("produce", ended);
         expect(producer.produceBatch(records(1), 0, 0)).to.equal(0);

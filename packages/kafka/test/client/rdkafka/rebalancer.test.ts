@@ -59,7 +59,7 @@ describe("Rebalancer", () => {
   });
 
   for (const partitions of [[], [{ topic: "t", partition: 2 }]]) {
-    it(`tells nothing of ${partitions.length} partitions that are assigned while the client leaves`, async () => {
+    it(`reports nothing of ${partitions.length} partitions that are assigned while the client leaves`, async () => {
       const told: string[] = [];
       const tell = (what: string) => (given: readonly { readonly partition: number }[]) =>
         void told.push([what, ...given.map(({ partition }) => partition)].join(" "));
@@ -90,7 +90,7 @@ describe("Rebalancer", () => {
     expect(rebalancer.unanswered).to.equal(0);
   });
 
-  it("revokes what it has told of beside what came while the client left", async () => {
+  it("revokes what it had reported as assigned, and not what came while the client left", async () => {
     const revoked: number[] = [];
     const { rebalancer } = setUp({
       onRevoke: (given) => void revoked.push(...given.map(({ partition }) => partition)),
@@ -104,7 +104,7 @@ describe("Rebalancer", () => {
     expect(revoked).to.deep.equal([1]);
   });
 
-  it("tells a loss that only the binding knows of, and a revocation after it as such", async () => {
+  it("reports a loss that only the binding knows of, and a revocation after it as such", async () => {
     const told: string[] = [];
     const { native, rebalancer } = setUp({
       onRevoke: () => void told.push("revoked"),
@@ -149,7 +149,7 @@ describe("Rebalancer", () => {
     expect(errors[0]).to.include({ clientCode: -142 });
   });
 
-  it("answers for a listener that never ends when told to abandon it, once", async () => {
+  it("answers for a listener that never ends when asked to abandon it, once", async () => {
     let end = (): void => undefined;
     const { native, rebalancer } = setUp({
       onRevoke: () =>
@@ -211,7 +211,7 @@ describe("Rebalancer", () => {
     expect(native.named).to.deep.equal(["assign", "unassign"]);
   });
 
-  it("tells a listener that partitions are lost, where an error of the client said so", async () => {
+  it("reports to a listener that partitions are lost, where an error of the client said so", async () => {
     const told: string[] = [];
     const handlers = { onRevoke: () => void told.push("revoked"), onLost: () => void told.push("lost") };
     const { rebalancer, native } = setUp(handlers);
@@ -225,7 +225,7 @@ describe("Rebalancer", () => {
     expect(native.named).to.deep.equal(["unassign", "unassign", "assign", "unassign"]);
   });
 
-  it("tells a listener without onLost that they are revoked", async () => {
+  it("reports to a listener without onLost that they are revoked", async () => {
     const told: string[] = [];
     const { rebalancer } = setUp({ onRevoke: () => void told.push("revoked") });
     rebalancer.markLost();

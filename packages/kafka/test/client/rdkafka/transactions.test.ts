@@ -33,7 +33,7 @@ describe("RdkafkaTransactions", () => {
     ["a timeout", { code: -185, isRetriable: true }, { code: "TRANSACTION_FAILED", retriable: true }],
     ["a wrong state", { code: -172 }, { code: "TRANSACTION_FAILED", retriable: false, fatal: false }],
   ] as const) {
-    it(`rejects with a code that tells what to do after ${what}`, async () => {
+    it(`rejects with a code that says what to do after ${what}`, async () => {
       const { native, transactions } = await setUp();
       native.transactionError = { message: "boom", isFatal: false, isRetriable: false, ...error };
       for (const call of [transactions.init(1), transactions.begin(), transactions.commit(1), transactions.abort(1)]) {

@@ -134,7 +134,7 @@ describe("the result of a commit", () => {
       { maxInFlight: 2 },
     ));
 
-  it("is told by committerFlow for each partition of a batch", () =>
+  it("is emitted by committerFlow for each partition of a batch", () =>
     assertAllClosed(async () => {
       const held = new Latch();
       const [control, emitted] = source(kafka)
@@ -158,7 +158,7 @@ describe("the result of a commit", () => {
       ]);
     }));
 
-  it("C-13 is asked by nobody of a commit that is only told, with metadata, and a failure is counted", () =>
+  it("C-13 is awaited by nobody where a batch is committed by tell(), with its metadata", () =>
     withMessages(
       records("t", 0, 0, 2),
       async (messages) => {

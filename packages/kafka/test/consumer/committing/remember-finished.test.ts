@@ -39,7 +39,7 @@ describe("a source with offset context", () => {
       expect(errorOf(() => rig.source({ rememberFinished: true }))).to.include({ code: "INVALID_SETTINGS" });
     });
 
-    it("tells it with the commit, and the next owner skips it", () =>
+    it("stores it with the commit, and the next owner skips it", () =>
       assertAllClosed(async () => {
         const first = rig.unordered({ rememberFinished: true });
         await rig.kafka.client.assign(p0);
@@ -70,7 +70,7 @@ describe("a source with offset context", () => {
         await second.drainAndShutdown();
       }));
 
-    it("is told as well when a partition is given up of which nothing else was finished", () =>
+    it("stores it as well when a partition is given up of which nothing else was finished", () =>
       assertAllClosed(async () => {
         const control = rig.unordered({ rememberFinished: true, revokeTimeoutMs: 20 }, 60_000);
         await rig.kafka.client.assign(p0);
@@ -151,7 +151,7 @@ describe("a source with offset context", () => {
           expect(log.about(/could not be read/)).to.deep.equal([["warn", { groupId: "g", error }]]);
         }));
 
-      it(`skips what metadata ${whose} tells of below the partition's end, and says how much`, () =>
+      it(`skips what metadata ${whose} lists below the partition's end, and says how much`, () =>
         assertAllClosed(async () => {
           const { started, log } = await delivered(() => ({ low: 0, high: 50 }));
           expect(started).to.deep.equal(["0@0"]);
@@ -161,7 +161,7 @@ describe("a source with offset context", () => {
         }));
     }
 
-    it("goes on committing behind metadata that tells of a hundred thousand runs in eighty letters", () =>
+    it("goes on committing behind metadata that lists a hundred thousand runs in eighty letters", () =>
       assertAllClosed(async () => {
         const payload = Buffer.alloc(32 * 1024, 0b10101010);
         const body = deflateRawSync(payload);
@@ -191,7 +191,7 @@ describe("a source with offset context", () => {
       startAt: { assignment: [p0], startAt: "beginning" },
     };
     for (const [who, reading] of Object.entries(named)) {
-      it(`delivers everything from where it is to begin by ${who}, whatever an old commit tells`, () =>
+      it(`delivers everything from where it is to begin by ${who}, whatever an old commit lists`, () =>
         assertAllClosed(async () => {
           const metadata = encodeFinished(0, [1, 2, 3], 100)!;
           rig.kafka.onConsumer = (consumer) => {
@@ -212,7 +212,7 @@ describe("a source with offset context", () => {
         }));
     }
 
-    it("delivers everything from where the user seeks, whatever the commit had told that it began with", () =>
+    it("delivers everything from where the user seeks, whatever the commit listed that it began with", () =>
       assertAllClosed(async () => {
         rig.kafka.onConsumer = (consumer) => {
           consumer.stored = [{ ...p0, offset: 0, metadata: encodeFinished(0, [1, 2, 3], 100)! }];

@@ -101,7 +101,7 @@ describe("an owned partition", () => {
     expect([owned.hasNews, commit(), owned.hasNews]).to.deep.equal([true, 3, false]);
   });
 
-  it("has news where more is finished above the position, if commits tell of that, and once for each", () => {
+  it("has news where more is finished above the position, if commits store that, and once for each", () => {
     owned.commits();
     open(0, 4);
     owned.end(2, 2, "processed");
@@ -127,7 +127,7 @@ describe("an owned partition", () => {
     expect([commit(), owned.hasNews]).to.deep.equal([9, false]);
   });
 
-  it("tells since when a crash would repeat something, also of records that ended at once", () => {
+  it("knows since when a crash would repeat something, also of records that ended at once", () => {
     owned.commits();
     owned.pass(0, 5, "discarded");
     expect(owned.commit.replaysSince).to.equal(5);
@@ -158,7 +158,7 @@ describe("an owned partition", () => {
     expect(owned.position, "all is through").to.equal(20);
   });
 
-  it("tells of room when the last of those lets go that held it", () => {
+  it("reports room when the last of its holders releases it", () => {
     owned.hold();
     owned.hold();
     owned.release();

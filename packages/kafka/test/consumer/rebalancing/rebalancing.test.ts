@@ -124,7 +124,7 @@ describe("partitions that are given up", () => {
     world = new World();
   });
 
-  it("deliver nothing more, are waited for, committed, fenced and only then told of as revoked (I4)", async () => {
+  it("deliver nothing more, are waited for, committed, fenced and only then reported as revoked (I4)", async () => {
     const [first, second] = world.owned;
     const state = world.revoke(p0);
     await settle();

@@ -86,7 +86,7 @@ describe("the connection checker", () => {
       await control.drainAndShutdown();
     }));
 
-  it("B-15 tells its failure to everybody who waits: the stream, isShutdown and a drain", () =>
+  it("B-15 reports its failure to everybody who waits: the stream, isShutdown and a drain", () =>
     assertAllClosed(async () => {
       const control = run({ maxRetries: 0, checkIntervalMs: 100 });
       answer = failing;

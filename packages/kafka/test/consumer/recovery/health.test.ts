@@ -52,7 +52,7 @@ describe("the health of a consumer", () => {
     expect(told(control)).to.equal("live, ready");
   };
 
-  it("tells what it waits for until it has joined its group", () =>
+  it("says what it waits for until it has joined its group", () =>
     assertAllClosed(async () => {
       let connect = (): void => undefined;
       kafka.onConsumer = (client) => {
@@ -101,7 +101,7 @@ describe("the health of a consumer", () => {
       await control.drainAndShutdown();
     }));
 
-  it("tells of errors that the client outlives, until something is read or they come no more", () =>
+  it("shows errors that do not end the client, until something is read or they stop", () =>
     assertAllClosed(async () => {
       const control = graph().run({ clock });
       await ready(control);
@@ -121,7 +121,7 @@ describe("the health of a consumer", () => {
       await control.drainAndShutdown();
     }));
 
-  it("tells of a commit that failed, until one succeeds", () =>
+  it("shows a commit that failed, until one succeeds", () =>
     assertAllClosed(async () => {
       const control = graph().run({ clock });
       await ready(control);
@@ -135,7 +135,7 @@ describe("the health of a consumer", () => {
       await control.drainAndShutdown();
     }));
 
-  it("is over with the client, and tells by what", () =>
+  it("is over with the client, and says by what", () =>
     assertAllClosed(async () => {
       const control = graph().run({ clock });
       await ready(control);

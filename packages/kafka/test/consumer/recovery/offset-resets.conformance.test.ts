@@ -243,7 +243,7 @@ describe("what is read from before where a partition was", () => {
         expect(await rejectionOf(control.streamCompletion)).to.include({ code: "OFFSET_RESET" });
       }));
 
-    it("O-24 is told by the first and the last record of a run alone", () =>
+    it("O-24 is recognised by the first and the last record of a run alone", () =>
       assertAllClosed(async () => {
         const control = run({ offsetResetProtection: { timeThresholdMs: 1000 } });
         await kafka.client.assign(p0);

@@ -213,7 +213,7 @@ describe("the watchdog", () => {
       expect(kafka.client.of("commit").at(-1)?.positions).to.deep.equal([{ ...p0, offset: 3 }]);
     }));
 
-  it("tells what it sees and does, in the log and in explain()", () =>
+  it("reports what it sees and does, in the log and in explain()", () =>
     assertAllClosed(async () => {
       const control = await stuck();
       await looks(control, 3);

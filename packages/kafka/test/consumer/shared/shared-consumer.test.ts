@@ -333,7 +333,7 @@ describe("a shared consumer", () => {
       await Promise.all([one.drainAndShutdown(), two.drainAndShutdown()]);
     }));
 
-  it("tells each bounded source of its own ends, after the records before them", () =>
+  it("notifies each bounded source of its own ends, after the records before them", () =>
     assertAllClosed(async () => {
       kafka.onConsumer = (consumer) => {
         consumer.onWatermarks = ({ partition }) => ({ low: 0, high: partition === 0 ? 3 : 0 });

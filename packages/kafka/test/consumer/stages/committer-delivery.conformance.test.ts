@@ -161,7 +161,7 @@ describe("a consumer whose committer sends and forgets", () => {
         expect(warnings).to.deep.equal(["kafka consumer: a commit failed, and the stream goes on: refused"]);
       }));
 
-    it(`drains although the last commit fails, after one more attempt, and tells what is repeated (${name})`, () =>
+    it(`drains although the last commit fails, after one more attempt, and reports what is repeated (${name})`, () =>
       assertAllClosed(async () => {
         const control = run();
         kafka.client.onCommit = (commit) => commit.fail(refused);

@@ -114,7 +114,7 @@ describe("a source with offset context", () => {
       await control.isShutdown.catch(() => undefined);
     }));
 
-  it("commits what a bounded stream finished before its end is told", () =>
+  it("commits what a bounded stream finished before its end is reported", () =>
     assertAllClosed(async () => {
       const [control, done] = rig
         .source()

@@ -94,7 +94,7 @@ describe("a partitioned source with the graph of a partition", () => {
         }));
     }
 
-    it("two committers of a followed partition are refused", () => {
+    it("two committers of a partition with context are refused", () => {
       const graph = partitionedSourceWithOffsetContext(settings(), (source) =>
         source.alsoTo(committerSink().withContext.sink as never).toMat(committerSink(), (_, done) => done),
       );
@@ -153,7 +153,7 @@ describe("a partitioned source with the graph of a partition", () => {
       expect(notes(EXPLICIT.committablePartitionedSource(safe))).to.deep.equal([]);
     });
 
-    it("and a followed one is refused a second committer when it is run", () =>
+    it("and one with context is refused a second committer when it is run", () =>
       assertAllClosed(async () => {
         const errors: unknown[] = [];
         const control = ended(
@@ -273,7 +273,7 @@ describe("a partitioned source with the graph of a partition", () => {
   });
 
   describe("and a partition that waits for its stream to be run", () => {
-    it("is explained at once, and told of after ten seconds", () =>
+    it("is explained at once, and logged after ten seconds", () =>
       assertAllClosed(async () => {
         const clock = virtualClock();
         const control = ended(

@@ -320,7 +320,7 @@ describe("a source of partitions", () => {
         await control.drainAndShutdown();
       }));
 
-    it("P-10 P-13 tells of a revocation with what was revoked, and commits as well", () =>
+    it("P-10 P-13 reports what was revoked, and commits as well", () =>
       assertAllClosed(async () => {
         const revoked: (readonly object[])[] = [];
         const control = committablePartitionedManualOffsetSource({

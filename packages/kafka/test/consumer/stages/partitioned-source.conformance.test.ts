@@ -161,7 +161,7 @@ describe("Alpakka's scenarios of sources of partitions", () => {
         .toMat(Sink.ignore, DrainingControl.from)
         .run();
 
-    it("P-14 P-15 P-16 asks for what is assigned, begins there before anything is read, and tells what was revoked", () =>
+    it("P-14 P-15 P-16 asks for what is assigned, begins there before anything is read, and reports what was revoked", () =>
       assertAllClosed(async () => {
         const answer = new Latch();
         const control = run(answer.opened);

@@ -57,7 +57,7 @@ describe("the end of a run", () => {
   });
   afterEach(() => rig.kafka.verify());
 
-  describe("on the followed surface", () => {
+  describe("with context", () => {
     /** Three records in the branch, whose source has ended. */
     const stopped = async (fork: Fork): Promise<DrainingControl<void>> => {
       const branch = through.mapAsync(10, ({ partition, offset }) => rig.gate.pass(`${partition}@${offset}`));

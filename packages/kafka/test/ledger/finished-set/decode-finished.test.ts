@@ -98,7 +98,7 @@ describe("decodeFinished", () => {
     expect(decodeFinished(0, "bGFB".repeat(100_000), { parallelConsumer: true }).isEmpty).to.equal(true);
   });
 
-  it("keeps the runs nearest the position of a text that tells of more than a set may have, here and further on", () => {
+  it("keeps the runs nearest the position of a text that lists more than a set may have, here and further on", () => {
     const payload = Buffer.alloc(32 * 1024, 0b10101010);
     const body = deflateRawSync(payload);
     const finished = decodeFinished(9, sealFrame(9, { form: 3, payloadLength: payload.length, body }));
@@ -113,7 +113,7 @@ describe("decodeFinished", () => {
     }
   });
 
-  it("does not throw at, nor inflate beyond the length told, what has the right checksum and was not ours", () => {
+  it("does not throw at, nor inflate beyond the length given, what has the right checksum and was not ours", () => {
     fc.assert(
       fc.property(
         fc.nat(9),

@@ -20,7 +20,7 @@ export const filter = <A>(name: string, holds: (element: A) => boolean, keep: bo
           at.written = written;
         }
       },
-      // Whoever answers nothing for an element may do so because its turn is yet to come.
+      // A function may answer nothing for an element because it keeps it for a later output.
       mayKeep: () => nothing,
     };
   }),

@@ -23,8 +23,8 @@ export const log = <A>(name: string, given: Logger, extract: (element: A) => unk
     create(upstream, run): Pull<A> {
       const logged = elements.create(upstream, run);
       let ended = false;
-      const end = (tell: () => void): void => {
-        if (!ended) tell();
+      const end = (logEnd: () => void): void => {
+        if (!ended) logEnd();
         ended = true;
       };
       return {

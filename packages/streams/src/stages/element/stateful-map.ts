@@ -132,7 +132,7 @@ class StatefulMap<A, S, B> implements Pull<B> {
     try {
       this.#close(out);
     } catch {
-      // The stream ends for an earlier cause, and that is the one to tell.
+      // The stream ends for an earlier cause, and that is the one to report.
     }
   }
 

@@ -10,9 +10,9 @@ interface Side<A> {
 }
 
 /**
- * Takes whatever is there, in turn, so that no busy inlet starves another. One that needs a pause to have anything, as it
- * waits for a promise or for input, gets one: an inlet that is half a slice ahead of it rests, until that one has caught
- * up or has let a turn of the event loop pass.
+ * Takes what is there, in turn, so that no busy inlet starves another. An inlet that waits for a promise or for input
+ * gets a pause: an inlet that is half a slice ahead of it rests, until that one has caught up or has let a turn of the
+ * event loop pass.
  */
 class Merge<A> implements Pull<A> {
   readonly #waker = new Waker();

@@ -68,7 +68,7 @@ class Partition<A> {
     return share;
   }
 
-  /** Pulls until there is a share for somebody. */
+  /** Pulls until there is a share for some branch. */
   #next(): void {
     for (;;) {
       let pulled: Pulled<A>;

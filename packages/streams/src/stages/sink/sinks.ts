@@ -12,11 +12,11 @@ export const ignore: SinkStage<unknown, Promise<void>> = drainSink("ignore", () 
 }));
 
 /** A function that is not waited for answered a promise: its failures and its pace would be lost. */
-const refuseThenable = (answer: unknown, sink: string, remedy: string): void => {
+const refuseThenable = (answer: unknown, sink: string, advice: string): void => {
   const promise = promiseOf(answer);
   if (!promise) return;
   promise.catch(nothing);
-  requireArgument(false, sink, `the function answered a promise, for which nobody waits here; ${remedy}`);
+  requireArgument(false, sink, `the function answered a promise, for which nobody waits here; ${advice}`);
 };
 
 export const forEach = <A>(f: (element: A) => unknown): SinkStage<A, Promise<void>> =>

@@ -5,7 +5,7 @@ import type { SourceStage } from "../../model/stage.js";
 
 const READY: readonly never[] = [];
 
-/** An async generator closes behind the `next()` it is in the midst of, which may never come: so long that is waited for. */
+/** How long a close waits for the pending `next()` of an async generator, which may never settle. */
 const NEXT_GRACE_MS = 500;
 
 /** One `next()` at a time, each element a chunk of one: gathering several would delay the first. */
@@ -33,7 +33,7 @@ class AsyncIterablePull<A> implements Pull<A> {
       if (step.done === true) this.#ended = true;
       else this.#answer = [step.value];
     } catch (error) {
-      // What is no step at all, or one whose properties throw.
+      // Not an iterator result, or one whose properties throw.
       this.#failure = { error };
     }
     this.#notify();

@@ -60,7 +60,7 @@ const steps = <A>(elements: Iterable<A>, size: ChunkSize, run: Run): Pull<A> => 
     cancel() {
       if (ended || cancelled) return;
       cancelled = true;
-      // By a function of the iterable itself, which cannot be closed while it runs.
+      // If a function of the iterable itself cancels, the iterable is running and cannot be closed now.
       if (!reading) close();
     },
   };

@@ -1,7 +1,7 @@
 import { Channel } from "../../engine/channel.js";
 import type { SourceStage } from "../../model/stage.js";
 
-/** What became of an offered element. */
+/** The outcome of an offer. */
 export type QueueOfferResult = "enqueued" | "dropped" | "closed";
 
 /** The writing end of `Source.queue`. */

@@ -12,22 +12,22 @@ export interface Claim {
    * any share's is, else `discarded`.
    */
   end(outcome: ClaimOutcome, reason?: string): void;
-  /** Tells where its record is now, for explanations. */
+  /** Reports where its record is now, for explanations. */
   at(stage: string): void;
   /** Names its record, for messages: `orders[3]@1234`. */
   toString(): string;
 }
 
 /**
- * What flows on a surface with context: a value and one share of the claim it comes from. Exactly one place owns it at a
- * time, so that a one-to-one stage changes the value and passes the same pair on.
+ * What flows in a stream with context: a value and one share of the claim it comes from. It has exactly one owner at a
+ * time, so a one-to-one stage changes the value and passes the same pair on.
  */
 export interface WithClaim<A> {
   value: A;
   claim: Claim;
 }
 
-/** Of a joint claim, for messages. */
+/** Members of a joint claim that a message names. */
 const MOST_NAMED = 3;
 
 /** One claim in place of several: each of them ends, by one share, once the shares of this one have ended. */

@@ -11,7 +11,7 @@ type CellStage<A, B> = Stage<WithClaim<A>, WithClaim<B>>;
 const KEPT: StageTraits = { order: "kept", elements: "kept" };
 const MAY_DROP: StageTraits = { order: "kept", elements: "mayDrop" };
 
-/** Tells whether the pair goes on; otherwise it has ended the pair's share. */
+/** Answers whether the pair goes on; otherwise it has ended the pair's share. */
 type Step = (pair: Pair) => boolean;
 
 const steps = (chunk: Pair[], at: InPlaceCursor, step: Step, guard: Guard): void => {

@@ -5,7 +5,7 @@ import { textOf } from "../../engine/text-of.js";
 import type { Claim, WithClaim } from "./claim.js";
 import { isPart } from "./part.js";
 
-/** In place of an error on which the decider has already been asked: the element is dropped, and its share has ended. */
+/** Thrown in place of an error that the decider has already judged: the element is dropped, and its share has ended. */
 class Decided {
   readonly directive: Directive;
 
@@ -104,7 +104,7 @@ export class Guard {
     return (pair) => call(pair, undefined);
   }
 
-  /** An asynchronous user function that is told the key as well. */
+  /** An asynchronous user function that also gets the key. */
   callingByKey<A, P, B>(
     f: (value: A, key: P) => B | PromiseLike<B>,
   ): (pair: WithClaim<A>, key: P) => WithClaim<B> | Promise<WithClaim<B>> {

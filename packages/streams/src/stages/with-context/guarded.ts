@@ -32,7 +32,7 @@ export const guardedFork = <A>(name: string, build: (guard: Guard) => Fork<A, A>
   },
 });
 
-/** Tells the guard when the stage ends, and the claims, if `holds`, where their records are. */
+/** Reports the end of the stage to the guard and, if `holds`, to the claims where their records are. */
 const watched = <A>(outlet: Pull<A>, guard: Guard, holds: boolean): Pull<A> => {
   let cancelled = false;
   return {
@@ -71,7 +71,7 @@ const traitsOf = (flow: Blueprint): StageTraits | undefined => {
 };
 
 /**
- * A flow of plain operators on pairs as one stage, made anew for every run; once more now, so that wrong arguments are
+ * A flow of plain operators on pairs as one stage, made anew for every run, and once now, so that wrong arguments are
  * refused while the graph is built. `holds` is true for one that keeps elements for a while.
  */
 export const guardedFlow = <A extends Pair, B>(

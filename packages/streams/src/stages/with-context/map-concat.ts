@@ -45,7 +45,7 @@ class Answer<B> implements IterableIterator<WithClaim<B>> {
       this.#claim.share(1);
       return { done: false, value: { value: step.value, claim: this.#claim } };
     }
-    // Behind outputs the weakest outcome: what becomes of the claim is for them to say.
+    // After outputs the weakest outcome: they decide how the claim ends.
     this.#claim.end(this.#gave ? "discarded" : "processed");
     return { done: true, value: undefined };
   }

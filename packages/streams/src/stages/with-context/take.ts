@@ -3,7 +3,7 @@ import type { WithClaim } from "./claim.js";
 import { stepping } from "./element.js";
 import type { Guard } from "./guard.js";
 
-/** Lets a value pass, or tells that the rest is not wanted; `last` passes and is the last that does. */
+/** Lets a value pass, or says that the rest is not wanted; `last` passes and is the last that does. */
 type Verdict = "pass" | "last" | "rest";
 
 /**

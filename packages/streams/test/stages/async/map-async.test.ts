@@ -273,7 +273,7 @@ for (const { name, unordered } of variants) {
     );
 
     it(
-      "keeps what its function's own stream is told from inside a call in order",
+      "keeps the order where a call of its function shuts its own stream down",
       eachSeed(async (options) => {
         const [killSwitch, all] = sourceProbe<number>()
           .mapMaterializedValue((probe) => {

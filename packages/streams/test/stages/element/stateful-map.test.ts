@@ -161,7 +161,7 @@ describe("statefulMap", () => {
   );
 
   it(
-    "tells upstream's failure, not the one of ending the state after it",
+    "fails with upstream's failure, not the one of ending the state after it",
     eachSeed(async (options) => {
       const flow = Flow.of<number>().statefulMap(
         () => 0,
