@@ -16,6 +16,7 @@ const rooms = [
   "ledger/",
   "offsets/",
   "records/",
+  "dead-letters/",
   "consumer/partitions/",
   "consumer/reading/",
   "consumer/committing/",

@@ -13,6 +13,7 @@ const WITHOUT = new Set([
   "silentLogger",
   "rdkafkaDriver",
   "confluentDriver",
+  "runsOf",
   "attempt",
   "groupByPartitionWithContext",
   "plainPartitionedSource",

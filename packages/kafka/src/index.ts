@@ -34,6 +34,13 @@ export type { SaslSettings, SecuritySettings, TlsSettings } from "./client/secur
 export type { ClientStatistics, StatisticsSettings } from "./client/statistics.js";
 export { runsOf } from "./client/runs-of.js";
 export { confluentDriver } from "./client/confluent/driver.js";
+export type {
+  DeadLetter,
+  DeadLetterDialect,
+  DeadLetterError,
+  DeadLetterSource,
+} from "./dead-letters/dead-letter.js";
+export { readDeadLetter } from "./dead-letters/read-dead-letter.js";
 export { rdkafkaDriver } from "./client/rdkafka/driver.js";
 export type { CommitOutcome, CommitResult } from "./offsets/commit-result.js";
 export { ConnectionFailedError } from "./errors/connection-failed-error.js";

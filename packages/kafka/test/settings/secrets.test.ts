@@ -123,7 +123,16 @@ const FACTORIES: Readonly<Record<string, (kafka: Kafka) => readonly unknown[] | 
 const OTHERS = [
   ...["attempt", "bytes", "byPartition", "checkGraph", "committerFlow", "committerSink", "groupByPartition"],
   ...["groupByPartitionWithContext", "isProducerFailure", "json", "nullable", "passThrough", "produce", "produceMulti"],
-  ...["string", "confluentDriver", "rdkafkaDriver", "DrainingControl", "runUntilSignal", "runsOf", "silentLogger"],
+  ...[
+    "string",
+    "confluentDriver",
+    "rdkafkaDriver",
+    "DrainingControl",
+    "readDeadLetter",
+    "runUntilSignal",
+    "runsOf",
+    "silentLogger",
+  ],
   ...["CommittableOffset", "CommittableOffsetBatch", "ConnectionFailedError", "DrainError", "GraphReport"],
   ...["KafkaConnectorError", "UnsafeGraphError"],
 ];
