@@ -27,6 +27,7 @@ import { type ConsumerFactory, createNativeConsumer, type NativeConsumer, type N
 import { type CallNative, committedOf, offsetsAt, seekAll, watermarksFetchedOf } from "./positions.js";
 import { ReadFailures, topicsIn } from "./read-failures.js";
 import { RdkafkaChunk } from "./record-chunk.js";
+import { PartitionEnds } from "./partition-ends.js";
 import { Rebalancer } from "./rebalancer.js";
 import { splitProperties } from "./split-properties.js";
 import { hearRemadeTopics, tellingTopicIds } from "./topic-ids.js";
@@ -64,6 +65,7 @@ export class RdkafkaConsumer implements ConsumerClient {
   /** Who matches the names of topics with a pattern. */
   readonly #matcher: "client" | "broker";
   readonly #rebalancer: Rebalancer;
+  readonly #ends: PartitionEnds;
   readonly #calls: NativeCalls = new NativeCalls();
   readonly #watch: BrokerWatch;
   readonly #failures: ReadFailures;
@@ -97,16 +99,16 @@ export class RdkafkaConsumer implements ConsumerClient {
     this.#brokers = brokersOf(properties);
     this.#matcher = properties["group.protocol"] === "consumer" ? "broker" : "client";
     this.#maxPollMs = Number(properties["max.poll.interval.ms"] ?? MAX_POLL_MS);
-    this.#rebalancer = new Rebalancer(() => this.#native, listener);
+    this.#rebalancer = new Rebalancer(
+      () => this.#native,
+      listener,
+      (partitions) => this.#ends.assigned(partitions),
+    );
     try {
       this.#native = create(client, topic, this.#rebalancer.onRebalance);
     } catch (error) {
-      throw connectorError(
-        "INVALID_SETTINGS",
-        "librdkafka refuses these consumer properties",
-        error,
-        "Correct or remove the property.",
-      );
+      const what = "librdkafka refuses these consumer properties";
+      throw connectorError("INVALID_SETTINGS", what, error, "Correct or remove the property.");
     }
     this.#failures = new ReadFailures(this.#native, this.#call);
     this.#fatalCause = new FatalCause(this.#native);
@@ -128,9 +130,7 @@ export class RdkafkaConsumer implements ConsumerClient {
       onAbandoned: (error) => listener.onError(error),
       patienceMs: patienceOf(properties),
     });
-    this.#native.on("partition.eof", ({ topic, partition, offset }) =>
-      listener.onPartitionEnd?.({ topic, partition, offset }),
-    );
+    this.#ends = new PartitionEnds(this.#native, (end) => listener.onPartitionEnd?.(end));
     hearRemadeTopics(this.#native, listener);
     this.#native.on("event.stats", ({ message }) => listener.onStatistics?.(message));
     this.#native.on("offset.commit", (error) => this.#onCommit(error));
@@ -295,6 +295,7 @@ export class RdkafkaConsumer implements ConsumerClient {
   #consume(count: number, timeoutMs: number): Promise<NativeMessage[]> {
     // The client has left its group by then; it revokes first, and reports the reason later.
     if (performance.now() - this.#polledAt > this.#maxPollMs + POLL_CHECK_MS) this.#rebalancer.markLost();
+    this.#ends.begin();
     return new Promise((resolve, reject) => {
       this.#native.setDefaultConsumeTimeout(timeoutMs);
       this.#native.consume(count, (error, messages) => {
@@ -313,6 +314,7 @@ export class RdkafkaConsumer implements ConsumerClient {
     if (partitions.length === 0 || !this.#connected || this.#closing !== undefined) return;
     try {
       this.#native[call](partitions);
+      this.#ends.setPaused(call, partitions);
     } catch (error) {
       // A rebalance may have taken the partitions a moment ago; what is gone needs no pause.
       const code = codeOf(error);
@@ -335,14 +337,11 @@ export class RdkafkaConsumer implements ConsumerClient {
 
   readonly #call: CallNative = (what, timeoutMs, call) => {
     const failure = `The consumer could not ${what}`;
+    const late = `${failure}: the client has not answered within ${timeoutMs} ms. Check that the brokers are up, and ask again.`;
     const options = {
       timeoutMs,
       failed: (error: unknown) => connectorError("CLIENT_FAILED", failure, error),
-      late: () => {
-        const advice = "Check that the brokers are up, and ask again.";
-        const text = `${failure}: the client has not answered within ${timeoutMs} ms. ${advice}`;
-        return new KafkaConnectorError("CLIENT_FAILED", text, TIMED_OUT);
-      },
+      late: () => new KafkaConnectorError("CLIENT_FAILED", late, TIMED_OUT),
     };
     return this.#calls.track(
       startCall(options, (done: Parameters<typeof call>[0]) => {

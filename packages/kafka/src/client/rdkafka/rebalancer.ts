@@ -21,6 +21,8 @@ const keyOf = ({ topic, partition }: NativeTopicPartition): string => `${topic}[
 export class Rebalancer {
   readonly #native: () => NativeConsumer;
   readonly #listener: ConsumerListener;
+  /** The client is given partitions. */
+  readonly #onAssigned: (partitions: readonly TopicPartition[]) => void;
   readonly #unanswered: Set<Rebalance> = new Set();
   #cooperative: boolean | undefined;
   #lost = false;
@@ -33,9 +35,14 @@ export class Rebalancer {
   #notified = true;
   #onAnswered: () => void = () => undefined;
 
-  constructor(native: () => NativeConsumer, listener: ConsumerListener) {
+  constructor(
+    native: () => NativeConsumer,
+    listener: ConsumerListener,
+    onAssigned: (partitions: readonly TopicPartition[]) => void = () => undefined,
+  ) {
     this.#native = native;
     this.#listener = listener;
+    this.#onAssigned = onAssigned;
   }
 
   /** Rebalances whose listener has not ended. */
@@ -157,6 +164,7 @@ export class Rebalancer {
     const native = this.#native();
     this.#cooperative = native.rebalanceProtocol() === "COOPERATIVE";
     const started = partitions.map((each) => this.#started(each));
+    this.#onAssigned(partitions);
     try {
       if (this.#cooperative) native.incrementalAssign(started);
       else native.assign(started);
