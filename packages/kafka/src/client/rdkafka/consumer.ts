@@ -312,9 +312,9 @@ export class RdkafkaConsumer implements ConsumerClient {
 
   #setPaused(call: "pause" | "resume", partitions: readonly TopicPartition[]): void {
     if (partitions.length === 0 || !this.#connected || this.#closing !== undefined) return;
+    this.#ends.setPaused(call, partitions);
     try {
       this.#native[call](partitions);
-      this.#ends.setPaused(call, partitions);
     } catch (error) {
       // A rebalance may have taken the partitions a moment ago; what is gone needs no pause.
       const code = codeOf(error);

@@ -78,6 +78,21 @@ describe("ends of partitions", () => {
     expect([pauses(), ends]).to.deep.equal([["pause"], []]);
   });
 
+  it("are met again of a partition that was paused once and is not any more, also where the client refused to resume it", async () => {
+    for (const refused of [false, true]) {
+      const { native, ends, rebalance, poll, consumer, pauses } = await setUp();
+      await rebalance(ASSIGN, p0);
+      consumer.pause([p0]);
+      if (refused) native.throws.set("resume", Object.assign(new Error("gone"), { code: -190 }));
+      consumer.resume([p0]);
+      native.throws.delete("resume");
+      await poll(() => rebalance(ASSIGN, p0), { ...p0, offset: 1 });
+      await poll(nothing);
+      expect([pauses().slice(-2), ends]).to.deep.equal([["pause", "resume"], []]);
+      expect(pauses()).to.have.length(4);
+    }
+  });
+
   it("are of no use where the partition is gone by then", async () => {
     const { native, ends, rebalance, poll } = await setUp();
     await poll(() => rebalance(ASSIGN, p0), { ...p0, offset: 1 });
