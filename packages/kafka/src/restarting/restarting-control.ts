@@ -58,7 +58,7 @@ export class RestartingControl<T> {
   }
 
   /**
-   * `DrainingControl.drainAndShutdown`, of the run that runs; its failure rejects and is no reason for another. Between
+   * `DrainingControl.drainAndShutdown`, of the present run; its failure rejects and is no reason for another. Between
    * two runs it resolves at once, for the last one's records will be read again. The report sums up all runs; that of a
    * `DrainError` covers the last one.
    */

@@ -1,10 +1,10 @@
-import { committerSink, DrainingControl, KafkaConnectorError } from "@millrace/kafka";
+import { KafkaConnectorError } from "@millrace/kafka";
 import { assertAllClosed } from "@millrace/streams-testkit";
 import { expect } from "chai";
 import { records } from "../support/fake-chunk.js";
 import { FakeKafka } from "../support/fake-kafka.js";
-import { gather, type Message, p0, p1, source } from "../support/pipelines.js";
-import { rejectionOf, until } from "../support/until.js";
+import { gated, gather, type Message, p0, p1 } from "../support/pipelines.js";
+import { morePolls, rejectionOf, until } from "../support/until.js";
 import { Latch } from "../../../../test/support/latch.js";
 
 describe("control of a running consumer", () => {
@@ -15,25 +15,10 @@ describe("control of a running consumer", () => {
   afterEach(() => kafka.verify());
 
   const polls = async (count = 4): Promise<void> => {
-    const before = kafka.client.of("poll").length;
-    await until(() => kafka.client.of("poll").length > before + count, "polling to go on");
+    await morePolls(kafka.client, count);
   };
   const names = (messages: readonly Message[]): string[] =>
     messages.map(({ record, offset }) => `${record.partition}@${record.offset}#${offset.epoch}`);
-
-  /** Commits each message once `gate` lets it pass. */
-  const committing = (gate: () => Promise<unknown> = () => Promise.resolve(), revokeTimeoutMs = 5000) => {
-    const messages: Message[] = [];
-    const control = source(kafka, { revokeTimeoutMs })
-      .mapAsync(1, async (message) => {
-        messages.push(message);
-        await gate();
-        return message.offset;
-      })
-      .toMat(committerSink({ maxBatch: 1 }), DrainingControl.from)
-      .run();
-    return { messages, control };
-  };
 
   describe("seek", () => {
     it("is refused for a partition that is not assigned", () =>
@@ -49,7 +34,7 @@ describe("control of a running consumer", () => {
     it("is given up when records are in flight for too long, and then reading goes on where it was", () =>
       assertAllClosed(async () => {
         const gate = new Latch();
-        const { messages, control } = committing(() => gate.opened, 20);
+        const { messages, control } = gated(kafka, () => gate.opened, { revokeTimeoutMs: 20 });
         await kafka.client.assign(p0);
         kafka.client.give(records("t", 0, 0, 2));
         await until(() => messages.length === 1, "a message");
@@ -94,7 +79,7 @@ describe("control of a running consumer", () => {
     it("lets what is in flight end and be committed, drops what was read ahead, and begins a new epoch", () =>
       assertAllClosed(async () => {
         const gate = new Latch();
-        const { messages, control } = committing(() => gate.opened);
+        const { messages, control } = gated(kafka, () => gate.opened);
         await kafka.client.assign(p0, p1);
         kafka.client.give(records("t", 0, 5, 1));
         await until(() => messages.length === 1, "a message");
@@ -186,7 +171,7 @@ describe("control of a running consumer", () => {
 
   it("answers the assignment and the lag: from what is finished, else committed, else the beginning", () =>
     assertAllClosed(async () => {
-      const { messages, control } = committing();
+      const { messages, control } = gated(kafka);
       const p2 = { topic: "t", partition: 2 };
       await kafka.client.assign(p0, p1, p2);
       kafka.client.stored = [{ ...p1, offset: 30 }];
@@ -205,7 +190,7 @@ describe("control of a running consumer", () => {
 
   it("S-39 counts what became of the records, also of partitions given up", () =>
     assertAllClosed(async () => {
-      const { messages, control } = committing();
+      const { messages, control } = gated(kafka);
       await kafka.client.assign(p0, p1);
       kafka.client.give([...records("t", 0, 0, 3), ...records("t", 1, 0, 2)]);
       await until(() => messages.length === 5 && control.metrics().inFlight === 0, "messages");

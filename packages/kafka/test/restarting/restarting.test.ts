@@ -2,7 +2,7 @@ import { KafkaConnectorError, type Restart, restarting } from "@millrace/kafka";
 import { assertAllClosed } from "@millrace/streams-testkit";
 import { expect } from "chai";
 import { p0, p1 } from "../support/pipelines.js";
-import { errorOf, rejectionOf, until } from "../support/until.js";
+import { errorOf, morePolls, rejectionOf, until } from "../support/until.js";
 import { Latch } from "../../../../test/support/latch.js";
 import { Bench, broken } from "./support.js";
 import { numbered } from "../../src/client/codes.js";
@@ -356,8 +356,7 @@ describe("restarting", () => {
           { ...p1, offset: 0, value: "resumed" },
         ]);
         await until(() => bench.seen.length > 0, "a record");
-        const polls = bench.kafka.client.of("poll").length;
-        await until(() => bench.kafka.client.of("poll").length > polls + 3, "polls");
+        await morePolls(bench.kafka.client, 3);
         expect(bench.seen).to.deep.equal(["2: 1@0"]);
         control.resume();
         await until(() => bench.seen.length === 2, "the other");
@@ -380,7 +379,7 @@ describe("restarting", () => {
         await control.stop();
       }));
 
-    it("steers the run that runs", () =>
+    it("steers the present run", () =>
       assertAllClosed(async () => {
         const control = bench.run();
         await bench.fail(1);

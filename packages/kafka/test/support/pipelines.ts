@@ -1,5 +1,12 @@
 import { Keep, Sink } from "@millrace/streams";
-import { type CommittableMessage, type CommittableSettings, committableSource, type Control } from "@millrace/kafka";
+import {
+  type CommittableMessage,
+  type CommittableSettings,
+  committableSource,
+  committerSink,
+  type Control,
+  DrainingControl,
+} from "@millrace/kafka";
 import type { FakeKafka } from "./fake-kafka.js";
 
 export type Message = CommittableMessage<string, Buffer | null>;
@@ -24,6 +31,24 @@ export const gather = (
     .run();
   done.catch(() => undefined);
   return { messages, control, done };
+};
+
+/** Runs a source whose messages are taken one by one, and are each committed once `gate` lets it pass. */
+export const gated = (
+  kafka: FakeKafka,
+  gate: () => Promise<unknown> = () => Promise.resolve(),
+  settings: Partial<CommittableSettings<string, Buffer | null>> = {},
+): { readonly messages: Message[]; readonly control: DrainingControl<void> } => {
+  const messages: Message[] = [];
+  const control = source(kafka, settings)
+    .mapAsync(1, async (message) => {
+      messages.push(message);
+      await gate();
+      return message.offset;
+    })
+    .toMat(committerSink({ maxBatch: 1 }), DrainingControl.from)
+    .run();
+  return { messages, control };
 };
 
 export const p0 = { topic: "t", partition: 0 } as const;

@@ -10,7 +10,7 @@ import {
 import { expect } from "chai";
 import { FakeKafka } from "./fake-kafka.js";
 import { Gate } from "../../../../test/support/gate.js";
-import { until } from "./until.js";
+import { morePolls, until } from "./until.js";
 import { numbered } from "../../src/client/codes.js";
 
 type Settings = Partial<FollowedSettings<string, string>>;
@@ -90,8 +90,7 @@ export class Rig {
   }
 
   async polls(count = 3): Promise<void> {
-    const before = this.kafka.client.of("poll").length;
-    await until(() => this.kafka.client.of("poll").length > before + count, "polling to go on");
+    await morePolls(this.kafka.client, count);
   }
 
   /** How long `f` takes, which is to wait for no deadline. */

@@ -1,3 +1,4 @@
+import type { FakeConsumer } from "./fake-consumer.js";
 /** Waits until `holds`, or fails with `what` was awaited. */
 export const until = async (holds: () => boolean, what: string, withinMs = 8000): Promise<void> => {
   const deadline = performance.now() + withinMs;
@@ -25,4 +26,10 @@ export const errorOf = (f: () => unknown): unknown => {
     return error;
   }
   throw new Error("expected a throw");
+};
+
+/** Resolves once a client has been polled more than so many times more. */
+export const morePolls = async (client: FakeConsumer, count: number): Promise<void> => {
+  const before = client.of("poll").length;
+  await until(() => client.of("poll").length > before + count, "polling to go on");
 };

@@ -12,7 +12,7 @@ import { expect } from "chai";
 import { records } from "../../support/fake-chunk.js";
 import { FakeKafka } from "../../support/fake-kafka.js";
 import { p0, p1 } from "../../support/pipelines.js";
-import { until } from "../../support/until.js";
+import { morePolls, until } from "../../support/until.js";
 import { Latch } from "../../../../../test/support/latch.js";
 
 const REFRESH_MS = 5000;
@@ -62,8 +62,7 @@ describe("a committer with refreshIntervalMs", () => {
   const pass = async (ms: number): Promise<void> => {
     await clock.advance(ms);
     await settle();
-    const polls = kafka.client.of("poll").length;
-    await until(() => kafka.client.of("poll").length > polls + 2, "polling to go on");
+    await morePolls(kafka.client, 2);
   };
 
   it("commits nothing again unless it is set", () =>

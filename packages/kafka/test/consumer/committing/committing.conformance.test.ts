@@ -6,7 +6,7 @@ import type { TopicPartitionOffset } from "../../../src/client/port.js";
 import { type FakeRecord, records } from "../../support/fake-chunk.js";
 import { FakeKafka } from "../../support/fake-kafka.js";
 import { gather, type Message, p0, source } from "../../support/pipelines.js";
-import { rejectionOf, until } from "../../support/until.js";
+import { morePolls, rejectionOf, until } from "../../support/until.js";
 
 const commitFailed = (message: string, retriable = false): KafkaConnectorError =>
   new KafkaConnectorError("COMMIT_FAILED", message, { retriable });
@@ -119,8 +119,7 @@ describe("committing", () => {
         resolved = true;
       });
       await until(() => kafka.client.commits.length === 1, "a commit");
-      const polls = kafka.client.of("poll").length;
-      await until(() => kafka.client.of("poll").length > polls + 2, "polling to go on");
+      await morePolls(kafka.client, 2);
       expect(resolved).to.equal(false);
       kafka.client.commits[0]!.acknowledge();
       await committed;

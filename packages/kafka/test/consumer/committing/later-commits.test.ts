@@ -13,7 +13,7 @@ import { expect } from "chai";
 import { records } from "../../support/fake-chunk.js";
 import { FakeKafka } from "../../support/fake-kafka.js";
 import { p0 } from "../../support/pipelines.js";
-import { rejectionOf, until } from "../../support/until.js";
+import { morePolls, rejectionOf, until } from "../../support/until.js";
 import { numbered } from "../../../src/client/codes.js";
 
 const refused = new KafkaConnectorError("COMMIT_FAILED", "refused", numbered(30));
@@ -59,8 +59,7 @@ class Rig {
   /** What was sent is answered by the next poll. */
   async answered(): Promise<void> {
     const { client } = this.kafka;
-    const before = client.of("poll").length;
-    await until(() => client.of("poll").length > before + 2, "polls");
+    await morePolls(client, 2);
     await settle();
   }
 

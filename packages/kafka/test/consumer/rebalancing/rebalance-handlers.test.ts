@@ -5,7 +5,7 @@ import { expect } from "chai";
 import { records } from "../../support/fake-chunk.js";
 import { FakeKafka } from "../../support/fake-kafka.js";
 import { p0, p1 } from "../../support/pipelines.js";
-import { errorOf, rejectionOf, until } from "../../support/until.js";
+import { errorOf, morePolls, rejectionOf, until } from "../../support/until.js";
 import { Latch } from "../../../../../test/support/latch.js";
 
 describe("a rebalance handler", () => {
@@ -97,8 +97,7 @@ describe("a rebalance handler", () => {
       });
       await until(() => steps.length === 2, "the handler");
       expect(steps).to.deep.equal(["committed 0", "revoke 0"]);
-      const polls = kafka.client.of("poll").length;
-      await until(() => kafka.client.of("poll").length > polls + 2, "polls");
+      await morePolls(kafka.client, 2);
       expect(given).to.equal(false);
       revoked.open();
       await revoking;

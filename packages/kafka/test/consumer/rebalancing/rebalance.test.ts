@@ -1,10 +1,9 @@
-import { committerSink, DrainingControl } from "@millrace/kafka";
 import { assertAllClosed } from "@millrace/streams-testkit";
 import { expect } from "chai";
 import { records } from "../../support/fake-chunk.js";
 import { FakeKafka } from "../../support/fake-kafka.js";
-import { gather, type Message, p0, p1, source } from "../../support/pipelines.js";
-import { until } from "../../support/until.js";
+import { gated, gather, p0, p1 } from "../../support/pipelines.js";
+import { morePolls, until } from "../../support/until.js";
 import { Latch } from "../../../../../test/support/latch.js";
 
 describe("a rebalance", () => {
@@ -15,30 +14,15 @@ describe("a rebalance", () => {
   afterEach(() => kafka.verify());
 
   const polls = async (count = 3): Promise<void> => {
-    const before = kafka.client.of("poll").length;
-    await until(() => kafka.client.of("poll").length > before + count, "polling to go on");
+    await morePolls(kafka.client, count);
   };
 
   const committed = (): unknown => kafka.client.of("commit").map(({ positions }) => positions);
 
-  /** A source whose messages are taken one by one, when the test opens the gate. */
-  const gated = (gate: () => Promise<unknown>) => {
-    const messages: Message[] = [];
-    const control = source(kafka)
-      .mapAsync(1, async (message) => {
-        messages.push(message);
-        await gate();
-        return message.offset;
-      })
-      .toMat(committerSink({ maxBatch: 1 }), DrainingControl.from)
-      .run();
-    return { messages, control };
-  };
-
   it("drops what was read ahead of a revoked partition, and keeps that of others", () =>
     assertAllClosed(async () => {
       const first = new Latch();
-      const { messages, control } = gated(() => first.opened);
+      const { messages, control } = gated(kafka, () => first.opened);
       await kafka.client.assign(p0, p1);
       kafka.client.give(records("t", 0, 0, 1));
       await until(() => messages.length === 1, "a message");
@@ -133,7 +117,7 @@ describe("a rebalance", () => {
     assertAllClosed(async () => {
       const gates = [new Latch(), new Latch()];
       let taken = 0;
-      const { messages, control } = gated(() => gates[taken++]?.opened ?? Promise.resolve());
+      const { messages, control } = gated(kafka, () => gates[taken++]?.opened ?? Promise.resolve());
       kafka.client.onCommit = () => undefined;
       await kafka.client.assign(p0);
       kafka.client.give(records("t", 0, 0, 1));

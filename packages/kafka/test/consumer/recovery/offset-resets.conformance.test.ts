@@ -4,7 +4,7 @@ import { expect } from "chai";
 import { type FakeRecord, records } from "../../support/fake-chunk.js";
 import { FakeKafka } from "../../support/fake-kafka.js";
 import { type Message, p0, p1, source } from "../../support/pipelines.js";
-import { rejectionOf, until } from "../../support/until.js";
+import { morePolls, rejectionOf, until } from "../../support/until.js";
 import { Latch } from "../../../../../test/support/latch.js";
 
 type Settings = Partial<CommittableSettings<string, Buffer | null>>;
@@ -78,8 +78,7 @@ describe("what is read from before where a partition was", () => {
         await delivered(1);
         kafka.client.give(records("t", 0, 0, 2));
         kafka.client.give(records("t", 0, 9, 2));
-        const polls = kafka.client.of("poll").length;
-        await until(() => kafka.client.of("poll").length > polls + 2, "both to be read");
+        await morePolls(kafka.client, 2);
         worked.open();
         expect(await rejectionOf(control.streamCompletion)).to.include({ code: "OFFSET_RESET" });
         await control.isShutdown.catch(() => undefined);

@@ -27,7 +27,7 @@ import { records } from "../../support/fake-chunk.js";
 import { FakeKafka } from "../../support/fake-kafka.js";
 import { FakeOwner } from "../../support/fake-owner.js";
 import { p0, source } from "../../support/pipelines.js";
-import { until } from "../../support/until.js";
+import { morePolls, until } from "../../support/until.js";
 
 interface Bench {
   readonly upstream: SourceProbe<Committable>;
@@ -185,8 +185,7 @@ describe("a consumer whose committer sends and forgets", () => {
           drained = true;
           return report;
         });
-        const polls = kafka.client.of("poll").length;
-        await until(() => kafka.client.of("poll").length > polls + 3, "polling to go on");
+        await morePolls(kafka.client, 3);
         expect(drained).to.equal(false);
         kafka.client.onCommit = (commit) => commit.acknowledge();
         kafka.client.commits[0]!.acknowledge();

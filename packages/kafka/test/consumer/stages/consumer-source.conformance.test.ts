@@ -5,7 +5,7 @@ import { expect } from "chai";
 import { records } from "../../support/fake-chunk.js";
 import { FakeKafka } from "../../support/fake-kafka.js";
 import { gather, p0, source } from "../../support/pipelines.js";
-import { rejectionOf, until } from "../../support/until.js";
+import { morePolls, rejectionOf, until } from "../../support/until.js";
 import { Latch } from "../../../../../test/support/latch.js";
 
 describe("a consumer source", () => {
@@ -60,8 +60,7 @@ describe("a consumer source", () => {
         kafka.client.give(records("t", 0, 0, 1));
         await until(() => kafka.client.waiting === 0, "the record to be fetched");
         await control.stop();
-        const polls = kafka.client.of("poll").length;
-        await until(() => kafka.client.of("poll").length > polls + 2, "polling to go on");
+        await morePolls(kafka.client, 2);
         expect(kafka.client.closed).to.equal(false);
         await control.shutdown();
         expect(kafka.client.closed).to.equal(true);
@@ -159,8 +158,7 @@ describe("a consumer source", () => {
         const committed = owner.commit([{ topic, partition, position: offset + 1, epoch, metadata }]);
         await until(() => kafka.client.commits.length === 1, "a commit");
         const closing = control.shutdown();
-        const polls = kafka.client.of("poll").length;
-        await until(() => kafka.client.of("poll").length > polls + 2, "polling to go on");
+        await morePolls(kafka.client, 2);
         expect(kafka.client.closed).to.equal(false);
         kafka.client.commits[0]!.acknowledge();
         await committed;
@@ -212,8 +210,7 @@ describe("a consumer source", () => {
         kafka.client.onCommit = () => undefined;
         kafka.client.give(records("t", 0, 0, 3));
         await until(() => kafka.client.commits.length === 1, "a commit");
-        const polls = kafka.client.of("poll").length;
-        await until(() => kafka.client.of("poll").length > polls + 2, "polling to go on");
+        await morePolls(kafka.client, 2);
         expect(kafka.client.closed).to.equal(false);
         kafka.client.commits[0]!.acknowledge();
         await control.isShutdown;

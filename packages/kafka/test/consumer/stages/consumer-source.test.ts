@@ -12,7 +12,7 @@ import { expect } from "chai";
 import { type FakeRecord, records } from "../../support/fake-chunk.js";
 import { FakeKafka } from "../../support/fake-kafka.js";
 import { gather, type Message, p0, p1, source } from "../../support/pipelines.js";
-import { rejectionOf, until } from "../../support/until.js";
+import { morePolls, rejectionOf, until } from "../../support/until.js";
 import { Latch } from "../../../../../test/support/latch.js";
 
 /** Text, but for `poison`. */
@@ -31,8 +31,7 @@ describe("a consumer source", () => {
   afterEach(() => kafka.verify());
 
   const polls = async (count = 3): Promise<void> => {
-    const before = kafka.client.of("poll").length;
-    await until(() => kafka.client.of("poll").length > before + count, "polling to go on");
+    await morePolls(kafka.client, count);
   };
 
   it("reports a record without output as processed once a later offset of its partition is committed", () =>

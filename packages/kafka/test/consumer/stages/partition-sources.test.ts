@@ -14,7 +14,7 @@ import { expect } from "chai";
 import { records } from "../../support/fake-chunk.js";
 import { FakeKafka } from "../../support/fake-kafka.js";
 import { p0, p1 } from "../../support/pipelines.js";
-import { errorOf, rejectionOf, until } from "../../support/until.js";
+import { errorOf, morePolls, rejectionOf, until } from "../../support/until.js";
 import { Latch } from "../../../../../test/support/latch.js";
 
 describe("a source of partitions", () => {
@@ -123,8 +123,7 @@ describe("a source of partitions", () => {
       await until(() => seen.length > 0, "a record");
       await kafka.client.revoke(p0);
       const seeks = kafka.client.of("seek").length;
-      const polls = kafka.client.of("poll").length;
-      await until(() => kafka.client.of("poll").length > polls + 5, "polls");
+      await morePolls(kafka.client, 5);
       expect(kafka.client.of("seek").length).to.equal(seeks);
       await control.drainAndShutdown();
     }));
@@ -209,8 +208,7 @@ describe("a source of partitions", () => {
         .toMat(Sink.ignore, DrainingControl.from)
         .run();
       await kafka.client.assign(p0, p1);
-      const polls = kafka.client.of("poll").length;
-      await until(() => kafka.client.of("poll").length > polls + 2, "polls");
+      await morePolls(kafka.client, 2);
       await control.stop();
       await control.streamCompletion;
       expect(ended).to.equal(2);

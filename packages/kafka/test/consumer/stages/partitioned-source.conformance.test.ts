@@ -15,7 +15,7 @@ import { records } from "../../support/fake-chunk.js";
 import { FakeKafka } from "../../support/fake-kafka.js";
 import { Gate } from "../../../../../test/support/gate.js";
 import { p0, p1 } from "../../support/pipelines.js";
-import { until } from "../../support/until.js";
+import { morePolls, until } from "../../support/until.js";
 import { Latch } from "../../../../../test/support/latch.js";
 
 const BOUND = 8;
@@ -102,8 +102,7 @@ describe("Alpakka's scenarios of sources of partitions", () => {
         revoked = true;
       });
       gate.open("0@0");
-      const polls = kafka.client.of("poll").length;
-      await until(() => kafka.client.of("poll").length > polls + 3, "polls");
+      await morePolls(kafka.client, 3);
       expect([revoked, ended]).to.deep.equal([false, []]);
       gate.open("0@1");
       await revoking;
