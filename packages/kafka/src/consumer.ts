@@ -4,27 +4,30 @@ import type { BorrowedConsumerSettings } from "./consumer/shared/borrowing.js";
 import type { Control } from "./consumer/control.js";
 import { KafkaConnectorError } from "./errors/errors.js";
 import { checkingOffsets } from "./graph-check/check-graph.js";
-import type { CommittableMessage, ConsumerRecord } from "./records/messages.js";
+import type { ReadMessage, ReadRecord } from "./records/undecodable.js";
 import { commitFirst, endingReader } from "./consumer/stages/commit-first.js";
 import { consumerOptions, type ConsumerSourceOptions, consumerSource } from "./consumer/stages/consumer-source.js";
 import type { ConsumerSettings } from "./settings/consumer-settings.js";
+import type { Undecodable, UndecodableSetting } from "./settings/undecodable-settings.js";
 
 /** How `committableSource` reads records, and what it commits beside their offsets. */
-interface CommittingSettings<K, V> extends ConsumerSerdes<K, V> {
+interface CommittingSettings<K, V, U extends UndecodableSetting> extends ConsumerSerdes<K, V, U> {
   /**
    * Text committed with a record's offset; a batch commits that of its last record per partition. Refused with
    * `INVALID_SETTINGS` where the driver cannot send it, as node-rdkafka cannot.
    */
-  readonly metadata?: (record: ConsumerRecord<K, V>) => string;
+  readonly metadata?: (record: ReadRecord<K, V, U>) => string;
 }
 
 /** What `committableSource` takes beside the consumer's settings. */
-export interface CommittableSettings<K, V> extends ConsumerSettings, CommittingSettings<K, V> {}
+export interface CommittableSettings<K, V, U extends UndecodableSetting = Undecodable>
+  extends ConsumerSettings,
+    CommittingSettings<K, V, U> {}
 
 /**
  * Records without offsets to commit: for positions kept elsewhere, or none.
  * Emits when the client has records. Completes on `control.stop()`. Fails when the client fails fatally, or a record cannot
- * be decoded (adheres to supervision: resume skips the record).
+ * be decoded, unless `undecodable` says what becomes of it (adheres to supervision: resume skips the record).
  *
  * @example
  * const prices = await plainSource({
@@ -35,9 +38,9 @@ export interface CommittableSettings<K, V> extends ConsumerSettings, CommittingS
  *   until: "end",
  * }).runWith(Sink.toArray());
  */
-export const plainSource = <K = string, V = Buffer | null>(
-  settings: (ConsumerSettings | BorrowedConsumerSettings) & ConsumerSerdes<K, V>,
-): Source<ConsumerRecord<K, V>, Control> =>
+export const plainSource = <K = string, V = Buffer | null, U extends UndecodableSetting = Undecodable>(
+  settings: (ConsumerSettings | BorrowedConsumerSettings) & ConsumerSerdes<K, V, U>,
+): Source<ReadRecord<K, V, U>, Control> =>
   Source.fromStage(consumerSource(consumerOptions("plainSource", settings, false, plainReader(settings))));
 
 /**
@@ -51,9 +54,9 @@ export const plainSource = <K = string, V = Buffer | null>(
  *   .map(({ record, offset }) => produce({ topic: "shouts", key: record.key, value: record.value.toUpperCase() }, offset))
  *   .toMat(committableSink({ kafka, value: string() }), DrainingControl.from);
  */
-export const committableSource = <K = string, V = Buffer | null>(
-  settings: CommittableSettings<K, V> | (BorrowedConsumerSettings & CommittingSettings<K, V>),
-): Source<CommittableMessage<K, V>, Control> => {
+export const committableSource = <K = string, V = Buffer | null, U extends UndecodableSetting = Undecodable>(
+  settings: CommittableSettings<K, V, U> | (BorrowedConsumerSettings & CommittingSettings<K, V, U>),
+): Source<ReadMessage<K, V, U>, Control> => {
   const name = "committableSource";
   const options = consumerOptions(name, settings, true, committableReader(settings, settings.metadata));
   requireMetadata(settings, options);
@@ -61,8 +64,8 @@ export const committableSource = <K = string, V = Buffer | null>(
 };
 
 /** Refuses metadata where the driver cannot send it. */
-export const requireMetadata = <K, V>(
-  { metadata }: CommittingSettings<K, V>,
+export const requireMetadata = <K, V, U extends UndecodableSetting>(
+  { metadata }: CommittingSettings<K, V, U>,
   { name, settings: { driver } }: Pick<ConsumerSourceOptions<unknown>, "name" | "settings">,
 ): void => {
   if (metadata && !driver.commitsMetadata) {
@@ -84,9 +87,9 @@ export const requireMetadata = <K, V>(
  *   .mapAsync(8, ({ value }) => ship(value))
  *   .toMat(Sink.ignore, DrainingControl.from);
  */
-export const atMostOnceSource = <K = string, V = Buffer | null>(
-  settings: (ConsumerSettings | BorrowedConsumerSettings) & ConsumerSerdes<K, V>,
-): Source<ConsumerRecord<K, V>, Control> => {
+export const atMostOnceSource = <K = string, V = Buffer | null, U extends UndecodableSetting = Undecodable>(
+  settings: (ConsumerSettings | BorrowedConsumerSettings) & ConsumerSerdes<K, V, U>,
+): Source<ReadRecord<K, V, U>, Control> => {
   const reader = endingReader(plainReader(settings));
   return Source.fromStage(commitFirst(consumerSource(consumerOptions("atMostOnceSource", settings, true, reader))));
 };

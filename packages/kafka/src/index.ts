@@ -43,6 +43,8 @@ export type {
 export { readDeadLetter } from "./dead-letters/read-dead-letter.js";
 export { rdkafkaDriver } from "./client/rdkafka/driver.js";
 export type { CommitOutcome, CommitResult } from "./offsets/commit-result.js";
+export { DecoderUnavailableError, type DecoderUnavailableOptions } from "./errors/decoder-unavailable-error.js";
+export { DeserializationError } from "./errors/deserialization-error.js";
 export { ConnectionFailedError } from "./errors/connection-failed-error.js";
 export { CommittableOffset, type OffsetOwner, type PositionToCommit } from "./offsets/committable-offset.js";
 export { type Committable, CommittableOffsetBatch, type CommittedBatch } from "./offsets/batch.js";
@@ -109,6 +111,15 @@ export {
   type ProducerResult,
   type RecordMetadata,
 } from "./records/messages.js";
+export {
+  isUndecodable,
+  type ReadMessage,
+  type ReadRecord,
+  type UndecodableMessage,
+  type UndecodableRecord,
+} from "./records/undecodable.js";
+export { type Discard, discard, type Undecodable, type UndecodableSetting } from "./settings/undecodable-settings.js";
+export type { HeldRecord } from "./consumer/reading/held-records.js";
 export type { PartitionGraph } from "./consumer/stages/partition-graphs.js";
 export {
   committablePartitionedManualOffsetSource,

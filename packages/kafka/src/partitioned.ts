@@ -4,11 +4,12 @@ import type { TopicPartition } from "./client/port.js";
 import { type ConsumerSerdes, committableReader, plainReader } from "./consumer/stages/record-reader.js";
 import { type CommittableSettings, requireMetadata } from "./consumer.js";
 import type { Control } from "./consumer/control.js";
-import type { CommittableMessage, ConsumerRecord } from "./records/messages.js";
+import type { ReadMessage, ReadRecord } from "./records/undecodable.js";
 import { emittedPartitions, type PartitionGraph, runningPartitions } from "./consumer/stages/partition-graphs.js";
 import { consumerOptions, type ConsumerSourceOptions } from "./consumer/stages/consumer-source.js";
 import type { ConsumerSettings } from "./settings/consumer-settings.js";
 import type { OffsetsOnAssign } from "./settings/reading-settings.js";
+import type { Undecodable, UndecodableSetting } from "./settings/undecodable-settings.js";
 
 /** One assigned partition and its elements. */
 export interface PartitionSource<out A> extends TopicPartition {
@@ -38,18 +39,18 @@ const partitioned = <A, T>(
   return graph ? runningPartitions(all, graph) : emittedPartitions(all);
 };
 
-const plain = <K, V, T>(
+const plain = <K, V, T, U extends UndecodableSetting>(
   name: string,
-  settings: ConsumerSettings & ConsumerSerdes<K, V>,
-  graph: PartitionGraph<Source<ConsumerRecord<K, V>>, T> | undefined,
-): Source<PartitionSource<ConsumerRecord<K, V>> | T, Control> =>
+  settings: ConsumerSettings & ConsumerSerdes<K, V, U>,
+  graph: PartitionGraph<Source<ReadRecord<K, V, U>>, T> | undefined,
+): Source<PartitionSource<ReadRecord<K, V, U>> | T, Control> =>
   partitioned(consumerOptions(name, settings, false, plainReader(settings)), false, graph);
 
-const committable = <K, V, T>(
+const committable = <K, V, T, U extends UndecodableSetting>(
   name: string,
-  settings: CommittableSettings<K, V>,
-  graph: PartitionGraph<Source<CommittableMessage<K, V>>, T> | undefined,
-): Source<PartitionSource<CommittableMessage<K, V>> | T, Control> => {
+  settings: CommittableSettings<K, V, U>,
+  graph: PartitionGraph<Source<ReadMessage<K, V, U>>, T> | undefined,
+): Source<PartitionSource<ReadMessage<K, V, U>> | T, Control> => {
   const options = consumerOptions(name, settings, true, committableReader(settings, settings.metadata));
   requireMetadata(settings, options);
   return partitioned(options, true, graph);
@@ -61,17 +62,22 @@ const committable = <K, V, T>(
  * Emits when a partition is assigned. Completes on `control.stop()`, as every partition's source does. With the `graph` of a
  * partition it runs each by itself, as `committablePartitionedSource` does.
  */
-export function plainPartitionedSource<K = string, V = Buffer | null>(
-  settings: ConsumerSettings & ConsumerSerdes<K, V>,
-): Source<PartitionSource<ConsumerRecord<K, V>>, Control>;
-export function plainPartitionedSource<K = string, V = Buffer | null, T = unknown>(
-  settings: ConsumerSettings & ConsumerSerdes<K, V>,
-  graph: PartitionGraph<Source<ConsumerRecord<K, V>>, T>,
+export function plainPartitionedSource<K = string, V = Buffer | null, U extends UndecodableSetting = Undecodable>(
+  settings: ConsumerSettings & ConsumerSerdes<K, V, U>,
+): Source<PartitionSource<ReadRecord<K, V, U>>, Control>;
+export function plainPartitionedSource<
+  K = string,
+  V = Buffer | null,
+  T = unknown,
+  U extends UndecodableSetting = Undecodable,
+>(
+  settings: ConsumerSettings & ConsumerSerdes<K, V, U>,
+  graph: PartitionGraph<Source<ReadRecord<K, V, U>>, T>,
 ): Source<T, Control>;
-export function plainPartitionedSource<K, V, T>(
-  settings: ConsumerSettings & ConsumerSerdes<K, V>,
-  graph?: PartitionGraph<Source<ConsumerRecord<K, V>>, T>,
-): Source<PartitionSource<ConsumerRecord<K, V>> | T, Control> {
+export function plainPartitionedSource<K, V, T, U extends UndecodableSetting>(
+  settings: ConsumerSettings & ConsumerSerdes<K, V, U>,
+  graph?: PartitionGraph<Source<ReadRecord<K, V, U>>, T>,
+): Source<PartitionSource<ReadRecord<K, V, U>> | T, Control> {
   return plain("plainPartitionedSource", settings, graph);
 }
 
@@ -105,17 +111,19 @@ export function plainPartitionedSource<K, V, T>(
  *   .withAttributes({ supervision: Supervision.resumingDecider })
  *   .toMat(Sink.ignore, DrainingControl.from);
  */
-export function committablePartitionedSource<K = string, V = Buffer | null>(
-  settings: CommittableSettings<K, V>,
-): Source<PartitionSource<CommittableMessage<K, V>>, Control>;
-export function committablePartitionedSource<K = string, V = Buffer | null, T = unknown>(
-  settings: CommittableSettings<K, V>,
-  graph: PartitionGraph<Source<CommittableMessage<K, V>>, T>,
-): Source<T, Control>;
-export function committablePartitionedSource<K, V, T>(
-  settings: CommittableSettings<K, V>,
-  graph?: PartitionGraph<Source<CommittableMessage<K, V>>, T>,
-): Source<PartitionSource<CommittableMessage<K, V>> | T, Control> {
+export function committablePartitionedSource<K = string, V = Buffer | null, U extends UndecodableSetting = Undecodable>(
+  settings: CommittableSettings<K, V, U>,
+): Source<PartitionSource<ReadMessage<K, V, U>>, Control>;
+export function committablePartitionedSource<
+  K = string,
+  V = Buffer | null,
+  T = unknown,
+  U extends UndecodableSetting = Undecodable,
+>(settings: CommittableSettings<K, V, U>, graph: PartitionGraph<Source<ReadMessage<K, V, U>>, T>): Source<T, Control>;
+export function committablePartitionedSource<K, V, T, U extends UndecodableSetting>(
+  settings: CommittableSettings<K, V, U>,
+  graph?: PartitionGraph<Source<ReadMessage<K, V, U>>, T>,
+): Source<PartitionSource<ReadMessage<K, V, U>> | T, Control> {
   return committable("committablePartitionedSource", settings, graph);
 }
 
@@ -128,17 +136,26 @@ export function committablePartitionedSource<K, V, T>(
  * getOffsetsOnAssign: (partitions) =>
  *   Promise.all(partitions.map(async (each) => ({ ...each, offset: await db.nextOffset(each.partition) }))),
  */
-export function plainPartitionedManualOffsetSource<K = string, V = Buffer | null>(
-  settings: ConsumerSettings & ConsumerSerdes<K, V> & ManualOffsets,
-): Source<PartitionSource<ConsumerRecord<K, V>>, Control>;
-export function plainPartitionedManualOffsetSource<K = string, V = Buffer | null, T = unknown>(
-  settings: ConsumerSettings & ConsumerSerdes<K, V> & ManualOffsets,
-  graph: PartitionGraph<Source<ConsumerRecord<K, V>>, T>,
+export function plainPartitionedManualOffsetSource<
+  K = string,
+  V = Buffer | null,
+  U extends UndecodableSetting = Undecodable,
+>(
+  settings: ConsumerSettings & ConsumerSerdes<K, V, U> & ManualOffsets,
+): Source<PartitionSource<ReadRecord<K, V, U>>, Control>;
+export function plainPartitionedManualOffsetSource<
+  K = string,
+  V = Buffer | null,
+  T = unknown,
+  U extends UndecodableSetting = Undecodable,
+>(
+  settings: ConsumerSettings & ConsumerSerdes<K, V, U> & ManualOffsets,
+  graph: PartitionGraph<Source<ReadRecord<K, V, U>>, T>,
 ): Source<T, Control>;
-export function plainPartitionedManualOffsetSource<K, V, T>(
-  settings: ConsumerSettings & ConsumerSerdes<K, V> & ManualOffsets,
-  graph?: PartitionGraph<Source<ConsumerRecord<K, V>>, T>,
-): Source<PartitionSource<ConsumerRecord<K, V>> | T, Control> {
+export function plainPartitionedManualOffsetSource<K, V, T, U extends UndecodableSetting>(
+  settings: ConsumerSettings & ConsumerSerdes<K, V, U> & ManualOffsets,
+  graph?: PartitionGraph<Source<ReadRecord<K, V, U>>, T>,
+): Source<PartitionSource<ReadRecord<K, V, U>> | T, Control> {
   return plain("plainPartitionedManualOffsetSource", settings, graph);
 }
 
@@ -148,16 +165,23 @@ export function plainPartitionedManualOffsetSource<K, V, T>(
  * Emits when a partition is assigned and its offset is known. Completes on `control.stop()`. Fails when the look-up fails.
  * With the `graph` of a partition it runs each by itself, as `committablePartitionedSource` does.
  */
-export function committablePartitionedManualOffsetSource<K = string, V = Buffer | null>(
-  settings: CommittableSettings<K, V> & ManualOffsets,
-): Source<PartitionSource<CommittableMessage<K, V>>, Control>;
-export function committablePartitionedManualOffsetSource<K = string, V = Buffer | null, T = unknown>(
-  settings: CommittableSettings<K, V> & ManualOffsets,
-  graph: PartitionGraph<Source<CommittableMessage<K, V>>, T>,
+export function committablePartitionedManualOffsetSource<
+  K = string,
+  V = Buffer | null,
+  U extends UndecodableSetting = Undecodable,
+>(settings: CommittableSettings<K, V, U> & ManualOffsets): Source<PartitionSource<ReadMessage<K, V, U>>, Control>;
+export function committablePartitionedManualOffsetSource<
+  K = string,
+  V = Buffer | null,
+  T = unknown,
+  U extends UndecodableSetting = Undecodable,
+>(
+  settings: CommittableSettings<K, V, U> & ManualOffsets,
+  graph: PartitionGraph<Source<ReadMessage<K, V, U>>, T>,
 ): Source<T, Control>;
-export function committablePartitionedManualOffsetSource<K, V, T>(
-  settings: CommittableSettings<K, V> & ManualOffsets,
-  graph?: PartitionGraph<Source<CommittableMessage<K, V>>, T>,
-): Source<PartitionSource<CommittableMessage<K, V>> | T, Control> {
+export function committablePartitionedManualOffsetSource<K, V, T, U extends UndecodableSetting>(
+  settings: CommittableSettings<K, V, U> & ManualOffsets,
+  graph?: PartitionGraph<Source<ReadMessage<K, V, U>>, T>,
+): Source<PartitionSource<ReadMessage<K, V, U>> | T, Control> {
   return committable("committablePartitionedManualOffsetSource", settings, graph);
 }

@@ -6,13 +6,14 @@ import type { BorrowedConsumerSettings } from "./consumer/shared/borrowing.js";
 import type { Control } from "./consumer/control.js";
 import { KafkaConnectorError } from "./errors/errors.js";
 import { checkingOffsets } from "./graph-check/check-graph.js";
-import type { ConsumerRecord } from "./records/messages.js";
+import type { ReadRecord } from "./records/undecodable.js";
 import { emittedPartitions, type PartitionGraph, runningPartitions } from "./consumer/stages/partition-graphs.js";
 import { consumerOptions, type ConsumerSourceOptions, consumerSource } from "./consumer/stages/consumer-source.js";
 import type { ConsumerSettings } from "./settings/consumer-settings.js";
+import type { Undecodable, UndecodableSetting } from "./settings/undecodable-settings.js";
 
 /** How sources with context read records, and what they commit. */
-interface FollowingSettings<K, V> extends ConsumerSerdes<K, V> {
+interface FollowingSettings<K, V, U extends UndecodableSetting> extends ConsumerSerdes<K, V, U> {
   /**
    * Commits also list, in their metadata, the finished records *above* the committed position, so that a restart or the
    * next owner skips them; `maxBytes` bounds it (default 3900; brokers take 4096), and what does not fit is read again.
@@ -23,20 +24,24 @@ interface FollowingSettings<K, V> extends ConsumerSerdes<K, V> {
 }
 
 /** What sources with context take beside the consumer's settings. */
-export interface FollowedSettings<K, V> extends ConsumerSettings, FollowingSettings<K, V> {}
+export interface FollowedSettings<K, V, U extends UndecodableSetting = Undecodable>
+  extends ConsumerSettings,
+    FollowingSettings<K, V, U> {}
 
-type AnySettings<K, V> = FollowedSettings<K, V> | (BorrowedConsumerSettings & FollowingSettings<K, V>);
+type AnySettings<K, V, U extends UndecodableSetting> =
+  | FollowedSettings<K, V, U>
+  | (BorrowedConsumerSettings & FollowingSettings<K, V, U>);
 
 /** One assigned partition and its records. */
-export interface PartitionWithOffsetContext<out K, out V> extends TopicPartition {
+export interface PartitionWithOffsetContext<K, V, U extends UndecodableSetting = Undecodable> extends TopicPartition {
   /** Completes when the partition is given up or the consumer stops. It can be run once. */
-  readonly source: SourceWithContext<ConsumerRecord<K, V>>;
+  readonly source: SourceWithContext<ReadRecord<K, V, U>>;
 }
 
-const optionsOf = <K, V>(
+const optionsOf = <K, V, U extends UndecodableSetting>(
   name: string,
-  settings: AnySettings<K, V>,
-): ConsumerSourceOptions<WithClaim<ConsumerRecord<K, V>>> => {
+  settings: AnySettings<K, V, U>,
+): ConsumerSourceOptions<WithClaim<ReadRecord<K, V, U>>> => {
   const options = consumerOptions(name, settings, true, claimedReader(settings));
   const { driver, rememberFinished } = options.settings;
   if (rememberFinished && !driver.commitsMetadata) {
@@ -62,9 +67,9 @@ const optionsOf = <K, V>(
  *     .toMat(committerSink(), DrainingControl.from),
  * );
  */
-export const sourceWithOffsetContext = <K = string, V = Buffer | null>(
-  settings: FollowedSettings<K, V> | (BorrowedConsumerSettings & FollowingSettings<K, V>),
-): SourceWithContext<ConsumerRecord<K, V>, Control> => {
+export const sourceWithOffsetContext = <K = string, V = Buffer | null, U extends UndecodableSetting = Undecodable>(
+  settings: FollowedSettings<K, V, U> | (BorrowedConsumerSettings & FollowingSettings<K, V, U>),
+): SourceWithContext<ReadRecord<K, V, U>, Control> => {
   const options = optionsOf("sourceWithOffsetContext", settings);
   const stage = checkingOffsets(consumerSource(options), "followed", options.logger);
   return SourceWithContext.fromSource(Source.fromStage(stage));
@@ -84,19 +89,26 @@ export const sourceWithOffsetContext = <K = string, V = Buffer | null>(
  *   lines.mapAsyncUnordered(4, ({ value }) => index(value)).toMat(committerSink(), Keep.right),
  * ).toMat(Sink.ignore, DrainingControl.from);
  */
-export function partitionedSourceWithOffsetContext<K = string, V = Buffer | null>(
-  settings: FollowedSettings<K, V>,
-): Source<PartitionWithOffsetContext<K, V>, Control>;
-export function partitionedSourceWithOffsetContext<K = string, V = Buffer | null, T = unknown>(
-  settings: FollowedSettings<K, V>,
-  graph: PartitionGraph<SourceWithContext<ConsumerRecord<K, V>>, T>,
+export function partitionedSourceWithOffsetContext<
+  K = string,
+  V = Buffer | null,
+  U extends UndecodableSetting = Undecodable,
+>(settings: FollowedSettings<K, V, U>): Source<PartitionWithOffsetContext<K, V, U>, Control>;
+export function partitionedSourceWithOffsetContext<
+  K = string,
+  V = Buffer | null,
+  T = unknown,
+  U extends UndecodableSetting = Undecodable,
+>(
+  settings: FollowedSettings<K, V, U>,
+  graph: PartitionGraph<SourceWithContext<ReadRecord<K, V, U>>, T>,
 ): Source<T, Control>;
-export function partitionedSourceWithOffsetContext<K, V, T>(
-  settings: FollowedSettings<K, V>,
-  graph?: PartitionGraph<SourceWithContext<ConsumerRecord<K, V>>, T>,
-): Source<PartitionWithOffsetContext<K, V> | T, Control> {
+export function partitionedSourceWithOffsetContext<K, V, T, U extends UndecodableSetting>(
+  settings: FollowedSettings<K, V, U>,
+  graph?: PartitionGraph<SourceWithContext<ReadRecord<K, V, U>>, T>,
+): Source<PartitionWithOffsetContext<K, V, U> | T, Control> {
   const options = optionsOf("partitionedSourceWithOffsetContext", settings);
-  const open = (stage: SourceStage<WithClaim<ConsumerRecord<K, V>>, void>): SourceWithContext<ConsumerRecord<K, V>> =>
+  const open = (stage: SourceStage<WithClaim<ReadRecord<K, V, U>>, void>): SourceWithContext<ReadRecord<K, V, U>> =>
     SourceWithContext.fromSource(Source.fromStage(stage));
   const all = { options, surface: "followed", open } as const;
   return graph ? runningPartitions(all, graph) : emittedPartitions(all);

@@ -6,6 +6,15 @@ const told = async (...values: readonly unknown[]): Promise<void> => console.log
 
 const lineOf = ({ id, customer }: Order): OrderLine => ({ id, customer, sku: "book", quantity: 1, cents: 990 });
 
+/** Known once they were fetched. */
+const schemas = {
+  known: undefined as { read(bytes: Buffer): unknown } | undefined,
+  get: () => schemas.known,
+  fetch: async () => {
+    schemas.known = { read: (bytes) => JSON.parse(bytes.toString()) as unknown };
+  },
+};
+
 export const stubs: Readonly<Record<string, unknown>> = {
   ship: told,
   book: told,
@@ -13,6 +22,7 @@ export const stubs: Readonly<Record<string, unknown>> = {
   insert: told,
   post: told,
   enrich: async (order: Order) => [lineOf(order)],
+  schemas,
   db: { nextOffset: async () => 0, insert: told },
 };
 

@@ -3,6 +3,7 @@ import type { ConsumerListener, RecordChunk, TopicPartitionOffset } from "../cli
 import { RenewableClient } from "../client/renewable-client.js";
 import { RepeatedErrors } from "../client/repeated-errors.js";
 import { LatestStatistics } from "../client/statistics.js";
+import type { DecoderUnavailableError } from "../errors/decoder-unavailable-error.js";
 import { KafkaConnectorError } from "../errors/errors.js";
 import { Auditor } from "../ledger/auditor.js";
 import type { FailureLog } from "../logging/failure-log.js";
@@ -15,8 +16,10 @@ import { FetchedChunk } from "./partitions/fetched-chunk.js";
 import type { OwnedPartition, PartitionListener } from "./partitions/owned-partition.js";
 import { SessionLife, type SessionLifeListener } from "./partitions/session-life.js";
 import { FlowControl } from "./reading/flow-control.js";
+import { HeldRecords } from "./reading/held-records.js";
 import { type ReadListener, ReadLoop } from "./reading/read-loop.js";
 import type { Delivery } from "./reading/turns.js";
+import { UndecodableRecords } from "./reading/undecodable-records.js";
 import { Rebalancing, type RebalancingListener } from "./rebalancing/rebalancing.js";
 import { Seeking, type SeekingListener } from "./rebalancing/seeking.js";
 import type { SessionContext } from "./rebalancing/session-context.js";
@@ -68,6 +71,7 @@ export class ConsumerSession {
   readonly commands: SessionCommands;
   /** The one door for commits. */
   readonly commits: Commits;
+  readonly undecodable: UndecodableRecords;
   readonly #context: SessionContext;
   readonly #failures: FailureLog;
   readonly #errors: RepeatedErrors;
@@ -77,6 +81,7 @@ export class ConsumerSession {
   readonly #recovery: Recovery;
   readonly #statistics = new LatestStatistics();
   readonly #deliveries: Deliveries;
+  readonly #held: HeldRecords;
   #loop: Promise<void> | undefined;
   #shutdown: Promise<void> | undefined;
   #leaks = false;
@@ -111,12 +116,15 @@ export class ConsumerSession {
     this.#recovery = new Recovery(context, this.#rebalancing, this.#seeking);
     const stall = new StallWatch(clock, logger, () => this.commands.explain().toString());
     this.#deliveries = new Deliveries(context, this.#rebalancing.bounds, { stall, listener });
+    this.#held = new HeldRecords(clock, logger);
+    this.undecodable = new UndecodableRecords(settings.undecodable, logger, clock);
     this.commands = new SessionCommands(context, {
       deliveries: this.#deliveries,
       rebalancing: this.#rebalancing,
       seeking: this.#seeking,
       recovery: this.#recovery,
       statistics: this.#statistics,
+      held: this.#held,
       isWaiting: (owned) => listener.isWaiting?.(owned) === true,
     });
   }
@@ -168,6 +176,17 @@ export class ConsumerSession {
     return this.#deliveries.take(records, only);
   }
 
+  /** What was taken has been read, or given back. */
+  taken(): void {
+    this.#deliveries.tellDone();
+  }
+
+  /** A record cannot be decoded yet: it, and what was taken behind it, comes again later. */
+  putOff({ owned, run }: Delivery, index: number, error: DecoderUnavailableError): void {
+    owned.putOff(run, index);
+    this.#held.hold(owned, run.fetched.chunk.offset(index), error, error.until);
+  }
+
   /** Records of this partition are no longer taken, and those in flight will never be finished. */
   abandonPartition(owned: OwnedPartition): void {
     owned.abandon();
@@ -209,6 +228,7 @@ export class ConsumerSession {
   stop(): void {
     this.#context.life.stop();
     this.#deliveries.stop();
+    this.#held.close();
     this.#recovery.close();
     for (const owned of this.#context.assignment.partitions) owned.drop();
     this.#context.reading.wake();

@@ -42,9 +42,9 @@ export class Deliveries {
     const deliveries = this.#turns.take(partitions, room, (owned) => reading.flow.room(owned));
     if (deliveries.length > 0) reading.wake();
     else this.#held = assignment.hasBuffered;
-    if (this.#held && deliveries.length === 0) this.#stall.held();
+    if (deliveries.length === 0 && partitions.some((owned) => owned.buffered > 0 && !owned.isPutOff))
+      this.#stall.held();
     commits.delivered(now);
-    this.tellDone();
     return deliveries;
   }
 

@@ -1,5 +1,6 @@
 import { printable } from "@millrace/streams/stage";
 import type { TopicPartition } from "../client/port.js";
+import type { HeldRecord, HeldRecords } from "./reading/held-records.js";
 import type { HealthReason } from "./recovery/health.js";
 import type { OwnedPartition } from "./partitions/owned-partition.js";
 import type { Recovery } from "./recovery/recovery.js";
@@ -33,6 +34,8 @@ export interface PartitionExplanation extends TopicPartition {
   /** Finished records whose position is not committed yet. */
   readonly uncommitted: number;
   readonly committed: number | undefined;
+  /** The record that is to be delivered next and cannot be decoded yet. */
+  readonly held: HeldRecord | undefined;
   /** Absent where every delivered record is finished. */
   readonly blockedBy: BlockingClaim | undefined;
   /** What the watchdog knows of it, where nothing of it is fetched though the broker has more. */
@@ -57,6 +60,7 @@ interface PartitionFacts {
   /** Its stream has not been run yet. */
   isWaiting(owned: OwnedPartition): boolean;
   readonly recovery: Pick<Recovery, "stuckOf" | "removed">;
+  readonly held: Pick<HeldRecords, "of">;
   readonly reasons: readonly HealthReason[];
 }
 
@@ -96,12 +100,15 @@ const inWords = (each: PartitionExplanation): string => {
   const reason = blockedBy
     ? `waits for offset ${blockedBy.offset}${blockedBy.key === undefined ? "" : ` (key ${inText(blockedBy.key)})`}, delivered ${Math.round(blockedBy.ageMs)} ms ago${blockedBy.stage === undefined ? "" : `, last seen in ${blockedBy.stage}`}`
     : idle;
-  const { stuck } = each;
+  const { stuck, held } = each;
+  const waiting = held
+    ? `; offset ${held.offset} waits to be decoded for ${Math.round(held.forMs)} ms: ${held.why}`
+    : "";
   const fetching = stuck
     ? `; nothing fetched for ${Math.round(stuck.forMs)} ms though the broker has ${stuck.behind ?? "some"} more, last step: ${stuck.lastStep}`
     : "";
   const removed = each.removed > 0 ? `; the records of ${each.removed} offsets were removed before they were read` : "";
-  return `${each.topic}[${each.partition}] ${each.state}: ${reason}; ${counts}; committed ${each.committed ?? "nothing yet"}${fetching}${removed}`;
+  return `${each.topic}[${each.partition}] ${each.state}: ${reason}; ${counts}; committed ${each.committed ?? "nothing yet"}${waiting}${fetching}${removed}`;
 };
 
 /** What a consumer waits for now, partition by partition. */
@@ -123,6 +130,7 @@ export const explanation = (
       behindWatermark: owned.ledger.behindWatermark,
       uncommitted: owned.ledger.uncommitted,
       committed: owned.committed,
+      held: facts.held.of(owned),
       blockedBy: blockingClaimOf(owned, now),
       stuck: facts.recovery.stuckOf(owned),
       removed: facts.recovery.removed.of(owned),

@@ -10,6 +10,7 @@ import { addCounts, type PartitionReport } from "./partitions/partition-report.j
 import type { Rebalancing } from "./rebalancing/rebalancing.js";
 import type { Seeking } from "./rebalancing/seeking.js";
 import type { SessionContext } from "./rebalancing/session-context.js";
+import type { HeldRecords } from "./reading/held-records.js";
 import { type Health, type HealthReason, healthOf } from "./recovery/health.js";
 import type { Recovery } from "./recovery/recovery.js";
 
@@ -20,6 +21,7 @@ export interface Commanded {
   readonly seeking: Seeking;
   readonly recovery: Recovery;
   readonly statistics: LatestStatistics;
+  readonly held: HeldRecords;
   /** Whether the stream of the partition has not been run yet. */
   readonly isWaiting: (owned: OwnedPartition) => boolean;
 }
@@ -37,13 +39,14 @@ export class SessionCommands implements ConsumerCommands {
   explain(): ConsumerExplanation {
     const { life, clock, assignment, reading } = this.#context;
     const { flow } = reading;
-    const { recovery, isWaiting } = this.#parts;
+    const { recovery, held, isWaiting } = this.#parts;
     return explanation(life.state, clock.now(), assignment.partitions, {
       reasons: this.#troubles(),
       isPausedByUser: (owned) => flow.isPausedByUser(owned),
       isPaused: (owned) => flow.isPaused(owned),
       isWaiting,
       recovery,
+      held,
     });
   }
 
@@ -110,12 +113,13 @@ export class SessionCommands implements ConsumerCommands {
   #troubles(): readonly HealthReason[] {
     const { life, assignment, commits, client, clock } = this.#context;
     const { state, failure } = life;
-    const { rebalancing, recovery } = this.#parts;
+    const { rebalancing, recovery, held } = this.#parts;
     return recovery.health.troubles({
       ...{ state, failure, commitFailure: commits.counts.lastFailure },
       assigned: rebalancing.count > 0 || assignment.size > 0,
       positionsHeldMs: client.positionsHeldMs(clock.now()),
       removedOffsets: recovery.removed.count,
+      undecoded: held.troubles(assignment.partitions),
     });
   }
 

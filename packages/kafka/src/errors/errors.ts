@@ -7,6 +7,8 @@ export type KafkaErrorCode =
   | "AUTO_COMMIT_REFUSED"
   | "INVALID_RECORD"
   | "DESERIALIZATION_FAILED"
+  /** A record cannot be decoded now, and is not to blame; it is decoded again later. */
+  | "DECODER_UNAVAILABLE"
   | "SERIALIZATION_FAILED"
   | "CONNECT_FAILED"
   /** The token provider of `security.sasl` failed, or returned no valid token. */

@@ -1,3 +1,4 @@
+import { DecoderUnavailableError } from "../errors/decoder-unavailable-error.js";
 import { printable, promiseOf } from "@millrace/streams/stage";
 import type { StandardSchemaV1 } from "@standard-schema/spec";
 import { notJson } from "./failure-text.js";
@@ -5,7 +6,8 @@ import { issueText } from "./issue-text.js";
 
 /**
  * Turns bytes into values. Whatever it throws is reported with topic, partition and offset as `DESERIALIZATION_FAILED`,
- * with the first 500 characters of what the error says, and with the error as `cause`.
+ * with the first 500 characters of what the error says, and with the error as `cause`; only a `DecoderUnavailableError`
+ * puts the record off.
  */
 export interface Deserializer<out T> {
   /** `bytes` is `null` for a record without a value (a tombstone). Returning a promise is a failure to decode. */
@@ -181,6 +183,7 @@ export const attempt = <T>(deserializer: Deserializer<T>): Deserializer<Attempt<
       try {
         return { ok: true, value: decodeNow(deserializer, value) };
       } catch (error) {
+        if (error instanceof DecoderUnavailableError) throw error;
         return { ok: false, error, bytes: value };
       }
     },

@@ -39,6 +39,7 @@ export const MENDS: Readonly<Record<Code, boolean | "lasting">> = {
   // It has been tried again before.
   RESTARTS_EXHAUSTED: false,
   // Brokers, networks and time.
+  DECODER_UNAVAILABLE: true,
   CONNECT_FAILED: true,
   TOKEN_FAILED: true,
   POLL_FAILED: true,

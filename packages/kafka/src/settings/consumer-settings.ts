@@ -7,6 +7,7 @@ import { type GroupSettings, type GroupShape, groupShape } from "./group-setting
 import { type CheckedKafka, kafkaSchema, type KafkaSettings, propertiesSchema, serdeShape } from "./kafka-settings.js";
 import { type ReadingSettings, type ReadingShape, readingShape, timestampShape } from "./reading-settings.js";
 import { type RecoverySettings, type RecoveryShape, recoveryShape } from "./recovery-settings.js";
+import { type UndecodableSetting, undecodableSchema } from "./undecodable-settings.js";
 
 /** Exactly one of `topics`, `topicPattern` and `assignment`. */
 export interface SubscriptionSettings {
@@ -104,6 +105,7 @@ export type CheckedConsumer = OrUndefined<Omit<SubscriptionSettings, "assignment
     readonly revokeTimeoutMs: number;
     readonly maxReplay: { readonly records?: number | undefined; readonly ms?: number | undefined };
     readonly rememberFinished: boolean | Remember;
+    readonly undecodable: UndecodableSetting;
   };
 
 export const consumerSchema: z.ZodType<CheckedConsumer> = z
@@ -122,6 +124,7 @@ export const consumerSchema: z.ZodType<CheckedConsumer> = z
     revokeTimeoutMs: z.number().int().nonnegative().default(5000),
     maxReplay: z.strictObject({ records: positive.optional(), ms: positive.optional() }).default({}),
     rememberFinished: z.union([z.boolean(), rememberSchema]).default(false),
+    undecodable: undecodableSchema.default("stop"),
   })
   .refine(
     (settings) =>

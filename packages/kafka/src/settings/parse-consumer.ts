@@ -12,6 +12,7 @@ import {
   type Until,
 } from "./reading-settings.js";
 import { type ParsedRecovery, recoveryOf } from "./recovery-settings.js";
+import type { UndecodableSetting } from "./undecodable-settings.js";
 
 /** librdkafka also takes `1`, `t`, `TRUE` and an empty text for true, so whatever is not plainly off is on. */
 const isOn = (value: string | number | boolean | undefined): boolean =>
@@ -43,6 +44,7 @@ export interface ParsedConsumer extends ParsedRecovery, ParsedBounds {
   readonly handlers: GivenHandlers;
   readonly handlerTimeoutMs: number;
   readonly restartBackoff: { readonly minMs: number; readonly maxMs: number };
+  readonly undecodable: UndecodableSetting;
 }
 
 const subscriptionOf = (settings: CheckedConsumer): ParsedConsumer["subscription"] => {
@@ -109,6 +111,7 @@ export const parseConsumer = (settings: unknown, call: string, commits: boolean)
     },
     handlerTimeoutMs: parsed.handlerTimeoutMs,
     restartBackoff: parsed.restartBackoff,
+    undecodable: parsed.undecodable,
     ...recoveryOf(parsed),
     ...boundsOf(parsed),
   };

@@ -122,7 +122,17 @@ const FACTORIES: Readonly<Record<string, (kafka: Kafka) => readonly unknown[] | 
 /** What is exported and takes no settings of a cluster. */
 const OTHERS = [
   ...["attempt", "bytes", "byPartition", "checkGraph", "committerFlow", "committerSink", "groupByPartition"],
-  ...["groupByPartitionWithContext", "isProducerFailure", "json", "nullable", "passThrough", "produce", "produceMulti"],
+  ...[
+    "groupByPartitionWithContext",
+    "discard",
+    "isProducerFailure",
+    "isUndecodable",
+    "json",
+    "nullable",
+    "passThrough",
+    "produce",
+    "produceMulti",
+  ],
   ...[
     "string",
     "confluentDriver",
@@ -133,7 +143,15 @@ const OTHERS = [
     "runsOf",
     "silentLogger",
   ],
-  ...["CommittableOffset", "CommittableOffsetBatch", "ConnectionFailedError", "DrainError", "GraphReport"],
+  ...[
+    "CommittableOffset",
+    "CommittableOffsetBatch",
+    "ConnectionFailedError",
+    "DecoderUnavailableError",
+    "DeserializationError",
+    "DrainError",
+    "GraphReport",
+  ],
   ...["KafkaConnectorError", "UnsafeGraphError"],
 ];
 

@@ -13,7 +13,7 @@ export interface FakeRecord {
 }
 
 const bytesOf = (value: string | Buffer | null | undefined): Buffer | null =>
-  value === undefined || value === null ? null : Buffer.from(value);
+  typeof value === "string" ? Buffer.from(value) : (value ?? null);
 
 /** Records as a client hands them over; `released` tells whether a stage has let go of them. */
 export class FakeChunk implements RecordChunk {

@@ -55,6 +55,13 @@ export class BufferedRuns {
     return to === run.from ? undefined : { ...run, to, bytes: taken, lastOffset: chunk.offset(to - 1) };
   }
 
+  /** What was taken last and not read comes first again. */
+  giveBack(run: BufferedRun): void {
+    this.#runs.unshift(run);
+    this.#records += run.to - run.from;
+    this.#bytes += run.bytes;
+  }
+
   /** Drops what waits; returns how many records that was. */
   drop(): number {
     const dropped = this.#records;

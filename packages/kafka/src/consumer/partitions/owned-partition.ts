@@ -102,7 +102,7 @@ export class OwnedPartition implements TopicPartition {
   /** All that was read has been handed over and, where that is known, is finished. */
   get #isThrough(): boolean {
     const { inFlight, delivered } = this.ledger;
-    return this.#buffer.records === 0 && inFlight === 0 && (!this.isCommitted || delivered === this.handedOver);
+    return this.#buffer.records === 0 && inFlight === 0 && (!this.commit.begun || delivered === this.handedOver);
   }
 
   toString(): string {
@@ -155,10 +155,6 @@ export class OwnedPartition implements TopicPartition {
     this.commit.begin();
   }
 
-  get isCommitted(): boolean {
-    return this.commit.begun;
-  }
-
   /** Claims between the watermark and the last delivered record: what the ledger has to remember. */
   get span(): number {
     return this.ledger.inFlight + this.ledger.behindWatermark;
@@ -176,6 +172,20 @@ export class OwnedPartition implements TopicPartition {
   /** See `PartitionBuffer.take`. */
   take(records: number, bytes?: number): BufferedRun | undefined {
     return this.#buffer.take(records, bytes);
+  }
+
+  /** See `PartitionBuffer.putOff`. */
+  putOff(run: BufferedRun, index: number): void {
+    this.#buffer.putOff(run, index);
+  }
+
+  goOn(): void {
+    this.#buffer.goOn();
+    this.#listener.onRoom();
+  }
+
+  get isPutOff(): boolean {
+    return this.#buffer.isPutOff;
   }
 
   /** Drops what waits; returns how many records that was. */

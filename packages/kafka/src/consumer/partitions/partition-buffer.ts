@@ -2,12 +2,20 @@ import { BufferedRuns } from "./buffered-runs.js";
 import type { BufferedRun } from "./fetched-chunk.js";
 import type { ReadPosition } from "./read-position.js";
 
+/** Offsets of a run that was handed over: its first, and the one after its last. */
+interface HandedOver {
+  readonly from: number;
+  readonly next: number;
+}
+
 /** Records of one partition that wait to be handed to the stream, and what has been handed over. */
 export class PartitionBuffer {
   readonly #reading: ReadPosition;
   readonly #waiting = new BufferedRuns();
-  #last: { readonly from: number; readonly next: number } | undefined;
+  #last: HandedOver | undefined;
+  #beforeLast: HandedOver | undefined;
   #handedOver = 0;
+  #putOff = false;
 
   constructor(reading: ReadPosition) {
     this.#reading = reading;
@@ -29,8 +37,13 @@ export class PartitionBuffer {
   }
 
   /** The first offset of the chunk that was handed over last, and the one after its last. */
-  get last(): { readonly from: number; readonly next: number } | undefined {
+  get last(): HandedOver | undefined {
     return this.#last;
+  }
+
+  /** The first that waits cannot be handed over yet. */
+  get isPutOff(): boolean {
+    return this.#putOff;
   }
 
   add(run: BufferedRun): void {
@@ -42,9 +55,29 @@ export class PartitionBuffer {
   take(records: number, bytes?: number): BufferedRun | undefined {
     const run = this.#waiting.take(records, bytes);
     if (!run) return undefined;
+    this.#beforeLast = this.#last;
     this.#last = { from: run.fetched.chunk.offset(run.from), next: run.lastOffset + 1 };
     this.#handedOver += run.to - run.from;
     return run;
+  }
+
+  /**
+   * Of the run that was taken last, the record at `index` cannot be handed over yet: it and those behind it come first
+   * again, after `goOn`. Those before it were read.
+   */
+  putOff(run: BufferedRun, index: number): void {
+    const { from, to, fetched } = run;
+    const { chunk } = fetched;
+    let bytes = run.bytes;
+    for (let read = from; read < index; read++) bytes -= chunk.bytes(read);
+    this.#waiting.giveBack({ ...run, from: index, bytes });
+    this.#handedOver -= to - index;
+    this.#last = index === from ? this.#beforeLast : { from: chunk.offset(from), next: chunk.offset(index - 1) + 1 };
+    this.#putOff = true;
+  }
+
+  goOn(): void {
+    this.#putOff = false;
   }
 
   /** Drops what waits, and what is read from now on; returns how many records waited. */

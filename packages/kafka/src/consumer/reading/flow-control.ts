@@ -123,6 +123,11 @@ export class FlowControl {
 
   /** Records of `owned` that may be delivered before it is at its bound. */
   room(owned: OwnedPartition): number {
+    return owned.isPutOff ? 0 : this.#readingRoom(owned);
+  }
+
+  /** The same where nothing of it is delivered for a moment, and reading goes on. */
+  #readingRoom(owned: OwnedPartition): number {
     if (owned.retired || owned.isHeld || this.userPauses.has(owned.key)) return 0;
     return this.#limits.withContext ? this.#limits.maxInFlight - owned.span : Number.POSITIVE_INFINITY;
   }
@@ -171,7 +176,7 @@ export class FlowControl {
 
   /** Nothing more of it may be read: it delivers nothing, or has enough to deliver. */
   #isHeld(owned: OwnedPartition, byteShare: number): boolean {
-    if (this.room(owned) <= 0 || owned.isComplete) return true;
+    if (this.#readingRoom(owned) <= 0 || owned.isComplete) return true;
     const { partitioned, maxBufferedRecords } = this.#limits;
     return partitioned && (owned.buffered >= maxBufferedRecords || owned.bufferedBytes >= byteShare);
   }
@@ -179,7 +184,7 @@ export class FlowControl {
   /** Half of what holds it is gone. */
   #mayGoOn(owned: OwnedPartition, byteShare: number): boolean {
     const { partitioned, maxBufferedRecords, maxInFlight } = this.#limits;
-    if (owned.isComplete || this.room(owned) < maxInFlight / 2) return false;
+    if (owned.isComplete || this.#readingRoom(owned) < maxInFlight / 2) return false;
     return !partitioned || (owned.buffered <= maxBufferedRecords / 2 && owned.bufferedBytes <= byteShare / 2);
   }
 

@@ -139,7 +139,7 @@ export class Seeking {
     assignment.remove([owned]);
     const [after] = assignment.add([owned]) as [OwnedPartition];
     after.reading.beginAt(start);
-    if (owned.isCommitted) after.commits();
+    if (owned.commit.begun) after.commits();
     reading.flow.replace(owned, after);
     this.#rebalancing.begin(after);
     return after;

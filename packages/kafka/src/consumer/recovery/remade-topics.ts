@@ -60,7 +60,7 @@ export class RemadeTopics {
 
   /** Commits the beginning of these, before anything of them is delivered. */
   async #commitBeginning(begun: readonly OwnedPartition[]): Promise<void> {
-    const committed = begun.filter(({ isCommitted }) => isCommitted);
+    const committed = begun.filter(({ commit }) => commit.begun);
     if (committed.length === 0) return;
     await this.#context.commits.now(committed.map((owned) => outright(owned, 0, undefined)));
   }

@@ -10,6 +10,7 @@ import {
   WAIT,
   type Wake,
 } from "@millrace/streams/stage";
+import { DecoderUnavailableError } from "../../errors/decoder-unavailable-error.js";
 import type { OffsetOwner } from "../../offsets/committable-offset.js";
 import type { ConsumerSession } from "../consumer-session.js";
 import { hearingPromises } from "./left-promises.js";
@@ -145,21 +146,37 @@ export class RecordOutlet<A> implements Pull<A> {
     const now = run.clock.now();
     for (const delivery of deliveries) {
       const { from, to, fetched } = delivery.run;
-      for (let index = from; index < to; index++) {
-        try {
-          if (!reader.isFinished(delivery, index, now)) elements.push(reader.read(delivery, index, now, session));
-        } catch (error) {
-          const decision = run.decide(error);
-          if (typeof decision === "object") {
-            this.#failure = decision;
-            return elements;
-          }
-          reader.skip(delivery, index, now);
-        }
-      }
-      fetched.done(delivery.run, reader.keepsBytes);
+      const read = this.#readRun(delivery, now, elements);
+      if (this.#failure) return elements;
+      if (read === from) continue;
+      if (read < to) fetched.split();
+      fetched.done({ from, to: read }, reader.keepsBytes);
     }
+    session.taken();
     return elements;
+  }
+
+  /** Returns the index of the first record that was not read; without a failure that one comes again. */
+  #readRun(delivery: Delivery, now: number, elements: A[]): number {
+    const { reader, run, session } = this.#options;
+    const { from, to } = delivery.run;
+    for (let index = from; index < to; index++) {
+      try {
+        if (!reader.isFinished(delivery, index, now)) elements.push(reader.read(delivery, index, now, session));
+      } catch (error) {
+        if (error instanceof DecoderUnavailableError) {
+          session.putOff(delivery, index, error);
+          return index;
+        }
+        const decision = session.undecodable.discards(error) ? "resume" : run.decide(error);
+        if (typeof decision === "object") {
+          this.#failure = decision;
+          return index;
+        }
+        reader.skip(delivery, index, now);
+      }
+    }
+    return to;
   }
 }
 

@@ -1,20 +1,31 @@
 import type { WithClaim } from "@millrace/streams";
+import { partitionName } from "../../client/partition-key.js";
+import type { TopicPartitionOffset } from "../../client/port.js";
 import { CommittableOffset } from "../../offsets/committable-offset.js";
 import { failureText } from "../../records/failure-text.js";
+import { DecoderUnavailableError } from "../../errors/decoder-unavailable-error.js";
+import { DeserializationError } from "../../errors/deserialization-error.js";
 import { KafkaConnectorError } from "../../errors/errors.js";
 import type { Outcome } from "../../ledger/partition-ledger.js";
-import type { CommittableMessage, ConsumerRecord } from "../../records/messages.js";
+import type { ConsumerRecord } from "../../records/messages.js";
 import { bytes, callsOthers, decodeNow, type Deserializer, nullable, string } from "../../records/serde.js";
+import { isUndecodable, type ReadMessage, type ReadRecord, type UndecodableRecord } from "../../records/undecodable.js";
+import type { Undecodable, UndecodableSetting } from "../../settings/undecodable-settings.js";
 import type { ConsumerSession } from "../consumer-session.js";
 import type { BufferedRun } from "../partitions/fetched-chunk.js";
 import type { Delivery } from "../reading/turns.js";
 
 /** How keys and values are decoded. */
-export interface ConsumerSerdes<out K, out V> {
+export interface ConsumerSerdes<out K, out V, out U extends UndecodableSetting = Undecodable> {
   /** Default: UTF-8 text. A record without a key has `null` whatever the serde. */
   readonly key?: Deserializer<K>;
   /** Default: the bytes, `null` for a tombstone. */
   readonly value?: Deserializer<V>;
+  /**
+   * What becomes of a record whose key or value cannot be decoded. Default: `"stop"`, which fails the stream;
+   * `discard(reason)` leaves it out; with `"element"` the stream gets it, as an `UndecodableRecord`.
+   */
+  readonly undecodable?: U;
 }
 
 /** Makes elements of fetched records. */
@@ -35,36 +46,74 @@ export interface RecordReader<out A> {
   skip(delivery: Delivery, index: number, now: number): void;
 }
 
-const decode = <T>(
-  deserializer: Deserializer<T>,
-  value: Buffer | null,
-  part: string,
-  run: BufferedRun,
-  index: number,
-): T => {
-  try {
-    return decodeNow(deserializer, value);
-  } catch (cause) {
-    throw new KafkaConnectorError(
-      "DESERIALIZATION_FAILED",
-      `The ${part} of ${run.topic}[${run.partition}]@${run.fetched.chunk.offset(index)} could not be decoded: ${failureText(
-        cause,
-      )}. Wrap the serde in attempt() to handle such records in the stream.`,
-      { cause },
-    );
-  }
-};
+/** For those who have not said what becomes of such records. */
+const REMEDY =
+  ' Say what becomes of such records: undecodable: discard("why") leaves them out, "element" hands them to the stream.';
 
-interface RecordDecoder<K, V> {
+/** Decodes a part of a record; the error says `remedy` too. */
+const decoding =
+  (remedy: string) =>
+  <T>(
+    deserializer: Deserializer<T>,
+    value: Buffer | null,
+    part: "key" | "value",
+    run: BufferedRun,
+    index: number,
+  ): T => {
+    try {
+      return decodeNow(deserializer, value);
+    } catch (cause) {
+      if (cause instanceof DecoderUnavailableError) throw cause;
+      const record = `${partitionName(run)}@${run.fetched.chunk.offset(index)}`;
+      throw new DeserializationError(
+        part,
+        `The ${part} of ${record} could not be decoded: ${failureText(cause)}.${remedy}`,
+        cause,
+      );
+    }
+  };
+
+interface RecordDecoder<R> {
   readonly keepsBytes: boolean;
   readonly callsOthers: boolean;
-  readonly decode: (run: BufferedRun, index: number) => ConsumerRecord<K, V>;
+  readonly decode: (run: BufferedRun, index: number) => R;
 }
 
-const recordDecoder = <K, V>({ key, value }: ConsumerSerdes<K, V>): RecordDecoder<K, V> => {
+const copyOf = (bytes: Buffer | null): Buffer | null => bytes && Buffer.from(bytes);
+
+const undecodableRecord = ({ topic, partition, fetched }: BufferedRun, index: number, error: DeserializationError) => {
+  const { chunk } = fetched;
+  return {
+    ...{ topic, partition, offset: chunk.offset(index), timestamp: chunk.timestamp(index) },
+    headers: chunk.headers(index),
+    failure: { part: error.part, error },
+    // Copies: one record that waits would keep the whole chunk.
+    raw: { key: copyOf(chunk.key(index)), value: copyOf(chunk.value(index)) },
+  } satisfies UndecodableRecord;
+};
+
+/** What cannot be decoded is an element. */
+const asElements = <R>(decoder: RecordDecoder<R>): RecordDecoder<R | UndecodableRecord> => ({
+  ...decoder,
+  decode(run, index) {
+    try {
+      return decoder.decode(run, index);
+    } catch (error) {
+      if (error instanceof DeserializationError) return undecodableRecord(run, index, error);
+      throw error;
+    }
+  },
+});
+
+const recordDecoder = <K, V, U extends UndecodableSetting>({
+  key,
+  value,
+  undecodable,
+}: ConsumerSerdes<K, V, U>): RecordDecoder<ReadRecord<K, V, U>> => {
   const keys = key ?? (string() as Deserializer<unknown> as Deserializer<K>);
   const values = value ?? (nullable(bytes()) as Deserializer<unknown> as Deserializer<V>);
-  return {
+  const decode = decoding(undecodable === undefined || undecodable === "stop" ? REMEDY : "");
+  const decoder: RecordDecoder<ConsumerRecord<K, V>> = {
     keepsBytes: (keys.keepsBytes ?? false) || (values.keepsBytes ?? false),
     callsOthers: callsOthers(keys) || callsOthers(values),
     decode(run, index) {
@@ -82,6 +131,8 @@ const recordDecoder = <K, V>({ key, value }: ConsumerSerdes<K, V>): RecordDecode
       };
     },
   };
+  // The setting says which of the two it is; the compiler does not follow a comparison into a conditional type.
+  return (undecodable === "element" ? asElements(decoder) : decoder) as RecordDecoder<ReadRecord<K, V, U>>;
 };
 
 const pass = ({ owned, run }: Delivery, index: number, now: number, outcome: Outcome): void =>
@@ -92,10 +143,13 @@ const discard = (delivery: Delivery, index: number, now: number): void => pass(d
 const never = (): boolean => false;
 
 /** A key as an explanation may show it. Bytes are not kept: thousands of small buffers are expensive to collect. */
-const keptKey = (key: unknown): unknown => (key instanceof Uint8Array ? undefined : key);
+const shownKey = (record: ConsumerRecord<unknown, unknown> | UndecodableRecord): unknown =>
+  isUndecodable(record) || record.key instanceof Uint8Array ? undefined : record.key;
 
 /** Records that are not committed. */
-export const plainReader = <K, V>(serdes: ConsumerSerdes<K, V>): RecordReader<ConsumerRecord<K, V>> => {
+export const plainReader = <K, V, U extends UndecodableSetting>(
+  serdes: ConsumerSerdes<K, V, U>,
+): RecordReader<ReadRecord<K, V, U>> => {
   const decoder = recordDecoder(serdes);
   return {
     keepsBytes: decoder.keepsBytes,
@@ -108,7 +162,7 @@ export const plainReader = <K, V>(serdes: ConsumerSerdes<K, V>): RecordReader<Co
   };
 };
 
-const metadataOf = <K, V>(metadata: (record: ConsumerRecord<K, V>) => string, record: ConsumerRecord<K, V>): string => {
+const metadataOf = <R extends TopicPartitionOffset>(metadata: (record: R) => string, record: R): string => {
   const text: unknown = metadata(record);
   if (typeof text === "string") return text;
   throw new KafkaConnectorError(
@@ -118,10 +172,10 @@ const metadataOf = <K, V>(metadata: (record: ConsumerRecord<K, V>) => string, re
 };
 
 /** Records with their offsets: the explicit surface. */
-export const committableReader = <K, V>(
-  serdes: ConsumerSerdes<K, V>,
-  metadata: ((record: ConsumerRecord<K, V>) => string) | undefined,
-): RecordReader<CommittableMessage<K, V>> => {
+export const committableReader = <K, V, U extends UndecodableSetting>(
+  serdes: ConsumerSerdes<K, V, U>,
+  metadata: ((record: ReadRecord<K, V, U>) => string) | undefined,
+): RecordReader<ReadMessage<K, V, U>> => {
   const decoder = recordDecoder(serdes);
   return {
     keepsBytes: decoder.keepsBytes,
@@ -134,14 +188,17 @@ export const committableReader = <K, V>(
       const { topic, partition, offset } = record;
       const text = metadata && metadataOf(metadata, record);
       owned.open(offset, now, session.countsBytes ? run.fetched.chunk.bytes(index) : 0);
-      return { record, offset: new CommittableOffset(session.commits, topic, partition, offset, owned.epoch, text) };
+      const finishing = new CommittableOffset(session.commits, topic, partition, offset, owned.epoch, text);
+      return { record, offset: finishing } as ReadMessage<K, V, U>;
     },
     skip: discard,
   };
 };
 
 /** Records with their claims. */
-export const claimedReader = <K, V>(serdes: ConsumerSerdes<K, V>): RecordReader<WithClaim<ConsumerRecord<K, V>>> => {
+export const claimedReader = <K, V, U extends UndecodableSetting>(
+  serdes: ConsumerSerdes<K, V, U>,
+): RecordReader<WithClaim<ReadRecord<K, V, U>>> => {
   const decoder = recordDecoder(serdes);
   return {
     keepsBytes: decoder.keepsBytes,
@@ -157,7 +214,7 @@ export const claimedReader = <K, V>(serdes: ConsumerSerdes<K, V>): RecordReader<
     read({ owned, run }, index, now, session) {
       const value = decoder.decode(run, index);
       const bytes = session.countsBytes ? run.fetched.chunk.bytes(index) : 0;
-      return { value, claim: owned.claim(value.offset, keptKey(value.key), now, bytes) };
+      return { value, claim: owned.claim(value.offset, shownKey(value), now, bytes) };
     },
     skip: discard,
   };

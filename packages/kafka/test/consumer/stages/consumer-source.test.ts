@@ -153,7 +153,7 @@ describe("a consumer source", () => {
         expect(error).to.include({ code: "DESERIALIZATION_FAILED" });
         expect((error as Error).message)
           .to.match(/value of t\[0\]@2/)
-          .and.match(/attempt\(\)/);
+          .and.match(/undecodable: discard/);
         expect((error as Error).cause).to.be.instanceOf(TypeError);
       }));
 
