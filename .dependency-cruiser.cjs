@@ -29,6 +29,7 @@ const rooms = [
   "producer/",
   "admin/",
   "restarting/",
+  "handling/",
   "[^/]+[.]ts$",
 ].map((room) => `${kafka}${room}`);
 

@@ -33,6 +33,10 @@ export type {
 export type { SaslSettings, SecuritySettings, TlsSettings } from "./client/security.js";
 export type { ClientStatistics, StatisticsSettings } from "./client/statistics.js";
 export { runsOf } from "./client/runs-of.js";
+export { handle, handleCommittable } from "./handle.js";
+export type { Handled, HandlerAttempt } from "./handling/running-attempt.js";
+export type { HandlePolicy, HandlerFailure, Resolution } from "./settings/handle-settings.js";
+export { NotRetriableError } from "./errors/not-retriable-error.js";
 export { confluentDriver } from "./client/confluent/driver.js";
 export type {
   DeadLetter,

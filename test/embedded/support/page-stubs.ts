@@ -21,6 +21,7 @@ export const stubs: Readonly<Record<string, unknown>> = {
   index: told,
   insert: told,
   post: told,
+  deliver: told,
   enrich: async (order: Order) => [lineOf(order)],
   schemas,
   db: { nextOffset: async () => 0, insert: told },

@@ -26,6 +26,8 @@ export type KafkaErrorCode =
   | "NOT_COMMITTABLE"
   /** A record that was not sent reached an end that would have committed its offset. */
   | "UNHANDLED_FAILURE"
+  /** An attempt of a handler took longer than its policy allows. */
+  | "HANDLER_TIMEOUT"
   | "CONSUMER_CLOSED"
   /** A drain left records unfinished or uncommitted; the error carries the report. */
   | "DRAIN_INCOMPLETE"

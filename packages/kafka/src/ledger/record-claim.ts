@@ -3,6 +3,8 @@ import type { Outcome } from "./partition-ledger.js";
 
 /** Notified when a claim ends. */
 export interface ClaimOwner {
+  /** Fenced when nothing of it changes any more: the partition was given up. */
+  readonly ledger: { readonly fenced: boolean };
   /** The partition, for messages: `orders[3]`. */
   toString(): string;
   end(sequence: number, offset: number, outcome: Outcome): void;
@@ -39,6 +41,11 @@ export class RecordClaim implements Claim {
 
   get ended(): boolean {
     return this.#shares === 0;
+  }
+
+  /** Ending it changes nothing any more: the partition of its record was given up. */
+  get isFenced(): boolean {
+    return this.#owner.ledger.fenced;
   }
 
   share(more: number): void {

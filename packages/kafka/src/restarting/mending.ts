@@ -40,6 +40,7 @@ export const MENDS: Readonly<Record<Code, boolean | "lasting">> = {
   RESTARTS_EXHAUSTED: false,
   // Brokers, networks and time.
   DECODER_UNAVAILABLE: true,
+  HANDLER_TIMEOUT: true,
   CONNECT_FAILED: true,
   TOKEN_FAILED: true,
   POLL_FAILED: true,

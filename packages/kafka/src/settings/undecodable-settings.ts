@@ -31,7 +31,7 @@ export const discard = (reason: string): Discard => {
   );
 };
 
-const isDiscard = (value: unknown): boolean => {
+export const isDiscard = (value: unknown): value is Discard => {
   const { kind, reason } = Object(value) as Partial<Record<keyof Discard, unknown>>;
   return kind === "discard" && typeof reason === "string";
 };

@@ -20,7 +20,12 @@ describe("the claim of a record that is split into shares", () => {
     fc.assert(
       fc.property(fc.array(step, { maxLength: 30 }), outcomes, (steps, last) => {
         const told: Outcome[] = [];
-        const claim = new RecordClaim({ end: (_sequence, _offset, outcome) => void told.push(outcome) }, 0, 7, "k");
+        const claim = new RecordClaim(
+          { ledger: { fenced: false }, end: (_sequence, _offset, outcome) => void told.push(outcome) },
+          0,
+          7,
+          "k",
+        );
         let shares = 1;
         const ended: Outcome[] = [];
         const end = (outcome: Outcome): void => {

@@ -125,6 +125,8 @@ const OTHERS = [
   ...[
     "groupByPartitionWithContext",
     "discard",
+    "handle",
+    "handleCommittable",
     "isProducerFailure",
     "isUndecodable",
     "json",
@@ -149,6 +151,7 @@ const OTHERS = [
     "ConnectionFailedError",
     "DecoderUnavailableError",
     "DeserializationError",
+    "NotRetriableError",
     "DrainError",
     "GraphReport",
   ],

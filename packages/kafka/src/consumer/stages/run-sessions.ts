@@ -23,6 +23,9 @@ export const joinRun = (run: Run, session: ConsumerSession, only?: OwnedPartitio
   else sessions.set(run.finished, [session]);
 };
 
+/** The group that the records of the run are read in; empty without one. */
+export const groupOf = (run: Run): string => sessions.get(run.finished)?.[0]?.commits.groupId ?? "";
+
 /** Commits what is finished of every session of the run. */
 export const commitSessions = async (run: Run): Promise<void> => {
   await Promise.all((sessions.get(run.finished) ?? []).map((session) => session.commitRemaining()));

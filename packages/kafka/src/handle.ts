@@ -1,0 +1,140 @@
+import { Flow, FlowWithContext, type WithClaim } from "@millrace/streams";
+import { changed, type Guard, guardedFlow, mapAsyncPartitioned, type Run } from "@millrace/streams/stage";
+import { groupOf } from "./consumer/stages/run-sessions.js";
+import { KafkaConnectorError } from "./errors/errors.js";
+import { type Carrying, Handler } from "./handling/handler.js";
+import { orderKeyOf } from "./handling/order-key.js";
+import type { Handled, HandlerAttempt } from "./handling/running-attempt.js";
+import { RecordClaim } from "./ledger/record-claim.js";
+import type { CommittableOffset } from "./offsets/committable-offset.js";
+import { type HandlePolicy, type ParsedPolicy, parsePolicy } from "./settings/handle-settings.js";
+
+const ENDED = new Error("The stream has ended.");
+
+/** Elements that may wait for one of their key, for each that is handled. */
+const WAITING_PER_CALL = 4;
+
+const handlerOf = <C, R extends Handled, B, Out>(
+  name: string,
+  f: (record: R, attempt: HandlerAttempt) => B | PromiseLike<B>,
+  policy: ParsedPolicy,
+  carrying: Carrying<C, R, B, Out>,
+  run: Run,
+): Handler<C, R, B, Out> => {
+  const handler = new Handler({ name, f, policy, carrying, clock: run.clock, groupOf: () => groupOf(run) });
+  run.onEnd(() => handler.close(ENDED));
+  return handler;
+};
+
+/** A pair whose claim has ended is `undefined`. */
+const carryingClaims = <R, B>(guard: Guard): Carrying<WithClaim<R>, R & Handled, B, WithClaim<B> | undefined> => ({
+  recordOf: (pair) => pair.value as R & Handled,
+  done: (pair, value) => changed(pair, value),
+  discarded: ({ claim }, reason) => {
+    claim.end("discarded", reason);
+    return undefined;
+  },
+  failed: ({ claim }, error) => guard.decided(error, claim),
+  at: ({ claim }, place) => claim.at(place),
+  isGone: ({ claim }) => claim instanceof RecordClaim && claim.isFenced,
+});
+
+/**
+ * Calls `f` for each record until it succeeds or has failed for good, and says what becomes of it then: the default pipeline
+ * of a consumer in one operator.
+ *
+ * Records of a key are handled one after the other, each with its retries; records of other keys go on. An attempt that
+ * fails is followed by another, after a growing delay, where that may help: not after a mistake in the program (a TypeError
+ * without a cause, a RangeError, …), an answer 4xx of HTTP other than 408, 425 and 429, or a `NotRetriableError`.
+ * A record that has failed for good is treated as `otherwise` says: `"stop"` fails the stream, and the record stays
+ * unfinished; `discard(reason)` ends it as discarded, and logs it. Only an attempt counts: a stream that ends, or a
+ * partition that is given up, leaves the record unfinished, to be read again.
+ *
+ * Emits results as they come; those of a key in input order. Backpressures when `parallelism` records are handled, or 4 ×
+ * `parallelism` wait for one of their key. Completes when upstream has completed and all is handled. What stops the stream
+ * adheres to supervision: resume discards the record. Throws `INVALID_SETTINGS` for a policy that is none.
+ *
+ * @example
+ * sourceWithOffsetContext({ kafka, topics: ["orders"], value: json(Order) })
+ *   .via(
+ *     handle(({ value }, { signal, idempotencyKey }) => deliver(value, { signal, idempotencyKey }), {
+ *       timeoutMs: 10_000,
+ *       otherwise: discard("could not be shipped"),
+ *     }),
+ *   )
+ *   .toMat(committerSink(), DrainingControl.from),
+ */
+export const handle = <R extends Handled, B>(
+  f: (record: R, attempt: HandlerAttempt) => B | PromiseLike<B>,
+  policy: HandlePolicy,
+): FlowWithContext<R, B> => {
+  const name = "handle";
+  const parsed = parsePolicy(policy, name);
+  const { order, parallelism } = parsed;
+  const stage = guardedFlow<WithClaim<R>, WithClaim<B>>(
+    name,
+    (guard) => {
+      const handler = guard.run && handlerOf(guard.name, f, parsed, carryingClaims<R, B>(guard), guard.run);
+      const call = (pair: WithClaim<R>) => {
+        pair.claim.at(guard.name);
+        return handler?.handle(pair as WithClaim<R & Handled>);
+      };
+      const pairs = Flow.of<WithClaim<R>>();
+      const keyOf = order === "none" ? undefined : orderKeyOf(order);
+      const handled = keyOf
+        ? pairs.mapAsyncPartitionedUnordered(parallelism, ({ value }) => keyOf(value), call)
+        : pairs.mapAsyncUnordered(parallelism, call);
+      return handled.collect((pair) => pair).blueprint;
+    },
+    false,
+  );
+  return FlowWithContext.fromFlow(Flow.fromStage(stage));
+};
+
+type Message<R> = { readonly record: R; readonly offset: CommittableOffset };
+
+/**
+ * `handle` for offsets that are carried: answers the offset of each record that was handled or left out, in input order, so a
+ * record that waits for its next attempt holds back those behind it, once 4 × `parallelism` wait. Order is by key
+ * or by partition. Otherwise as `handle`.
+ *
+ * @example
+ * committableSource({ kafka, topics: ["orders"], value: json(Order) })
+ *   .via(handleCommittable(({ value }, { signal }) => deliver(value, { signal }), { otherwise: "stop" }))
+ *   .toMat(committerSink(), DrainingControl.from),
+ */
+export const handleCommittable = <R extends Handled>(
+  f: (record: R, attempt: HandlerAttempt) => unknown,
+  policy: HandlePolicy & { readonly order?: "key" | "partition" },
+): Flow<Message<R>, CommittableOffset> => {
+  const name = "handleCommittable";
+  const parsed = parsePolicy(policy, name);
+  const { order, parallelism } = parsed;
+  if (order === "none") {
+    throw new KafkaConnectorError(
+      "INVALID_SETTINGS",
+      `${name}: order is "none", but offsets that are carried leave in their order. Take "key" or "partition", or handle() with sourceWithOffsetContext.`,
+    );
+  }
+  const keyOf = orderKeyOf(order);
+  const carrying: Carrying<Message<R>, R, unknown, CommittableOffset> = {
+    recordOf: ({ record }) => record,
+    done: ({ offset }) => offset,
+    discarded: ({ offset }) => offset,
+    failed: (_, error) => error,
+    at: () => undefined,
+    isGone: ({ offset }) => !offset.owner.owns(offset, offset.epoch),
+  };
+  return Flow.fromStage({
+    name,
+    traits: { order: "kept", elements: "kept" },
+    create(upstream, run) {
+      const handler = handlerOf(name, f, parsed, carrying, run);
+      return mapAsyncPartitioned<Message<R>, unknown, CommittableOffset>({
+        ...{ parallelism, waiting: WAITING_PER_CALL * parallelism },
+        key: ({ record }) => keyOf(record),
+        f: (message) => handler.handle(message),
+      }).create(upstream, run);
+    },
+  });
+};

@@ -1,0 +1,76 @@
+import { readDeadLetter } from "../dead-letters/read-dead-letter.js";
+import type { Headers, TopicPartitionOffset } from "../client/port.js";
+
+/** What a handler is given beside its record. */
+export interface HandlerAttempt {
+  /**
+   * Aborted when the attempt has taken `timeoutMs`, and when the stream has ended: hand it to what you call, as
+   * `fetch(url, { signal })`.
+   */
+  readonly signal: AbortSignal;
+  /** Counted from 1. */
+  readonly number: number;
+  /**
+   * `group/topic/partition/offset`, the same at each attempt and when the record is read again; that of the original where
+   * the record is a dead letter.
+   */
+  readonly idempotencyKey: string;
+}
+
+/** A record that can be handled. */
+export interface Handled extends TopicPartitionOffset {
+  readonly key?: unknown;
+  readonly headers?: Headers;
+}
+
+/** An attempt under way. Most handlers look at nothing of it, so all is made when it is asked for. */
+export class RunningAttempt implements HandlerAttempt {
+  readonly #record: Handled;
+  readonly #groupOf: () => string;
+  readonly number: number;
+  /** By the run's clock. */
+  readonly startedAt: number;
+  #controller: AbortController | undefined;
+  #reason: unknown;
+  /** Called where its function does not end though its time is over. */
+  giveUp: (() => void) | undefined;
+  /** The list of attempts under way that it is in, and its neighbours there. */
+  within: { remove(attempt: RunningAttempt): void } | undefined;
+  before: RunningAttempt | undefined;
+  after: RunningAttempt | undefined;
+
+  constructor(record: Handled, number: number, startedAt: number, groupOf: () => string) {
+    this.#record = record;
+    this.number = number;
+    this.startedAt = startedAt;
+    this.#groupOf = groupOf;
+  }
+
+  get signal(): AbortSignal {
+    this.#controller ??= this.#newController();
+    return this.#controller.signal;
+  }
+
+  get idempotencyKey(): string {
+    const { topic, partition, offset, headers } = this.#record;
+    const original = headers && headers.length > 0 ? readDeadLetter({ headers })?.original : undefined;
+    return original
+      ? `${original.group ?? this.#groupOf()}/${original.topic}/${original.partition}/${original.offset}`
+      : `${this.#groupOf()}/${topic}/${partition}/${offset}`;
+  }
+
+  get isAborted(): boolean {
+    return this.#reason !== undefined;
+  }
+
+  abort(reason: unknown): void {
+    this.#reason ??= reason;
+    this.#controller?.abort(this.#reason);
+  }
+
+  #newController(): AbortController {
+    const controller = new AbortController();
+    if (this.#reason !== undefined) controller.abort(this.#reason);
+    return controller;
+  }
+}

@@ -1,0 +1,45 @@
+import { handle } from "@millrace/kafka";
+import { settle } from "@millrace/streams-testkit";
+import { expect } from "chai";
+import { Calls, HandlerRig, record, surfaces } from "../support/handler-rig.js";
+
+describe("the idempotency key of an attempt", () => {
+  let rig: HandlerRig;
+  beforeEach(() => {
+    rig = new HandlerRig();
+  });
+  afterEach(() => rig.kafka.verify());
+
+  for (const surface of surfaces) {
+    describe(surface, () => {
+      it("gives every attempt of a record the same key, and a new number", async () => {
+        const calls = new Calls();
+        const control = await rig.start(surface, calls.handle);
+        rig.give(record(7));
+        await calls.until(1);
+        calls.fail("0@7#1");
+        await settle();
+        await rig.clock.advance(200);
+        await calls.until(2);
+        expect(calls.attempts.map(({ idempotencyKey, number }) => [idempotencyKey, number])).to.deep.equal([
+          ["g/t/0/7", 1],
+          ["g/t/0/7", 2],
+        ]);
+        calls.end("0@7#2");
+        await rig.commitsUp(8);
+        await control.drainAndShutdown();
+      });
+
+      it("gives a dead letter the key of its original", async () => {
+        const calls = new Calls();
+        const control = await rig.start(surface, calls.handle);
+        const headers = Object.entries({ source_topic: "orders", source_partition: "3", source_offset: "41" });
+        rig.give({ ...record(0), headers: headers.map(([header, value]) => [header, Buffer.from(value)] as const) });
+        await calls.until(1);
+        expect(calls.attempts[0]?.idempotencyKey).to.equal("g/orders/3/41");
+        calls.end("0@0#1");
+        await control.drainAndShutdown();
+      });
+    });
+  }
+});
