@@ -1,18 +1,46 @@
 import { Flow, FlowWithContext, type WithClaim } from "@millrace/streams";
 import { changed, type Guard, guardedFlow, mapAsyncPartitioned, type Run } from "@millrace/streams/stage";
-import { groupOf } from "./consumer/stages/run-sessions.js";
+import type { ConsumerSession } from "./consumer/consumer-session.js";
+import { keepRaw, rawOf } from "./consumer/stages/raw-records.js";
+import { groupOf, sessionOf } from "./consumer/stages/run-sessions.js";
 import { KafkaConnectorError } from "./errors/errors.js";
 import { type Carrying, Handler } from "./handling/handler.js";
 import { orderKeyOf } from "./handling/order-key.js";
 import type { Handled, HandlerAttempt } from "./handling/running-attempt.js";
 import { RecordClaim } from "./ledger/record-claim.js";
 import type { CommittableOffset } from "./offsets/committable-offset.js";
+import { type DeadLetterOptions, isDeadLetters } from "./settings/dead-letter-settings.js";
 import { type HandlePolicy, type ParsedPolicy, parsePolicy } from "./settings/handle-settings.js";
 
 const ENDED = new Error("The stream has ended.");
 
 /** Elements that may wait for one of their key, for each that is handled. */
 const WAITING_PER_CALL = 4;
+
+/** Where records may go to dead letters, they are kept as they came, and topics that are known are looked for at once. */
+const prepareLetters = (run: Run, { otherwise }: ParsedPolicy): void => {
+  if (typeof otherwise !== "function" && !isDeadLetters(otherwise)) return;
+  keepRaw(run);
+  const session = isDeadLetters(otherwise) ? sessionOf(run, () => true) : undefined;
+  if (!session || !isDeadLetters(otherwise)) return;
+  session.letters.check(otherwise);
+};
+
+const park = async (
+  run: Run,
+  of: unknown,
+  options: DeadLetterOptions,
+  { error, attempts }: { readonly error: unknown; readonly attempts: number },
+  isOf: (session: ConsumerSession) => boolean,
+): Promise<void> => {
+  const raw = rawOf(of);
+  const session = sessionOf(run, isOf);
+  if (raw && session) return session.letters.write(raw, { error, attempts }, options);
+  throw new KafkaConnectorError(
+    "INVALID_SETTINGS",
+    "deadLetters() needs the record as it came: let handle() follow its source, before records are grouped or joined.",
+  );
+};
 
 const handlerOf = <C, R extends Handled, B, Out>(
   name: string,
@@ -23,6 +51,7 @@ const handlerOf = <C, R extends Handled, B, Out>(
 ): Handler<C, R, B, Out> => {
   const handler = new Handler({ name, f, policy, carrying, clock: run.clock, groupOf: () => groupOf(run) });
   run.onEnd(() => handler.close(ENDED));
+  prepareLetters(run, policy);
   return handler;
 };
 
@@ -30,10 +59,14 @@ const handlerOf = <C, R extends Handled, B, Out>(
 const carryingClaims = <R, B>(guard: Guard): Carrying<WithClaim<R>, R & Handled, B, WithClaim<B> | undefined> => ({
   recordOf: (pair) => pair.value as R & Handled,
   done: (pair, value) => changed(pair, value),
-  discarded: ({ claim }, reason) => {
-    claim.end("discarded", reason);
+  ended: ({ claim }, outcome, reason) => {
+    claim.end(outcome, reason);
     return undefined;
   },
+  park: ({ claim }, options, error, attempts) =>
+    park(guard.run as Run, claim, options, { error, attempts }, ({ partitions }) =>
+      [...partitions].some((owned) => claim instanceof RecordClaim && claim.owner === owned),
+    ),
   failed: ({ claim }, error) => guard.decided(error, claim),
   at: ({ claim }, place) => claim.at(place),
   isGone: ({ claim }) => claim instanceof RecordClaim && claim.isFenced,
@@ -77,7 +110,7 @@ export const handle = <R extends Handled, B>(
       const handler = guard.run && handlerOf(guard.name, f, parsed, carryingClaims<R, B>(guard), guard.run);
       const call = (pair: WithClaim<R>) => {
         pair.claim.at(guard.name);
-        return handler?.handle(pair as WithClaim<R & Handled>);
+        return handler?.handle(pair);
       };
       const pairs = Flow.of<WithClaim<R>>();
       const keyOf = order === "none" ? undefined : orderKeyOf(order);
@@ -117,19 +150,21 @@ export const handleCommittable = <R extends Handled>(
     );
   }
   const keyOf = orderKeyOf(order);
-  const carrying: Carrying<Message<R>, R, unknown, CommittableOffset> = {
+  const carryingIn = (run: Run): Carrying<Message<R>, R, unknown, CommittableOffset> => ({
     recordOf: ({ record }) => record,
     done: ({ offset }) => offset,
-    discarded: ({ offset }) => offset,
+    ended: ({ offset }) => offset,
+    park: ({ offset }, options, error, attempts) =>
+      park(run, offset, options, { error, attempts }, ({ commits }) => commits === offset.owner),
     failed: (_, error) => error,
     at: () => undefined,
     isGone: ({ offset }) => !offset.owner.owns(offset, offset.epoch),
-  };
+  });
   return Flow.fromStage({
     name,
     traits: { order: "kept", elements: "kept" },
     create(upstream, run) {
-      const handler = handlerOf(name, f, parsed, carrying, run);
+      const handler = handlerOf(name, f, parsed, carryingIn(run), run);
       return mapAsyncPartitioned<Message<R>, unknown, CommittableOffset>({
         ...{ parallelism, waiting: WAITING_PER_CALL * parallelism },
         key: ({ record }) => keyOf(record),

@@ -122,6 +122,13 @@ export {
   type UndecodableMessage,
   type UndecodableRecord,
 } from "./records/undecodable.js";
+export {
+  type DeadLetterOptions,
+  type DeadLetters,
+  deadLetters,
+  type FailedRecord,
+  type WrittenDialect,
+} from "./settings/dead-letter-settings.js";
 export { type Discard, discard, type Undecodable, type UndecodableSetting } from "./settings/undecodable-settings.js";
 export type { HeldRecord } from "./consumer/reading/held-records.js";
 export type { PartitionGraph } from "./consumer/stages/partition-graphs.js";
@@ -152,7 +159,7 @@ export { restarting } from "./restarting.js";
 export type { Restart, RestartSettings } from "./settings/restart-settings.js";
 export type { RestartingControl } from "./restarting/restarting-control.js";
 export { type DrainableControl, runUntilSignal, type RunUntilSignalOptions } from "./run-until-signal.js";
-export { SendProducer, type SendSettings } from "./send-producer.js";
+export { SendProducer, type SendSettings } from "./producer/send-producer.js";
 export {
   attempt,
   type Attempt,

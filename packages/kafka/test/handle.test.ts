@@ -154,7 +154,7 @@ describe("a handler with a policy", () => {
           ],
           "otherwise answers nothing": [
             { attempts: 1, otherwise: () => undefined as never },
-            /: otherwise has to answer "stop" or discard\(reason\), at once\.$/,
+            /: otherwise has to answer "stop", discard\(reason\) or deadLetters\(\), at once\.$/,
           ],
           "otherwise throws": [
             {
@@ -204,7 +204,7 @@ describe("a handler with a policy", () => {
       it("refuses a policy that is none, when it is built", () => {
         const make = (surface === "handle" ? handle : handleCommittable) as typeof handle;
         const of = (policy: unknown) => () => make(() => undefined, policy as never);
-        expect(of({})).to.throw(/required: "stop" or discard\(reason\)/);
+        expect(of({})).to.throw(/required: "stop", discard\(reason\) or deadLetters\(\)/);
         expect(of({ otherwise: "skip" })).to.throw(/required: "stop"/);
         expect(of({ otherwise: "stop", attempts: 0 })).to.throw(/attempts/);
         expect(of({ otherwise: "stop", parallelism: 70_000 })).to.throw(/parallelism/);

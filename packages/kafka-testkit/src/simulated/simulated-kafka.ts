@@ -86,6 +86,7 @@ export class SimulatedKafka {
     this.driver = {
       name: "simulated",
       commitsMetadata: true,
+      sendsBytesInHeaders: true,
       consumer: (properties, listener) => this.#consumer(properties, listener),
       producer: (properties, listener) => this.#producer(properties, listener),
     };

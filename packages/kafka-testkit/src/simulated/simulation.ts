@@ -42,6 +42,7 @@ const MEANING: ReadonlyMap<number, KafkaErrorOptions> = new Map<number, KafkaErr
   [CODE.missingTopic, { reason: "notFound", retriable: true }],
   [CODE.unknownTopic, { reason: "notFound" }],
   [CODE.unknownPartition, { reason: "notFound" }],
+  [CODE.tooLarge, { reason: "tooLarge" }],
   [CODE.notCoordinator, { reason: "coordinatorUnavailable", retriable: true }],
   [CODE.rebalanceInProgress, { reason: "rebalancing", retriable: true }],
   [CODE.staleMemberEpoch, { reason: "rebalancing", retriable: true }],

@@ -63,6 +63,7 @@ const REASONS: ReadonlyMap<number, KafkaErrorReason> = new Map([
   [CODE.producerFenced, "producerFenced"],
   [CODE.metadataTooLarge, "metadataTooLarge"],
   [CODE.unstableOffset, "positionHeld"],
+  [CODE.messageTooLarge, "tooLarge"],
   [CODE.unknownPartition, "notFound"],
   [CODE.unknownTopic, "notFound"],
   [CODE.missingTopic, "notFound"],

@@ -321,6 +321,8 @@ export interface KafkaDriver {
   readonly name: string;
   /** Whether `commit` sends the metadata of a position. */
   readonly commitsMetadata: boolean;
+  /** Whether a header may hold any bytes; otherwise only UTF-8 text without NUL. */
+  readonly sendsBytesInHeaders: boolean;
   /** `connectMs`: how long `connect` waits for the first answer of a broker. */
   consumer(
     properties: ClientProperties,

@@ -31,6 +31,7 @@ export const withSecrets = (
   return {
     name: driver.name,
     commitsMetadata: driver.commitsMetadata,
+    sendsBytesInHeaders: driver.sendsBytesInHeaders,
     consumer: (redacted, listener) => driver.consumer(whole(redacted), listener, tokens, connectMs),
     producer: (redacted, listener) => driver.producer(whole(redacted), listener, tokens, connectMs),
     ...(topicAdmin && { topicAdmin: (redacted: ClientProperties) => topicAdmin(whole(redacted), tokens) }),

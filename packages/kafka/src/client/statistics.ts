@@ -96,6 +96,7 @@ export const withStatistics = (
   return {
     name: driver.name,
     commitsMetadata: driver.commitsMetadata,
+    sendsBytesInHeaders: driver.sendsBytesInHeaders,
     consumer: (properties, listener, tokens) => {
       const onStatistics = (json: string): void => {
         listener.onStatistics?.(json);

@@ -6,12 +6,17 @@ import { LatestStatistics } from "../client/statistics.js";
 import type { DecoderUnavailableError } from "../errors/decoder-unavailable-error.js";
 import { KafkaConnectorError } from "../errors/errors.js";
 import { Auditor } from "../ledger/auditor.js";
+import type { DeadLetterWriter } from "../dead-letters/dead-letter-writer.js";
 import type { FailureLog } from "../logging/failure-log.js";
+import { LimitedLog } from "../logging/limited-log.js";
+import { isDeadLetters } from "../settings/dead-letter-settings.js";
 import type { ParsedConsumer } from "../settings/parse-consumer.js";
+import type { UndecodableSetting } from "../settings/undecodable-settings.js";
 import { SessionCommands } from "./session-commands.js";
 import { Commits } from "./committing/commits.js";
 import { Deliveries, type DeliveryListener } from "./deliveries.js";
 import { Assignment } from "./partitions/assignment.js";
+import { Letters } from "./letters.js";
 import { FetchedChunk } from "./partitions/fetched-chunk.js";
 import type { OwnedPartition, PartitionListener } from "./partitions/owned-partition.js";
 import { SessionLife, type SessionLifeListener } from "./partitions/session-life.js";
@@ -19,7 +24,6 @@ import { FlowControl } from "./reading/flow-control.js";
 import { HeldRecords } from "./reading/held-records.js";
 import { type ReadListener, ReadLoop } from "./reading/read-loop.js";
 import type { Delivery } from "./reading/turns.js";
-import { UndecodableRecords } from "./reading/undecodable-records.js";
 import { Rebalancing, type RebalancingListener } from "./rebalancing/rebalancing.js";
 import { Seeking, type SeekingListener } from "./rebalancing/seeking.js";
 import type { SessionContext } from "./rebalancing/session-context.js";
@@ -43,6 +47,7 @@ export interface SessionOptions {
   readonly clock: Clock;
   /** Records carry their claims; otherwise offsets come back in order, or not at all. */
   readonly withContext: boolean;
+  readonly letters: () => DeadLetterWriter;
   readonly listener: SessionListener;
 }
 
@@ -71,7 +76,7 @@ export class ConsumerSession {
   readonly commands: SessionCommands;
   /** The one door for commits. */
   readonly commits: Commits;
-  readonly undecodable: UndecodableRecords;
+  readonly letters: Letters;
   readonly #context: SessionContext;
   readonly #failures: FailureLog;
   readonly #errors: RepeatedErrors;
@@ -82,11 +87,12 @@ export class ConsumerSession {
   readonly #statistics = new LatestStatistics();
   readonly #deliveries: Deliveries;
   readonly #held: HeldRecords;
+  readonly #leftOut: LimitedLog;
   #loop: Promise<void> | undefined;
   #shutdown: Promise<void> | undefined;
   #leaks = false;
 
-  constructor({ settings, logger, failures, clock, withContext, listener }: SessionOptions) {
+  constructor({ settings, logger, failures, clock, withContext, letters, listener }: SessionOptions) {
     this.#failures = failures;
     this.#errors = new RepeatedErrors(logger, "kafka consumer: client error", () => clock.now());
     this.#listener = listener;
@@ -117,7 +123,8 @@ export class ConsumerSession {
     const stall = new StallWatch(clock, logger, () => this.commands.explain().toString());
     this.#deliveries = new Deliveries(context, this.#rebalancing.bounds, { stall, listener });
     this.#held = new HeldRecords(clock, logger);
-    this.undecodable = new UndecodableRecords(settings.undecodable, logger, clock);
+    this.#leftOut = new LimitedLog(logger, () => clock.now());
+    this.letters = new Letters(context, this.#held, letters);
     this.commands = new SessionCommands(context, {
       deliveries: this.#deliveries,
       rebalancing: this.#rebalancing,
@@ -163,6 +170,7 @@ export class ConsumerSession {
 
   start(): void {
     this.#loop = this.#connectAndRead();
+    if (isDeadLetters(this.undecodable)) this.letters.check(this.undecodable);
     this.#recovery.start();
   }
 
@@ -181,10 +189,20 @@ export class ConsumerSession {
     this.#deliveries.tellDone();
   }
 
+  /** What becomes of records that cannot be decoded. */
+  get undecodable(): UndecodableSetting {
+    return this.#context.settings.undecodable;
+  }
+
+  /** A record is left out. */
+  discarded(reason: string, error: unknown): void {
+    this.#leftOut.warn(`kafka consumer: a record was left out: ${reason}`, { error });
+  }
+
   /** A record cannot be decoded yet: it, and what was taken behind it, comes again later. */
   putOff({ owned, run }: Delivery, index: number, error: DecoderUnavailableError): void {
     owned.putOff(run, index);
-    this.#held.hold(owned, run.fetched.chunk.offset(index), error, error.until);
+    this.#held.untilDecoder(owned, run.fetched.chunk.offset(index), error);
   }
 
   /** Records of this partition are no longer taken, and those in flight will never be finished. */
@@ -285,6 +303,7 @@ export class ConsumerSession {
     // The client's close waits for a running poll and serves its own last revocation.
     await client.close();
     await this.#loop;
+    await this.letters.close();
     this.#rebalancing.giveUp([...assignment.partitions]);
     if (failure !== undefined) throw failure;
   }

@@ -1,6 +1,6 @@
 import { printable } from "@millrace/streams/stage";
 import type { TopicPartition } from "../client/port.js";
-import type { HeldRecord, HeldRecords } from "./reading/held-records.js";
+import { type HeldRecord, heldInWords, type HeldRecords } from "./reading/held-records.js";
 import type { HealthReason } from "./recovery/health.js";
 import type { OwnedPartition } from "./partitions/owned-partition.js";
 import type { Recovery } from "./recovery/recovery.js";
@@ -34,7 +34,7 @@ export interface PartitionExplanation extends TopicPartition {
   /** Finished records whose position is not committed yet. */
   readonly uncommitted: number;
   readonly committed: number | undefined;
-  /** The record that is to be delivered next and cannot be decoded yet. */
+  /** The record that is to be delivered next and waits for its decoder, or for its dead letter. */
   readonly held: HeldRecord | undefined;
   /** Absent where every delivered record is finished. */
   readonly blockedBy: BlockingClaim | undefined;
@@ -101,9 +101,7 @@ const inWords = (each: PartitionExplanation): string => {
     ? `waits for offset ${blockedBy.offset}${blockedBy.key === undefined ? "" : ` (key ${inText(blockedBy.key)})`}, delivered ${Math.round(blockedBy.ageMs)} ms ago${blockedBy.stage === undefined ? "" : `, last seen in ${blockedBy.stage}`}`
     : idle;
   const { stuck, held } = each;
-  const waiting = held
-    ? `; offset ${held.offset} waits to be decoded for ${Math.round(held.forMs)} ms: ${held.why}`
-    : "";
+  const waiting = held ? `; ${heldInWords(held)}` : "";
   const fetching = stuck
     ? `; nothing fetched for ${Math.round(stuck.forMs)} ms though the broker has ${stuck.behind ?? "some"} more, last step: ${stuck.lastStep}`
     : "";

@@ -119,7 +119,7 @@ export class SessionCommands implements ConsumerCommands {
       assigned: rebalancing.count > 0 || assignment.size > 0,
       positionsHeldMs: client.positionsHeldMs(clock.now()),
       removedOffsets: recovery.removed.count,
-      undecoded: held.troubles(assignment.partitions),
+      held: held.troubles(assignment.partitions),
     });
   }
 

@@ -1,5 +1,5 @@
 /** Who has written a dead letter, by the names of its headers. */
-export type DeadLetterDialect = "spring" | "smallrye" | "connect" | "karafka";
+export type DeadLetterDialect = "spring" | "smallrye" | "connect" | "karafka" | "plain";
 
 /** Where a record was read when it failed; what the writer does not say is `undefined`. */
 export interface DeadLetterSource {

@@ -1,6 +1,6 @@
 import type { Headers } from "../client/port.js";
 
-const DIGITS = /^-?\d{1,15}$/;
+const DIGITS = /^-?\d{1,16}$/;
 
 /** Signed, of 4 or 8 bytes, the highest first; `undefined` for any other length, and beyond what a number holds exactly. */
 const integerOf = (bytes: Buffer): number | undefined => {
@@ -12,7 +12,8 @@ const integerOf = (bytes: Buffer): number | undefined => {
 
 const decimalOf = (bytes: Buffer): number | undefined => {
   const text = bytes.toString();
-  return DIGITS.test(text) ? Number(text) : undefined;
+  const value = DIGITS.test(text) ? Number(text) : undefined;
+  return Number.isSafeInteger(value) ? value : undefined;
 };
 
 /** The values of headers by name. Anybody may have written them: what is not as expected is `undefined`. */

@@ -3,6 +3,7 @@ import type { DeadLetter, DeadLetterDialect } from "./dead-letter.js";
 import { HeaderValues } from "./header-values.js";
 import { readConnect } from "./read-connect.js";
 import { readKarafka } from "./read-karafka.js";
+import { readPlain } from "./read-plain.js";
 import { readSmallRye } from "./read-smallrye.js";
 import { readSpring } from "./read-spring.js";
 
@@ -13,6 +14,7 @@ const READERS: ReadonlyMap<string, (headers: HeaderValues) => DeadLetter | undef
   ["delayed-retry-topic", readSmallRye],
   ["__connect.errors.topic", readConnect],
   ["source_topic", readKarafka],
+  ["millrace-original-topic", readPlain],
 ] satisfies readonly (readonly [
   string,
   (headers: HeaderValues) => { readonly dialect: DeadLetterDialect } | undefined,
@@ -20,8 +22,8 @@ const READERS: ReadonlyMap<string, (headers: HeaderValues) => DeadLetter | undef
 
 /**
  * What the headers of a dead letter say of it: where the record came from, how often it was tried, what it failed with.
- * Understands Spring Kafka (recoverers and `@RetryableTopic`), SmallRye (dead-letter and delayed-retry topics), Kafka Connect
- * and Karafka, by the first header that one of them writes; `undefined` for a record that none of them has written. Never
+ * Understands Spring Kafka (recoverers and `@RetryableTopic`), SmallRye (dead-letter and delayed-retry topics), Kafka Connect,
+ * Karafka, and what Millrace writes with `headers: "plain"`, by the first header that one of them writes; `undefined` for a record that none of them has written. Never
  * throws: what a header should say and does not is `undefined`. Numbers of Spring are bytes, those of the others text.
  *
  * @example

@@ -26,6 +26,8 @@ export type KafkaErrorCode =
   | "NOT_COMMITTABLE"
   /** A record that was not sent reached an end that would have committed its offset. */
   | "UNHANDLED_FAILURE"
+  /** A dead letter is larger than its topic takes, though it says nothing of the failure any more. */
+  | "DEAD_LETTER_TOO_LARGE"
   /** An attempt of a handler took longer than its policy allows. */
   | "HANDLER_TIMEOUT"
   | "CONSUMER_CLOSED"
@@ -95,6 +97,8 @@ export type KafkaErrorReason =
   | "metadataTooLarge"
   /** An open transaction holds the position. */
   | "positionHeld"
+  /** The record is larger than the client or the broker takes. */
+  | "tooLarge"
   /** There is no such topic or partition. */
   | "notFound";
 

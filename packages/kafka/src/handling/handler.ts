@@ -1,9 +1,12 @@
 import { type Cancellable, type Clock, InvariantViolation } from "@millrace/streams";
 import { messageOf, promiseOf } from "@millrace/streams/stage";
 import { recordName } from "../client/partition-key.js";
+import { RepeatedErrors } from "../client/repeated-errors.js";
+import { isHopeless } from "../dead-letters/dead-letter-writer.js";
 import { KafkaConnectorError } from "../errors/errors.js";
 import { LimitedLog } from "../logging/limited-log.js";
 import { Backoff } from "../settings/backoff.js";
+import type { DeadLetterOptions, DeadLetters } from "../settings/dead-letter-settings.js";
 import { isResolution, type ParsedPolicy, RESOLUTIONS, type Resolution } from "../settings/handle-settings.js";
 import { Deadlines } from "./deadlines.js";
 import { isRetriable } from "./is-retriable.js";
@@ -12,13 +15,17 @@ import { type Handled, type HandlerAttempt, RunningAttempt } from "./running-att
 /** How long a function may go on when its signal has been aborted, before it counts as failed. */
 const GRACE_MS = 5000;
 
+const GIVEN_UP = "its partition was given up";
+
 /** An element of the stream with a record in it, and what becomes of the two. */
 export interface Carrying<C, R extends Handled, B, Out> {
   recordOf(carrier: C): R;
   /** The record was handled. */
   done(carrier: C, value: B): Out;
-  /** It is left out on purpose. */
-  discarded(carrier: C, reason: string): Out;
+  /** It is left out on purpose, or is stored in a dead-letter topic. */
+  ended(carrier: C, outcome: "discarded" | "parked", reason: string): Out;
+  /** Writes it to a dead-letter topic; rejects where it is not stored there. */
+  park(carrier: C, options: DeadLetterOptions, error: unknown, attempts: number): Promise<void>;
   /** The stream is to fail, unless its supervision goes on; answers what to throw. */
   failed(carrier: C, error: unknown): unknown;
   /** Where it is now, for explanations. */
@@ -49,7 +56,7 @@ interface Trying<C, R, Out> {
  * Calls the user's function for a record until it succeeds, or has failed for good:
  *
  *     attempt ──► done
- *        ▲  └──► failed ──► may another help? ── no, or it was the last ──► otherwise: discard, or stop
+ *        ▲  └──► failed ──► may another help? ── no, or it was the last ──► otherwise
  *        └─── waits ◄───────────── yes
  *
  * Once the stream has ended nothing is an attempt or an outcome any more: the record stays unfinished.
@@ -57,6 +64,7 @@ interface Trying<C, R, Out> {
 export class Handler<C, R extends Handled, B, Out> {
   readonly #options: HandlerOptions<C, R, B, Out>;
   readonly #log: LimitedLog;
+  readonly #unwritten: RepeatedErrors;
   readonly #running: Deadlines;
   /** Those whose time is over. */
   readonly #late: Deadlines;
@@ -67,6 +75,8 @@ export class Handler<C, R extends Handled, B, Out> {
     const { clock, policy } = options;
     this.#options = options;
     this.#log = new LimitedLog(policy.logger, () => clock.now());
+    const unwritten = `kafka: dead letters of ${options.name} cannot be written, so their records wait`;
+    this.#unwritten = new RepeatedErrors(policy.logger, unwritten, () => clock.now());
     this.#running = new Deadlines(clock, policy.timeoutMs, (attempt) => this.#onTimeout(attempt));
     this.#late = new Deadlines(clock, policy.timeoutMs + GRACE_MS, (attempt) => attempt.giveUp?.());
   }
@@ -141,8 +151,12 @@ export class Handler<C, R extends Handled, B, Out> {
       then.failed(undefined);
     };
     answer.then(
-      (value) => void (over() || then.done(value)),
-      (error: unknown) => void (over() || then.failed(error)),
+      (value) => {
+        if (!over()) then.done(value);
+      },
+      (error: unknown) => {
+        if (!over()) then.failed(error);
+      },
     );
     this.#running.add(attempt);
   }
@@ -163,21 +177,16 @@ export class Handler<C, R extends Handled, B, Out> {
 
   #failed(trying: Trying<C, R, Out>, attempt: RunningAttempt, thrown: unknown): void {
     const { carrying, policy, clock, name } = this.#options;
-    if (this.#closed) return;
     const error = attempt.isAborted ? this.#timeoutError(thrown) : thrown;
     const { carrier } = trying;
-    if (carrying.isGone(carrier)) return trying.resolve(carrying.discarded(carrier, "its partition was given up"));
+    if (carrying.isGone(carrier)) return trying.resolve(carrying.ended(carrier, "discarded", GIVEN_UP));
     try {
       if (attempt.number >= policy.attempts || !this.#mayHelp(error))
         return this.#resolve(trying, attempt.number, error);
       const delayMs = trying.backoff.next();
       const place = `${name}, attempt ${attempt.number} of ${policy.attempts} failed (${messageOf(error)}), the next in ${Math.round(delayMs)} ms`;
       carrying.at(carrier, place);
-      const wait = clock.schedule(delayMs, () => {
-        this.#waits.delete(wait);
-        this.#again(trying, attempt.number + 1);
-      });
-      this.#waits.add(wait);
+      this.#wait(clock, delayMs, () => this.#again(trying, attempt.number + 1));
     } catch (mistake) {
       trying.reject(carrying.failed(carrier, mistake));
     }
@@ -186,7 +195,7 @@ export class Handler<C, R extends Handled, B, Out> {
   #again(trying: Trying<C, R, Out>, number: number): void {
     const { carrying, clock, groupOf, f, name } = this.#options;
     const { carrier, record } = trying;
-    if (carrying.isGone(carrier)) return trying.resolve(carrying.discarded(carrier, "its partition was given up"));
+    if (carrying.isGone(carrier)) return trying.resolve(carrying.ended(carrier, "discarded", GIVEN_UP));
     carrying.at(carrier, name);
     const attempt = new RunningAttempt(record, number, clock.now(), groupOf);
     // The function may throw at once; that is no failure of ours.
@@ -211,11 +220,43 @@ export class Handler<C, R extends Handled, B, Out> {
     const { carrier, record } = trying;
     const resolution = error instanceof InvariantViolation ? "stop" : this.#resolutionOf(error, attempts);
     if (resolution === "stop") return trying.reject(carrying.failed(carrier, error));
-    this.#log.warn(
-      `kafka: ${recordName(record)} was left out by ${name} after ${attempts} ${attempts === 1 ? "attempt" : "attempts"}: ${resolution.reason}`,
-      { error },
-    );
-    trying.resolve(carrying.discarded(carrier, resolution.reason));
+    const after = `after ${attempts} ${attempts === 1 ? "attempt" : "attempts"}`;
+    if (resolution.kind === "deadLetters") {
+      this.#log.warn(`kafka: ${recordName(record)} goes to the dead letters of ${name} ${after}`, { error });
+      trying.backoff.reset();
+      return void this.#park(trying, resolution, error, attempts);
+    }
+    this.#log.warn(`kafka: ${recordName(record)} was left out by ${name} ${after}: ${resolution.reason}`, { error });
+    trying.resolve(carrying.ended(carrier, "discarded", resolution.reason));
+  }
+
+  /** Until it is stored: a record is never left out because its dead letter could not be written. */
+  async #park(trying: Trying<C, R, Out>, options: DeadLetters, error: unknown, attempts: number): Promise<void> {
+    const { carrying, clock, name } = this.#options;
+    const { carrier, backoff } = trying;
+    for (let tries = 1; !this.#closed; tries++) {
+      if (carrying.isGone(carrier)) return trying.resolve(carrying.ended(carrier, "discarded", GIVEN_UP));
+      try {
+        await carrying.park(carrier, options, error, attempts);
+        if (!this.#closed) trying.resolve(carrying.ended(carrier, "parked", "written to a dead-letter topic"));
+        return;
+      } catch (failure) {
+        if (this.#closed) return;
+        if (isHopeless(failure)) return trying.reject(carrying.failed(carrier, failure));
+        this.#unwritten.warn(failure);
+        const times = tries === 1 ? "once" : `${tries} times`;
+        carrying.at(carrier, `${name}, its dead letter could not be written, tried ${times} (${messageOf(failure)})`);
+      }
+      await new Promise<void>((resolve) => this.#wait(clock, backoff.next(), resolve));
+    }
+  }
+
+  #wait(clock: Clock, ms: number, then: () => void): void {
+    const wait = clock.schedule(ms, () => {
+      this.#waits.delete(wait);
+      then();
+    });
+    this.#waits.add(wait);
   }
 
   #resolutionOf(error: unknown, attempts: number): Resolution {

@@ -1,6 +1,11 @@
 import { type Claim, InvariantViolation } from "@millrace/streams";
 import type { Outcome } from "./partition-ledger.js";
 
+/** Of the shares of a record: a record that is parked is not done, and one that is done was not dropped. */
+const WEIGHT: Readonly<Record<Outcome, number>> = { discarded: 0, processed: 1, parked: 2 };
+
+const laterOutcome = (one: Outcome, other: Outcome): Outcome => (WEIGHT[other] > WEIGHT[one] ? other : one);
+
 /** Notified when a claim ends. */
 export interface ClaimOwner {
   /** Fenced when nothing of it changes any more: the partition was given up. */
@@ -16,6 +21,8 @@ export class RecordClaim implements Claim {
   readonly #sequence: number;
   readonly #offset: number;
   readonly key: unknown;
+  /** The record as it came, where a stage may need it. */
+  raw: object | undefined;
   /** The next delivered record's claim: a list, because a long-lived array of young objects is expensive to collect. */
   next: RecordClaim | undefined;
   #shares = 1;
@@ -54,7 +61,7 @@ export class RecordClaim implements Claim {
 
   end(outcome: Outcome): void {
     if (this.#shares === 0) throw new InvariantViolation(`the claim of offset ${this.#offset} was ended twice`);
-    if (outcome === "processed" || this.#outcome === "discarded") this.#outcome = outcome;
+    this.#outcome = laterOutcome(this.#outcome, outcome);
     this.#shares -= 1;
     if (this.#shares === 0) this.#owner.end(this.#sequence, this.#offset, this.#outcome);
   }

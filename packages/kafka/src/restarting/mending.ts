@@ -18,6 +18,7 @@ export const MENDS: Readonly<Record<Code, boolean | "lasting">> = {
   OFFSET_REORDERED: false,
   INVALID_RECORD: false,
   DESERIALIZATION_FAILED: false,
+  DEAD_LETTER_TOO_LARGE: false,
   CODEC_MISSING: false,
   SERIALIZATION_FAILED: false,
   SOURCE_REUSED: false,

@@ -3,10 +3,11 @@ import { z } from "zod";
 import { KafkaConnectorError } from "../errors/errors.js";
 import { loggerOf } from "../logging/logger-of.js";
 import { parse } from "./parse.js";
+import { type DeadLetters, isDeadLetters } from "./dead-letter-settings.js";
 import { type Discard, isDiscard } from "./undecodable-settings.js";
 
 /** What becomes of a record that has failed for good. `"stop"` fails the stream, and the record is read again. */
-export type Resolution = "stop" | Discard;
+export type Resolution = "stop" | Discard | DeadLetters;
 
 /** A record that has failed for good. */
 export interface HandlerFailure {
@@ -64,9 +65,10 @@ const given = <F>(): z.ZodType<F> => z.custom<F>((value) => typeof value === "fu
 /** A timer of Node takes no longer one. */
 const LONGEST_MS = 2 ** 31 - 1;
 
-export const isResolution = (value: unknown): value is Resolution => value === "stop" || isDiscard(value);
+export const isResolution = (value: unknown): value is Resolution =>
+  value === "stop" || isDiscard(value) || isDeadLetters(value);
 
-export const RESOLUTIONS = '"stop" or discard(reason)';
+export const RESOLUTIONS = '"stop", discard(reason) or deadLetters()';
 
 const schema = z.strictObject({
   parallelism: positive.max(65_536).default(16),

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { KafkaConnectorError } from "../errors/errors.js";
+import { type DeadLetters, isDeadLetters } from "./dead-letter-settings.js";
 
 /** A record is left out, and its offset committed: what `discard` makes. */
 export interface Discard {
@@ -11,7 +12,7 @@ export interface Discard {
  * What becomes of a record that cannot be decoded. `"stop"`, the default, fails the stream, unless its supervision goes on
  * without the record.
  */
-export type Undecodable = "stop" | Discard;
+export type Undecodable = "stop" | Discard | DeadLetters;
 
 /** The same, or `"element"`: the stream decides, which gets the record as an `UndecodableRecord`. */
 export type UndecodableSetting = Undecodable | "element";
@@ -37,6 +38,6 @@ export const isDiscard = (value: unknown): value is Discard => {
 };
 
 export const undecodableSchema: z.ZodType<UndecodableSetting> = z.custom<UndecodableSetting>(
-  (value) => value === "stop" || value === "element" || isDiscard(value),
-  '"stop", "element" or discard(reason)',
+  (value) => value === "stop" || value === "element" || isDiscard(value) || isDeadLetters(value),
+  '"stop", "element", discard(reason) or deadLetters()',
 );

@@ -166,6 +166,7 @@ describe("security settings", () => {
     const driver = {
       name: "noting",
       commitsMetadata: false,
+      sendsBytesInHeaders: false,
       consumer: (...values: Parameters<FakeKafka["consumer"]>) => fake.consumer(...values),
       producer: (...values: [...Parameters<FakeKafka["producer"]>, unknown?]) => {
         handed.push(values[2]);

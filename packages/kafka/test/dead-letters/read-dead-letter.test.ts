@@ -1,52 +1,12 @@
-import { readFileSync } from "node:fs";
-import { join } from "node:path";
 import { type DeadLetter, type Headers, readDeadLetter } from "@millrace/kafka";
 import { expect } from "chai";
 import fc from "fast-check";
-
-interface Place {
-  readonly topic: string;
-  readonly partition: number;
-  readonly offset: number;
-}
-
-interface Written extends Place {
-  readonly writer: string;
-  readonly situation: string;
-  readonly timestamp: number;
-  readonly key: string | null;
-  readonly value: string | null;
-  readonly headers: readonly (readonly [string, string | null])[];
-}
-
-interface Fixtures {
-  readonly records: readonly Written[];
-  readonly inputs: readonly (Place & Pick<Written, "timestamp" | "key" | "value">)[];
-}
-
-const { records, inputs } = JSON.parse(
-  readFileSync(join(import.meta.dirname, "fixtures/peers.json"), "utf8"),
-) as Fixtures;
-
-const headersOf = ({ headers }: Pick<Written, "headers">): Headers =>
-  headers.map(([name, value]) => [name, value === null ? null : Buffer.from(value, "hex")]);
+import { headersOf, inputs, records, written, type Written } from "./peers.js";
 
 const read = (each: Written): DeadLetter => {
   const letter = readDeadLetter({ headers: headersOf(each) });
   if (!letter) throw new Error(`nothing was read of ${each.writer}, ${each.topic}`);
   return letter;
-};
-
-/** The one record of that topic, written by the newest of each peer. */
-const written = (topic: string, partition?: number): Written => {
-  const found = records.find(
-    (each) =>
-      each.topic === topic &&
-      (partition === undefined || each.partition === partition) &&
-      !each.writer.startsWith("spring-kafka 3"),
-  );
-  if (!found) throw new Error(`there is none of ${topic}`);
-  return found;
 };
 
 const text = (value: string): Buffer => Buffer.from(value);

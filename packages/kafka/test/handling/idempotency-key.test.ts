@@ -1,4 +1,3 @@
-import { handle } from "@millrace/kafka";
 import { settle } from "@millrace/streams-testkit";
 import { expect } from "chai";
 import { Calls, HandlerRig, record, surfaces } from "../support/handler-rig.js";

@@ -1,4 +1,4 @@
-import { discard, handle, type HandlerAttempt } from "@millrace/kafka";
+import { discard, type HandlerAttempt } from "@millrace/kafka";
 import { settle } from "@millrace/streams-testkit";
 import { expect } from "chai";
 import { Calls, HandlerRig, record, surfaces } from "../support/handler-rig.js";
@@ -31,9 +31,12 @@ describe("the time of an attempt", () => {
         await settle();
         await rig.clock.advance(200);
         await calls.until(2);
-        expect(calls.attempts[1]?.signal.aborted).to.equal(false);
+        const second = calls.attempts[1] as HandlerAttempt;
+        expect(second.signal.aborted).to.equal(false);
         calls.end("0@0#2");
         await rig.commitsUp(1);
+        await rig.clock.advance(1000);
+        expect(second.signal.aborted).to.equal(false);
         expect(rig.warnings).to.deep.equal([]);
         await control.drainAndShutdown();
       });

@@ -124,6 +124,7 @@ const OTHERS = [
   ...["attempt", "bytes", "byPartition", "checkGraph", "committerFlow", "committerSink", "groupByPartition"],
   ...[
     "groupByPartitionWithContext",
+    "deadLetters",
     "discard",
     "handle",
     "handleCommittable",

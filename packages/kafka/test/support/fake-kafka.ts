@@ -7,6 +7,7 @@ import type { KafkaSettings } from "../../src/settings/kafka-settings.js";
 export class FakeKafka implements KafkaDriver {
   readonly name = "fake";
   commitsMetadata = true;
+  sendsBytesInHeaders = true;
   readonly consumers: FakeConsumer[] = [];
   readonly producers: FakeProducer[] = [];
   /** Prepares each client before it is used. */

@@ -35,6 +35,7 @@ const producersWith =
 export const confluentDriver: KafkaDriver = {
   name: PACKAGE,
   commitsMetadata: true,
+  sendsBytesInHeaders: true,
   consumer: (properties: ClientProperties, listener: ConsumerListener, tokens?: TokenProvider, connectMs?: number) =>
     new RdkafkaConsumer(
       properties,

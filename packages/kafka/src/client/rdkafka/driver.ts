@@ -41,6 +41,7 @@ const adminWith = (properties: ClientProperties, tokens: TokenProvider): Rdkafka
 export const rdkafkaDriver: KafkaDriver = {
   name: "node-rdkafka",
   commitsMetadata: false,
+  sendsBytesInHeaders: false,
   consumer: (properties: ClientProperties, listener: ConsumerListener, tokens?: TokenProvider, connectMs?: number) =>
     new RdkafkaConsumer(properties, listener, timeoutsOf(connectMs), tokens && consumersWith(tokens, listener)),
   producer: (properties: ClientProperties, listener: ProducerListener, tokens?: TokenProvider, connectMs?: number) =>

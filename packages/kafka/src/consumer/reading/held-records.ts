@@ -1,13 +1,22 @@
 import type { Cancellable, Clock, Logger } from "@millrace/streams";
 import { messageOf } from "@millrace/streams/stage";
 import { RepeatedErrors } from "../../client/repeated-errors.js";
+import type { DecoderUnavailableError } from "../../errors/decoder-unavailable-error.js";
 import { Backoff } from "../../settings/backoff.js";
 import type { OwnedPartition } from "../partitions/owned-partition.js";
 
 const BACKOFF = { minMs: 200, maxMs: 10_000 } as const;
 
-/** A shorter wait for something that is fetched once is no trouble. */
+/** A shorter wait for something that is done once is no trouble. */
 const TROUBLE_MS = 5000;
+
+/** For what a record may wait. */
+const WAITS = {
+  DECODER_UNAVAILABLE: "its decoder",
+  DEAD_LETTER_FAILED: "its dead letter to be written",
+} as const;
+
+type Wait = keyof typeof WAITS;
 
 /** A record that waits to be handed to the stream, and all of its partition behind it. */
 export interface HeldRecord {
@@ -16,16 +25,29 @@ export interface HeldRecord {
   readonly tries: number;
   /** Since it was tried first. */
   readonly forMs: number;
-  /** What it waits for, in words. */
-  readonly why: string;
+  readonly waitsFor: (typeof WAITS)[Wait];
+  /** What the last try failed with. */
+  readonly why: string | undefined;
+}
+
+export const heldInWords = ({ offset, tries, forMs, waitsFor, why }: HeldRecord): string =>
+  `offset ${offset} has waited ${Math.round(forMs)} ms for ${waitsFor}, tried ${tries} ${tries === 1 ? "time" : "times"}${why === undefined ? "" : `: ${why}`}`;
+
+/** Trouble with a record that waits for long. */
+export interface HeldTrouble {
+  readonly code: Wait;
+  readonly message: string;
 }
 
 interface Held {
   readonly offset: number;
   readonly since: number;
   readonly backoff: Backoff;
+  wait: Wait;
   tries: number;
   error: unknown;
+  /** Its dead letter is stored, or can never be. */
+  letter: { readonly error: unknown } | "stored" | undefined;
 }
 
 /** For ever, where `promise` never settles. */
@@ -43,52 +65,69 @@ const settled = async (promise: PromiseLike<unknown> | undefined): Promise<void>
  */
 export class HeldRecords {
   readonly #clock: Clock;
-  readonly #errors: RepeatedErrors;
+  readonly #errors: Readonly<Record<Wait, RepeatedErrors>>;
   readonly #held = new WeakMap<OwnedPartition, Held>();
   readonly #timers = new Set<Cancellable>();
   #closed = false;
 
   constructor(clock: Clock, logger: Logger) {
     this.#clock = clock;
-    this.#errors = new RepeatedErrors(logger, "kafka consumer: a record waits to be decoded", () => clock.now());
+    const errorsOf = (wait: Wait): RepeatedErrors =>
+      new RepeatedErrors(logger, `kafka consumer: a record waits for ${WAITS[wait]}`, () => clock.now());
+    this.#errors = {
+      DECODER_UNAVAILABLE: errorsOf("DECODER_UNAVAILABLE"),
+      DEAD_LETTER_FAILED: errorsOf("DEAD_LETTER_FAILED"),
+    };
   }
 
-  /** The record at `offset`, which was given back, is tried again once `until` has settled; without it, after a while. */
-  hold(owned: OwnedPartition, offset: number, error: unknown, until: PromiseLike<unknown> | undefined): void {
-    const before = this.#held.get(owned);
-    const held = before?.offset === offset ? before : this.#first(offset);
-    this.#held.set(owned, held);
-    held.tries += 1;
+  /** The record at `offset`, which was given back, is decoded again when its decoder may be ready. */
+  untilDecoder(owned: OwnedPartition, offset: number, error: DecoderUnavailableError): void {
+    const held = this.#heldAt(owned, offset, "DECODER_UNAVAILABLE");
     held.error = error;
-    if (this.#closed) return;
-    if (until !== undefined && held.tries === 1) {
-      // It is fetched once. The client reads on, for a pause makes it throw its prefetch away.
-      void settled(until).then(() => owned.goOn());
-      return;
-    }
-    this.#errors.warn(error);
-    owned.hold();
-    void Promise.all([settled(until), this.#elapsed(held.backoff.next())]).then(() => {
-      owned.goOn();
-      owned.release();
-    });
+    this.#hold(owned, held, error.until);
+  }
+
+  /** The record at `offset`, which was given back, is passed over once its letter is written; `isFinal`: it never will be. */
+  untilWritten(
+    owned: OwnedPartition,
+    offset: number,
+    writing: Promise<void>,
+    isFinal: (error: unknown) => boolean,
+  ): void {
+    const held = this.#heldAt(owned, offset, "DEAD_LETTER_FAILED");
+    const written = writing.then(
+      () => {
+        held.letter = "stored";
+      },
+      (error: unknown) => {
+        held.error = error;
+        if (isFinal(error)) held.letter = { error };
+      },
+    );
+    this.#hold(owned, held, written);
+  }
+
+  /** What has become of the letter of the record at `offset`, where that is known. */
+  letterOf(owned: OwnedPartition, offset: number): Held["letter"] {
+    const held = this.#held.get(owned);
+    return held?.offset === offset ? held.letter : undefined;
   }
 
   /** The record that holds `owned` back. */
   of(owned: OwnedPartition): HeldRecord | undefined {
     const held = owned.isPutOff ? this.#held.get(owned) : undefined;
     if (!held) return undefined;
-    const { offset, since, tries, error } = held;
-    return { offset, tries, forMs: this.#clock.now() - since, why: messageOf(error) };
+    const { offset, since, tries, wait, error } = held;
+    const why = error === undefined ? undefined : messageOf(error);
+    return { offset, tries, forMs: this.#clock.now() - since, waitsFor: WAITS[wait], why };
   }
 
   /** Those of `partitions` that wait for long. */
-  troubles(partitions: Iterable<OwnedPartition>): readonly string[] {
+  troubles(partitions: Iterable<OwnedPartition>): readonly HeldTrouble[] {
     return [...partitions].flatMap((owned) => {
       const held = this.of(owned);
       if (!held || (held.tries === 1 && held.forMs < TROUBLE_MS)) return [];
-      const { offset, tries, forMs, why } = held;
-      return [`${owned}@${offset} waits to be decoded for ${Math.round(forMs)} ms, tried ${tries} times: ${why}`];
+      return [{ code: (this.#held.get(owned) as Held).wait, message: `${String(owned)}: ${heldInWords(held)}` }];
     });
   }
 
@@ -98,8 +137,33 @@ export class HeldRecords {
     this.#timers.clear();
   }
 
-  #first(offset: number): Held {
-    return { offset, since: this.#clock.now(), backoff: new Backoff(BACKOFF), tries: 0, error: undefined };
+  #heldAt(owned: OwnedPartition, offset: number, wait: Wait): Held {
+    const before = this.#held.get(owned);
+    const held = before?.offset === offset ? before : this.#first(offset, wait);
+    this.#held.set(owned, held);
+    held.wait = wait;
+    held.tries += 1;
+    return held;
+  }
+
+  #first(offset: number, wait: Wait): Held {
+    const backoff = new Backoff(BACKOFF);
+    return { offset, since: this.#clock.now(), backoff, wait, tries: 0, error: undefined, letter: undefined };
+  }
+
+  #hold(owned: OwnedPartition, held: Held, until: PromiseLike<unknown> | undefined): void {
+    if (this.#closed) return;
+    if (until !== undefined && held.tries === 1) {
+      // It is done once. The client reads on, for a pause makes it throw its prefetch away.
+      void settled(until).then(() => owned.goOn());
+      return;
+    }
+    this.#errors[held.wait].warn(held.error);
+    owned.hold();
+    void Promise.all([settled(until), this.#elapsed(held.backoff.next())]).then(() => {
+      owned.goOn();
+      owned.release();
+    });
   }
 
   #elapsed(ms: number): Promise<void> {

@@ -22,6 +22,8 @@ export type HealthCode =
   | "POSITIONS_HELD"
   /** Records wait to be decoded, as where a schema registry cannot be reached. */
   | "DECODER_UNAVAILABLE"
+  /** Dead letters cannot be written, so their records wait. */
+  | "DEAD_LETTER_FAILED"
   /** A restarting graph waits for its next run. */
   | "RESTARTING"
   /** The brokers removed records before they were read. It is ready all the same. */
@@ -61,8 +63,8 @@ export interface HealthFacts {
   readonly commitFailure: unknown;
   readonly positionsHeldMs: number | undefined;
   readonly removedOffsets: number;
-  /** Records that wait for long to be decoded, in words. */
-  readonly undecoded: readonly string[];
+  /** Records that wait for long before they are delivered. */
+  readonly held: readonly HealthReason[];
 }
 
 /** Remembers what a client has reported. */
@@ -101,7 +103,7 @@ export class HealthRecord {
   }
 
   #addTroubles(facts: HealthFacts, add: (code: HealthCode, message: string) => void): void {
-    const { commitFailure, positionsHeldMs, undecoded } = facts;
+    const { commitFailure, positionsHeldMs, held } = facts;
     if (!this.#connected) add("NOT_CONNECTED", "no broker has answered yet");
     else if (!facts.assigned) add("NOT_ASSIGNED", "the group has not given it anything yet");
     if (this.#last && this.#clock.now() - this.#last.at < RECENT_MS) {
@@ -109,7 +111,7 @@ export class HealthRecord {
       const isDown = failedBy(error, "brokersDown");
       add(isDown ? "BROKERS_UNREACHABLE" : "CLIENT_ERROR", messageOf(error));
     }
-    if (undecoded.length > 0) add("DECODER_UNAVAILABLE", undecoded.join("; "));
+    for (const { code, message } of held) add(code, message);
     if (commitFailure !== undefined) add("COMMIT_FAILED", messageOf(commitFailure));
     if (positionsHeldMs !== undefined)
       add(

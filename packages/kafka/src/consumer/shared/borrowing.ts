@@ -46,6 +46,8 @@ export interface BorrowedConsumerSettings extends Pick<ConsumerSettings, Kept>, 
 /** What a source reads with: its parsed settings, and where it logs. */
 export interface Reading {
   readonly settings: ParsedConsumer;
+  /** For clients beside that of the source. */
+  readonly kafka: KafkaSettings;
   readonly logger: NonNullable<KafkaSettings["logger"]>;
 }
 
@@ -56,7 +58,8 @@ export const parseReading = (
   commits: boolean,
 ): Reading => {
   if (!("consumer" in settings)) {
-    return { settings: parseConsumer(settings, call, commits), logger: loggerOf(settings.kafka?.logger) };
+    const parsed = parseConsumer(settings, call, commits);
+    return { settings: parsed, kafka: settings.kafka, logger: loggerOf(settings.kafka.logger) };
   }
   const { consumer: shared, ...own } = settings;
   const refuse = (message: string): never => {
@@ -68,6 +71,7 @@ export const parseReading = (
   if ("topics" in own || "topicPattern" in own) {
     refuse("a shared consumer is no member of a group. Give it an assignment, or leave consumer out.");
   }
-  const parsed = parseConsumer({ ...shared.ofClient(), ...own }, call, commits);
-  return { settings: { ...parsed, driver: shared.driver }, logger: shared.logger };
+  const { kafka, ...client } = shared.ofClient();
+  const parsed = parseConsumer({ kafka, ...client, ...own }, call, commits);
+  return { settings: { ...parsed, driver: shared.driver }, kafka, logger: shared.logger };
 };

@@ -149,6 +149,7 @@ export class SharedConsumers implements SharedConsumer {
     return {
       name: driver.name,
       commitsMetadata: driver.commitsMetadata,
+      sendsBytesInHeaders: driver.sendsBytesInHeaders,
       consumer: (_, listener) => this.#open(listener),
       producer: (properties, listener, tokens) => driver.producer(properties, listener, tokens),
     };

@@ -20,14 +20,14 @@ export const endingReader = <A extends { readonly offset: number }>(
   withContext: false,
   opensClaims: false,
   isFinished: () => false,
-  read(delivery, index, now, session) {
-    const record = reader.read(delivery, index, now, session);
+  read(delivery, index, now, session, raw) {
+    const record = reader.read(delivery, index, now, session, raw);
     const { owned } = delivery;
     owned.pass(record.offset, now, "processed");
     return { record, offset: record.offset, owned, session };
   },
-  skip({ owned, run }, index, now) {
-    owned.pass(run.fetched.chunk.offset(index), now, "discarded");
+  skip({ owned, run }, index, now, outcome) {
+    owned.pass(run.fetched.chunk.offset(index), now, outcome);
   },
 });
 

@@ -1,6 +1,9 @@
 import type { Logger } from "@millrace/streams";
 import { isFailure, type Run, type SourceStage } from "@millrace/streams/stage";
 import { requireFinishing } from "../../settings/bound-settings.js";
+import { DeadLetterWriter } from "../../dead-letters/dead-letter-writer.js";
+import { isDeadLetters } from "../../settings/dead-letter-settings.js";
+import type { KafkaSettings } from "../../settings/kafka-settings.js";
 import { ConsumerSession } from "../consumer-session.js";
 import type { RecordReader } from "./record-reader.js";
 import { joinRun } from "./run-sessions.js";
@@ -17,6 +20,8 @@ export interface ConsumerSourceOptions<out A> {
   /** The factory's; the stage has the subscription in its name too. */
   readonly name: string;
   readonly settings: ParsedConsumer;
+  /** For the dead letters' producer. */
+  readonly kafka: KafkaSettings;
   readonly logger: Logger;
   readonly reader: RecordReader<A>;
 }
@@ -30,6 +35,9 @@ export const consumerOptions = <A>(
 ): ConsumerSourceOptions<A> => {
   const reading = parseReading(settings, name, commits);
   requireFinishing(reading.settings, name, reader.opensClaims);
+  const { undecodable } = reading.settings;
+  // Refuses here, and not only with the first record.
+  if (isDeadLetters(undecodable)) new DeadLetterWriter(reading.kafka, name).dialectOf(undecodable);
   return { name, ...reading, reader };
 };
 
@@ -41,13 +49,14 @@ export const stageName = ({ name, settings }: Pick<ConsumerSourceOptions<never>,
 export const consumerSource = <A>(options: ConsumerSourceOptions<A>): SourceStage<A, Control> => ({
   name: stageName(options),
   create(run: Run) {
-    const { reader, settings, logger } = options;
+    const { name, reader, settings, kafka, logger } = options;
     const session = new ConsumerSession({
       settings,
       logger,
       failures: failureLogOf(run, logger, { groupId: settings.groupId }),
       clock: run.clock,
       withContext: options.reader.withContext,
+      letters: () => new DeadLetterWriter(kafka, name),
       listener: {
         onAvailable: () => outlet.notify(),
         onDone: (_, all) => {

@@ -11,11 +11,13 @@ import {
   type Wake,
 } from "@millrace/streams/stage";
 import { DecoderUnavailableError } from "../../errors/decoder-unavailable-error.js";
+import { DeserializationError } from "../../errors/deserialization-error.js";
 import type { OffsetOwner } from "../../offsets/committable-offset.js";
 import type { ConsumerSession } from "../consumer-session.js";
 import { hearingPromises } from "./left-promises.js";
 import type { OwnedPartition } from "../partitions/owned-partition.js";
-import type { RecordReader } from "./record-reader.js";
+import { isRawKept } from "./raw-records.js";
+import { rawRecord, type RecordReader } from "./record-reader.js";
 import type { Delivery } from "../reading/turns.js";
 
 export interface RecordOutletOptions<out A> {
@@ -48,6 +50,8 @@ export class RecordOutlet<A> implements Pull<A> {
   #ended = false;
   #cancelled = false;
   #failure: { readonly error: unknown } | undefined;
+  /** Whether records are kept as they came; known once every stage has been made. */
+  #raw: boolean | undefined;
 
   constructor(options: RecordOutletOptions<A>) {
     this.#options = options;
@@ -122,6 +126,11 @@ export class RecordOutlet<A> implements Pull<A> {
     this.#options.onCancel(cause);
   }
 
+  get #keepsRaw(): boolean {
+    this.#raw ??= isRawKept(this.#options.run);
+    return this.#raw;
+  }
+
   #read(deliveries: readonly Delivery[]): Chunk<A> {
     const decode = (): Chunk<A> => this.#decode(deliveries);
     const elements = this.#options.reader.callsOthers
@@ -148,9 +157,8 @@ export class RecordOutlet<A> implements Pull<A> {
       const { from, to, fetched } = delivery.run;
       const read = this.#readRun(delivery, now, elements);
       if (this.#failure) return elements;
-      if (read === from) continue;
       if (read < to) fetched.split();
-      fetched.done({ from, to: read }, reader.keepsBytes);
+      fetched.done({ from, to: read }, reader.keepsBytes || this.#keepsRaw);
     }
     session.taken();
     return elements;
@@ -158,25 +166,50 @@ export class RecordOutlet<A> implements Pull<A> {
 
   /** Returns the index of the first record that was not read; without a failure that one comes again. */
   #readRun(delivery: Delivery, now: number, elements: A[]): number {
-    const { reader, run, session } = this.#options;
+    const { reader, session } = this.#options;
     const { from, to } = delivery.run;
-    for (let index = from; index < to; index++) {
+    let index = from;
+    const letter = session.letters.of(delivery);
+    if (letter === "stored") reader.skip(delivery, index++, now, "parked");
+    else if (letter && this.#supervise(delivery, index++, now, letter.error) === "failed") return from;
+    for (; index < to; index++) {
       try {
-        if (!reader.isFinished(delivery, index, now)) elements.push(reader.read(delivery, index, now, session));
+        if (!reader.isFinished(delivery, index, now))
+          elements.push(reader.read(delivery, index, now, session, this.#keepsRaw));
       } catch (error) {
-        if (error instanceof DecoderUnavailableError) {
-          session.putOff(delivery, index, error);
-          return index;
-        }
-        const decision = session.undecodable.discards(error) ? "resume" : run.decide(error);
-        if (typeof decision === "object") {
-          this.#failure = decision;
-          return index;
-        }
-        reader.skip(delivery, index, now);
+        if (this.#undecoded(delivery, index, now, error) !== "passed") return index;
       }
     }
     return to;
+  }
+
+  /** What becomes of a record that could not be decoded. */
+  #undecoded(delivery: Delivery, index: number, now: number, error: unknown): "passed" | "put off" | "failed" {
+    const { reader, session } = this.#options;
+    if (error instanceof DecoderUnavailableError) {
+      session.putOff(delivery, index, error);
+      return "put off";
+    }
+    const { undecodable } = session;
+    if (!(error instanceof DeserializationError) || typeof undecodable === "string")
+      return this.#supervise(delivery, index, now, error);
+    if (undecodable.kind === "deadLetters") {
+      session.letters.park(delivery, index, rawRecord(delivery.run, index), error, undecodable);
+      return "put off";
+    }
+    session.discarded(undecodable.reason, error);
+    reader.skip(delivery, index, now, "discarded");
+    return "passed";
+  }
+
+  #supervise(delivery: Delivery, index: number, now: number, error: unknown): "passed" | "failed" {
+    const decision = this.#options.run.decide(error);
+    if (typeof decision === "object") {
+      this.#failure = decision;
+      return "failed";
+    }
+    this.#options.reader.skip(delivery, index, now, "discarded");
+    return "passed";
   }
 }
 

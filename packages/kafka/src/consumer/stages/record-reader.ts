@@ -6,6 +6,8 @@ import { failureText } from "../../records/failure-text.js";
 import { DecoderUnavailableError } from "../../errors/decoder-unavailable-error.js";
 import { DeserializationError } from "../../errors/deserialization-error.js";
 import { KafkaConnectorError } from "../../errors/errors.js";
+import type { RawRecord } from "../../dead-letters/letter.js";
+import { setRaw } from "./raw-records.js";
 import type { Outcome } from "../../ledger/partition-ledger.js";
 import type { ConsumerRecord } from "../../records/messages.js";
 import { bytes, callsOthers, decodeNow, type Deserializer, nullable, string } from "../../records/serde.js";
@@ -40,10 +42,10 @@ export interface RecordReader<out A> {
   readonly opensClaims: boolean;
   /** Whether an earlier owner has finished the record; its claim then ends at once. */
   isFinished(delivery: Delivery, index: number, now: number): boolean;
-  /** Decodes record `index` and opens its claim. A throw is supervised. */
-  read(delivery: Delivery, index: number, now: number, session: ConsumerSession): A;
-  /** Supervision goes on without a record that could not be decoded: its claim ends as discarded. */
-  skip(delivery: Delivery, index: number, now: number): void;
+  /** Decodes record `index` and opens its claim, which keeps the record as it came with `raw`. A throw is supervised. */
+  read(delivery: Delivery, index: number, now: number, session: ConsumerSession, raw: boolean): A;
+  /** A record that could not be decoded is passed over: its claim ends. */
+  skip(delivery: Delivery, index: number, now: number, outcome: Outcome): void;
 }
 
 /** For those who have not said what becomes of such records. */
@@ -78,6 +80,17 @@ interface RecordDecoder<R> {
   readonly callsOthers: boolean;
   readonly decode: (run: BufferedRun, index: number) => R;
 }
+
+/** A record as it came. */
+export const rawRecord = ({ topic, partition, fetched }: BufferedRun, index: number): RawRecord => {
+  const { chunk } = fetched;
+  return {
+    ...{ topic, partition, offset: chunk.offset(index), timestamp: chunk.timestamp(index) },
+    key: chunk.key(index),
+    value: chunk.value(index),
+    headers: chunk.headers(index),
+  };
+};
 
 const copyOf = (bytes: Buffer | null): Buffer | null => bytes && Buffer.from(bytes);
 
@@ -138,8 +151,6 @@ const recordDecoder = <K, V, U extends UndecodableSetting>({
 const pass = ({ owned, run }: Delivery, index: number, now: number, outcome: Outcome): void =>
   owned.pass(run.fetched.chunk.offset(index), now, outcome);
 
-const discard = (delivery: Delivery, index: number, now: number): void => pass(delivery, index, now, "discarded");
-
 const never = (): boolean => false;
 
 /** A key as an explanation may show it. Bytes are not kept: thousands of small buffers are expensive to collect. */
@@ -183,15 +194,16 @@ export const committableReader = <K, V, U extends UndecodableSetting>(
     withContext: false,
     opensClaims: true,
     isFinished: never,
-    read({ owned, run }, index, now, session) {
+    read({ owned, run }, index, now, session, raw) {
       const record = decoder.decode(run, index);
       const { topic, partition, offset } = record;
       const text = metadata && metadataOf(metadata, record);
       owned.open(offset, now, session.countsBytes ? run.fetched.chunk.bytes(index) : 0);
       const finishing = new CommittableOffset(session.commits, topic, partition, offset, owned.epoch, text);
+      if (raw) setRaw(finishing, rawRecord(run, index));
       return { record, offset: finishing } as ReadMessage<K, V, U>;
     },
-    skip: discard,
+    skip: pass,
   };
 };
 
@@ -211,11 +223,13 @@ export const claimedReader = <K, V, U extends UndecodableSetting>(
       pass(delivery, index, now, "processed");
       return true;
     },
-    read({ owned, run }, index, now, session) {
+    read({ owned, run }, index, now, session, raw) {
       const value = decoder.decode(run, index);
       const bytes = session.countsBytes ? run.fetched.chunk.bytes(index) : 0;
-      return { value, claim: owned.claim(value.offset, shownKey(value), now, bytes) };
+      const claim = owned.claim(value.offset, shownKey(value), now, bytes);
+      if (raw) setRaw(claim, rawRecord(run, index));
+      return { value, claim };
     },
-    skip: discard,
+    skip: pass,
   };
 };

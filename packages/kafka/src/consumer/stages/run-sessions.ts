@@ -26,6 +26,10 @@ export const joinRun = (run: Run, session: ConsumerSession, only?: OwnedPartitio
 /** The group that the records of the run are read in; empty without one. */
 export const groupOf = (run: Run): string => sessions.get(run.finished)?.[0]?.commits.groupId ?? "";
 
+/** The session that `isOf` says, of those that deliver into the run. */
+export const sessionOf = (run: Run, isOf: (session: ConsumerSession) => boolean): ConsumerSession | undefined =>
+  sessions.get(run.finished)?.find(isOf);
+
 /** Commits what is finished of every session of the run. */
 export const commitSessions = async (run: Run): Promise<void> => {
   await Promise.all((sessions.get(run.finished) ?? []).map((session) => session.commitRemaining()));

@@ -93,7 +93,14 @@ describe("a record whose decoder is not ready", () => {
     await until(() => values.length === 3, "more of the other partition");
     expect(values).to.deep.equal(["0@0:1", "1@0:3", "1@1:1"]);
     const [{ buffered, held }] = control.explain().partitions as [PartitionExplanation];
-    expect({ buffered, ...held }).to.include({ buffered: 2, offset: 1, tries: 1, why: "no schema for new" });
+    expect({ buffered, ...held }).to.include({
+      buffered: 2,
+      offset: 1,
+      tries: 1,
+      waitsFor: "its decoder",
+      why: "no schema for new",
+    });
+    expect(control.metrics()).to.include({ delivered: 3, buffered: 2 });
     // Fetching a schema once is no trouble, and no reason to fetch the records again.
     expect(control.health().ready).to.equal(true);
     expect(kafka.client.of("pause")).to.deep.equal([]);
@@ -130,16 +137,20 @@ describe("a record whose decoder is not ready", () => {
       expect(tries, `after ${ms} ms`).to.equal(expected);
     }
     const { held } = control.explain().partitions[0]!;
-    expect(held).to.deep.include({ offset: 1, tries: 4, why: "the registry is down" });
+    expect(held).to.deep.include({ offset: 1, tries: 4, waitsFor: "its decoder", why: "the registry is down" });
     expect(control.health()).to.deep.include({ live: true, ready: false });
     expect(control.health().reasons.find(({ code }) => code === "DECODER_UNAVAILABLE")?.message).to.match(
-      /^t\[0\]@1 waits to be decoded for \d+ ms, tried 4 times: the registry is down$/,
+      /^t\[0\]: offset 1 has waited \d+ ms for its decoder, tried 4 times: the registry is down$/,
     );
-    expect(control.explain().toString()).to.match(/offset 1 waits to be decoded for \d+ ms: the registry is down/);
-    expect(warnings).to.deep.equal(["kafka consumer: a record waits to be decoded: the registry is down"]);
+    expect(control.explain().toString()).to.match(
+      /; offset 1 has waited \d+ ms for its decoder, tried 4 times: the registry is down/,
+    );
+    expect(warnings).to.deep.equal(["kafka consumer: a record waits for its decoder: the registry is down"]);
     expect(kafka.client.paused.size).to.equal(1);
+    await clock.advance(30_000);
+    expect(warnings.filter((message) => !message.includes("the registry is down"))).to.deep.equal([]);
     down.until = true;
-    await clock.advance(1600);
+    await clock.advance(10_000);
     await until(() => values.length === 3, "the records");
     expect(values).to.deep.equal(["0@0:1", "0@1:new", "0@2:2"]);
     expect(control.health().reasons).to.deep.equal([]);

@@ -8,7 +8,7 @@ export interface Claim {
   /** `more` further shares must end too. */
   share(more: number): void;
   /**
-   * Ends one share; the claim has ended once all have. Its outcome is `processed` when any share's is, else `parked` when
+   * Ends one share; the claim has ended once all have. Its outcome is `parked` when any share's is, else `processed` when
    * any share's is, else `discarded`.
    */
   end(outcome: ClaimOutcome, reason?: string): void;
@@ -52,7 +52,7 @@ export class JointClaim implements Claim {
 
   end(outcome: ClaimOutcome, reason?: string): void {
     if (this.#shares === 0) throw new InvariantViolation("a joint claim was ended more often than it was shared");
-    if (outcome === "processed" || (outcome === "parked" && this.#outcome === "discarded")) this.#outcome = outcome;
+    if (outcome === "parked" || (outcome === "processed" && this.#outcome === "discarded")) this.#outcome = outcome;
     this.#reason = reason ?? this.#reason;
     this.#shares -= 1;
     if (this.#shares > 0) return;

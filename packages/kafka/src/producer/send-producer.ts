@@ -1,11 +1,11 @@
-import type { DeliveryReports, OutgoingRecord, ProducerClient, ProducerListener } from "./client/port.js";
-import { isFatal, KafkaConnectorError } from "./errors/errors.js";
-import type { ProducerEnvelope, ProducerRecord, ProducerResult, RecordMetadata } from "./records/messages.js";
-import type { ProducerSettings } from "./producer/producer-settings.js";
-import { recordBytes } from "./producer/record-bytes.js";
-import { recordEncoder } from "./producer/record-encoder.js";
-import { openShared, type SharedProducer, sharedProducer } from "./producer/shared-producer.js";
-import { parseProducer } from "./settings/parse-producer.js";
+import type { DeliveryReports, OutgoingRecord, ProducerClient, ProducerListener } from "../client/port.js";
+import { isFatal, KafkaConnectorError } from "../errors/errors.js";
+import type { ProducerEnvelope, ProducerRecord, ProducerResult, RecordMetadata } from "../records/messages.js";
+import type { ProducerSettings } from "./producer-settings.js";
+import { recordBytes } from "./record-bytes.js";
+import { recordEncoder } from "./record-encoder.js";
+import { openShared, type SharedProducer, sharedProducer } from "./shared-producer.js";
+import { parseProducer } from "../settings/parse-producer.js";
 
 /** How long `close` waits for what was sent. */
 const CLOSE_MS = 30_000;
