@@ -2,7 +2,7 @@ import { parseArgs } from "node:util";
 import { type Row, type Suite } from "./suite.js";
 import { benchTable, goalTable } from "./table.js";
 
-const usage = `pnpm bench [engine|copy|keyed|ledger|clients|event-loop] [--json] [--quick] [--polluted] [--only bench,…]
+const usage = `pnpm bench [engine|copy|keyed|ledger|handle|clients|event-loop] [--json] [--quick] [--polluted] [--only bench,…]
   clients: also [--full] [--rounds n] [--clients name]… [--sizes bytes,…] [--partitions n,…]`;
 
 const { values, positionals } = parseArgs({

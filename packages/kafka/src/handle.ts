@@ -1,5 +1,5 @@
 import { Flow, FlowWithContext, type WithClaim } from "@millrace/streams";
-import { changed, type Guard, guardedFlow, mapAsyncPartitioned, type Run } from "@millrace/streams/stage";
+import { changed, Guard, guardedFlow, mapAsyncPartitioned, type Run } from "@millrace/streams/stage";
 import type { ConsumerSession } from "./consumer/consumer-session.js";
 import { keepRaw, rawOf } from "./consumer/stages/raw-records.js";
 import { groupOf, sessionOf } from "./consumer/stages/run-sessions.js";
@@ -55,13 +55,12 @@ const handlerOf = <C, R extends Handled, B, Out>(
   return handler;
 };
 
-/** A pair whose claim has ended is `undefined`. */
-const carryingClaims = <R, B>(guard: Guard): Carrying<WithClaim<R>, R & Handled, B, WithClaim<B> | undefined> => ({
+const carryingClaims = <R, B>(guard: Guard): Carrying<WithClaim<R>, R & Handled, B, WithClaim<B>> => ({
   recordOf: (pair) => pair.value as R & Handled,
   done: (pair, value) => changed(pair, value),
   ended: ({ claim }, outcome, reason) => {
     claim.end(outcome, reason);
-    return undefined;
+    throw Guard.dropped;
   },
   park: ({ claim }, options, error, attempts) =>
     park(guard.run as Run, claim, options, { error, attempts }, ({ partitions }) =>
@@ -117,11 +116,12 @@ export const handle = <R extends Handled, B>(
       const handled = keyOf
         ? pairs.mapAsyncPartitionedUnordered(parallelism, ({ value }) => keyOf(value), call)
         : pairs.mapAsyncUnordered(parallelism, call);
-      return handled.collect((pair) => pair).blueprint;
+      return handled.blueprint;
     },
     false,
   );
-  return FlowWithContext.fromFlow(Flow.fromStage(stage));
+  const { order: kept = "lost" } = stage.traits ?? {};
+  return FlowWithContext.fromFlow(Flow.fromStage({ ...stage, traits: { order: kept, elements: "mayDrop" } }));
 };
 
 type Message<R> = { readonly record: R; readonly offset: CommittableOffset };

@@ -50,7 +50,7 @@ export { messageOf, printable, textOf } from "./engine/text-of.js";
 export { mapAsyncPartitioned } from "./stages/async/map-async-partitioned.js";
 export { groupBy, type GroupByOptions } from "./stages/substream/group-by.js";
 export { groupFlow } from "./stages/with-context/group-by.js";
-export { changed, type Guard } from "./stages/with-context/guard.js";
+export { changed, Guard } from "./stages/with-context/guard.js";
 export { guardedFlow } from "./stages/with-context/guarded.js";
 export { JointClaim } from "./stages/with-context/claim.js";
 export { requireFinished, type Unfinished } from "./stages/with-context/unfinished.js";

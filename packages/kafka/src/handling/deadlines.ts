@@ -1,49 +1,59 @@
 import type { Cancellable, Clock } from "@millrace/streams";
-import type { RunningAttempt } from "./running-attempt.js";
+
+/** Something under way that may take so long. */
+export interface Timed {
+  /** By the run's clock. */
+  readonly startedAt: number;
+  /** The list that it is in, and its neighbours there. */
+  within: { remove(timed: Timed): void } | undefined;
+  before: Timed | undefined;
+  after: Timed | undefined;
+}
 
 /**
- * Attempts that each may take the same time, in the order of their starts, so that one timer does for all: it runs to
- * the deadline of the first.
+ * What may each take the same time, in the order of their starts, so that one timer does for all: it runs to the deadline
+ * of the first.
  */
-export class Deadlines {
+export class Deadlines<in out T extends Timed> {
   readonly #clock: Clock;
   readonly #ms: number;
-  readonly #onOver: (attempt: RunningAttempt) => void;
-  #first: RunningAttempt | undefined;
-  #last: RunningAttempt | undefined;
+  readonly #onOver: (timed: T) => void;
+  #first: Timed | undefined;
+  #last: Timed | undefined;
   #timer: Cancellable | undefined;
   #closed = false;
 
-  constructor(clock: Clock, ms: number, onOver: (attempt: RunningAttempt) => void) {
+  constructor(clock: Clock, ms: number, onOver: (timed: T) => void) {
     this.#clock = clock;
     this.#ms = ms;
     this.#onOver = onOver;
   }
 
-  add(attempt: RunningAttempt): void {
-    attempt.within = this;
-    attempt.before = this.#last;
-    if (this.#last) this.#last.after = attempt;
-    else this.#first = attempt;
-    this.#last = attempt;
-    if (!this.#timer && !this.#closed) this.#arm(attempt.startedAt + this.#ms - this.#clock.now());
+  add(timed: T): void {
+    timed.within = this;
+    timed.before = this.#last;
+    if (this.#last) this.#last.after = timed;
+    else this.#first = timed;
+    this.#last = timed;
+    if (!this.#timer && !this.#closed) this.#arm(timed.startedAt + this.#ms - this.#clock.now());
   }
 
   /** It has ended, or its time is over. Only for one that is in. */
-  remove(attempt: RunningAttempt): void {
-    const { before, after } = attempt;
+  remove(timed: Timed): void {
+    const { before, after } = timed;
     if (before) before.after = after;
     else this.#first = after;
     if (after) after.before = before;
     else this.#last = before;
-    attempt.before = undefined;
-    attempt.after = undefined;
-    attempt.within = undefined;
+    // An old dead one would keep its neighbours alive until a full collection.
+    timed.before = undefined;
+    timed.after = undefined;
+    timed.within = undefined;
   }
 
-  /** All that are in. */
-  *attempts(): Iterable<RunningAttempt> {
-    for (let at = this.#first; at; at = at.after) yield at;
+  /** All that are in, in their order. */
+  *all(): Iterable<T> {
+    for (let at = this.#first; at; at = at.after) yield at as T;
   }
 
   close(): void {
@@ -65,7 +75,7 @@ export class Deadlines {
       // A timer may be early by a part of a millisecond.
       if (left > 0.5) return this.#arm(left);
       this.remove(first);
-      this.#onOver(first);
+      this.#onOver(first as T);
     }
   }
 }

@@ -8,7 +8,7 @@ import { LimitedLog } from "../logging/limited-log.js";
 import { Backoff } from "../settings/backoff.js";
 import type { DeadLetterOptions, DeadLetters } from "../settings/dead-letter-settings.js";
 import { isResolution, type ParsedPolicy, RESOLUTIONS, type Resolution } from "../settings/handle-settings.js";
-import { Deadlines } from "./deadlines.js";
+import { Deadlines, type Timed } from "./deadlines.js";
 import { isRetriable } from "./is-retriable.js";
 import { type Handled, type HandlerAttempt, RunningAttempt } from "./running-attempt.js";
 
@@ -22,7 +22,7 @@ export interface Carrying<C, R extends Handled, B, Out> {
   recordOf(carrier: C): R;
   /** The record was handled. */
   done(carrier: C, value: B): Out;
-  /** It is left out on purpose, or is stored in a dead-letter topic. */
+  /** It is left out on purpose, or is stored in a dead-letter topic. What it throws is passed on. */
   ended(carrier: C, outcome: "discarded" | "parked", reason: string): Out;
   /** Writes it to a dead-letter topic; rejects where it is not stored there. */
   park(carrier: C, options: DeadLetterOptions, error: unknown, attempts: number): Promise<void>;
@@ -43,13 +43,16 @@ export interface HandlerOptions<C, R extends Handled, B, Out> {
   readonly groupOf: () => string;
 }
 
-/** A record between two attempts. */
-interface Trying<C, R, Out> {
+/** An attempt whose function has not answered, and where the outcome of its record goes. */
+interface Call<C, R, Out> extends Timed {
   readonly carrier: C;
   readonly record: R;
-  readonly backoff: Backoff;
+  readonly attempt: RunningAttempt;
   readonly resolve: (out: Out | PromiseLike<Out>) => void;
   readonly reject: (error: unknown) => void;
+  /** Of the record's pauses; absent before its first failure. */
+  backoff: Backoff | undefined;
+  isOver: boolean;
 }
 
 /**
@@ -65,9 +68,9 @@ export class Handler<C, R extends Handled, B, Out> {
   readonly #options: HandlerOptions<C, R, B, Out>;
   readonly #log: LimitedLog;
   readonly #unwritten: RepeatedErrors;
-  readonly #running: Deadlines;
+  readonly #running: Deadlines<Call<C, R, Out>>;
   /** Those whose time is over. */
-  readonly #late: Deadlines;
+  readonly #late: Deadlines<Call<C, R, Out>>;
   readonly #waits = new Set<Cancellable>();
   #closed = false;
 
@@ -77,29 +80,26 @@ export class Handler<C, R extends Handled, B, Out> {
     this.#log = new LimitedLog(policy.logger, () => clock.now());
     const unwritten = `kafka: dead letters of ${options.name} cannot be written, so their records wait`;
     this.#unwritten = new RepeatedErrors(policy.logger, unwritten, () => clock.now());
-    this.#running = new Deadlines(clock, policy.timeoutMs, (attempt) => this.#onTimeout(attempt));
-    this.#late = new Deadlines(clock, policy.timeoutMs + GRACE_MS, (attempt) => attempt.giveUp?.());
+    this.#running = new Deadlines(clock, policy.timeoutMs, (call) => this.#onTimeout(call));
+    this.#late = new Deadlines(clock, policy.timeoutMs + GRACE_MS, (call) => this.#onIgnored(call));
   }
 
   /** The first attempt. */
   handle(carrier: C): Out | Promise<Out> {
-    const { carrying, clock, groupOf, f } = this.#options;
+    const { carrying, groupOf, f } = this.#options;
     const record = carrying.recordOf(carrier);
-    const attempt = new RunningAttempt(record, 1, clock.now(), groupOf);
+    const attempt = new RunningAttempt(record, 1, groupOf);
     let promise: Promise<B> | undefined;
     try {
       const answer = f(record, attempt);
       promise = promiseOf(answer);
       if (!promise) return carrying.done(carrier, answer as B);
     } catch (error) {
-      return this.#trying(carrier, record, (trying) => this.#failed(trying, attempt, error));
+      promise = Promise.reject(error);
     }
     const answered = promise;
     return new Promise<Out>((resolve, reject) => {
-      this.#follow(answered, attempt, {
-        done: (value) => resolve(carrying.done(carrier, value)),
-        failed: (error) => this.#failed(this.#newTrying(carrier, record, resolve, reject), attempt, error),
-      });
+      this.#follow(answered, this.#call(carrier, record, attempt, { resolve, reject, backoff: undefined }));
     });
   }
 
@@ -110,60 +110,65 @@ export class Handler<C, R extends Handled, B, Out> {
     this.#waits.clear();
     for (const deadlines of [this.#running, this.#late]) {
       deadlines.close();
-      for (const attempt of deadlines.attempts()) attempt.abort(reason);
+      for (const { attempt } of deadlines.all()) attempt.abort(reason);
     }
   }
 
-  #trying(carrier: C, record: R, begin: (trying: Trying<C, R, Out>) => void): Promise<Out> {
-    return new Promise((resolve, reject) => begin(this.#newTrying(carrier, record, resolve, reject)));
-  }
-
-  #newTrying(
+  #call(
     carrier: C,
     record: R,
-    resolve: Trying<C, R, Out>["resolve"],
-    reject: Trying<C, R, Out>["reject"],
-  ): Trying<C, R, Out> {
-    const { backoff, random } = this.#options.policy;
-    const { jitter, ...times } = backoff;
-    return { carrier, record, resolve, reject, backoff: new Backoff({ ...times, randomFactor: jitter, random }) };
+    attempt: RunningAttempt,
+    { resolve, reject, backoff }: Pick<Call<C, R, Out>, "resolve" | "reject" | "backoff">,
+  ): Call<C, R, Out> {
+    const startedAt = this.#options.clock.now();
+    return {
+      carrier,
+      record,
+      attempt,
+      resolve,
+      reject,
+      backoff,
+      startedAt,
+      within: undefined,
+      before: undefined,
+      after: undefined,
+      isOver: false,
+    };
   }
 
-  /** Waits for the answer of an attempt, or until its time is over and it does not end. */
-  #follow(
-    answer: Promise<B>,
-    attempt: RunningAttempt,
-    then: { readonly done: (value: B) => void; readonly failed: (error: unknown) => void },
-  ): void {
-    let isOver = false;
-    const over = (): boolean => {
-      if (isOver) return true;
-      isOver = true;
-      attempt.within?.remove(attempt);
-      return this.#closed;
-    };
-    attempt.giveUp = () => {
-      if (over()) return;
-      this.#log.warn(
-        `kafka: a handler goes on though its signal was aborted ${GRACE_MS} ms ago; its record is tried again beside it. Hand the signal to what it calls`,
-        {},
-      );
-      then.failed(undefined);
-    };
+  #follow(answer: Promise<B>, call: Call<C, R, Out>): void {
+    this.#running.add(call);
     answer.then(
       (value) => {
-        if (!over()) then.done(value);
+        if (this.#over(call)) call.resolve(this.#options.carrying.done(call.carrier, value));
       },
       (error: unknown) => {
-        if (!over()) then.failed(error);
+        if (this.#over(call)) this.#failed(call, error);
       },
     );
-    this.#running.add(attempt);
   }
 
-  #onTimeout(attempt: RunningAttempt): void {
-    attempt.abort(this.#timeoutError());
-    this.#late.add(attempt);
+  /** It ends now. Answers whether that is of interest. */
+  #over(call: Call<C, R, Out>): boolean {
+    if (call.isOver) return false;
+    call.isOver = true;
+    call.within?.remove(call);
+    return !this.#closed;
+  }
+
+  #onTimeout(call: Call<C, R, Out>): void {
+    call.attempt.abort(this.#timeoutError());
+    this.#late.add(call);
+  }
+
+  /** Its function does not end though its time is over. */
+  #onIgnored(call: Call<C, R, Out>): void {
+    if (!this.#over(call)) return;
+    this.#log.warn(
+      `kafka: a handler goes on though its signal was aborted ${GRACE_MS} ms ago; its record is tried again beside it. Hand the signal to what it calls`,
+      {},
+    );
+    this.#failed(call, undefined);
   }
 
   #timeoutError(cause?: unknown): KafkaConnectorError {
@@ -175,35 +180,46 @@ export class Handler<C, R extends Handled, B, Out> {
     );
   }
 
-  #failed(trying: Trying<C, R, Out>, attempt: RunningAttempt, thrown: unknown): void {
+  #failed(call: Call<C, R, Out>, thrown: unknown): void {
     const { carrying, policy, clock, name } = this.#options;
+    const { carrier, attempt } = call;
     const error = attempt.isAborted ? this.#timeoutError(thrown) : thrown;
-    const { carrier } = trying;
-    if (carrying.isGone(carrier)) return trying.resolve(carrying.ended(carrier, "discarded", GIVEN_UP));
+    if (carrying.isGone(carrier)) return this.#end(call, "discarded", GIVEN_UP);
     try {
-      if (attempt.number >= policy.attempts || !this.#mayHelp(error))
-        return this.#resolve(trying, attempt.number, error);
-      const delayMs = trying.backoff.next();
+      if (attempt.number >= policy.attempts || !this.#mayHelp(error)) return this.#resolve(call, error);
+      call.backoff ??= this.#newBackoff();
+      const delayMs = call.backoff.next();
       const place = `${name}, attempt ${attempt.number} of ${policy.attempts} failed (${messageOf(error)}), the next in ${Math.round(delayMs)} ms`;
       carrying.at(carrier, place);
-      this.#wait(clock, delayMs, () => this.#again(trying, attempt.number + 1));
+      this.#wait(clock, delayMs, () => this.#again(call));
     } catch (mistake) {
-      trying.reject(carrying.failed(carrier, mistake));
+      call.reject(carrying.failed(carrier, mistake));
     }
   }
 
-  #again(trying: Trying<C, R, Out>, number: number): void {
-    const { carrying, clock, groupOf, f, name } = this.#options;
-    const { carrier, record } = trying;
-    if (carrying.isGone(carrier)) return trying.resolve(carrying.ended(carrier, "discarded", GIVEN_UP));
+  #end(call: Call<C, R, Out>, outcome: "discarded" | "parked", reason: string): void {
+    try {
+      call.resolve(this.#options.carrying.ended(call.carrier, outcome, reason));
+    } catch (dropped) {
+      call.reject(dropped);
+    }
+  }
+
+  #newBackoff(): Backoff {
+    const { backoff, random } = this.#options.policy;
+    const { jitter, ...times } = backoff;
+    return new Backoff({ ...times, randomFactor: jitter, random });
+  }
+
+  #again(failed: Call<C, R, Out>): void {
+    const { carrying, groupOf, f, name } = this.#options;
+    const { carrier, record } = failed;
+    if (carrying.isGone(carrier)) return this.#end(failed, "discarded", GIVEN_UP);
     carrying.at(carrier, name);
-    const attempt = new RunningAttempt(record, number, clock.now(), groupOf);
-    // The function may throw at once; that is no failure of ours.
+    const attempt = new RunningAttempt(record, failed.attempt.number + 1, groupOf);
+    // What the function throws at once rejects.
     const answer = new Promise<B>((resolve) => resolve(f(record, attempt)));
-    this.#follow(answer, attempt, {
-      done: (value) => trying.resolve(carrying.done(carrier, value)),
-      failed: (error) => this.#failed(trying, attempt, error),
-    });
+    this.#follow(answer, this.#call(carrier, record, attempt, failed));
   }
 
   #mayHelp(error: unknown): boolean {
@@ -215,34 +231,35 @@ export class Handler<C, R extends Handled, B, Out> {
     throw this.#misused("retriable", "true, false or undefined");
   }
 
-  #resolve(trying: Trying<C, R, Out>, attempts: number, error: unknown): void {
+  #resolve(call: Call<C, R, Out>, error: unknown): void {
     const { carrying, name } = this.#options;
-    const { carrier, record } = trying;
+    const { carrier, record } = call;
+    const attempts = call.attempt.number;
     const resolution = error instanceof InvariantViolation ? "stop" : this.#resolutionOf(error, attempts);
-    if (resolution === "stop") return trying.reject(carrying.failed(carrier, error));
+    if (resolution === "stop") return call.reject(carrying.failed(carrier, error));
     const after = `after ${attempts} ${attempts === 1 ? "attempt" : "attempts"}`;
     if (resolution.kind === "deadLetters") {
       this.#log.warn(`kafka: ${recordName(record)} goes to the dead letters of ${name} ${after}`, { error });
-      trying.backoff.reset();
-      return void this.#park(trying, resolution, error, attempts);
+      return void this.#park(call, resolution, error);
     }
     this.#log.warn(`kafka: ${recordName(record)} was left out by ${name} ${after}: ${resolution.reason}`, { error });
-    trying.resolve(carrying.ended(carrier, "discarded", resolution.reason));
+    this.#end(call, "discarded", resolution.reason);
   }
 
   /** Until it is stored: a record is never left out because its dead letter could not be written. */
-  async #park(trying: Trying<C, R, Out>, options: DeadLetters, error: unknown, attempts: number): Promise<void> {
+  async #park(call: Call<C, R, Out>, options: DeadLetters, error: unknown): Promise<void> {
     const { carrying, clock, name } = this.#options;
-    const { carrier, backoff } = trying;
+    const { carrier, attempt } = call;
+    const backoff = this.#newBackoff();
     for (let tries = 1; !this.#closed; tries++) {
-      if (carrying.isGone(carrier)) return trying.resolve(carrying.ended(carrier, "discarded", GIVEN_UP));
+      if (carrying.isGone(carrier)) return this.#end(call, "discarded", GIVEN_UP);
       try {
-        await carrying.park(carrier, options, error, attempts);
-        if (!this.#closed) trying.resolve(carrying.ended(carrier, "parked", "written to a dead-letter topic"));
+        await carrying.park(carrier, options, error, attempt.number);
+        if (!this.#closed) this.#end(call, "parked", "written to a dead-letter topic");
         return;
       } catch (failure) {
         if (this.#closed) return;
-        if (isHopeless(failure)) return trying.reject(carrying.failed(carrier, failure));
+        if (isHopeless(failure)) return call.reject(carrying.failed(carrier, failure));
         this.#unwritten.warn(failure);
         const times = tries === 1 ? "once" : `${tries} times`;
         carrying.at(carrier, `${name}, its dead letter could not be written, tried ${times} (${messageOf(failure)})`);

@@ -28,21 +28,12 @@ export class RunningAttempt implements HandlerAttempt {
   readonly #record: Handled;
   readonly #groupOf: () => string;
   readonly number: number;
-  /** By the run's clock. */
-  readonly startedAt: number;
   #controller: AbortController | undefined;
   #reason: unknown;
-  /** Called where its function does not end though its time is over. */
-  giveUp: (() => void) | undefined;
-  /** The list of attempts under way that it is in, and its neighbours there. */
-  within: { remove(attempt: RunningAttempt): void } | undefined;
-  before: RunningAttempt | undefined;
-  after: RunningAttempt | undefined;
 
-  constructor(record: Handled, number: number, startedAt: number, groupOf: () => string) {
+  constructor(record: Handled, number: number, groupOf: () => string) {
     this.#record = record;
     this.number = number;
-    this.startedAt = startedAt;
     this.#groupOf = groupOf;
   }
 

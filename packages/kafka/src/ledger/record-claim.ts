@@ -21,7 +21,7 @@ export class RecordClaim implements Claim {
   readonly #sequence: number;
   readonly #offset: number;
   readonly key: unknown;
-  /** The record as it came, where a stage may need it. */
+  /** The record as it came, where a stage may need it, until it has ended. */
   raw: object | undefined;
   /** The next delivered record's claim: a list, because a long-lived array of young objects is expensive to collect. */
   next: RecordClaim | undefined;
@@ -63,7 +63,9 @@ export class RecordClaim implements Claim {
     if (this.#shares === 0) throw new InvariantViolation(`the claim of offset ${this.#offset} was ended twice`);
     this.#outcome = laterOutcome(this.#outcome, outcome);
     this.#shares -= 1;
-    if (this.#shares === 0) this.#owner.end(this.#sequence, this.#offset, this.#outcome);
+    if (this.#shares > 0) return;
+    this.raw = undefined;
+    this.#owner.end(this.#sequence, this.#offset, this.#outcome);
   }
 
   at(stage: string): void {

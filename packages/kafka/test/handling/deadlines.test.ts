@@ -1,24 +1,28 @@
 import { type VirtualClock, virtualClock } from "@millrace/streams-testkit";
 import { expect } from "chai";
-import { Deadlines } from "../../src/handling/deadlines.js";
+import { Deadlines, type Timed } from "../../src/handling/deadlines.js";
 import { RunningAttempt } from "../../src/handling/running-attempt.js";
+
+interface Numbered extends Timed {
+  readonly number: number;
+}
 
 describe("deadlines", () => {
   let clock: VirtualClock;
   let over: number[];
-  let deadlines: Deadlines;
+  let deadlines: Deadlines<Numbered>;
   beforeEach(() => {
     clock = virtualClock();
     over = [];
-    deadlines = new Deadlines(clock, 100, ({ number }) => over.push(number));
+    deadlines = new Deadlines<Numbered>(clock, 100, ({ number }) => over.push(number));
   });
 
-  const begin = (number: number): RunningAttempt => {
-    const attempt = new RunningAttempt({ topic: "t", partition: 0, offset: 0 }, number, clock.now(), () => "g");
-    deadlines.add(attempt);
-    return attempt;
+  const begin = (number: number): Numbered => {
+    const one = { number, startedAt: clock.now(), within: undefined, before: undefined, after: undefined };
+    deadlines.add(one);
+    return one;
   };
-  const numbers = (): readonly number[] => [...deadlines.attempts()].map(({ number }) => number);
+  const numbers = (): readonly number[] => [...deadlines.all()].map(({ number }) => number);
 
   it("end each at its own time, by one timer", async () => {
     begin(1);
@@ -39,12 +43,7 @@ describe("deadlines", () => {
   });
 
   it("are forgotten with what ended before, wherever it stood", async () => {
-    const [first, second, third, fourth] = [1, 2, 3, 4].map(begin) as [
-      RunningAttempt,
-      RunningAttempt,
-      RunningAttempt,
-      RunningAttempt,
-    ];
+    const [first, second, third, fourth] = [1, 2, 3, 4].map(begin) as [Numbered, Numbered, Numbered, Numbered];
     deadlines.remove(second);
     expect(numbers()).to.deep.equal([1, 3, 4]);
     deadlines.remove(fourth);
@@ -69,7 +68,7 @@ describe("deadlines", () => {
 
 describe("the signal of an attempt", () => {
   it("is aborted already where it is asked for only then, with the reason", () => {
-    const attempt = new RunningAttempt({ topic: "t", partition: 0, offset: 0 }, 1, 0, () => "g");
+    const attempt = new RunningAttempt({ topic: "t", partition: 0, offset: 0 }, 1, () => "g");
     attempt.abort("late");
     attempt.abort("later");
     expect(attempt.signal).to.include({ aborted: true, reason: "late" });

@@ -84,8 +84,12 @@ interface RecordDecoder<R> {
 /** A record as it came. */
 export const rawRecord = ({ topic, partition, fetched }: BufferedRun, index: number): RawRecord => {
   const { chunk } = fetched;
+  // One literal, for a spread costs a microsecond.
   return {
-    ...{ topic, partition, offset: chunk.offset(index), timestamp: chunk.timestamp(index) },
+    topic,
+    partition,
+    offset: chunk.offset(index),
+    timestamp: chunk.timestamp(index),
     key: chunk.key(index),
     value: chunk.value(index),
     headers: chunk.headers(index),

@@ -49,6 +49,9 @@ export class Guard {
     return (this.run as Run).with({ supervision: onceDecided });
   }
 
+  /** What to throw, or to reject with, so that an element is dropped whose share the stage has ended. */
+  static readonly dropped: unknown = new Decided("resume");
+
   /** What to throw in place of a user function's error. `state`, if any, is what the stage drops on `restart` as well. */
   decided(error: unknown, claim: Claim, state?: Claim): unknown {
     if (this.#ended) return error;
