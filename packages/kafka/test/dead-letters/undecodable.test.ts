@@ -103,7 +103,9 @@ describe("a record that cannot be decoded, with dead letters", () => {
     await rig.client.assign(p0);
     rig.client.give(["1", "bad", "bad", "4"].map((value, offset) => ({ ...p0, offset, value })));
     await rig.meanwhile(() => values.length === 2, "the good ones");
-    expect(values).to.deep.equal([1, 4]);
+    rig.client.give([{ ...p0, offset: 4, value: "5" }]);
+    await rig.meanwhile(() => values.length === 3, "one that comes later");
+    expect(values).to.deep.equal([1, 4, 5]);
     expect(
       rig.sent.map(({ record }) => readDeadLetter({ headers: record.headers ?? [] })?.original.offset),
     ).to.deep.equal([1, 2]);
@@ -190,6 +192,47 @@ describe("a record that cannot be decoded, with dead letters", () => {
     expect(rig.created).to.deep.equal([
       { topic: "t-dlt", partitions: 2, replicationFactor: 2, config: { "cleanup.policy": "delete" } },
     ]);
+    await control.drainAndShutdown();
+  });
+
+  it("is written to a topic that another process has made meanwhile", async () => {
+    rig.topics.delete("t-dlt");
+    rig.onCreate = () => {
+      rig.topics.set("t-dlt", 2);
+      throw new KafkaConnectorError("TOPIC_EXISTS", "there is one");
+    };
+    const control = graphs.followed({ createTopics: true }).run({ clock: rig.clock });
+    await rig.client.assign(p1);
+    rig.client.give([{ ...p1, offset: 0, value: "bad" }]);
+    await rig.meanwhile(() => rig.committed.at(-1) === 1, "the commit");
+    await control.drainAndShutdown();
+  });
+
+  it("waits for a topic that is only known with the record, until there is one", async () => {
+    const control = graphs.followed({ topic: () => "later" }).run({ clock: rig.clock });
+    await rig.client.assign(p0);
+    rig.client.give([{ ...p0, offset: 0, value: "bad" }]);
+    await until(() => control.explain().partitions[0]?.held?.why !== undefined, "the failure");
+    expect(control.explain().partitions[0]?.held?.why).to.match(/^There is no topic later, to which records of t/);
+    rig.topics.set("later", 1);
+    await rig.meanwhile(() => rig.committed.at(-1) === 1, "the commit");
+    await control.drainAndShutdown();
+  });
+
+  it("looks again where its partition is not there any more", async () => {
+    let sent = 0;
+    rig.onSent = (producer, [first]) => {
+      const { id } = first!;
+      if (sent++ > 0) return setImmediate(() => producer.acknowledge(id));
+      rig.topics.set("t-dlt", 1);
+      const error = new KafkaConnectorError("PRODUCE_FAILED", "no such partition", { reason: "notFound" });
+      return setImmediate(() => producer.fail(id, error));
+    };
+    const control = graphs.followed().run({ clock: rig.clock });
+    await rig.client.assign(p1);
+    rig.client.give([{ ...p1, offset: 0, value: "bad" }]);
+    await rig.meanwhile(() => rig.committed.at(-1) === 1, "the commit");
+    expect(rig.sent.map(({ record }) => record.partition)).to.deep.equal([1, undefined]);
     await control.drainAndShutdown();
   });
 

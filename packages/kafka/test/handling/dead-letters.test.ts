@@ -141,6 +141,27 @@ describe("a record that fails for good, with dead letters", () => {
         expect(rig.committed).to.deep.equal([]);
       });
 
+      it("is not written again once its partition belongs to another owner", async () => {
+        rig.onSent = (producer, sent) => {
+          setImmediate(() => producer.fail(sent[0]!.id, new KafkaConnectorError("PRODUCE_FAILED", "no broker")));
+        };
+        const control = graph(failing).run({ clock: rig.clock });
+        await rig.client.assign(p0);
+        give();
+        await until(() => rig.warnings.length === 2, "the failure");
+        rig.client.lose(p0);
+        await rig.clock.advance(10_000);
+        await settle();
+        expect(rig.sent).to.have.length(1);
+        expect(await control.drainAndShutdown()).to.include({ parked: 0 });
+      });
+
+      it("is refused in words that the driver cannot send", () => {
+        rig.kafka.sendsBytesInHeaders = false;
+        const graphOf = graph(failing, { otherwise: deadLetters({ headers: "spring" }) });
+        expect(() => graphOf.run({ clock: rig.clock })).to.throw(/needs bytes in headers/);
+      });
+
       it("may go elsewhere by its error", async () => {
         const otherwise: HandlePolicy["otherwise"] = ({ error }) =>
           error === refused ? deadLetters({ headers: "plain" }) : discard("no");

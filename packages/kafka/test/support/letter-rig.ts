@@ -15,9 +15,11 @@ export class LetterRig {
     ["t-dlt", 2],
   ]);
   readonly created: unknown[] = [];
+  /** Called when a topic is to be made; may throw. */
+  onCreate: () => void = () => undefined;
   readonly warnings: string[] = [];
   /** Answers what the producers are given; default: acknowledge. */
-  onSent: ((producer: FakeProducer, sent: readonly SentRecord[]) => void) | undefined;
+  onSent: ((producer: FakeProducer, sent: readonly SentRecord[]) => unknown) | undefined;
 
   readonly #logger: Logger = {
     debug: () => undefined,
@@ -37,10 +39,11 @@ export class LetterRig {
     };
     this.kafka.onProducer = (producer) => {
       const { onSent } = producer;
-      producer.onSent = (sent) => (this.onSent ? this.onSent(producer, sent) : onSent(sent));
+      producer.onSent = (sent) => void (this.onSent ? this.onSent(producer, sent) : onSent(sent));
     };
     this.kafka.topicAdmin = () => ({
       createTopic: async (topic) => {
+        this.onCreate();
         this.created.push(topic);
         this.topics.set(topic.topic, topic.partitions);
       },
