@@ -50,7 +50,8 @@ describe("a handler whose stream ends, or whose partition goes", () => {
             expect(signal.aborted).to.equal(true);
             calls.fail("0@0#1", signal.reason);
           }
-          await settle();
+          await rejectionOf(control.isShutdown);
+          expect(rig.clock.pending, when).to.equal(0);
           await rig.clock.advance(60_000);
           expect(calls.begun, when).to.deep.equal(["0@0#1"]);
           expect([rig.warnings, rig.committed], when).to.deep.equal([[], []]);

@@ -39,7 +39,10 @@ export class LetterRig {
     };
     this.kafka.onProducer = (producer) => {
       const { onSent } = producer;
-      producer.onSent = (sent) => void (this.onSent ? this.onSent(producer, sent) : onSent(sent));
+      producer.onSent = (sent) => {
+        if (this.onSent) this.onSent(producer, sent);
+        else onSent(sent);
+      };
     };
     this.kafka.topicAdmin = () => ({
       createTopic: async (topic) => {

@@ -208,6 +208,21 @@ describe("a record whose decoder is not ready", () => {
     }
   });
 
+  it("leaves no timer where the stream ends while it waits", async () => {
+    const clock = virtualClock();
+    const value: Deserializer<string> = {
+      decode: () => {
+        throw new DecoderUnavailableError("the registry is down");
+      },
+    };
+    const { control } = gatherFrom(plainSource({ ...settings(), value }), clock);
+    await kafka.client.assign(p0);
+    give("1");
+    await until(() => control.explain().partitions[0]?.held !== undefined, "it to be held");
+    await control.drainAndShutdown();
+    expect(clock.pending).to.equal(0);
+  });
+
   it("is no attempt that has failed", async () => {
     const registry = new Registry();
     const read = plainSource({ ...settings(), value: attempt(registry.decoder) })
