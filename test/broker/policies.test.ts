@@ -1,7 +1,7 @@
 import { type ChildProcess, fork } from "node:child_process";
 import { once } from "node:events";
 import { fileURLToPath } from "node:url";
-import { bytes, nullable, plainSource, readDeadLetter, string } from "@millrace/kafka";
+import { bytes, nullable, plainSource, readDeadLetter, replayDeadLetters, string } from "@millrace/kafka";
 import type { LocalKafka } from "@millrace/kafka-testkit";
 import { Sink } from "@millrace/streams";
 import { expect } from "chai";
@@ -133,6 +133,24 @@ describe("records that fail in every way, in a process that is killed", function
       return found !== (FATES[way] === "left out" ? "" : FATES[way]);
     });
     expect(wrong.map(({ id, way }) => `${id} ${way}: ${[...(fates.get(id) ?? [])].join()}`)).to.deep.equal([]);
+    const { length: undecodable } = letters.filter(({ headers }) => readDeadLetter({ headers })?.error.part);
+    const report = await replayDeadLetters({
+      kafka: { brokers: kafka.brokers },
+      topic: `${topic}-dlt`,
+      where: ({ error }) => error.part === undefined,
+    });
+    expect(report).to.include({ read: letters.length, left: undecodable, replayed: letters.length - undecodable });
+    const again = (await read(topic)).filter(({ offset }) => offset >= perPartition);
+    expect(again).to.have.length(report.replayed);
+    for (const { partition, key, value, headers } of again) {
+      const { original } = readDeadLetter({ headers }) ?? {};
+      const source = given.find((each) => each.partition === original?.partition && each.offset === original.offset);
+      expect([partition, key, String(value)]).to.deep.equal([
+        source?.partition,
+        source && keyOf(source),
+        source?.value,
+      ]);
+    }
     const counted = (fate: Fate): number => given.filter(({ way }) => FATES[way] === fate).length;
     process.stderr.write(
       `${given.length} records, ${kills} kills: ${counted("handled")} handled, ${counted("dead letter")} dead letters (${letters.length} written), ${counted("left out")} left out\n`,

@@ -32,7 +32,7 @@ const ELSEWHERE: Readonly<Record<string, RegExp>> = {
 };
 const runsElsewhere = ({ code }: Snippet): boolean => Object.values(ELSEWHERE).some((what) => what.test(code));
 
-const firstOf = (code: string, what: RegExp): string | undefined => what.exec(code)?.[1];
+const firstOf = (code: string, what: RegExp): string | undefined => what.exec(code)?.slice(1).find(Boolean);
 const inputOf = (code: string): string | undefined =>
   firstOf(code, /topics: \["([\w-]+)"\]/) ?? firstOf(code, /\{ topic: "([\w-]+)", partition/);
 const outputOf = (code: string): string | undefined => firstOf(code, /topic: "([\w-]+)", key/);
@@ -152,7 +152,7 @@ describe("the code in the pages, with records in its topic", function () {
 
   for (const snippet of programs.filter((each) => !runsElsewhere(each))) {
     it(`${snippet.place}: it ends by itself, and well`, async () => {
-      const input = inputOf(snippet.code) ?? firstOf(snippet.code, /partitionsFor\("([\w-]+)"\)/);
+      const input = inputOf(snippet.code) ?? firstOf(snippet.code, /partitionsFor\("([\w-]+)"\)|topic: "([\w-]+-dlt)"/);
       if (input) await produceTo(input, PARTITIONS);
       const { code, output, errors } = await start(fileOf(snippet, kafka.brokers)).ended;
       expect(code, `${output}${errors}`).to.equal(0);

@@ -155,6 +155,12 @@ export type {
   ProducerSettings,
 } from "./producer/producer-settings.js";
 export { type SharedProducer, sharedProducer, type SharedProducerSettings } from "./producer/shared-producer.js";
+export {
+  type LetterRecord,
+  replayDeadLetters,
+  type ReplayReport,
+  type ReplaySettings,
+} from "./replay-dead-letters.js";
 export { restarting } from "./restarting.js";
 export type { Restart, RestartSettings } from "./settings/restart-settings.js";
 export type { RestartingControl } from "./restarting/restarting-control.js";

@@ -1,7 +1,9 @@
-import type { Headers } from "../client/port.js";
+import type { Headers, TopicPartitionOffset } from "../client/port.js";
 import type { WrittenDialect } from "../settings/dead-letter-settings.js";
+import type { DeadLetterSource } from "./dead-letter.js";
 import { type Detail, type FailureDetails, failureDetails } from "./failure-details.js";
 import type { LetterReason, RawRecord } from "./letter.js";
+import { readDeadLetter } from "./read-dead-letter.js";
 
 type Header = readonly [name: string, value: Buffer];
 
@@ -29,14 +31,17 @@ interface Written {
 
 type Write = (record: RawRecord, reason: LetterReason, failure: FailureDetails) => Written;
 
-const plain: Write = ({ topic, partition, offset, timestamp }, { group, attempts }, failure) => ({
-  origin: [
-    ...text("millrace-original-topic", topic),
-    ...text("millrace-original-partition", partition),
-    ...text("millrace-original-offset", offset),
-    ...text("millrace-original-timestamp", timestamp),
-    ...text("millrace-original-group", group || undefined),
-  ],
+/** In text, which any driver sends. */
+export const plainOrigin = ({ topic, partition, offset, timestamp, group }: DeadLetterSource): readonly Header[] => [
+  ...text("millrace-original-topic", topic),
+  ...text("millrace-original-partition", partition),
+  ...text("millrace-original-offset", offset),
+  ...text("millrace-original-timestamp", timestamp),
+  ...text("millrace-original-group", group || undefined),
+];
+
+const plain: Write = (record, { group, attempts }, failure) => ({
+  origin: plainOrigin({ ...record, group }),
   failure: [
     ...text("millrace-error-name", failure.name),
     ...text("millrace-error-message", failure.message),
@@ -102,6 +107,23 @@ const WRITE: Readonly<Record<WrittenDialect, Write>> = { plain, spring, smallrye
 const FAILURE_NAMES =
   /^(millrace-(error-|attempts$)|kafka_dlt-(key-)?exception-|kafka_deliveryAttempt$|dead-letter-(exception-class-name|reason|cause)|source_attempts$)/;
 
+/** Names of an origin, of any kind. */
+const ORIGIN_NAMES =
+  /^(millrace-original-|kafka_(dlt-)?original-|retry_topic-|dead-letter-(topic|partition|offset)$|delayed-retry-|deserialization-failure-|__connect\.errors\.|source_(topic|partition|offset|consumer_group)$)/;
+
+/** Those that a record had before any letter was written of it. */
+export const ownHeaders = (headers: Headers): Headers =>
+  headers.filter(([name]) => !FAILURE_NAMES.test(name) && !ORIGIN_NAMES.test(name));
+
+/** Where a record was read first, if it says so in whatever words: a header of that name alone may be the user's. */
+export const knownOrigin = (headers: Headers): (DeadLetterSource & TopicPartitionOffset) | undefined => {
+  const original = readDeadLetter({ headers })?.original;
+  const { partition, offset } = original ?? {};
+  return original === undefined || partition === undefined || offset === undefined
+    ? undefined
+    : { ...original, partition, offset };
+};
+
 /** Those of a record and, in the words of a dialect, where it was read first and what it failed with last. */
 export const writtenHeaders = (
   dialect: WrittenDialect,
@@ -109,12 +131,12 @@ export const writtenHeaders = (
   reason: LetterReason,
   detail: Detail,
 ): Headers => {
-  const { origin, failure } = WRITE[dialect](record, reason, failureDetails(reason.error, detail));
-  const own = record.headers.filter(([name]) => !FAILURE_NAMES.test(name));
-  const [[first]] = origin as readonly [Header];
-  const isKnown = own.some(([name]) => name === first);
-  const place = isKnown ? [] : origin;
-  const added = dialect === "spring" || dialect === "smallrye" ? [...failure, ...place] : [...place, ...failure];
+  const known = knownOrigin(record.headers);
+  const group = known?.group ?? reason.group;
+  const first = { ...record, ...known, timestamp: known?.timestamp ?? record.timestamp };
+  const { origin, failure } = WRITE[dialect](first, { ...reason, group }, failureDetails(reason.error, detail));
+  const own = known ? ownHeaders(record.headers) : record.headers;
+  const added = dialect === "spring" || dialect === "smallrye" ? [...failure, ...origin] : [...origin, ...failure];
   // SmallRye's readers take the first of a name, all others the last.
   return dialect === "smallrye" ? [...added, ...own] : [...own, ...added];
 };

@@ -1,4 +1,4 @@
-import { readDeadLetter } from "../dead-letters/read-dead-letter.js";
+import { knownOrigin } from "../dead-letters/written-headers.js";
 import type { Headers, TopicPartitionOffset } from "../client/port.js";
 
 /** What a handler is given beside its record. */
@@ -43,11 +43,10 @@ export class RunningAttempt implements HandlerAttempt {
   }
 
   get idempotencyKey(): string {
-    const { topic, partition, offset, headers } = this.#record;
-    const original = headers && headers.length > 0 ? readDeadLetter({ headers })?.original : undefined;
-    return original
-      ? `${original.group ?? this.#groupOf()}/${original.topic}/${original.partition}/${original.offset}`
-      : `${this.#groupOf()}/${topic}/${partition}/${offset}`;
+    const { headers = [] } = this.#record;
+    const original = headers.length > 0 ? knownOrigin(headers) : undefined;
+    const { topic, partition, offset } = original ?? this.#record;
+    return `${original?.group ?? this.#groupOf()}/${topic}/${partition}/${offset}`;
   }
 
   get isAborted(): boolean {

@@ -29,6 +29,16 @@ describe("the idempotency key of an attempt", () => {
         await control.drainAndShutdown();
       });
 
+      it("takes no header of the user's for an original", async () => {
+        const calls = new Calls();
+        const control = await rig.start(surface, calls.handle);
+        rig.give({ ...record(5), headers: [["source_topic", Buffer.from("crm")]] });
+        await calls.until(1);
+        expect(calls.attempts[0]?.idempotencyKey).to.equal("g/t/0/5");
+        calls.end("0@5#1");
+        await control.drainAndShutdown();
+      });
+
       it("gives a dead letter the key of its original", async () => {
         const calls = new Calls();
         const control = await rig.start(surface, calls.handle);

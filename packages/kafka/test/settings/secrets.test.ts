@@ -125,6 +125,7 @@ const OTHERS = [
   ...[
     "groupByPartitionWithContext",
     "deadLetters",
+    "replayDeadLetters",
     "discard",
     "handle",
     "handleCommittable",

@@ -71,9 +71,11 @@ export class LetterRig {
     return this.#logger;
   }
 
-  /** The client of the source; others ask for metadata. */
+  /** Which client is that of the source; others ask for metadata. */
+  source = 0;
+
   get client(): FakeConsumer {
-    return this.kafka.consumers[0] as FakeConsumer;
+    return this.kafka.consumers[this.source] as FakeConsumer;
   }
 
   get sent(): readonly SentRecord[] {
