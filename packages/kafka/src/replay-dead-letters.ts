@@ -8,6 +8,7 @@ import type { DeadLetter } from "./dead-letters/dead-letter.js";
 import { readDeadLetter } from "./dead-letters/read-dead-letter.js";
 import { replayedHeaders, roundsOf } from "./dead-letters/replayed-headers.js";
 import { producerFlow } from "./producer.js";
+import type { Committable } from "./offsets/batch.js";
 import { type ConsumerRecord, passThrough, produce, type ProducerEnvelope } from "./records/messages.js";
 import { bytes, nullable } from "./records/serde.js";
 import { kafkaSchema, type KafkaSettings } from "./settings/kafka-settings.js";
@@ -57,6 +58,8 @@ export interface ReplayReport {
   toString(): string;
 }
 
+const CALL = "replayDeadLetters";
+
 const given = <F>(): z.ZodOptional<z.ZodType<F>> =>
   z.custom<F>((value) => typeof value === "function", "a function").optional();
 
@@ -71,6 +74,8 @@ const schema = z.strictObject({
   maxRounds: z.number().int().positive().default(3),
   dryRun: z.boolean().default(false),
 });
+
+type Parsed = z.output<typeof schema>;
 
 type Fate = Exclude<keyof ReplayReport, "read" | "toString">;
 
@@ -110,7 +115,78 @@ const requireTopic = async (kafka: KafkaSettings, topic: string): Promise<void> 
   }
 };
 
-const attributes = { name: "replayDeadLetters" };
+const serdes = { key: bytes(), value: nullable(bytes()) };
+
+type Letters<P> = ProducerEnvelope<Buffer, Buffer | null, P>;
+
+/** One look at all letters of a topic. */
+class Replay {
+  readonly #settings: Parsed;
+  readonly #reading: CommittableSettings<Buffer, Buffer | null>;
+  readonly #kafka: KafkaSettings;
+  readonly #sendsBytes: boolean;
+  readonly #counts = new Counts();
+
+  constructor(kafka: KafkaSettings, settings: Parsed) {
+    const { topic, groupId = `${topic}-replay` } = settings;
+    this.#settings = settings;
+    this.#kafka = kafka;
+    this.#reading = { kafka, groupId, topics: [topic], ...serdes, until: "end", autoOffsetReset: "earliest" };
+    this.#sendsBytes = parseKafka(kafka, CALL).driver.sendsBytesInHeaders;
+  }
+
+  async run(): Promise<ReplayReport> {
+    const { dryRun } = this.#settings;
+    await (dryRun ? this.#look() : this.#write());
+    return this.#counts.report(dryRun);
+  }
+
+  #look(): Promise<void> {
+    return plainSource(this.#reading)
+      .mapAsync(1, (record) => this.#envelope(record, undefined))
+      .withAttributes({ name: CALL })
+      .runWith(Sink.ignore);
+  }
+
+  #write(): Promise<void> {
+    const { rate } = this.#settings;
+    const source = committableSource(this.#reading);
+    return (rate === undefined ? source : source.throttle({ elements: rate, perMs: 1000 }))
+      .mapAsync(16, ({ record, offset }) => this.#envelope(record, offset))
+      .via(producerFlow({ kafka: this.#kafka, ...serdes }))
+      .map((result): Committable => result.passThrough)
+      .withAttributes({ name: CALL })
+      .toMat(committerSink(), DrainingControl.from)
+      .run().streamCompletion;
+  }
+
+  async #envelope<P>(record: LetterRecord, offset: P): Promise<Letters<P>> {
+    const letter = readDeadLetter(record);
+    const fate = await this.#fateOf(letter, record);
+    this.#counts.add(fate);
+    if (fate !== "replayed" || !letter) return passThrough(offset);
+    const { to } = this.#settings;
+    const { original } = letter;
+    const { key, value } = record;
+    const place = to || original.partition === undefined ? {} : { partition: original.partition };
+    const headers = replayedHeaders(record.headers, original, this.#sendsBytes);
+    return produce({ topic: to ? to(letter) : original.topic, ...place, key, value, headers }, offset);
+  }
+
+  async #fateOf(letter: DeadLetter | undefined, record: LetterRecord): Promise<Fate> {
+    const { where, verify, maxRounds } = this.#settings;
+    if (!letter) return "unknown";
+    if (where && !where(letter, record)) return "left";
+    if (letter.valueLost) return "valueLost";
+    if (roundsOf(record.headers) >= maxRounds) return "tooOften";
+    try {
+      await verify?.(record);
+    } catch {
+      return "refused";
+    }
+    return "replayed";
+  }
+}
 
 /**
  * Writes records back from a dead-letter topic to where they were read first, with their key, value and headers: those of
@@ -130,71 +206,7 @@ const attributes = { name: "replayDeadLetters" };
  * });
  */
 export const replayDeadLetters = async (settings: ReplaySettings): Promise<ReplayReport> => {
-  const call = "replayDeadLetters";
-  const {
-    topic,
-    where,
-    to,
-    verify,
-    rate,
-    maxRounds,
-    dryRun,
-    groupId = `${topic}-replay`,
-  } = parse(schema, settings, call);
-  const { kafka } = settings;
-  const { sendsBytesInHeaders } = parseKafka(kafka, call).driver;
-  await requireTopic(kafka, topic);
-  const counts = new Counts();
-
-  const fateOf = async (letter: DeadLetter | undefined, record: LetterRecord): Promise<Fate> => {
-    if (!letter) return "unknown";
-    if (where && !where(letter, record)) return "left";
-    if (letter.valueLost) return "valueLost";
-    if (roundsOf(record.headers) >= maxRounds) return "tooOften";
-    try {
-      await verify?.(record);
-    } catch {
-      return "refused";
-    }
-    return "replayed";
-  };
-  const envelope = async <P>(record: LetterRecord, offset: P): Promise<ProducerEnvelope<Buffer, Buffer | null, P>> => {
-    const letter = readDeadLetter(record);
-    const fate = await fateOf(letter, record);
-    counts.add(fate);
-    if (fate !== "replayed" || !letter) return passThrough(offset);
-    const { key, value } = record;
-    const { original } = letter;
-    const place = to || original.partition === undefined ? {} : { partition: original.partition };
-    const headers = replayedHeaders(record.headers, original, sendsBytesInHeaders);
-    return produce({ topic: to ? to(letter) : original.topic, ...place, key, value, headers }, offset);
-  };
-
-  const reading: CommittableSettings<Buffer, Buffer | null> = {
-    kafka,
-    groupId,
-    topics: [topic],
-    key: bytes(),
-    value: nullable(bytes()),
-    until: "end",
-    autoOffsetReset: "earliest",
-  };
-  if (dryRun) {
-    await plainSource(reading)
-      .mapAsync(1, (record) => envelope(record, undefined))
-      .withAttributes(attributes)
-      .runWith(Sink.ignore);
-    return counts.report(dryRun);
-  }
-  const source = committableSource(reading);
-  const paced = rate === undefined ? source : source.throttle({ elements: rate, perMs: 1000 });
-  const control = paced
-    .mapAsync(16, ({ record, offset }) => envelope(record, offset))
-    .via(producerFlow({ kafka, key: bytes(), value: nullable(bytes()) }))
-    .map((result) => result.passThrough)
-    .withAttributes(attributes)
-    .toMat(committerSink(), DrainingControl.from)
-    .run();
-  await control.streamCompletion;
-  return counts.report(dryRun);
+  const replay = new Replay(settings.kafka, parse(schema, settings, CALL));
+  await requireTopic(settings.kafka, settings.topic);
+  return replay.run();
 };
