@@ -48,7 +48,7 @@ const fileOf = (snippet: Snippet, brokers: string): string => {
   const code = snippet.code
     .replaceAll(/"(localhost|127\.0\.0\.1):9092"/g, JSON.stringify(brokers))
     .replaceAll('"./orders.js"', JSON.stringify(example))
-    .replaceAll("listen(8080)", "listen(0)");
+    .replaceAll("port: 8080", "port: 0");
   writeFileSync(file, `${code}\nexport {};\n`);
   return file;
 };
@@ -107,7 +107,7 @@ describe("the code in the pages, with records in its topic", function () {
     it(`${snippet.place}: each record is handled and committed, and SIGTERM ends it well`, async () => {
       const { code } = snippet;
       const [input = "", output] = [inputOf(code), outputOf(code)];
-      const commits = /committerSink|committerFlow|committableSink|atMostOnceSource/.test(code);
+      const commits = /resilient\(|committerSink|committerFlow|committableSink|atMostOnceSource/.test(code);
       const partitions = code.includes("sharedConsumer") ? [0, 1] : PARTITIONS;
       const leavesOut = code.includes("undecodable: discard(");
       const handsOn = code.includes('undecodable: "element"');

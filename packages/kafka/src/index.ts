@@ -161,6 +161,8 @@ export {
   type ReplayReport,
   type ReplaySettings,
 } from "./replay-dead-letters.js";
+export { resilient, type ResilientSettings } from "./resilient.js";
+export { healthServer, type HealthServer, type HealthServerOptions } from "./health-server.js";
 export { restarting } from "./restarting.js";
 export type { Restart, RestartSettings } from "./settings/restart-settings.js";
 export type { RestartingControl } from "./restarting/restarting-control.js";

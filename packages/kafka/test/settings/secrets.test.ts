@@ -125,6 +125,8 @@ const OTHERS = [
   ...[
     "groupByPartitionWithContext",
     "deadLetters",
+    "healthServer",
+    "resilient",
     "replayDeadLetters",
     "discard",
     "handle",
