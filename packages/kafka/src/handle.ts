@@ -4,7 +4,8 @@ import type { ConsumerSession } from "./consumer/consumer-session.js";
 import { keepRaw, rawOf } from "./consumer/stages/raw-records.js";
 import { groupOf, sessionOf } from "./consumer/stages/run-sessions.js";
 import { KafkaConnectorError } from "./errors/errors.js";
-import { type Carrying, Handler } from "./handling/handler.js";
+import type { Carrying } from "./handling/carrying.js";
+import { Handler } from "./handling/handler.js";
 import { orderKeyOf } from "./handling/order-key.js";
 import type { Handled, HandlerAttempt } from "./handling/running-attempt.js";
 import { RecordClaim } from "./ledger/record-claim.js";
@@ -52,6 +53,10 @@ const handlerOf = <C, R extends Handled, B, Out>(
   const handler = new Handler({ name, f, policy, carrying, clock: run.clock, groupOf: () => groupOf(run) });
   run.onEnd(() => handler.close(ENDED));
   prepareLetters(run, policy);
+  sessionOf(run, () => true)?.stageTroubles.add(() => {
+    const { trouble } = handler;
+    return trouble === undefined ? undefined : { code: "HANDLERS_FAILING", message: `${name}: ${trouble}` };
+  });
   return handler;
 };
 

@@ -42,9 +42,9 @@ export const resilient = <K = string, V = Buffer | null>(
   settings: ResilientSettings<K, V>,
 ): RunnableGraph<RestartingControl<void>> => {
   const { handle: f, committer, restart, ...rest } = settings;
-  const { parallelism, order, attempts, backoff, timeoutMs, retriable, otherwise, ...source } = rest;
+  const { parallelism, order, attempts, backoff, timeoutMs, retriable, brake, otherwise, ...source } = rest;
   const { logger } = settings.kafka ?? {};
-  const given = { parallelism, order, attempts, backoff, timeoutMs, retriable, logger };
+  const given = { parallelism, order, attempts, backoff, timeoutMs, retriable, brake, logger };
   const policy = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
   const build = (): RunnableGraph<DrainingControl<void>> =>
     sourceWithOffsetContext<K, V>(source as FollowedSettings<K, V>)

@@ -27,6 +27,7 @@ import type { Delivery } from "./reading/turns.js";
 import { Rebalancing, type RebalancingListener } from "./rebalancing/rebalancing.js";
 import { Seeking, type SeekingListener } from "./rebalancing/seeking.js";
 import type { SessionContext } from "./rebalancing/session-context.js";
+import type { HealthReason } from "./recovery/health.js";
 import { Recovery } from "./recovery/recovery.js";
 import { StallWatch } from "./recovery/stall-watch.js";
 
@@ -77,6 +78,8 @@ export class ConsumerSession {
   /** The one door for commits. */
   readonly commits: Commits;
   readonly letters: Letters;
+  /** Stages that may be kept from their work, which say by what. */
+  readonly stageTroubles: Set<() => HealthReason | undefined> = new Set();
   readonly #context: SessionContext;
   readonly #failures: FailureLog;
   readonly #errors: RepeatedErrors;
@@ -132,6 +135,7 @@ export class ConsumerSession {
       recovery: this.#recovery,
       statistics: this.#statistics,
       held: this.#held,
+      stageTroubles: this.stageTroubles,
       isWaiting: (owned) => listener.isWaiting?.(owned) === true,
     });
   }

@@ -22,6 +22,8 @@ export interface Commanded {
   readonly recovery: Recovery;
   readonly statistics: LatestStatistics;
   readonly held: HeldRecords;
+  /** Asked for what keeps stages from their work. */
+  readonly stageTroubles: Iterable<() => HealthReason | undefined>;
   /** Whether the stream of the partition has not been run yet. */
   readonly isWaiting: (owned: OwnedPartition) => boolean;
 }
@@ -113,13 +115,13 @@ export class SessionCommands implements ConsumerCommands {
   #troubles(): readonly HealthReason[] {
     const { life, assignment, commits, client, clock } = this.#context;
     const { state, failure } = life;
-    const { rebalancing, recovery, held } = this.#parts;
+    const { rebalancing, recovery, held, stageTroubles } = this.#parts;
     return recovery.health.troubles({
       ...{ state, failure, commitFailure: commits.counts.lastFailure },
       assigned: rebalancing.count > 0 || assignment.size > 0,
       positionsHeldMs: client.positionsHeldMs(clock.now()),
       removedOffsets: recovery.removed.count,
-      held: held.troubles(assignment.partitions),
+      more: [...held.troubles(assignment.partitions), ...[...stageTroubles].flatMap((ask) => ask() ?? [])],
     });
   }
 

@@ -1,38 +1,20 @@
-import { type Cancellable, type Clock, InvariantViolation } from "@millrace/streams";
+import type { Cancellable, Clock } from "@millrace/streams";
 import { messageOf, promiseOf } from "@millrace/streams/stage";
-import { recordName } from "../client/partition-key.js";
-import { RepeatedErrors } from "../client/repeated-errors.js";
-import { isHopeless } from "../dead-letters/dead-letter-writer.js";
 import { KafkaConnectorError } from "../errors/errors.js";
 import { LimitedLog } from "../logging/limited-log.js";
 import { Backoff } from "../settings/backoff.js";
-import type { DeadLetterOptions, DeadLetters } from "../settings/dead-letter-settings.js";
-import { isResolution, type ParsedPolicy, RESOLUTIONS, type Resolution } from "../settings/handle-settings.js";
+import type { ParsedPolicy } from "../settings/handle-settings.js";
+import { Brake } from "./brake.js";
+import type { Carrying, Waiting } from "./carrying.js";
 import { Deadlines, type Timed } from "./deadlines.js";
-import { isRetriable } from "./is-retriable.js";
+import { orderKeyOf } from "./order-key.js";
+import { Outcomes } from "./outcomes.js";
 import { type Handled, type HandlerAttempt, RunningAttempt } from "./running-attempt.js";
 
 /** How long a function may go on when its signal has been aborted, before it counts as failed. */
 const GRACE_MS = 5000;
 
-const GIVEN_UP = "its partition was given up";
-
-/** An element of the stream with a record in it, and what becomes of the two. */
-export interface Carrying<C, R extends Handled, B, Out> {
-  recordOf(carrier: C): R;
-  /** The record was handled. */
-  done(carrier: C, value: B): Out;
-  /** It is left out on purpose, or is stored in a dead-letter topic. What it throws is passed on. */
-  ended(carrier: C, outcome: "discarded" | "parked", reason: string): Out;
-  /** Writes it to a dead-letter topic; rejects where it is not stored there. */
-  park(carrier: C, options: DeadLetterOptions, error: unknown, attempts: number): Promise<void>;
-  /** The stream is to fail, unless its supervision goes on; answers what to throw. */
-  failed(carrier: C, error: unknown): unknown;
-  /** Where it is now, for explanations. */
-  at(carrier: C, place: string): void;
-  /** Its partition was given up: another owner handles it. */
-  isGone(carrier: C): boolean;
-}
+const keyOf = orderKeyOf("key");
 
 export interface HandlerOptions<C, R extends Handled, B, Out> {
   readonly name: string;
@@ -43,15 +25,16 @@ export interface HandlerOptions<C, R extends Handled, B, Out> {
   readonly groupOf: () => string;
 }
 
+const waitingOf = <C, R, Out>(call: Call<C, R, Out>, number: number): Waiting<C, R, Out> => {
+  const { carrier, record, resolve, reject, backoff } = call;
+  return { carrier, record, number, resolve, reject, backoff };
+};
+
 /** An attempt whose function has not answered, and where the outcome of its record goes. */
-interface Call<C, R, Out> extends Timed {
-  readonly carrier: C;
-  readonly record: R;
+interface Call<C, R, Out> extends Timed, Omit<Waiting<C, R, Out>, "number"> {
   readonly attempt: RunningAttempt;
-  readonly resolve: (out: Out | PromiseLike<Out>) => void;
-  readonly reject: (error: unknown) => void;
-  /** Of the record's pauses; absent before its first failure. */
-  backoff: Backoff | undefined;
+  /** It is tried alone, while everything else waits. */
+  readonly isProbe: boolean;
   isOver: boolean;
 }
 
@@ -67,19 +50,28 @@ interface Call<C, R, Out> extends Timed {
 export class Handler<C, R extends Handled, B, Out> {
   readonly #options: HandlerOptions<C, R, B, Out>;
   readonly #log: LimitedLog;
-  readonly #unwritten: RepeatedErrors;
+  readonly #outcomes: Outcomes<C, R, B, Out>;
   readonly #running: Deadlines<Call<C, R, Out>>;
   /** Those whose time is over. */
   readonly #late: Deadlines<Call<C, R, Out>>;
   readonly #waits = new Set<Cancellable>();
+  readonly #brake: Brake<Waiting<C, R, Out>>;
+  #lastError: unknown;
   #closed = false;
 
   constructor(options: HandlerOptions<C, R, B, Out>) {
     const { clock, policy } = options;
     this.#options = options;
     this.#log = new LimitedLog(policy.logger, () => clock.now());
-    const unwritten = `kafka: dead letters of ${options.name} cannot be written, so their records wait`;
-    this.#unwritten = new RepeatedErrors(policy.logger, unwritten, () => clock.now());
+    this.#outcomes = new Outcomes(options);
+    this.#brake = new Brake(policy.brake ? policy.brake.failuresInARow : undefined, clock, {
+      mayTry: (waiting) => !this.#outcomes.endIfGone(waiting),
+      probe: (waiting) => this.#try(waiting, true),
+      release: (waiting) => {
+        if (!this.#outcomes.endIfGone(waiting)) this.#try(waiting, false);
+      },
+      onChange: (on) => this.#onBrake(on),
+    });
     this.#running = new Deadlines(clock, policy.timeoutMs, (call) => this.#onTimeout(call));
     this.#late = new Deadlines(clock, policy.timeoutMs + GRACE_MS, (call) => this.#onIgnored(call));
   }
@@ -88,19 +80,33 @@ export class Handler<C, R extends Handled, B, Out> {
   handle(carrier: C): Out | Promise<Out> {
     const { carrying, groupOf, f } = this.#options;
     const record = carrying.recordOf(carrier);
+    if (this.#brake.isOn) {
+      return new Promise((resolve, reject) => {
+        this.#waitInLine({ carrier, record, number: 1, resolve, reject, backoff: undefined }, false);
+      });
+    }
     const attempt = new RunningAttempt(record, 1, groupOf);
     let promise: Promise<B> | undefined;
     try {
       const answer = f(record, attempt);
       promise = promiseOf(answer);
-      if (!promise) return carrying.done(carrier, answer as B);
+      if (!promise) {
+        this.#brake.succeeded();
+        return carrying.done(carrier, answer as B);
+      }
     } catch (error) {
       promise = Promise.reject(error);
     }
     const answered = promise;
     return new Promise<Out>((resolve, reject) => {
-      this.#follow(answered, this.#call(carrier, record, attempt, { resolve, reject, backoff: undefined }));
+      this.#follow(answered, this.#call(attempt, { carrier, record, resolve, reject, backoff: undefined }, false));
     });
+  }
+
+  /** What keeps records from being handled. */
+  get trouble(): string | undefined {
+    if (!this.#brake.isOn) return undefined;
+    return `${this.#brake.failures} attempts in a row have failed, so something that they need is down: ${messageOf(this.#lastError)}. One record at a time is tried until one succeeds`;
   }
 
   /** Nothing is handled any more. */
@@ -108,6 +114,8 @@ export class Handler<C, R extends Handled, B, Out> {
     this.#closed = true;
     for (const wait of this.#waits) wait.cancel();
     this.#waits.clear();
+    this.#brake.close();
+    this.#outcomes.close();
     for (const deadlines of [this.#running, this.#late]) {
       deadlines.close();
       for (const { attempt } of deadlines.all()) attempt.abort(reason);
@@ -115,10 +123,9 @@ export class Handler<C, R extends Handled, B, Out> {
   }
 
   #call(
-    carrier: C,
-    record: R,
     attempt: RunningAttempt,
-    { resolve, reject, backoff }: Pick<Call<C, R, Out>, "resolve" | "reject" | "backoff">,
+    { carrier, record, resolve, reject, backoff }: Omit<Waiting<C, R, Out>, "number">,
+    isProbe: boolean,
   ): Call<C, R, Out> {
     const startedAt = this.#options.clock.now();
     return {
@@ -128,6 +135,7 @@ export class Handler<C, R extends Handled, B, Out> {
       resolve,
       reject,
       backoff,
+      isProbe,
       startedAt,
       within: undefined,
       before: undefined,
@@ -140,7 +148,9 @@ export class Handler<C, R extends Handled, B, Out> {
     this.#running.add(call);
     answer.then(
       (value) => {
-        if (this.#over(call)) call.resolve(this.#options.carrying.done(call.carrier, value));
+        if (!this.#over(call)) return;
+        this.#brake.succeeded();
+        call.resolve(this.#options.carrying.done(call.carrier, value));
       },
       (error: unknown) => {
         if (this.#over(call)) this.#failed(call, error);
@@ -184,24 +194,22 @@ export class Handler<C, R extends Handled, B, Out> {
     const { carrying, policy, clock, name } = this.#options;
     const { carrier, attempt } = call;
     const error = attempt.isAborted ? this.#timeoutError(thrown) : thrown;
-    if (carrying.isGone(carrier)) return this.#end(call, "discarded", GIVEN_UP);
+    if (this.#outcomes.endIfGone(call)) {
+      if (call.isProbe) this.#brake.probed();
+      return;
+    }
     try {
-      if (attempt.number >= policy.attempts || !this.#mayHelp(error)) return this.#resolve(call, error);
+      const mayHelp = this.#outcomes.mayHelp(error);
+      if (this.#isBraked(call, error, mayHelp)) return;
+      if (attempt.number >= policy.attempts || !mayHelp) return this.#outcomes.settle(call, error, attempt.number);
       call.backoff ??= this.#newBackoff();
       const delayMs = call.backoff.next();
       const place = `${name}, attempt ${attempt.number} of ${policy.attempts} failed (${messageOf(error)}), the next in ${Math.round(delayMs)} ms`;
       carrying.at(carrier, place);
-      this.#wait(clock, delayMs, () => this.#again(call));
+      const next = waitingOf(call, attempt.number + 1);
+      this.#wait(clock, delayMs, () => this.#again(next));
     } catch (mistake) {
       call.reject(carrying.failed(carrier, mistake));
-    }
-  }
-
-  #end(call: Call<C, R, Out>, outcome: "discarded" | "parked", reason: string): void {
-    try {
-      call.resolve(this.#options.carrying.ended(call.carrier, outcome, reason));
-    } catch (dropped) {
-      call.reject(dropped);
     }
   }
 
@@ -211,61 +219,45 @@ export class Handler<C, R extends Handled, B, Out> {
     return new Backoff({ ...times, randomFactor: jitter, random });
   }
 
-  #again(failed: Call<C, R, Out>): void {
+  #again(next: Waiting<C, R, Out>): void {
+    if (this.#outcomes.endIfGone(next)) return;
+    if (this.#brake.isOn) this.#waitInLine(next, false);
+    else this.#try(next, false);
+  }
+
+  #try(next: Waiting<C, R, Out>, isProbe: boolean): void {
     const { carrying, groupOf, f, name } = this.#options;
-    const { carrier, record } = failed;
-    if (carrying.isGone(carrier)) return this.#end(failed, "discarded", GIVEN_UP);
+    const { carrier, record, number } = next;
     carrying.at(carrier, name);
-    const attempt = new RunningAttempt(record, failed.attempt.number + 1, groupOf);
+    const attempt = new RunningAttempt(record, number, groupOf);
     // What the function throws at once rejects.
     const answer = new Promise<B>((resolve) => resolve(f(record, attempt)));
-    this.#follow(answer, this.#call(carrier, record, attempt, failed));
+    this.#follow(answer, this.#call(attempt, next, isProbe));
   }
 
-  #mayHelp(error: unknown): boolean {
-    if (error instanceof InvariantViolation) return false;
-    const answer: unknown = this.#options.policy.retriable(error);
-    if (typeof answer === "boolean") return answer;
-    if (answer === undefined) return isRetriable(error);
-    promiseOf(answer)?.catch(() => undefined);
-    throw this.#misused("retriable", "true, false or undefined");
+  /** While something is down an attempt is not counted, and no record has failed for good. */
+  #isBraked(call: Call<C, R, Out>, error: unknown, mayHelp: boolean): boolean {
+    if (!mayHelp) {
+      this.#brake.succeeded();
+      return false;
+    }
+    this.#lastError = error;
+    this.#brake.failed(keyOf(call.record));
+    if (!this.#brake.isOn) return false;
+    this.#waitInLine(waitingOf(call, call.attempt.number), call.isProbe);
+    return true;
   }
 
-  #resolve(call: Call<C, R, Out>, error: unknown): void {
+  #waitInLine(waiting: Waiting<C, R, Out>, wasProbe: boolean): void {
     const { carrying, name } = this.#options;
-    const { carrier, record } = call;
-    const attempts = call.attempt.number;
-    const resolution = error instanceof InvariantViolation ? "stop" : this.#resolutionOf(error, attempts);
-    if (resolution === "stop") return call.reject(carrying.failed(carrier, error));
-    const after = `after ${attempts} ${attempts === 1 ? "attempt" : "attempts"}`;
-    if (resolution.kind === "deadLetters") {
-      this.#log.warn(`kafka: ${recordName(record)} goes to the dead letters of ${name} ${after}`, { error });
-      return void this.#park(call, resolution, error);
-    }
-    this.#log.warn(`kafka: ${recordName(record)} was left out by ${name} ${after}: ${resolution.reason}`, { error });
-    this.#end(call, "discarded", resolution.reason);
+    carrying.at(waiting.carrier, `${name}, waits: ${this.#brake.failures} attempts in a row have failed`);
+    this.#brake.wait(waiting, wasProbe);
   }
 
-  /** Until it is stored: a record is never left out because its dead letter could not be written. */
-  async #park(call: Call<C, R, Out>, options: DeadLetters, error: unknown): Promise<void> {
-    const { carrying, clock, name } = this.#options;
-    const { carrier, attempt } = call;
-    const backoff = this.#newBackoff();
-    for (let tries = 1; !this.#closed; tries++) {
-      if (carrying.isGone(carrier)) return this.#end(call, "discarded", GIVEN_UP);
-      try {
-        await carrying.park(carrier, options, error, attempt.number);
-        if (!this.#closed) this.#end(call, "parked", "written to a dead-letter topic");
-        return;
-      } catch (failure) {
-        if (this.#closed) return;
-        if (isHopeless(failure)) return call.reject(carrying.failed(carrier, failure));
-        this.#unwritten.warn(failure);
-        const times = tries === 1 ? "once" : `${tries} times`;
-        carrying.at(carrier, `${name}, its dead letter could not be written, tried ${times} (${messageOf(failure)})`);
-      }
-      await new Promise<void>((resolve) => this.#wait(clock, backoff.next(), resolve));
-    }
+  #onBrake(on: boolean): void {
+    const { name, policy } = this.#options;
+    if (on) policy.logger.error(`kafka: ${name}: ${this.trouble}`, { error: this.#lastError });
+    else policy.logger.warn(`kafka: ${name}: an attempt has succeeded, so records are handled as before`, {});
   }
 
   #wait(clock: Clock, ms: number, then: () => void): void {
@@ -274,20 +266,5 @@ export class Handler<C, R extends Handled, B, Out> {
       then();
     });
     this.#waits.add(wait);
-  }
-
-  #resolutionOf(error: unknown, attempts: number): Resolution {
-    const { otherwise } = this.#options.policy;
-    const answer: unknown = typeof otherwise === "function" ? otherwise({ error, attempts }) : otherwise;
-    if (isResolution(answer)) return answer;
-    promiseOf(answer)?.catch(() => undefined);
-    throw this.#misused("otherwise", RESOLUTIONS);
-  }
-
-  #misused(what: string, expected: string): KafkaConnectorError {
-    return new KafkaConnectorError(
-      "INVALID_SETTINGS",
-      `${this.#options.name}: ${what} has to answer ${expected}, at once.`,
-    );
   }
 }

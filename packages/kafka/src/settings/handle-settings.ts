@@ -40,6 +40,11 @@ export interface HandlePolicy {
   readonly timeoutMs?: number;
   /** Whether another attempt may help; `undefined`: as by default. It has to be synchronous. */
   readonly retriable?: (error: unknown) => boolean | undefined;
+  /**
+   * After so many attempts in a row, of three keys, that have failed and may be tried again, something that they need is down: then one
+   * record at a time is tried until one succeeds, and no attempt is counted. Default: 10; `false`: never.
+   */
+  readonly brake?: { readonly failuresInARow?: number } | false;
   /** What becomes of a record that has failed for good, or a function that says so for each. */
   readonly otherwise: Resolution | ((failure: HandlerFailure) => Resolution);
   /** Gets a warning for each record that has failed for good; default: the console, as in `KafkaSettings`. */
@@ -55,6 +60,7 @@ export interface ParsedPolicy {
   readonly backoff: { readonly minMs: number; readonly maxMs: number; readonly jitter: number };
   readonly timeoutMs: number;
   readonly retriable: NonNullable<HandlePolicy["retriable"]>;
+  readonly brake: { readonly failuresInARow: number } | false;
   readonly otherwise: HandlePolicy["otherwise"];
   readonly logger: Logger;
   readonly random: () => number;
@@ -83,6 +89,7 @@ const schema = z.strictObject({
     .prefault({}),
   timeoutMs: z.number().positive().max(LONGEST_MS).default(60_000),
   retriable: given<ParsedPolicy["retriable"]>().default(() => () => undefined),
+  brake: z.union([z.literal(false), z.strictObject({ failuresInARow: positive.default(10) })]).prefault({}),
   otherwise: z.custom<HandlePolicy["otherwise"]>(
     (value) => typeof value === "function" || isResolution(value),
     `required: ${RESOLUTIONS}, or a function of the failure that answers one of these`,

@@ -27,11 +27,14 @@ export const down: Error = new Error("503");
 export class Calls {
   readonly begun: string[] = [];
   readonly attempts: HandlerAttempt[] = [];
+  /** Those that were answered last. */
+  readonly ended: Set<string> = new Set();
   readonly #open = new Map<string, { resolve: (value: unknown) => void; reject: (error: unknown) => void }>();
 
   readonly handle: Handle = ({ partition, offset }, attempt) => {
     const call = `${partition}@${offset}#${attempt.number}`;
     this.begun.push(call);
+    this.ended.delete(call);
     this.attempts.push(attempt);
     return new Promise((resolve, reject) => this.#open.set(call, { resolve, reject }));
   };
@@ -41,10 +44,14 @@ export class Calls {
   }
 
   end(...calls: readonly string[]): void {
-    for (const call of calls) this.#open.get(call)?.resolve(undefined);
+    for (const call of calls) {
+      this.ended.add(call);
+      this.#open.get(call)?.resolve(undefined);
+    }
   }
 
   fail(call: string, error: unknown = down): void {
+    this.ended.add(call);
     this.#open.get(call)?.reject(error);
   }
 }

@@ -24,6 +24,8 @@ export type HealthCode =
   | "DECODER_UNAVAILABLE"
   /** Dead letters cannot be written, so their records wait. */
   | "DEAD_LETTER_FAILED"
+  /** What all handlers need is down, so records are tried one at a time. */
+  | "HANDLERS_FAILING"
   /** A restarting graph waits for its next run. */
   | "RESTARTING"
   /** The brokers removed records before they were read. It is ready all the same. */
@@ -63,8 +65,8 @@ export interface HealthFacts {
   readonly commitFailure: unknown;
   readonly positionsHeldMs: number | undefined;
   readonly removedOffsets: number;
-  /** Records that wait for long before they are delivered. */
-  readonly held: readonly HealthReason[];
+  /** Of records that wait for long before they are delivered, and of the stages that handle them. */
+  readonly more: readonly HealthReason[];
 }
 
 /** Remembers what a client has reported. */
@@ -103,7 +105,7 @@ export class HealthRecord {
   }
 
   #addTroubles(facts: HealthFacts, add: (code: HealthCode, message: string) => void): void {
-    const { commitFailure, positionsHeldMs, held } = facts;
+    const { commitFailure, positionsHeldMs, more } = facts;
     if (!this.#connected) add("NOT_CONNECTED", "no broker has answered yet");
     else if (!facts.assigned) add("NOT_ASSIGNED", "the group has not given it anything yet");
     if (this.#last && this.#clock.now() - this.#last.at < RECENT_MS) {
@@ -111,7 +113,7 @@ export class HealthRecord {
       const isDown = failedBy(error, "brokersDown");
       add(isDown ? "BROKERS_UNREACHABLE" : "CLIENT_ERROR", messageOf(error));
     }
-    for (const { code, message } of held) add(code, message);
+    for (const { code, message } of more) add(code, message);
     if (commitFailure !== undefined) add("COMMIT_FAILED", messageOf(commitFailure));
     if (positionsHeldMs !== undefined)
       add(
