@@ -205,7 +205,7 @@ export class ConsumerSession {
 
   /** A record cannot be decoded yet: it, and what was taken behind it, comes again later. */
   putOff({ owned, run }: Delivery, index: number, error: DecoderUnavailableError): void {
-    owned.putOff(run, index);
+    owned.buffer.putOff(run, index, "waiting");
     this.#held.untilDecoder(owned, run.fetched.chunk.offset(index), error);
   }
 

@@ -42,7 +42,7 @@ export class Deliveries {
     const deliveries = this.#turns.take(partitions, room, (owned) => reading.flow.room(owned));
     if (deliveries.length > 0) reading.wake();
     else this.#held = assignment.hasBuffered;
-    if (deliveries.length === 0 && partitions.some((owned) => owned.buffered > 0 && !owned.isPutOff))
+    if (deliveries.length === 0 && partitions.some((owned) => owned.buffered > 0 && !owned.buffer.isPutOff))
       this.#stall.held();
     commits.delivered(now);
     return deliveries;

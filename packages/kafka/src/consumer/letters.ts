@@ -3,6 +3,7 @@ import type { LetterReason, RawRecord } from "../dead-letters/letter.js";
 import { KafkaConnectorError } from "../errors/errors.js";
 import type { DeadLetterOptions } from "../settings/dead-letter-settings.js";
 import type { ParsedConsumer } from "../settings/parse-consumer.js";
+import type { OwnedPartition } from "./partitions/owned-partition.js";
 import type { HeldRecords } from "./reading/held-records.js";
 import type { Delivery } from "./reading/turns.js";
 import type { SessionContext } from "./rebalancing/session-context.js";
@@ -12,6 +13,13 @@ const topicsOf = (subscription: ParsedConsumer["subscription"]): readonly string
   if (subscription.kind === "topics") return subscription.topics;
   return subscription.kind === "pattern" ? [] : [...new Set(subscription.partitions.map(({ topic }) => topic))];
 };
+
+/** Why a record is parked, and how. */
+interface Parking {
+  readonly error: unknown;
+  readonly options: DeadLetterOptions;
+  readonly passOver: () => void;
+}
 
 /** The dead letters of a session's records. */
 export class Letters {
@@ -32,15 +40,15 @@ export class Letters {
     return this.#writer.write(record, { ...reason, group: this.#context.settings.groupId }, options);
   }
 
-  /** Writes the record at `index`: it, and what was taken behind it, comes again once that is done. */
-  park({ owned, run }: Delivery, index: number, record: RawRecord, error: unknown, options: DeadLetterOptions): void {
-    owned.putOff(run, index);
-    this.#held.untilWritten(owned, record.offset, this.write(record, { error }, options), isHopeless);
+  /** Writes a record that was put off, and calls `passOver` once it is stored; where it is not, the record comes again. */
+  park(owned: OwnedPartition, record: RawRecord, { error, options, passOver }: Parking): void {
+    const written = this.write(record, { error }, options).then(passOver);
+    this.#held.untilWritten(owned, record.offset, written, isHopeless);
   }
 
-  /** What has become of the letter of the first record that is delivered, where there is one. */
-  of({ owned, run }: Delivery): { readonly error: unknown } | "stored" | undefined {
-    return this.#held.letterOf(owned, run.fetched.chunk.offset(run.from));
+  /** Why the letter of the first record that is delivered can never be written. */
+  hopeless({ owned, run }: Delivery): { readonly error: unknown } | undefined {
+    return this.#held.hopelessAt(owned, run.fetched.chunk.offset(run.from));
   }
 
   /** Throws where the driver cannot write them so, and fails the session where a topic for them is missing. */

@@ -54,7 +54,7 @@ export class OwnedPartition implements TopicPartition {
   readonly #claimBound: number;
   readonly #listener: PartitionListener;
   readonly reading: ReadPosition = new ReadPosition();
-  readonly #buffer = new PartitionBuffer(this.reading);
+  readonly buffer: PartitionBuffer = new PartitionBuffer(this.reading);
   readonly commit: CommitState;
   #holds = 0;
   #complete = false;
@@ -81,28 +81,28 @@ export class OwnedPartition implements TopicPartition {
 
   /** Records that wait to be delivered. */
   get buffered(): number {
-    return this.#buffer.records;
+    return this.buffer.records;
   }
 
   get bufferedBytes(): number {
-    return this.#buffer.bytes;
+    return this.buffer.bytes;
   }
 
   /** Records handed to the stream under this assignment. */
   get handedOver(): number {
-    return this.#buffer.handedOver;
+    return this.buffer.handedOver;
   }
 
   /** The next offset that is not finished or, of a plain source, not handed over; `undefined` before any. */
   get position(): number | undefined {
-    const next = this.ledger.watermark ?? this.#buffer.last?.next;
+    const next = this.ledger.watermark ?? this.buffer.last?.next;
     return this.#isThrough ? Math.max(this.reading.end, next ?? 0) || next : next;
   }
 
   /** All that was read has been handed over and, where that is known, is finished. */
   get #isThrough(): boolean {
     const { inFlight, delivered } = this.ledger;
-    return this.#buffer.records === 0 && inFlight === 0 && (!this.commit.begun || delivered === this.handedOver);
+    return this.buffer.records === 0 && inFlight === 0 && (!this.commit.begun || delivered === this.handedOver);
   }
 
   toString(): string {
@@ -114,7 +114,7 @@ export class OwnedPartition implements TopicPartition {
    * handed over, because how much of it was seen is not known. `undefined`: reading has not begun.
    */
   get resumeAt(): number | undefined {
-    return this.ledger.watermark ?? this.#buffer.last?.from ?? this.reading.first;
+    return this.ledger.watermark ?? this.buffer.last?.from ?? this.reading.first;
   }
 
   /** The end of offsets without a record that can be committed, where it has one. */
@@ -166,31 +166,28 @@ export class OwnedPartition implements TopicPartition {
   }
 
   add(run: BufferedRun): void {
-    this.#buffer.add(run);
+    this.buffer.add(run);
   }
 
   /** See `PartitionBuffer.take`. */
   take(records: number, bytes?: number): BufferedRun | undefined {
-    return this.#buffer.take(records, bytes);
+    return this.buffer.take(records, bytes);
   }
 
   /** See `PartitionBuffer.putOff`. */
-  putOff(run: BufferedRun, index: number): void {
-    this.#buffer.putOff(run, index);
-  }
-
   goOn(): void {
-    this.#buffer.goOn();
+    this.buffer.goOn();
     this.#listener.onRoom();
   }
 
-  get isPutOff(): boolean {
-    return this.#buffer.isPutOff;
+  /** Records that a crash would repeat. */
+  get replays(): number {
+    return this.ledger.replays + (this.buffer.isParking ? 1 : 0);
   }
 
   /** Drops what waits; returns how many records that was. */
   drop(): number {
-    return this.#buffer.drop();
+    return this.buffer.drop();
   }
 
   /** Stops delivery; returns how many waiting records were dropped. */

@@ -15,7 +15,7 @@ export class PartitionBuffer {
   #last: HandedOver | undefined;
   #beforeLast: HandedOver | undefined;
   #handedOver = 0;
-  #putOff = false;
+  #putOff: "parking" | "waiting" | undefined;
 
   constructor(reading: ReadPosition) {
     this.#reading = reading;
@@ -43,7 +43,12 @@ export class PartitionBuffer {
 
   /** The first that waits cannot be handed over yet. */
   get isPutOff(): boolean {
-    return this.#putOff;
+    return this.#putOff !== undefined;
+  }
+
+  /** Its dead letter is being written, which a crash would repeat. */
+  get isParking(): boolean {
+    return this.#putOff === "parking";
   }
 
   add(run: BufferedRun): void {
@@ -65,7 +70,7 @@ export class PartitionBuffer {
    * Of the run that was taken last, the record at `index` cannot be handed over yet: it and those behind it come first
    * again, after `goOn`. Those before it were read.
    */
-  putOff(run: BufferedRun, index: number): void {
+  putOff(run: BufferedRun, index: number, why: "parking" | "waiting"): void {
     const { from, to, fetched } = run;
     const { chunk } = fetched;
     let bytes = run.bytes;
@@ -73,11 +78,11 @@ export class PartitionBuffer {
     this.#waiting.giveBack({ ...run, from: index, bytes });
     this.#handedOver -= to - index;
     this.#last = index === from ? this.#beforeLast : { from: chunk.offset(from), next: chunk.offset(index - 1) + 1 };
-    this.#putOff = true;
+    this.#putOff = why;
   }
 
   goOn(): void {
-    this.#putOff = false;
+    this.#putOff = undefined;
   }
 
   /** Drops what waits, and what is read from now on; returns how many records waited. */

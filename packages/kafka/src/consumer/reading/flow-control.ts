@@ -123,7 +123,7 @@ export class FlowControl {
 
   /** Records of `owned` that may be delivered before it is at its bound. */
   room(owned: OwnedPartition): number {
-    return owned.isPutOff ? 0 : this.#readingRoom(owned);
+    return owned.buffer.isPutOff ? 0 : this.#readingRoom(owned);
   }
 
   /** The same where nothing of it is delivered for a moment, and reading goes on. */
@@ -196,7 +196,7 @@ export class FlowControl {
     for (const owned of this.#partitions()) {
       bytes += owned.ledger.openBytes;
       span += owned.span;
-      replays += owned.ledger.replays;
+      replays += owned.replays;
       since = Math.min(since, owned.commit.replaysSince ?? now);
     }
     return { bytes, span, replays, since };

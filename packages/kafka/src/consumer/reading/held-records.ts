@@ -46,8 +46,8 @@ interface Held {
   wait: Wait;
   tries: number;
   error: unknown;
-  /** Its dead letter is stored, or can never be. */
-  letter: { readonly error: unknown } | "stored" | undefined;
+  /** Why its dead letter can never be written. */
+  hopeless: { readonly error: unknown } | undefined;
 }
 
 /** For ever, where `promise` never settles. */
@@ -87,35 +87,30 @@ export class HeldRecords {
     this.#hold(owned, held, error.until);
   }
 
-  /** The record at `offset`, which was given back, is passed over once its letter is written; `isFinal`: it never will be. */
+  /** The record at `offset`, which was given back, waits for its letter; `isHopeless` says whether that can never be written. */
   untilWritten(
     owned: OwnedPartition,
     offset: number,
     writing: Promise<void>,
-    isFinal: (error: unknown) => boolean,
+    isHopeless: (error: unknown) => boolean,
   ): void {
     const held = this.#heldAt(owned, offset, "DEAD_LETTER_FAILED");
-    const written = writing.then(
-      () => {
-        held.letter = "stored";
-      },
-      (error: unknown) => {
-        held.error = error;
-        if (isFinal(error)) held.letter = { error };
-      },
-    );
+    const written = writing.catch((error: unknown) => {
+      held.error = error;
+      if (isHopeless(error)) held.hopeless = { error };
+    });
     this.#hold(owned, held, written);
   }
 
-  /** What has become of the letter of the record at `offset`, where that is known. */
-  letterOf(owned: OwnedPartition, offset: number): Held["letter"] {
+  /** Why the letter of the record at `offset` can never be written. */
+  hopelessAt(owned: OwnedPartition, offset: number): Held["hopeless"] {
     const held = this.#held.get(owned);
-    return held?.offset === offset ? held.letter : undefined;
+    return held?.offset === offset ? held.hopeless : undefined;
   }
 
   /** The record that holds `owned` back. */
   of(owned: OwnedPartition): HeldRecord | undefined {
-    const held = owned.isPutOff ? this.#held.get(owned) : undefined;
+    const held = owned.buffer.isPutOff ? this.#held.get(owned) : undefined;
     if (!held) return undefined;
     const { offset, since, tries, wait, error } = held;
     const why = error === undefined ? undefined : messageOf(error);
@@ -148,7 +143,7 @@ export class HeldRecords {
 
   #first(offset: number, wait: Wait): Held {
     const backoff = new Backoff(BACKOFF);
-    return { offset, since: this.#clock.now(), backoff, wait, tries: 0, error: undefined, letter: undefined };
+    return { offset, since: this.#clock.now(), backoff, wait, tries: 0, error: undefined, hopeless: undefined };
   }
 
   #hold(owned: OwnedPartition, held: Held, until: PromiseLike<unknown> | undefined): void {

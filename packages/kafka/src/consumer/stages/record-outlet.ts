@@ -12,6 +12,7 @@ import {
 } from "@millrace/streams/stage";
 import { DecoderUnavailableError } from "../../errors/decoder-unavailable-error.js";
 import { DeserializationError } from "../../errors/deserialization-error.js";
+import type { DeadLetters } from "../../settings/dead-letter-settings.js";
 import type { OffsetOwner } from "../../offsets/committable-offset.js";
 import type { ConsumerSession } from "../consumer-session.js";
 import { hearingPromises } from "./left-promises.js";
@@ -169,9 +170,8 @@ export class RecordOutlet<A> implements Pull<A> {
     const { reader, session } = this.#options;
     const { from, to } = delivery.run;
     let index = from;
-    const letter = session.letters.of(delivery);
-    if (letter === "stored") reader.skip(delivery, index++, now, "parked");
-    else if (letter && this.#supervise(delivery, index++, now, letter.error) === "failed") return from;
+    const hopeless = session.letters.hopeless(delivery);
+    if (hopeless && this.#supervise(delivery, index++, now, hopeless.error) === "failed") return from;
     for (; index < to; index++) {
       try {
         if (!reader.isFinished(delivery, index, now))
@@ -194,12 +194,27 @@ export class RecordOutlet<A> implements Pull<A> {
     if (!(error instanceof DeserializationError) || typeof undecodable === "string")
       return this.#supervise(delivery, index, now, error);
     if (undecodable.kind === "deadLetters") {
-      session.letters.park(delivery, index, rawRecord(delivery.run, index), error, undecodable);
+      this.#park(delivery, index, error, undecodable);
       return "put off";
     }
     session.discarded(undecodable.reason, error);
     reader.skip(delivery, index, now, "discarded");
     return "passed";
+  }
+
+  #park({ owned, run }: Delivery, index: number, error: unknown, options: DeadLetters): void {
+    const { reader, session, run: stream } = this.#options;
+    const record = rawRecord(run, index);
+    owned.buffer.putOff(run, index, "parking");
+    const passOver = (): void => {
+      // Nothing waits any more where the stream has ended, or the partition is gone.
+      const first = owned.take(1);
+      if (!first) return;
+      reader.skip({ owned, run: first }, first.from, stream.clock.now(), "parked");
+      first.fetched.done(first, reader.keepsBytes || this.#keepsRaw);
+      session.taken();
+    };
+    session.letters.park(owned, record, { error, options, passOver });
   }
 
   #supervise(delivery: Delivery, index: number, now: number, error: unknown): "passed" | "failed" {
