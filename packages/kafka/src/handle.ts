@@ -2,7 +2,8 @@ import { Flow, FlowWithContext, type WithClaim } from "@millrace/streams";
 import { changed, Guard, guardedFlow, mapAsyncPartitioned, type Run } from "@millrace/streams/stage";
 import type { ConsumerSession } from "./consumer/consumer-session.js";
 import { keepRaw, rawOf } from "./consumer/stages/raw-records.js";
-import { groupOf, sessionOf } from "./consumer/stages/run-sessions.js";
+import { groupOf, sessionsOf } from "./consumer/stages/run-sessions.js";
+import type { HealthReason } from "./consumer/recovery/health.js";
 import { KafkaConnectorError } from "./errors/errors.js";
 import type { Carrying } from "./handling/carrying.js";
 import { Handler } from "./handling/handler.js";
@@ -20,11 +21,8 @@ const WAITING_PER_CALL = 4;
 
 /** Where records may go to dead letters, they are kept as they came, and topics that are known are looked for at once. */
 const prepareLetters = (run: Run, { otherwise }: ParsedPolicy): void => {
-  if (typeof otherwise !== "function" && !isDeadLetters(otherwise)) return;
-  keepRaw(run);
-  const session = isDeadLetters(otherwise) ? sessionOf(run, () => true) : undefined;
-  if (!session || !isDeadLetters(otherwise)) return;
-  session.letters.check(otherwise);
+  if (isDeadLetters(otherwise)) for (const { letters } of sessionsOf(run)) letters.check(otherwise);
+  if (isDeadLetters(otherwise) || typeof otherwise === "function") keepRaw(run);
 };
 
 const park = async (
@@ -35,7 +33,7 @@ const park = async (
   isOf: (session: ConsumerSession) => boolean,
 ): Promise<void> => {
   const raw = rawOf(of);
-  const session = sessionOf(run, isOf);
+  const session = sessionsOf(run).find(isOf);
   if (raw && session) return session.letters.write(raw, { error, attempts }, options);
   throw new KafkaConnectorError(
     "INVALID_SETTINGS",
@@ -51,11 +49,15 @@ const handlerOf = <C, R extends Handled, B, Out>(
   run: Run,
 ): Handler<C, R, B, Out> => {
   const handler = new Handler({ name, f, policy, carrying, clock: run.clock, groupOf: () => groupOf(run) });
-  run.onEnd(() => handler.close(ENDED));
   prepareLetters(run, policy);
-  sessionOf(run, () => true)?.stageTroubles.add(() => {
-    const { trouble } = handler;
-    return trouble === undefined ? undefined : { code: "HANDLERS_FAILING", message: `${name}: ${trouble}` };
+  const trouble = (): HealthReason | undefined =>
+    handler.trouble === undefined ? undefined : { code: "HANDLERS_FAILING", message: `${name}: ${handler.trouble}` };
+  // One of several sources speaks for the stage.
+  const troubles = sessionsOf(run)[0]?.stageTroubles;
+  troubles?.add(trouble);
+  run.onEnd(() => {
+    handler.close(ENDED);
+    troubles?.delete(trouble);
   });
   return handler;
 };
@@ -84,8 +86,9 @@ const carryingClaims = <R, B>(guard: Guard): Carrying<WithClaim<R>, R & Handled,
  * fails is followed by another, after a growing delay, where that may help: not after a mistake in the program (a TypeError
  * without a cause, a RangeError, …), an answer 4xx of HTTP other than 408, 425 and 429, or a `NotRetriableError`.
  * A record that has failed for good is treated as `otherwise` says: `"stop"` fails the stream, and the record stays
- * unfinished; `discard(reason)` ends it as discarded, and logs it. Only an attempt counts: a stream that ends, or a
- * partition that is given up, leaves the record unfinished, to be read again.
+ * unfinished; `discard(reason)` ends it as discarded, and logs it; `deadLetters()` writes it to another topic, and ends it
+ * once it is stored there. Only an attempt counts: a stream that ends, or a partition that is given up, leaves the record
+ * unfinished, to be read again.
  *
  * Emits results as they come; those of a key in input order. Backpressures when `parallelism` records are handled, or 4 ×
  * `parallelism` wait for one of their key. Completes when upstream has completed and all is handled. What stops the stream

@@ -11,6 +11,7 @@ import {
   KafkaConnectorError,
   plainSource,
   readDeadLetter,
+  sharedConsumer,
   sourceWithOffsetContext,
 } from "@millrace/kafka";
 import { Keep, Sink } from "@millrace/streams";
@@ -109,6 +110,20 @@ describe("a record that cannot be decoded, with dead letters", () => {
     expect(
       rig.sent.map(({ record }) => readDeadLetter({ headers: record.headers ?? [] })?.original.offset),
     ).to.deep.equal([1, 2]);
+    await control.drainAndShutdown();
+  });
+
+  it("is written also by a source that shares its client", async () => {
+    await using shared = sharedConsumer({ kafka: rig.settings.kafka });
+    const values: number[] = [];
+    const control = plainSource({ consumer: shared, assignment: [p0], value: number, undecodable: deadLetters() })
+      .map(({ value }) => void values.push(value))
+      .toMat(Sink.ignore, DrainingControl.from)
+      .run({ clock: rig.clock });
+    await until(() => shared.assignment().length === 1, "the partition");
+    rig.client.give(["bad", "2"].map((value, offset) => ({ ...p0, offset, value })));
+    await rig.meanwhile(() => values.length === 1, "the good one");
+    expect(rig.sent.map(({ record }) => String(record.value))).to.deep.equal(["bad"]);
     await control.drainAndShutdown();
   });
 

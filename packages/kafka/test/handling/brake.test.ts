@@ -162,6 +162,7 @@ describe("a brake", () => {
         await drained;
         await control.isShutdown.catch(() => undefined);
         expect(rig.clock.pending).to.equal(0);
+        expect(control.health().reasons.map(({ code }) => code)).not.to.include("HANDLERS_FAILING");
         expect(rig.committed).to.deep.equal([]);
       });
     });

@@ -25,7 +25,8 @@ export interface ConsumerSerdes<out K, out V, out U extends UndecodableSetting =
   readonly value?: Deserializer<V>;
   /**
    * What becomes of a record whose key or value cannot be decoded. Default: `"stop"`, which fails the stream;
-   * `discard(reason)` leaves it out; with `"element"` the stream gets it, as an `UndecodableRecord`.
+   * `discard(reason)` leaves it out, `deadLetters()` writes it to another topic; with `"element"` the stream gets it, as an
+   * `UndecodableRecord`.
    */
   readonly undecodable?: U;
 }

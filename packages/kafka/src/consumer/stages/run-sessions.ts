@@ -23,14 +23,13 @@ export const joinRun = (run: Run, session: ConsumerSession, only?: OwnedPartitio
   else sessions.set(run.finished, [session]);
 };
 
-/** The group that the records of the run are read in; empty without one. */
-export const groupOf = (run: Run): string => sessions.get(run.finished)?.[0]?.commits.groupId ?? "";
+/** Those that deliver into the run. */
+export const sessionsOf = (run: Run): readonly ConsumerSession[] => sessions.get(run.finished) ?? [];
 
-/** The session that `isOf` says, of those that deliver into the run. */
-export const sessionOf = (run: Run, isOf: (session: ConsumerSession) => boolean): ConsumerSession | undefined =>
-  sessions.get(run.finished)?.find(isOf);
+/** The group that the records of the run are read in; empty without one. */
+export const groupOf = (run: Run): string => sessionsOf(run)[0]?.commits.groupId ?? "";
 
 /** Commits what is finished of every session of the run. */
 export const commitSessions = async (run: Run): Promise<void> => {
-  await Promise.all((sessions.get(run.finished) ?? []).map((session) => session.commitRemaining()));
+  await Promise.all(sessionsOf(run).map((session) => session.commitRemaining()));
 };
