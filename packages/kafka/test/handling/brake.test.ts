@@ -78,7 +78,29 @@ describe("a brake", () => {
         expect(control.health().ready).to.equal(true);
         expect(rig.warnings.at(-1)).to.match(/an attempt has succeeded, so records are handled as before$/);
         calls.end(...open(calls));
+        expect(calls.attempts.every(({ number }) => number <= 3)).to.equal(true);
         await rig.commitsUp(6);
+        await control.drainAndShutdown();
+      });
+
+      it("holds back also those whose pause is over meanwhile", async () => {
+        const calls = new Calls();
+        const control = await rig.start(surface, calls.handle, policy);
+        rig.give(...keys.slice(0, 4).map((key, offset) => record(offset, key)));
+        await calls.until(4);
+        for (const call of calls.begun.slice()) calls.fail(call);
+        await settle();
+        await rig.clock.advance(900);
+        await settle();
+        expect(rig.errors).to.have.length(1);
+        expect(calls.begun).to.have.length(4);
+        await rig.clock.advance(100);
+        await settle();
+        expect(calls.begun).to.have.length(5);
+        calls.end(...open(calls));
+        await settle();
+        calls.end(...open(calls));
+        await rig.commitsUp(4);
         await control.drainAndShutdown();
       });
 
@@ -184,6 +206,7 @@ describe("a brake", () => {
           release: (each) => void waiting.delete(each),
           onChange: () => undefined,
         });
+        let next = 100;
         for (const key of [1, 2, 3]) brake.failed(key);
         expect(brake.isOn).to.equal(true);
         for (let each = 0; each < 3 + more; each++) {
@@ -195,6 +218,10 @@ describe("a brake", () => {
           await clock.advance(30_000);
           const [probe] = probing;
           expect(probe).not.to.equal(undefined);
+          // One that was under way fails while another is tried.
+          waiting.add(next);
+          brake.wait(next++, false);
+          await clock.advance(60_000);
           probing.clear();
           if (succeeds) brake.succeeded();
           else {

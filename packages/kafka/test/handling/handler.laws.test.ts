@@ -85,9 +85,7 @@ const outcomes = async (
   };
 
   let isOver = false;
-  const run = SourceWithContext.fromSource(
-    Source.from(all.map(({ task, ends }) => ({ value: task, claim: ends as Claim }))),
-  )
+  const run = SourceWithContext.fromSource(Source.from(all.map(({ task, ends }) => ({ value: task, claim: ends }))))
     .via(
       handle(work, {
         ...{ attempts: ATTEMPTS, timeoutMs: 50, backoff: { minMs: 5, maxMs: 40 }, logger: silentLogger },

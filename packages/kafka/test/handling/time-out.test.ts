@@ -76,6 +76,7 @@ describe("the time of an attempt", () => {
         expect(rig.warnings.at(-1)).to.match(
           /after 2 attempts: too slow: handle.*: an attempt took longer than 1000 ms/,
         );
+        expect(calls.begun).to.have.length(2);
         await control.drainAndShutdown();
       });
     });
