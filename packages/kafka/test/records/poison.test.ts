@@ -182,8 +182,10 @@ describe("a poison record", () => {
     await kafka.client.assign(p0);
     kafka.client.give([{ ...p0, offset: 0, key: "[".repeat(20_000) + "]".repeat(20_000) }]);
     await until(() => control.explain().partitions[0]?.inFlight === 1, "the record to be at work");
-    expect(control.explain().toString()).to.match(/waits for offset 0 \(key object\)/);
+    const text = control.explain().toString();
     handling.open();
     await control.drainAndShutdown();
+    // Node 26 writes it as JSON, however deep it is; those before fail.
+    expect(text).to.match(/waits for offset 0 \(key (object|\[{90,}…?)\)/);
   });
 });
