@@ -1,6 +1,6 @@
 import type { Headers, TopicPartitionOffset } from "../client/port.js";
 import type { WrittenDialect } from "../settings/dead-letter-settings.js";
-import type { DeadLetterSource } from "./dead-letter.js";
+import type { DeadLetter, DeadLetterSource } from "./dead-letter.js";
 import { type Detail, type FailureDetails, failureDetails } from "./failure-details.js";
 import type { LetterReason, RawRecord } from "./letter.js";
 import { readDeadLetter } from "./read-dead-letter.js";
@@ -28,6 +28,9 @@ interface Written {
   readonly origin: readonly Header[];
   readonly failure: readonly Header[];
 }
+
+/** A source whose record is known. */
+type Origin = DeadLetterSource & TopicPartitionOffset;
 
 type Write = (record: RawRecord, reason: LetterReason, failure: FailureDetails) => Written;
 
@@ -115,13 +118,23 @@ const ORIGIN_NAMES =
 export const ownHeaders = (headers: Headers): Headers =>
   headers.filter(([name]) => !FAILURE_NAMES.test(name) && !ORIGIN_NAMES.test(name));
 
-/** Where a record was read first, if it says so in whatever words: a header of that name alone may be the user's. */
-export const knownOrigin = (headers: Headers): (DeadLetterSource & TopicPartitionOffset) | undefined => {
-  const original = readDeadLetter({ headers })?.original;
-  const { partition, offset } = original ?? {};
-  return original === undefined || partition === undefined || offset === undefined
-    ? undefined
-    : { ...original, partition, offset };
+/** Ours, which no user has for another purpose: on a record that is made of another one they say nothing of it. */
+const OUR_NAMES = /^millrace-(original-|replays$)/;
+
+/** Whether it was written of a record that has failed; a record that is made of one may have the rest of its headers. */
+const saysWhy = ({ dialect, error }: DeadLetter): boolean =>
+  dialect === "karafka" || error.name !== undefined || error.message !== undefined;
+
+/**
+ * Where a record was read first, in whatever words it says so: a dead letter, and a record that was written back to its topic. A
+ * header of such a name alone may be the user's, and what is made of a record and has its headers is a record of its own.
+ */
+export const knownOrigin = ({ topic, headers }: Pick<RawRecord, "topic" | "headers">): Origin | undefined => {
+  const letter = readDeadLetter({ headers });
+  if (!letter || (letter.original.topic !== topic && !saysWhy(letter))) return undefined;
+  const { original } = letter;
+  const { partition, offset } = original;
+  return partition === undefined || offset === undefined ? undefined : { ...original, partition, offset };
 };
 
 /** Those of a record and, in the words of a dialect, where it was read first and what it failed with last. */
@@ -131,11 +144,11 @@ export const writtenHeaders = (
   reason: LetterReason,
   detail: Detail,
 ): Headers => {
-  const known = knownOrigin(record.headers);
+  const known = knownOrigin(record);
   const group = known?.group ?? reason.group;
   const first = { ...record, ...known, timestamp: known?.timestamp ?? record.timestamp };
   const { origin, failure } = WRITE[dialect](first, { ...reason, group }, failureDetails(reason.error, detail));
-  const own = known ? ownHeaders(record.headers) : record.headers;
+  const own = known ? ownHeaders(record.headers) : record.headers.filter(([name]) => !OUR_NAMES.test(name));
   const added = dialect === "spring" || dialect === "smallrye" ? [...failure, ...origin] : [...origin, ...failure];
   // SmallRye's readers take the first of a name, all others the last.
   return dialect === "smallrye" ? [...added, ...own] : [...own, ...added];

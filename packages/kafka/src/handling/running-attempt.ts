@@ -11,8 +11,8 @@ export interface HandlerAttempt {
   /** Counted from 1. */
   readonly number: number;
   /**
-   * `group/topic/partition/offset`, the same at each attempt and when the record is read again; that of the original where
-   * the record is a dead letter.
+   * `group/topic/partition/offset`, the same at each attempt, when the record is read again, and when it was written back;
+   * that of the original where it is a dead letter.
    */
   readonly idempotencyKey: string;
 }
@@ -43,10 +43,12 @@ export class RunningAttempt implements HandlerAttempt {
   }
 
   get idempotencyKey(): string {
-    const { headers = [] } = this.#record;
-    const original = headers.length > 0 ? knownOrigin(headers) : undefined;
+    const { topic: from, headers = [] } = this.#record;
+    const original = headers.length > 0 ? knownOrigin({ topic: from, headers }) : undefined;
     const { topic, partition, offset } = original ?? this.#record;
-    return `${original?.group ?? this.#groupOf()}/${topic}/${partition}/${offset}`;
+    // One that was written back is read by other groups too, each of which knew it by its own name.
+    const group = original && original.topic !== from ? original.group : undefined;
+    return `${group ?? this.#groupOf()}/${topic}/${partition}/${offset}`;
   }
 
   get isAborted(): boolean {

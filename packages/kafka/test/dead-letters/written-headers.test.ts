@@ -137,6 +137,29 @@ describe("the headers of a dead letter", () => {
     expect(headers.filter(([name]) => name === "trace")).to.have.length(2);
   });
 
+  it("say where a record of its own was read, though it has headers of the one that it was made of", () => {
+    const carried: Headers = Object.entries({ topic: "orders", partition: "3", offset: "41" }).map(([name, value]) => [
+      `millrace-original-${name}`,
+      Buffer.from(value),
+    ]);
+    const line = {
+      ...record,
+      topic: "order-lines",
+      headers: [...carried, ["millrace-replays", Buffer.from("2")] as const],
+    };
+    for (const dialect of DIALECTS) {
+      const headers = writtenHeaders(dialect, line, { error: failure, group: "g" }, "all");
+      expect(readDeadLetter({ headers })?.original, dialect).to.include({
+        topic: "order-lines",
+        offset: record.offset,
+      });
+      expect(headers.some(([name]) => name === "millrace-replays")).to.equal(false);
+    }
+    // Written back to its topic, it is the record that it was.
+    const back = writtenHeaders("spring", { ...line, topic: "orders" }, { error: failure, group: "g" }, "all");
+    expect(readDeadLetter({ headers: back })?.original).to.include({ topic: "orders", partition: 3, offset: 41 });
+  });
+
   it("are sent as base64, in their places, where the driver takes only text", () => {
     const headers: Headers = [
       ["a", Buffer.from("text")],

@@ -39,6 +39,20 @@ describe("the idempotency key of an attempt", () => {
         await control.drainAndShutdown();
       });
 
+      it("takes none from the record that another one was made of, and its own group where one was written back", async () => {
+        const headersOf = (topic: string) =>
+          Object.entries({ topic, partition: "3", offset: "41", group: "others" }).map(
+            ([name, value]) => [`millrace-original-${name}`, Buffer.from(value)] as const,
+          );
+        const calls = new Calls();
+        const control = await rig.start(surface, calls.handle);
+        rig.give({ ...record(5, "a"), headers: headersOf("orders") }, { ...record(6, "b"), headers: headersOf("t") });
+        await calls.until(2);
+        expect(calls.attempts.map(({ idempotencyKey }) => idempotencyKey)).to.deep.equal(["g/t/0/5", "g/t/3/41"]);
+        calls.end("0@5#1", "0@6#1");
+        await control.drainAndShutdown();
+      });
+
       it("gives a dead letter the key of its original", async () => {
         const calls = new Calls();
         const control = await rig.start(surface, calls.handle);
