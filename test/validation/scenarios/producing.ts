@@ -277,7 +277,8 @@ export const producing: readonly Scenario[] = [
     name: "a flush that takes too long rejects, and the records arrive all the same",
     run: async (lab) => {
       await lab.createTopic("t", 1);
-      const sender = await lab.sender();
+      // It is not sent before, however slow the machine is.
+      const sender = await lab.sender({ "linger.ms": 500 });
       sender.client.produceBatch([record(lab, { partition: 0 })], 0, 0);
       const early = await outcome(sender.client.flush(0));
       const late = await outcome(sender.client.flush(15_000));

@@ -41,8 +41,9 @@ export interface HandlePolicy {
   /** Whether another attempt may help; `undefined`: as by default. It has to be synchronous. */
   readonly retriable?: (error: unknown) => boolean | undefined;
   /**
-   * After so many attempts in a row, of three keys, that have failed and may be tried again, something that they need is down: then one
-   * record at a time is tried until one succeeds, and no attempt is counted. Default: 10; `false`: never.
+   * After so many attempts in a row (default 10), of three keys, that have failed and may be tried again, something that they need is
+   * down: then one record at a time is tried until one succeeds, and no attempt is counted. Records that never succeed wait for the
+   * next one that does. Default: `false`, never.
    */
   readonly brake?: { readonly failuresInARow?: number } | false;
   /** What becomes of a record that has failed for good, or a function that says so for each. */
@@ -89,7 +90,7 @@ const schema = z.strictObject({
     .prefault({}),
   timeoutMs: z.number().positive().max(LONGEST_MS).default(60_000),
   retriable: given<ParsedPolicy["retriable"]>().default(() => () => undefined),
-  brake: z.union([z.literal(false), z.strictObject({ failuresInARow: positive.default(10) })]).prefault({}),
+  brake: z.union([z.literal(false), z.strictObject({ failuresInARow: positive.default(10) })]).default(false),
   otherwise: z.custom<HandlePolicy["otherwise"]>(
     (value) => typeof value === "function" || isResolution(value),
     `required: ${RESOLUTIONS}, or a function of the failure that answers one of these`,
