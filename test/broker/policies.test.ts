@@ -13,7 +13,7 @@ import { chosenSeed, randomNumbers } from "./support/random.js";
 import { committedPositions, fill, partitionsOf } from "./support/topics.js";
 
 const PARTITIONS = 4;
-const STEP_MS = 60_000;
+const STEP_MS = 120_000;
 
 /** One in so many records; the others work. Those that ignore their signal take eleven seconds. */
 const ONE_IN = { "fails once": 20, fails: 40, hangs: 60, refused: 40, poison: 40 } as const;
@@ -38,7 +38,7 @@ interface Given {
 }
 
 describe("records that fail in every way, in a process that is killed", function () {
-  this.timeout(180_000);
+  this.timeout(400_000);
   let kafka: LocalKafka;
   let child: ChildProcess | undefined;
   const isRunning = (): boolean => child !== undefined && child.exitCode === null && child.signalCode === null;
