@@ -83,7 +83,7 @@ describe("records that fail in every way, in a process that is killed", function
     let handled = 0;
     const start = (): void => {
       child = fork(fileURLToPath(new URL("support/policy-process.ts", import.meta.url)), [JSON.stringify(job)], {
-        env: { ...process.env, MILLRACE_LOG: "silent" },
+        env: { ...process.env, MILLRACE_LOG: "error" },
       });
       child.on("message", (sent) => (handled += sent as number));
     };

@@ -19,6 +19,9 @@ const missing = ({ topic, of }: LetterTopic, partitions: number): KafkaConnector
     { retriable: true },
   );
 
+/** Letters wait for an answer, and not for a client that is slow to close; who waits for that in vain is logged elsewhere. */
+const leave = (closing: Promise<void>): void => void closing.catch(() => undefined);
+
 /** How many partitions dead-letter topics have; asked for once, and again after `forget`. */
 export class LetterTopics {
   readonly #kafka: KafkaSettings;
@@ -53,7 +56,7 @@ export class LetterTopics {
       await this.#create(letter.topic, source.length, source[0]?.replicas.length ?? 1);
       return source.length;
     } finally {
-      await metadata.close();
+      leave(metadata.close());
     }
   }
 
@@ -65,7 +68,7 @@ export class LetterTopics {
       // Another process was faster.
       if (!(error instanceof KafkaConnectorError && error.code === "TOPIC_EXISTS")) throw error;
     } finally {
-      await admin.close();
+      leave(admin.close());
     }
   }
 }
