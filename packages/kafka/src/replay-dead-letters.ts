@@ -107,12 +107,8 @@ class Counts {
 
 /** A source would wait for a topic that is not there. */
 const requireTopic = async (kafka: KafkaSettings, topic: string): Promise<void> => {
-  const metadata = await MetadataClient.open({ kafka });
-  try {
-    await metadata.partitionsFor(topic);
-  } finally {
-    await metadata.close();
-  }
+  await using metadata = await MetadataClient.open({ kafka });
+  await metadata.partitionsFor(topic);
 };
 
 const serdes = { key: bytes(), value: nullable(bytes()) };

@@ -14,16 +14,13 @@ import { type Flow, type FlowWithContext, InvariantViolation, Supervision } from
 import { settle } from "@millrace/streams-testkit";
 import { expect } from "chai";
 import { expectTypeOf } from "expect-type";
-import { Calls, down, HandlerRig, record, surfaces, type Text } from "./support/handler-rig.js";
+import { Calls, down, type HandlerRig, record, surfaces, type Text, withFreshRig } from "./support/handler-rig.js";
 import { rejectionOf } from "./support/until.js";
 import { unhandledRejections } from "../../../test/support/unhandled.js";
 
 describe("a handler with a policy", () => {
   let rig: HandlerRig;
-  beforeEach(() => {
-    rig = new HandlerRig();
-  });
-  afterEach(() => rig.kafka.verify());
+  withFreshRig((fresh) => (rig = fresh));
 
   for (const surface of surfaces) {
     describe(surface, () => {

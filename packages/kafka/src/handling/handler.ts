@@ -2,8 +2,7 @@ import type { Cancellable, Clock } from "@millrace/streams";
 import { messageOf, promiseOf } from "@millrace/streams/stage";
 import { KafkaConnectorError } from "../errors/errors.js";
 import { LimitedLog } from "../logging/limited-log.js";
-import { Backoff } from "../settings/backoff.js";
-import type { ParsedPolicy } from "../settings/handle-settings.js";
+import { type ParsedPolicy, pausesOf } from "../settings/handle-settings.js";
 import { Brake } from "./brake.js";
 import type { Carrying, Waiting } from "./carrying.js";
 import { Deadlines, type Timed } from "./deadlines.js";
@@ -202,7 +201,7 @@ export class Handler<C, R extends Handled, B, Out> {
       const mayHelp = this.#outcomes.mayHelp(error);
       if (this.#isBraked(call, error, mayHelp)) return;
       if (attempt.number >= policy.attempts || !mayHelp) return this.#outcomes.settle(call, error, attempt.number);
-      call.backoff ??= this.#newBackoff();
+      call.backoff ??= pausesOf(policy);
       const delayMs = call.backoff.next();
       const place = `${name}, attempt ${attempt.number} of ${policy.attempts} failed (${messageOf(error)}), the next in ${Math.round(delayMs)} ms`;
       carrying.at(carrier, place);
@@ -211,12 +210,6 @@ export class Handler<C, R extends Handled, B, Out> {
     } catch (mistake) {
       call.reject(carrying.failed(carrier, mistake));
     }
-  }
-
-  #newBackoff(): Backoff {
-    const { backoff, random } = this.#options.policy;
-    const { jitter, ...times } = backoff;
-    return new Backoff({ ...times, randomFactor: jitter, random });
   }
 
   #again(next: Waiting<C, R, Out>): void {

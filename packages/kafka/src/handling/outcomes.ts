@@ -5,9 +5,14 @@ import { RepeatedErrors } from "../client/repeated-errors.js";
 import { isHopeless } from "../dead-letters/dead-letter-writer.js";
 import { KafkaConnectorError } from "../errors/errors.js";
 import { LimitedLog } from "../logging/limited-log.js";
-import { Backoff } from "../settings/backoff.js";
 import type { DeadLetters } from "../settings/dead-letter-settings.js";
-import { isResolution, type ParsedPolicy, RESOLUTIONS, type Resolution } from "../settings/handle-settings.js";
+import {
+  isResolution,
+  type ParsedPolicy,
+  pausesOf,
+  RESOLUTIONS,
+  type Resolution,
+} from "../settings/handle-settings.js";
 import type { Carrying, Waiting } from "./carrying.js";
 import { isRetriable } from "./is-retriable.js";
 import type { Handled } from "./running-attempt.js";
@@ -87,8 +92,7 @@ export class Outcomes<C, R extends Handled, B, Out> {
   ): Promise<void> {
     const { carrying, policy, name } = this.#options;
     const { carrier } = failed;
-    const { jitter, ...times } = policy.backoff;
-    const backoff = new Backoff({ ...times, randomFactor: jitter, random: policy.random });
+    const backoff = pausesOf(policy);
     for (let tries = 1; !this.#closed; tries++) {
       if (this.endIfGone(failed)) return;
       try {

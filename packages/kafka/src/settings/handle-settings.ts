@@ -3,6 +3,7 @@ import { z } from "zod";
 import { KafkaConnectorError } from "../errors/errors.js";
 import { loggerOf } from "../logging/logger-of.js";
 import { parse } from "./parse.js";
+import { Backoff } from "./backoff.js";
 import { type DeadLetters, isDeadLetters } from "./dead-letter-settings.js";
 import { type Discard, isDiscard } from "./undecodable-settings.js";
 
@@ -66,6 +67,12 @@ export interface ParsedPolicy {
   readonly logger: Logger;
   readonly random: () => number;
 }
+
+/** The pauses of one record. */
+export const pausesOf = ({ backoff, random }: ParsedPolicy): Backoff => {
+  const { jitter, ...times } = backoff;
+  return new Backoff({ ...times, randomFactor: jitter, random });
+};
 
 const positive = z.number().int().positive();
 const given = <F>(): z.ZodType<F> => z.custom<F>((value) => typeof value === "function", "a function");

@@ -3,7 +3,7 @@ import { settle, type VirtualClock, virtualClock } from "@millrace/streams-testk
 import { expect } from "chai";
 import fc from "fast-check";
 import { Brake } from "../../src/handling/brake.js";
-import { Calls, down, HandlerRig, record, surfaces } from "../support/handler-rig.js";
+import { Calls, down, type HandlerRig, record, surfaces, withFreshRig } from "../support/handler-rig.js";
 import { p0, p1 } from "../support/pipelines.js";
 import { until } from "../support/until.js";
 
@@ -11,10 +11,7 @@ describe("a brake", () => {
   for (const surface of surfaces) {
     describe(`of ${surface}`, () => {
       let rig: HandlerRig;
-      beforeEach(() => {
-        rig = new HandlerRig();
-      });
-      afterEach(() => rig.kafka.verify());
+      withFreshRig((fresh) => (rig = fresh));
 
       const keys = ["a", "b", "c", "d", "e"];
       const open = (calls: Calls): readonly string[] =>

@@ -1,16 +1,13 @@
 import { discard, type HandlerAttempt } from "@millrace/kafka";
 import { settle } from "@millrace/streams-testkit";
 import { expect } from "chai";
-import { Calls, HandlerRig, record, surfaces } from "../support/handler-rig.js";
+import { Calls, type HandlerRig, record, surfaces, withFreshRig } from "../support/handler-rig.js";
 import { p0, p1 } from "../support/pipelines.js";
 import { rejectionOf } from "../support/until.js";
 
 describe("a handler whose stream ends, or whose partition goes", () => {
   let rig: HandlerRig;
-  beforeEach(() => {
-    rig = new HandlerRig();
-  });
-  afterEach(() => rig.kafka.verify());
+  withFreshRig((fresh) => (rig = fresh));
 
   for (const surface of surfaces) {
     describe(surface, () => {

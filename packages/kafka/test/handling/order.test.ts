@@ -1,13 +1,10 @@
 import { settle } from "@millrace/streams-testkit";
 import { expect } from "chai";
-import { Calls, HandlerRig, record, surfaces } from "../support/handler-rig.js";
+import { Calls, type HandlerRig, record, surfaces, withFreshRig } from "../support/handler-rig.js";
 
 describe("the order in which records are handled", () => {
   let rig: HandlerRig;
-  beforeEach(() => {
-    rig = new HandlerRig();
-  });
-  afterEach(() => rig.kafka.verify());
+  withFreshRig((fresh) => (rig = fresh));
 
   for (const surface of surfaces) {
     describe(surface, () => {

@@ -123,3 +123,13 @@ export class HandlerRig {
 export const record = (offset: number, key: string | null = "k", partition = 0): FakeRecord => ({
   ...{ topic: "t", partition, offset, key, value: "v" },
 });
+
+/** Hands a new rig to each test, and checks the rules of the port behind it. */
+export const withFreshRig = (use: (rig: HandlerRig) => void): void => {
+  let rig: HandlerRig;
+  beforeEach(() => {
+    rig = new HandlerRig();
+    use(rig);
+  });
+  afterEach(() => rig.kafka.verify());
+};

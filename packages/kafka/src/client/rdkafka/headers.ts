@@ -1,4 +1,4 @@
-import { isUtf8 } from "node:buffer";
+import { isHeaderText } from "../header-text.js";
 import type { Headers } from "../port.js";
 import { invalidRecord } from "../invalid-record.js";
 import type { NativeHeaders, NativeMessage } from "./native.js";
@@ -37,8 +37,8 @@ function refusal(name: string, value: Buffer | null, takesBytes: boolean): strin
   if (value !== null && !Buffer.isBuffer(value)) return "is no Buffer. Encode it first";
   if (takesBytes) return undefined;
   if (value === null) return `is null, ${INSTEAD}`;
-  if (value.includes(0)) return `contains a NUL byte, ${INSTEAD}`;
-  return isUtf8(value) ? undefined : `is not valid UTF-8, ${INSTEAD}`;
+  if (isHeaderText(value)) return undefined;
+  return value.includes(0) ? `contains a NUL byte, ${INSTEAD}` : `is not valid UTF-8, ${INSTEAD}`;
 }
 
 /** node-rdkafka gives one object with one property per header. */

@@ -3,7 +3,6 @@ import { isFailure, type Run, type SourceStage } from "@millrace/streams/stage";
 import { requireFinishing } from "../../settings/bound-settings.js";
 import { DeadLetterWriter } from "../../dead-letters/dead-letter-writer.js";
 import { isDeadLetters } from "../../settings/dead-letter-settings.js";
-import type { KafkaSettings } from "../../settings/kafka-settings.js";
 import { ConsumerSession } from "../consumer-session.js";
 import type { RecordReader } from "./record-reader.js";
 import { joinRun } from "./run-sessions.js";
@@ -20,8 +19,8 @@ export interface ConsumerSourceOptions<out A> {
   /** The factory's; the stage has the subscription in its name too. */
   readonly name: string;
   readonly settings: ParsedConsumer;
-  /** For the dead letters' producer. */
-  readonly kafka: KafkaSettings;
+  /** Makes what writes dead letters, for each run. */
+  readonly letters: () => DeadLetterWriter;
   readonly logger: Logger;
   readonly reader: RecordReader<A>;
 }
@@ -33,12 +32,13 @@ export const consumerOptions = <A>(
   commits: boolean,
   reader: RecordReader<A>,
 ): ConsumerSourceOptions<A> => {
-  const reading = parseReading(settings, name, commits);
+  const { kafka, ...reading } = parseReading(settings, name, commits);
   requireFinishing(reading.settings, name, reader.opensClaims);
   const { undecodable } = reading.settings;
+  const letters = (): DeadLetterWriter => new DeadLetterWriter(kafka, name);
   // Refuses here, and not only with the first record.
-  if (isDeadLetters(undecodable)) new DeadLetterWriter(reading.kafka, name).dialectOf(undecodable);
-  return { name, ...reading, reader };
+  if (isDeadLetters(undecodable)) letters().dialectOf(undecodable);
+  return { name, ...reading, letters, reader };
 };
 
 /** As the source is drawn and named in errors: `committableSource(orders)`. */
@@ -49,14 +49,14 @@ export const stageName = ({ name, settings }: Pick<ConsumerSourceOptions<never>,
 export const consumerSource = <A>(options: ConsumerSourceOptions<A>): SourceStage<A, Control> => ({
   name: stageName(options),
   create(run: Run) {
-    const { name, reader, settings, kafka, logger } = options;
+    const { reader, settings, logger, letters } = options;
     const session = new ConsumerSession({
       settings,
       logger,
       failures: failureLogOf(run, logger, { groupId: settings.groupId }),
       clock: run.clock,
       withContext: options.reader.withContext,
-      letters: () => new DeadLetterWriter(kafka, name),
+      letters,
       listener: {
         onAvailable: () => outlet.notify(),
         onDone: (_, all) => {

@@ -1,6 +1,5 @@
 import { Channel, type Run, type SourceStage } from "@millrace/streams/stage";
 import type { TopicPartition } from "../../client/port.js";
-import { DeadLetterWriter } from "../../dead-letters/dead-letter-writer.js";
 import { ConsumerSession } from "../consumer-session.js";
 import type { OwnedPartition } from "../partitions/owned-partition.js";
 import { joinRun } from "./run-sessions.js";
@@ -42,7 +41,7 @@ class PartitionOutlets<A> {
   readonly session: ConsumerSession;
 
   constructor(options: ConsumerSourceOptions<A>, run: Run) {
-    const { name, settings, kafka, logger } = options;
+    const { settings, logger, letters } = options;
     this.#options = options;
     this.#restarts = new PartitionRestarts(run.clock, settings.restartBackoff);
     this.#control = runControlOf(run);
@@ -55,7 +54,7 @@ class PartitionOutlets<A> {
       failures: this.#failures,
       clock: run.clock,
       withContext: options.reader.withContext,
-      letters: () => new DeadLetterWriter(kafka, name),
+      letters,
       listener: {
         onAvailable: () => this.#onAvailable(),
         onAssigned: (partitions) => {
